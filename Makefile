@@ -1,0 +1,100 @@
+# Needs a Python from 3.11 to 3.13, make and a package index; everything else is installed into .venv at the locked versions.
+# Written for GNU make 3.81 (the one of macOS) and any POSIX shell.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Choose the interpreter with `make PYTHON=/path/to/python ...`.
+PYTHON ?=
+ifeq ($(strip $(DATA_DIR)),)
+DATA_DIR := data
+endif
+# Dagster's history. Dagster reads dagster.yaml from there and accepts an absolute path only.
+ifeq ($(strip $(DAGSTER_HOME)),)
+DAGSTER_HOME := $(CURDIR)/.dagster_home
+endif
+export DATA_DIR DAGSTER_HOME
+
+# All paths below are relative to the checkout, so that spaces in the path to it do no harm.
+BIN := .venv/bin
+# Only its resolver's export is used: pip installs, because pip's own settings (index, proxy, certificates) then apply.
+UV := uv==0.13.9
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The environment is made anew when its Python is gone, the checkout was moved or it was not made here.
+USABLE := $(shell [ "`cat .venv/.locked 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c 'import pip' 2>/dev/null && echo yes)
+ifneq ($(USABLE),yes)
+.PHONY: .venv/.locked
+endif
+
+SAMPLE_DAYS := $(sort $(patsubst data/sample/sales/sales_%.csv,%,$(wildcard data/sample/sales/sales_*.csv)))
+SAMPLE_RANGE := $(firstword $(SAMPLE_DAYS))...$(lastword $(SAMPLE_DAYS))
+SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_products,cleaned_products,rejected_products,product_warehouse
+LOG := $(DATA_DIR)/logs/run.log
+STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+
+.PHONY: help run test dev check home
+
+help: ## Show these targets
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile
+
+run: .venv/.locked home ## Load the sample, materialize every table, print a summary
+	@$(BIN)/python -m orchestration_project load-sample
+	@mkdir -p "$(DATA_DIR)/logs"
+	@echo "Materializing $(SAMPLE_RANGE); Dagster's log: $(LOG)"
+	@$(BIN)/dagster asset materialize -m orchestration_project.definitions --select "$(SAMPLE_ASSETS)" \
+	    --partition-range "$(SAMPLE_RANGE)" > "$(LOG)" 2>&1 \
+	    || { tail -n 40 "$(LOG)" >&2; echo "The run failed. Its whole log: $(LOG)" >&2; exit 1; }
+	@$(BIN)/python -m orchestration_project summary --since "$(STARTED)"
+
+test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
+	@$(BIN)/python -m pytest $(ARGS)
+
+dev: .venv/.locked home ## Start Dagster's UI on http://127.0.0.1:3000
+	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+check: .venv/.locked home ## Lint, format, types, imports, definitions
+	@$(BIN)/uv lock --check --offline --quiet || { echo "uv.lock does not fit pyproject.toml: run $(BIN)/uv lock" >&2; exit 1; }
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/dg check defs
+
+# A link, so that a change of dagster.yaml is in force at once; a file that somebody put there is left alone.
+home:
+	@mkdir -p "$(DAGSTER_HOME)"
+	@[ -e "$(DAGSTER_HOME)/dagster.yaml" ] || ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
+
+# Hashes are checked, and the build backend is locked too: nothing is resolved on the user's machine.
+.venv/.locked: pyproject.toml uv.lock
+	@$(if $(USABLE),:,$(MAKE_VENV))
+	@echo "Installing the locked packages into .venv (the first time takes a minute or two)"
+	@$(PIP) install "$(UV)"
+	@$(BIN)/uv export --quiet --frozen --no-emit-project --format requirements-txt --output-file .venv/requirements.txt
+	@$(PIP) install --no-deps --require-hashes --requirement .venv/requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)" > $@
+
+# The first Python that fits; one without ensurepip cannot make an environment (Debian keeps it in a package of its own).
+define MAKE_VENV
+seen=; bare=; \
+for name in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3 python); do \
+    version=`"$$name" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null` || continue; \
+    seen="$$seen $$name ($$version)"; \
+    case "$$version" in 3.11|3.12|3.13) ;; *) continue ;; esac; \
+    "$$name" -c 'import ensurepip, venv' 2>/dev/null || { bare="$$bare $$name ($$version)"; continue; }; \
+    echo "Making .venv with $$name ($$version)"; \
+    "$$name" -m venv --clear .venv && exit 0; \
+    exit 1; \
+done; \
+if [ -n "$$bare" ]; then \
+    echo "Found$$bare, but without ensurepip, which makes virtual environments." >&2; \
+    echo "On Debian and Ubuntu: sudo apt install python3-venv. Or name another Python: make PYTHON=/path/to/python3.12" >&2; \
+else \
+    echo "Python 3.11, 3.12 or 3.13 is needed; found:$${seen:- none}." >&2; \
+    echo "Name one that is not on the PATH with: make PYTHON=/path/to/python3.12" >&2; \
+fi; \
+exit 1
+endef

@@ -1,0 +1,102 @@
+"""The project's own commands: `python -m orchestration_project ...`.
+
+Belongs here: reading arguments and printing. Does not belong here: the work itself.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from orchestration_project.sample.manifest import Manifest, SampleSpec
+
+COMMITTED_SAMPLE = Path(__file__).parents[1] / "data" / "sample"
+DEFAULTS = SampleSpec()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Commands around the pipeline; the pipeline itself is run by `dagster` and `dg`."""
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--days", type=click.IntRange(0), default=DEFAULTS.days, show_default=True, help="Sales files.")
+@click.option("--rows", type=click.IntRange(1), default=DEFAULTS.rows, show_default=True, help="Records in each.")
+@click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), default=str(DEFAULTS.first_day), show_default=True)
+@click.option("--products", type=click.IntRange(1), default=DEFAULTS.products, show_default=True)
+@click.option(
+    "--defect-rate",
+    type=click.FloatRange(0, 0.5),
+    default=DEFAULTS.defect_rate,
+    show_default=True,
+    help="Share of the sales records that are damaged.",
+)
+@click.option("--seed", type=click.IntRange(0), default=DEFAULTS.seed, show_default=True)
+def sample(
+    folder: Path, days: int, rows: int, first_day: dt.datetime, products: int, defect_rate: float, seed: int
+) -> None:
+    """Generate sample files below FOLDER and print which defects they have."""
+    from orchestration_project.sample import generate
+
+    spec = SampleSpec(days, rows, first_day.date(), products, defect_rate, seed=seed)
+    manifest = generate(spec, folder)
+    Console().print(_injected(manifest))
+    click.echo(f"{len(manifest.files)} files, {sum(file.records for file in manifest.files):,} records, in {folder}")
+
+
+def _injected(manifest: Manifest) -> Table:
+    table = Table(title="Injected defects", title_justify="left")
+    table.add_column("defect")
+    table.add_column("records", justify="right")
+    table.add_column("what is wrong")
+    table.add_column("expected reasons")
+    for kind, count in manifest.injected.items():
+        expected = "blank record" if kind.blank else "\n".join(kind.reasons) or "none: the record is good"
+        table.add_row(kind, f"{count:,}", kind.meaning, expected)
+    return table
+
+
+@main.command("load-sample")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=COMMITTED_SAMPLE,
+    help="A folder as `sample` makes it; the sample of this repository when left out.",
+)
+def load_sample(source: Path) -> None:
+    """Deliver sample files to the landing folders, each of them once."""
+    from orchestration_project.sample.delivery import deliver
+    from orchestration_project.settings import Settings
+
+    settings = Settings.from_env()
+    delivery = deliver(source, settings.landing, settings.archive)
+    _tell("delivered to landing", delivery.new)
+    _tell("delivered before, left alone", delivery.known)
+
+
+def _tell(what: str, names: Sequence[str]) -> None:
+    if names:
+        click.echo(f"{len(names)} {'file' if len(names) == 1 else 'files'} {what}: {', '.join(names)}")
+
+
+@main.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    help="Also tell what came in since this moment (UTC), or that nothing did.",
+)
+def summary(since: dt.datetime | None) -> None:
+    """Print what the warehouse holds: files, records, what was rejected and why, the top products."""
+    from orchestration_project.settings import Settings
+    from orchestration_project.summary import print_summary
+
+    print_summary(Console(), Settings.from_env(), since.replace(tzinfo=dt.UTC) if since else None)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m orchestration_project")

@@ -1,0 +1,10 @@
+"""Sample files with known defects, for a first run, for tests and for measurements.
+
+The same `SampleSpec` gives the same bytes everywhere.
+"""
+
+from orchestration_project.sample.defects import Defect
+from orchestration_project.sample.files import generate
+from orchestration_project.sample.manifest import Manifest, SampleFile, SampleSpec
+
+__all__ = ["Defect", "Manifest", "SampleFile", "SampleSpec", "generate"]

@@ -1,0 +1,151 @@
+"""What can be wrong with a record, and what the platform is expected to say about it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+SALES_HEADER = (
+    "order_id",
+    "order_line",
+    "product_id",
+    "customer_id",
+    "store_id",
+    "channel",
+    "quantity",
+    "unit_price",
+    "sold_at",
+)
+
+
+class Defect(StrEnum):
+    """A kind of defect."""
+
+    MISSING_PRODUCT = "missing_product"
+    UNKNOWN_PRODUCT = "unknown_product"
+    TEXT_QUANTITY = "text_quantity"
+    FRACTIONAL_QUANTITY = "fractional_quantity"
+    ZERO_QUANTITY = "zero_quantity"
+    NEGATIVE_QUANTITY = "negative_quantity"
+    PRECISE_PRICE = "precise_price"
+    NEGATIVE_PRICE = "negative_price"
+    UNKNOWN_CHANNEL = "unknown_channel"
+    IMPOSSIBLE_DATE = "impossible_date"
+    SEVERAL_RULES = "several_rules"
+    DUPLICATE_KEY = "duplicate_key"
+    REPEATED_KEY = "repeated_key"
+    SHORT_LINE = "short_line"
+    LONG_LINE = "long_line"
+    STRAY_QUOTE = "stray_quote"
+    REPEATED_HEADER = "repeated_header"
+    BLANK_LINE = "blank_line"
+    EMPTY_FIELDS = "empty_fields"
+    NAMELESS_PRODUCT = "nameless_product"
+    FREE_PRODUCT = "free_product"
+    STALE_PRODUCT = "stale_product"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The beginnings of the reasons for which the record must be rejected; none when it must not."""
+        return REASONS.get(self, ())
+
+    @property
+    def blank(self) -> bool:
+        """Whether the record must be counted as blank."""
+        return self in (Defect.BLANK_LINE, Defect.EMPTY_FIELDS)
+
+    @property
+    def meaning(self) -> str:
+        """What is wrong, in words."""
+        return MEANINGS[self]
+
+
+MEANINGS: Mapping[Defect, str] = {
+    Defect.MISSING_PRODUCT: "no product",
+    Defect.UNKNOWN_PRODUCT: "a product that the catalogue does not have; the record is good",
+    Defect.TEXT_QUANTITY: "the quantity is a word",
+    Defect.FRACTIONAL_QUANTITY: "one and a half pieces",
+    Defect.ZERO_QUANTITY: "no pieces",
+    Defect.NEGATIVE_QUANTITY: "a negative quantity",
+    Defect.PRECISE_PRICE: "a price with three decimals",
+    Defect.NEGATIVE_PRICE: "a negative price",
+    Defect.UNKNOWN_CHANNEL: "a channel that does not exist",
+    Defect.IMPOSSIBLE_DATE: "a day that does not exist",
+    Defect.SEVERAL_RULES: "three fields are wrong at once",
+    Defect.DUPLICATE_KEY: "the next record has the same key; the later one counts",
+    Defect.REPEATED_KEY: "the key of a record of the day before; the earlier day counts",
+    Defect.SHORT_LINE: "the line breaks off",
+    Defect.LONG_LINE: "a comma inside a field that is not quoted",
+    Defect.STRAY_QUOTE: "a quote that is never closed",
+    Defect.REPEATED_HEADER: "the header stands again",
+    Defect.BLANK_LINE: "an empty line",
+    Defect.EMPTY_FIELDS: "nothing but commas",
+    Defect.NAMELESS_PRODUCT: "a product without a name",
+    Defect.FREE_PRODUCT: "a product that costs nothing",
+    Defect.STALE_PRODUCT: "the next record is the same product; the later one counts",
+}
+
+REASONS: Mapping[Defect, tuple[str, ...]] = {
+    Defect.MISSING_PRODUCT: ("product_id: required",),
+    Defect.TEXT_QUANTITY: ("quantity: type",),
+    Defect.FRACTIONAL_QUANTITY: ("quantity: type",),
+    Defect.ZERO_QUANTITY: ("quantity: minimum",),
+    Defect.NEGATIVE_QUANTITY: ("quantity: minimum",),
+    Defect.PRECISE_PRICE: ("unit_price: type",),
+    Defect.NEGATIVE_PRICE: ("unit_price: minimum",),
+    Defect.UNKNOWN_CHANNEL: ("channel: enum",),
+    Defect.IMPOSSIBLE_DATE: ("sold_at: type",),
+    Defect.SEVERAL_RULES: ("product_id: required", "channel: enum", "quantity: minimum"),
+    Defect.DUPLICATE_KEY: ("order_id, order_line: duplicate_key",),
+    Defect.REPEATED_KEY: ("order_id, order_line: duplicate_key",),
+    Defect.SHORT_LINE: ("_raw_line: too_few_columns",),
+    Defect.LONG_LINE: ("_raw_line: too_many_columns",),
+    Defect.STRAY_QUOTE: ("_raw_line: bad_quoting",),
+    Defect.REPEATED_HEADER: ("_raw_line: repeated_header",),
+    Defect.NAMELESS_PRODUCT: ("name: required",),
+    Defect.FREE_PRODUCT: ("list_price: exclusiveMinimum",),
+    Defect.STALE_PRODUCT: ("product_id: duplicate_key",),
+}
+
+WRONG_VALUES: Mapping[Defect, Mapping[str, str]] = {
+    Defect.MISSING_PRODUCT: {"product_id": ""},
+    Defect.TEXT_QUANTITY: {"quantity": "two"},
+    Defect.FRACTIONAL_QUANTITY: {"quantity": "1.5"},
+    Defect.ZERO_QUANTITY: {"quantity": "0"},
+    Defect.NEGATIVE_QUANTITY: {"quantity": "-1"},
+    Defect.PRECISE_PRICE: {"unit_price": "9.999"},
+    Defect.NEGATIVE_PRICE: {"unit_price": "-4.99"},
+    Defect.UNKNOWN_CHANNEL: {"channel": "carrier pigeon"},
+    Defect.IMPOSSIBLE_DATE: {"sold_at": "2024-13-45 10:00:00"},
+    Defect.SEVERAL_RULES: {"product_id": "", "channel": "fax", "quantity": "-3"},
+    Defect.LONG_LINE: {"store_id": "ST03, upper floor"},
+    Defect.STRAY_QUOTE: {"customer_id": '"C00001'},
+}
+
+CATALOGUE_DEFECTS = (Defect.NAMELESS_PRODUCT, Defect.FREE_PRODUCT, Defect.STALE_PRODUCT)
+SALES_DEFECTS = tuple(kind for kind in Defect if kind not in CATALOGUE_DEFECTS)
+
+
+def damaged(kind: Defect, fields: list[str], key: list[str], unknown_product: int) -> list[str]:
+    """A sales record with a defect.
+
+    Args:
+        kind: the defect.
+        fields: the record without it.
+        key: order_id and order_line of another record.
+        unknown_product: a product_id that the catalogue does not have.
+    """
+    match kind:
+        case Defect.DUPLICATE_KEY | Defect.REPEATED_KEY:
+            return [*key, *fields[2:]]
+        case Defect.UNKNOWN_PRODUCT:
+            return [*fields[:2], str(unknown_product), *fields[3:]]
+        case Defect.SHORT_LINE:
+            return fields[:6]
+        case Defect.REPEATED_HEADER:
+            return list(SALES_HEADER)
+        case Defect.BLANK_LINE:
+            return []
+        case Defect.EMPTY_FIELDS:
+            return [""] * len(SALES_HEADER)
+        case _:
+            wrong = WRONG_VALUES[kind]
+            return [wrong.get(name, value) for name, value in zip(SALES_HEADER, fields, strict=True)]
