@@ -1,0 +1,158 @@
+"""From a contract to a `Feed`: the one way in is `load_feed`.
+
+What the platform makes of each part of the Open Data Contract Standard:
+
+Honoured
+    version, name, description, tags; team: its name and the members without dateOut (owners)
+    schema: one object, whose name is the feed's; of several the one that has the feed's name
+    property: name, physicalName, synonyms, physicalType, logicalType, logicalTypeOptions, required, unique, primaryKey,
+    primaryKeyPosition, enum, classification, description, transformLogic
+    quality: library metrics and sql; severity `error` blocks, `warning`, `info` and none warn
+    slaProperties: latency, frequency
+    servers: format and encoding of the first that holds files (where they lie is the platform's affair)
+
+Documentation only
+    quality: text, and custom with severity `info`; businessImpact, dimension, method, schedule, scheduler
+    property: relationships, partitioned, encryptedName, criticalDataElement, examples, transformSourceObjects,
+    transformDescription, businessName, deprecated, tags
+    all other slaProperties; support, price, roles, status, domain, tenant, dataProduct, context,
+    authoritativeDefinitions
+
+Refused, since ignoring it would change a verdict
+    apiVersion before 3.0; fields that the standard does not know
+    logicalType object, array, map, vector; nested properties; semanticType measure
+    quality: custom rules other than `info`, unknown severities and units
+    text formats that are not tested, but `password`; date patterns that DuckDB can't read; SQL that is not harmless
+    servers none of which holds files
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.columns import BuiltColumn, read_columns
+from orchestration_project.contracts.custom import read_custom
+from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
+from orchestration_project.contracts.feed import Column, Feed, QualityRule
+from orchestration_project.contracts.odcs import read_document
+from orchestration_project.contracts.quality import QualityReader
+from orchestration_project.contracts.service import read_owners, read_service
+from orchestration_project.contracts.source import read_source
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
+
+_FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
+def load_feed(path: Path, name: str | None = None) -> Feed:
+    """The feed that a contract describes.
+
+    Args:
+        path: the contract, YAML in UTF-8.
+        name: the feed's name: picks the object of that name; None when the contract has one object.
+
+    Raises:
+        ContractError: the contract can't be used; it holds every problem that was found.
+    """
+    place = Place()
+    document = read_document(path, place)
+    feed = _feed(document, name, place) if document is not None else None
+    if feed is None or place.problems:
+        raise ContractError(path, place.problems)
+    return feed
+
+
+def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
+    source, parsing = read_source(document.servers, place.key("servers"))
+    latency, frequency = read_service(document.slaProperties, place.key("slaProperties"))
+    read_custom(document.customProperties, (), place)
+    found = _object(document.schema_ or [], name, place.key("schema"))
+    if found is None:
+        return None
+    table, here = found
+    read_custom(table.customProperties, (), here)
+    built = read_columns(table.properties or [], parsing, here.key("properties"))
+    if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
+        here.key("properties").problem("needs at least one column that is read from the file")
+    columns = _in_order(built, here.key("properties"))
+    purpose = document.description.purpose if document.description else None
+    return Feed(
+        name=table.name or "",
+        version=document.version or "",
+        columns=columns,
+        source=source,
+        primary_key=_primary_key(table, here.key("properties")),
+        quality=tuple(_quality(table, built, here)),
+        latency=latency,
+        frequency=frequency,
+        owners=read_owners(document.team),
+        title=document.name or table.businessName or "",
+        description=" ".join((purpose or table.description or "").split()),
+        tags=tuple(dict.fromkeys([*(document.tags or []), *(table.tags or [])])),
+    )
+
+
+def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -> "tuple[SchemaObject, Place] | None":
+    """The object that the feed is made of, with its place."""
+    names = [item.name or "" for item in objects]
+    if not objects:
+        place.problem("needs an object with the columns of the files")
+        return None
+    if name is not None and name not in names:
+        place.problem(f"no object is called {name!r}; found {listed(names)}{did_you_mean(name, names)}")
+        return None
+    if len(objects) > 1 and name is None:
+        place.problem(
+            f"a feed is one object; found {len(objects)}: {listed(names)};"
+            " name the feed after one of them, or split the contract"
+        )
+        return None
+    index = names.index(name) if name is not None else 0
+    if names.count(names[index]) > 1:
+        place.problem(f"several objects are called {names[index]!r}")
+        return None
+    here = place.item(index)
+    if not _FEED_NAME.fullmatch(names[index]):
+        here.key("name").problem(
+            f"found {names[index]!r}; a feed's name is part of its tables' names: a small letter,"
+            " then small letters, digits and _ (48 at most)"
+        )
+    return objects[index], here
+
+
+def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:
+    """The key's columns by position; those without one come last, in the contract's order."""
+    keyed = [prop for prop in table.properties or [] if prop.primaryKey]
+    positions = [prop.primaryKeyPosition or -1 for prop in keyed]
+    taken = [position for position in positions if position > 0]
+    if len(set(taken)) < len(taken):
+        place.problem(f"several columns have the same primaryKeyPosition: {listed(sorted(taken))}")
+    order = sorted(range(len(keyed)), key=lambda index: (positions[index] <= 0, positions[index], index))
+    return tuple(keyed[index].name or "" for index in order)
+
+
+def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> Iterator[QualityRule]:
+    names = tuple(dict.fromkeys(name for name in (table.name, table.physicalName) if name))
+    columns = tuple(prop.name or "" for prop in table.properties or [])
+    reader = QualityReader(names, columns, {item.column.name: item.literals for item in built})
+    yield from reader.read(table.quality, None, place.key("quality"))
+    for index, prop in enumerate(table.properties or []):
+        here = place.key("properties").item(index).about(f"column {prop.name!r}")
+        yield from reader.read(prop.quality, prop.name, here.key("quality"))
+
+
+def _in_order(built: list[BuiltColumn], place: Place) -> tuple[Column, ...]:
+    """The columns in the contract's order, but that each derived one takes a place after those that it uses."""
+    derived = {item.column.name: item for item in built if item.column.source is None}
+    ready: list[Column] = []
+    waiting = dict(derived)
+    while waiting:
+        free = [name for name, item in waiting.items() if not any(used in waiting for used in item.uses)]
+        if not free:
+            place.problem(f"the transformLogic of {listed(waiting)} use each other in a circle")
+            break
+        ready.append(waiting.pop(free[0]).column)
+    in_turn = iter([*ready, *(item.column for item in waiting.values())])
+    return tuple(next(in_turn) if item.column.source is None else item.column for item in built)

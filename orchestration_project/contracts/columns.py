@@ -1,0 +1,247 @@
+"""A property of the standard as a column: its name, type, header in the file, rules and expression."""
+
+import re
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestration_project.contracts.custom import NUMERIC, OF_A_COLUMN, Custom, read_custom, read_parsing, read_words
+from orchestration_project.contracts.date_formats import DateFormat, translate
+from orchestration_project.contracts.errors import Place, did_you_mean
+from orchestration_project.contracts.expressions import Expression, parse_expression
+from orchestration_project.contracts.feed import Column, Parsing, Required, Rule
+from orchestration_project.contracts.literals import Literals
+from orchestration_project.contracts.rules import read_enum, read_rules
+from orchestration_project.contracts.schema_errors import shown
+from orchestration_project.contracts.sql_types import TIMESTAMPTZ, Kind, SqlType, sql_type
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import SchemaProperty
+
+NOT_PERSONAL = frozenset(
+    {"", "public", "open", "internal", "unrestricted", "unclassified", "general", "nonpersonal", "none"}
+)
+"""Classifications (case, blanks and hyphens aside) whose values may be shown. Every other one is masked: a word that
+this platform does not know, or a typing error, must not bring a customer's data into a log."""
+
+_COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltColumn:
+    """A column, how its contract writes values of it, and the columns that its expression reads."""
+
+    column: Column
+    literals: Literals
+    uses: tuple[str, ...] = ()
+
+
+def read_columns(properties: "Sequence[SchemaProperty]", parsing: Parsing, place: Place) -> list[BuiltColumn]:
+    """The columns of an object, in the contract's order; columns with problems are reported and left out.
+
+    Args:
+        properties: the object's properties.
+        parsing: how the feed's files write values, unless a column says otherwise.
+        place: that of the list of properties.
+    """
+    names = [prop.name or "" for prop in properties]
+    _check_names(names, place)
+    built = []
+    for index, prop in enumerate(properties):
+        column = _read_column(prop, names, parsing, place.item(index).about(f"column {prop.name!r}"))
+        if column is not None:
+            built.append(column)
+    _check_headers([item.column for item in built], names, place)
+    return built
+
+
+def _check_names(names: list[str], place: Place) -> None:
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        here = place.item(index).key("name").about(f"column {name!r}")
+        if not _COLUMN_NAME.fullmatch(name):
+            here.problem(
+                "allowed: a letter, then letters, digits and _ (63 at most);"
+                " a header that is written differently goes to physicalName"
+            )
+        elif name.casefold() in first:
+            here.problem(f"the name is already that of properties[{first[name.casefold()]}] (case does not count)")
+        first.setdefault(name.casefold(), index)
+
+
+def _check_headers(columns: list[Column], names: list[str], place: Place) -> None:
+    owners: dict[str, str] = {}
+    for column in columns:
+        if column.source is None:
+            continue
+        own: set[str] = set()
+        for header in (column.source, *column.aliases):
+            key = header.strip().casefold()
+            if key in own:
+                continue
+            own.add(key)
+            here = place.item(names.index(column.name)).about(f"column {column.name!r}")
+            if not key:
+                here.problem("a header or alias is blank")
+            elif key in owners:
+                here.problem(f"the header {header!r} is also that of column {owners[key]!r}")
+            owners.setdefault(key, column.name)
+
+
+def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place: Place) -> BuiltColumn | None:
+    before = len(place.problems)
+    options = prop.logicalTypeOptions or {}
+    number_format = options.get("format")
+    declared = sql_type(
+        prop.physicalType, prop.logicalType, number_format if isinstance(number_format, str) else None, place
+    )
+    _check_structure(prop, place)
+    if declared is None:
+        return None
+    literals, parsing = _moments(declared, options, base, place.key("logicalTypeOptions"))
+    derived = prop.transformLogic is not None
+    custom = read_custom(prop.customProperties, OF_A_COLUMN, place)
+    parsing = read_parsing(_fitting(custom, literals.type, derived), _without_numeric(parsing, literals.type))
+    rules = [*_required(prop), *read_rules(options, literals, place.key("logicalTypeOptions"))]
+    if prop.enum:
+        rules += read_enum([entry.value for entry in prop.enum], literals, place.key("enum"))
+    expression = _expression(prop, names, place)
+    if len(place.problems) > before:
+        return None
+    classification = (prop.classification or "").strip()
+    column = Column(
+        name=prop.name or "",
+        sql_type=literals.type.sql,
+        source=None if derived else prop.physicalName or prop.name,
+        aliases=() if derived else tuple(_aliases(prop, custom)),
+        expression=expression.sql if expression else None,
+        rules=tuple(rules),
+        unique=bool(prop.unique),
+        parsing=parsing,
+        description=" ".join((prop.description or prop.transformDescription or prop.businessName or "").split()),
+        classification=classification,
+        personal=is_personal(classification),
+    )
+    return BuiltColumn(column, literals, expression.columns if expression else ())
+
+
+def is_personal(classification: str) -> bool:
+    """Whether values of a column with this classification are masked when shown."""
+    return re.sub(r"[\s_-]", "", classification.casefold()) not in NOT_PERSONAL
+
+
+def _required(prop: "SchemaProperty") -> list[Rule]:
+    return [Required()] if prop.required or prop.primaryKey else []
+
+
+def _check_structure(prop: "SchemaProperty", place: Place) -> None:
+    """Report what a flat table can't have."""
+    for field in ("properties", "items", "map"):
+        if getattr(prop, field) is not None:
+            place.key(field).problem("nested values are not supported; a feed's columns hold one value each")
+    if prop.semanticType == "measure":
+        place.key("semanticType").problem(
+            "measure is an aggregate over rows and is not supported; allowed: column, dimension"
+        )
+    if (prop.primaryKeyPosition or -1) > 0 and not prop.primaryKey:
+        place.key("primaryKeyPosition").problem("has no effect without `primaryKey: true`")
+    if prop.transformLogic is not None and prop.physicalName not in (None, prop.name):
+        place.key("physicalName").problem(
+            "a column with transformLogic is computed, not read from the file; remove one of the two"
+        )
+
+
+def _moments(declared: SqlType, options: dict[str, Any], base: Parsing, place: Place) -> tuple[Literals, Parsing]:
+    """The type, limits and parsing of dates and times; other types pass through."""
+    if declared.kind not in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP):
+        return Literals(declared), base
+    date_format = _date_format(options, declared.kind, place.key("format"))
+    zoned = options.get("timezone")
+    if zoned not in (None, True, False):
+        place.key("timezone").problem(f"found {shown(zoned)}; allowed: true or false")
+    if zoned and declared.kind is Kind.TIME:
+        place.key("timezone").problem("a time with an offset is not supported; use a timestamp")
+    if zoned is False and date_format and date_format.has_offset:
+        place.key("timezone").problem("the format has an offset, so it can't be false")
+    if zoned is False and declared == TIMESTAMPTZ:
+        place.key("timezone").problem("false contradicts physicalType TIMESTAMPTZ")
+    zone = _zone(options, place.key("defaultTimezone"))
+    has_offset = date_format.has_offset if date_format else zoned is True
+    if declared.kind is Kind.TIMESTAMP and (zoned is True or has_offset):
+        declared = TIMESTAMPTZ
+    parsing = replace(base, has_timezone=has_offset, default_timezone=zone)
+    if date_format:
+        parsing = replace(
+            parsing,
+            date_format=date_format.strptime,
+            date_width=date_format.width,
+            date_regex=date_format.regex,
+            utc_letter=date_format.utc_letter,
+        )
+    return Literals(declared, date_format, zone), parsing
+
+
+def _date_format(options: dict[str, Any], kind: Kind, place: Place) -> DateFormat | None:
+    pattern = options.get("format")
+    if pattern is None:
+        return None
+    try:
+        if not isinstance(pattern, str):
+            raise ValueError(f"found {shown(pattern)}; allowed: a date pattern, e.g. 'yyyy-MM-dd'")  # noqa: TRY004, TRY301
+        return translate(pattern, "date" if kind is Kind.DATE else "time" if kind is Kind.TIME else "timestamp")
+    except ValueError as error:
+        place.problem(str(error))
+        return None
+
+
+def _zone(options: dict[str, Any], place: Place) -> str:
+    name = options.get("defaultTimezone")
+    if name is None:
+        return "UTC"
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, TypeError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        known = zoneinfo.available_timezones()
+        place.problem(
+            f"found {shown(name)}; allowed: a time zone's name, e.g. Europe/Berlin{did_you_mean(str(name), known)}"
+        )
+        return "UTC"
+    return str(name)
+
+
+def _fitting(custom: Custom, declared: SqlType, derived: bool) -> Custom:
+    """The custom properties that can have an effect on a column; the others are reported."""
+    for name, (_, place) in custom.items():
+        if derived:
+            place.problem(f"{name} has no effect: a column with transformLogic is computed, not read from the file")
+        elif name in NUMERIC and not declared.kind.is_number:
+            place.problem(f"{name} has no effect on a {declared.sql} column")
+    return {name: found for name, found in custom.items() if name not in NUMERIC or declared.kind.is_number}
+
+
+def _without_numeric(parsing: Parsing, declared: SqlType) -> Parsing:
+    if declared.kind.is_number:
+        return parsing
+    plain = Parsing()
+    return replace(
+        parsing,
+        decimal_separator=plain.decimal_separator,
+        thousands_separator=plain.thousands_separator,
+        currency_symbols=plain.currency_symbols,
+    )
+
+
+def _aliases(prop: "SchemaProperty", custom: Custom) -> Iterator[str]:
+    seen = {(prop.physicalName or prop.name or "").strip().casefold()}
+    written = read_words(*custom["aliases"]) if "aliases" in custom else []
+    for alias in [*(synonym.synonym or "" for synonym in prop.synonyms or []), *written]:
+        if alias.strip().casefold() not in seen:
+            seen.add(alias.strip().casefold())
+            yield alias.strip()
+
+
+def _expression(prop: "SchemaProperty", names: list[str], place: Place) -> Expression | None:
+    if prop.transformLogic is None:
+        return None
+    return parse_expression(prop.transformLogic, names, place.key("transformLogic"))

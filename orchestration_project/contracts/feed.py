@@ -1,0 +1,233 @@
+"""What a contract says, as plain immutable data.
+
+Belongs here: the `Feed` model and its rules, split by kind. Does not belong here: reading documents
+(`odcs.py`, `build.py`) and executing rules (`orchestration_project.transforms`).
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+
+class FileFormat(StrEnum):
+    """How a feed's files are written. CSV covers every delimiter, TSV included."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """The value may not be missing."""
+
+    rule = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The value is limited on one side; `limit` is text in the column's own type (ISO for dates)."""
+
+    rule: Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MultipleOf:
+    """The number is a whole multiple of `step` (a decimal number as text, greater than zero)."""
+
+    step: str
+    rule = "multipleOf"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """The text has at least or at most `characters` characters."""
+
+    rule: Literal["minLength", "maxLength"]
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The text contains a match of the regular expression (ECMA-262 search semantics; `^$` anchor it)."""
+
+    regex: str
+    rule = "pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """The text is an email, uuid, uri, hostname, ipv4 or ipv6; `regex` is anchored."""
+
+    name: str
+    regex: str
+    rule = "format"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The value is one of `values` (text in the column's own type)."""
+
+    values: tuple[str, ...]
+    rule = "enum"
+
+
+Rule = Required | Bound | MultipleOf | Length | Pattern | TextFormat | OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class Parsing:
+    """How the text of one column becomes a value; nothing is guessed beyond it.
+
+    `date_format` is a DuckDB strptime pattern (None: ISO 8601), `date_width` the exact number of characters when
+    every field of the pattern has a fixed width. strptime is laxer than the contract's pattern (it takes `1/2/20` for
+    `d/M/yyyy`): `date_regex` matches exactly the texts that the pattern allows, to be used as a full match.
+    `has_timezone` tells whether the text itself carries an offset, `utc_letter` whether that offset may be a final
+    `Z`, which strptime does not know; `default_timezone` is the zone of text without an offset.
+    """
+
+    null_words: tuple[str, ...] = ()
+    trim: bool = True
+    decimal_separator: str = "."
+    thousands_separator: str = ""
+    currency_symbols: tuple[str, ...] = ()
+    date_format: str | None = None
+    date_width: int | None = None
+    date_regex: str | None = None
+    has_timezone: bool = False
+    utc_letter: bool = False
+    default_timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the warehouse table.
+
+    `source` is the header in the file and None for a derived column, whose `expression` is SQL over other columns.
+    `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown.
+    """
+
+    name: str
+    sql_type: str
+    source: str | None
+    aliases: tuple[str, ...] = ()
+    expression: str | None = None
+    rules: tuple[Rule, ...] = ()
+    unique: bool = False
+    parsing: Parsing = Parsing()
+    description: str = ""
+    classification: str = ""
+    personal: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether the contract forbids missing values."""
+        return any(isinstance(rule, Required) for rule in self.rules)
+
+
+Operator = Literal[
+    "mustBe",
+    "mustNotBe",
+    "mustBeGreaterThan",
+    "mustBeGreaterOrEqualTo",
+    "mustBeLessThan",
+    "mustBeLessOrEqualTo",
+    "mustBeBetween",
+    "mustNotBeBetween",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a measured number is held against; two `limits` (inclusive, smaller first) for the between operators."""
+
+    operator: Operator
+    limits: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRule:
+    """A library metric of the standard, measured for each batch of the cleaned table.
+
+    `columns` is one column, several for `duplicateValues` of the whole object, and empty for `rowCount`.
+    `missing_values` (None stands for NULL), `valid_values` and `pattern` are the arguments of `missingValues` and
+    `invalidValues`.
+    """
+
+    name: str
+    metric: Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"]
+    comparison: Comparison
+    columns: tuple[str, ...] = ()
+    percent: bool = False
+    missing_values: tuple[str | None, ...] = ()
+    valid_values: tuple[str, ...] = ()
+    pattern: str | None = None
+    blocking: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRule:
+    """A query that returns one number for a batch; `{table}` in it stands for the batch's rows of the cleaned table."""
+
+    name: str
+    query: str
+    comparison: Comparison
+    blocking: bool = False
+    description: str = ""
+
+
+QualityRule = MetricRule | SqlRule
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """How the files of a feed are written.
+
+    `delimiter` None means: whichever of comma, semicolon, tab and pipe the header line proves. `encoding` is what a
+    file without a byte order mark may be written in when it is not UTF-8; None means that only UTF-8 is accepted.
+    """
+
+    format: FileFormat = FileFormat.CSV
+    delimiter: str | None = None
+    quote: str = '"'
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A contract: what the files of one feed must look like and what its tables hold.
+
+    `primary_key` names columns in key order and is empty when the contract has none (then nothing is de-duplicated).
+    `latency` is how long after a batch ends its data may still be missing.
+    """
+
+    name: str
+    version: str
+    columns: tuple[Column, ...]
+    source: SourceFormat = SourceFormat()
+    primary_key: tuple[str, ...] = ()
+    quality: tuple[QualityRule, ...] = ()
+    latency: dt.timedelta | None = None
+    frequency: dt.timedelta | None = None
+    owners: tuple[str, ...] = ()
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = field(default=())
+
+    @property
+    def source_columns(self) -> tuple[Column, ...]:
+        """The columns that are read from files."""
+        return tuple(column for column in self.columns if column.source is not None)
+
+    @property
+    def derived_columns(self) -> tuple[Column, ...]:
+        """The columns that are computed, in an order in which each uses only earlier ones."""
+        return tuple(column for column in self.columns if column.source is None)
+
+    @property
+    def personal_columns(self) -> frozenset[str]:
+        """Names of the columns whose values are masked when shown."""
+        return frozenset(column.name for column in self.columns if column.personal)

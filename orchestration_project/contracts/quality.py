@@ -1,0 +1,228 @@
+"""Quality rules of the standard, at the object and at its properties."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.feed import Comparison, MetricRule, Operator, QualityRule, SqlRule
+from orchestration_project.contracts.literals import Literals
+from orchestration_project.contracts.queries import parse_query
+from orchestration_project.contracts.regexes import fault
+from orchestration_project.contracts.schema_errors import shown
+from orchestration_project.contracts.sql_types import Kind
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import DataQuality
+
+Metric = Literal["nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+OPERATORS: tuple[Operator, ...] = get_args(Operator)
+SEVERITIES = ("error", "warning", "info")
+ROW_UNITS, PERCENT_UNITS = ("rows", "row"), ("percent", "%")
+_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "missingValues": ("missingValues",),
+    "invalidValues": ("validValues", "pattern"),
+    "duplicateValues": ("properties",),
+}
+
+
+class QualityReader:
+    """Turns an object's quality rules into ours; check names stay unique over all of them."""
+
+    def __init__(self, tables: Sequence[str], columns: Sequence[str], literals: dict[str, Literals]) -> None:
+        """Start with the names of the object and its columns, and how each column without problems writes values."""
+        self._tables = tables
+        self._columns = columns
+        self._literals = literals
+        self._names: set[str] = set()
+
+    def read(self, rules: "Sequence[DataQuality] | None", column: str | None, place: Place) -> Iterator[QualityRule]:
+        """The rules of one property, or of the object when `column` is None; `place` is that of the list."""
+        for index, rule in enumerate(rules or []):
+            if read := self._rule(rule, column, place.item(index)):
+                yield read
+
+    def _rule(self, rule: "DataQuality", column: str | None, place: Place) -> QualityRule | None:
+        before = len(place.problems)
+        kind = rule.type or "library"
+        severity = (rule.severity or "warning").strip().casefold()
+        if kind == "text" or (kind == "custom" and severity == "info"):
+            return None
+        if kind == "custom":
+            place.key("type").problem(
+                f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
+            )
+            return None
+        if severity not in SEVERITIES:
+            place.key("severity").problem(
+                f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
+            )
+        comparison = _comparison(rule, place)
+        query = self._query(rule, column, place) if kind == "sql" else None
+        arguments = self._arguments(rule, column, place) if kind != "sql" else {}
+        if len(place.problems) > before or comparison is None:
+            return None
+        name = self._unique_name(rule, column)
+        description = " ".join((rule.description or "").split())
+        if query is not None:
+            return SqlRule(name, query, comparison, severity == "error", description)
+        return MetricRule(
+            name, comparison=comparison, blocking=severity == "error", description=description, **arguments
+        )
+
+    def _query(self, rule: "DataQuality", column: str | None, place: Place) -> str | None:
+        if not rule.query:
+            place.problem("a sql rule needs a query")
+            return None
+        return parse_query(rule.query, self._tables, self._columns, column, place.key("query"))
+
+    def _arguments(self, rule: "DataQuality", column: str | None, place: Place) -> dict[str, Any]:
+        """The fields of a metric rule that depend on its metric."""
+        metric = next((known for known in METRICS if known == rule.metric), None)
+        if metric is None:
+            place.key("metric").problem(f"found {shown(rule.metric)}; allowed: {listed(METRICS)}")
+            return {}
+        arguments = rule.arguments or {}
+        for name in arguments:
+            if name not in _ARGUMENTS.get(metric, ()):
+                allowed = _ARGUMENTS.get(metric, ())
+                place.key("arguments", name).problem(
+                    f"not an argument of {metric}; {f'allowed: {listed(allowed)}' if allowed else 'none is allowed'}"
+                    f"{did_you_mean(name, allowed)}"
+                )
+        found: dict[str, Any] = {"metric": metric, "percent": _percent(rule.unit, metric, place.key("unit"))}
+        if metric == "rowCount":
+            if column is not None:
+                place.key("metric").problem("rowCount counts rows of the object: move it to the object's quality")
+            return found
+        if column is None and metric != "duplicateValues":
+            place.key("metric").problem(f"{metric} looks at one column: move it to that property's quality")
+            return found
+        found["columns"] = (column,) if column is not None else self._several(arguments.get("properties"), place)
+        if column is not None and "properties" in arguments:
+            place.key("arguments", "properties").problem("only for duplicateValues of the object")
+        if column is not None and column in self._literals:
+            found |= self._values(metric, arguments, self._literals[column], place.key("arguments"))
+        return found
+
+    def _several(self, names: Any, place: Place) -> tuple[str, ...]:
+        here = place.key("arguments", "properties")
+        declared = {name.casefold(): name for name in self._columns}
+        if not isinstance(names, list) or not names:
+            here.problem("duplicateValues of the object needs a list of its columns")
+            return ()
+        for index, name in enumerate(names):
+            if str(name).casefold() not in declared:
+                hint = did_you_mean(str(name), self._columns)
+                here.item(index).problem(f"unknown column {shown(name)}; columns: {listed(self._columns)}{hint}")
+        return tuple(
+            dict.fromkeys(declared[str(name).casefold()] for name in names if str(name).casefold() in declared)
+        )
+
+    def _values(self, metric: str, arguments: dict[str, Any], literals: Literals, place: Place) -> dict[str, Any]:
+        if metric == "missingValues":
+            return {
+                "missing_values": tuple(_missing(arguments.get("missingValues"), literals, place.key("missingValues")))
+            }
+        if metric != "invalidValues":
+            return {}
+        found: dict[str, Any] = {}
+        if "validValues" in arguments:
+            found["valid_values"] = tuple(_valid(arguments["validValues"], literals, place.key("validValues")))
+        if "pattern" in arguments:
+            found["pattern"] = _pattern(arguments["pattern"], literals, place.key("pattern"))
+        if not found:
+            place.problem("invalidValues needs validValues, pattern or both")
+        return found
+
+    def _unique_name(self, rule: "DataQuality", column: str | None) -> str:
+        metric = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rule.metric or "").lower() if rule.type != "sql" else "sql"
+        wanted = rule.name or rule.id or (f"{column}_{metric}" if column else metric)
+        name = base = re.sub(r"[^A-Za-z0-9_]+", "_", wanted).strip("_") or metric
+        number = 1
+        while name.casefold() in self._names:
+            number += 1
+            name = f"{base}_{number}"
+        self._names.add(name.casefold())
+        return name
+
+
+def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
+    given = [(operator, getattr(rule, operator)) for operator in OPERATORS if getattr(rule, operator) is not None]
+    if len(given) != 1:
+        place.problem(
+            f"needs exactly one of {listed(OPERATORS)}; found {listed(operator for operator, _ in given) or 'none'}"
+        )
+        return None
+    operator, value = given[0]
+    limits = value if isinstance(value, list) else [value]
+    try:
+        numbers = tuple(_finite(limit) for limit in limits)
+    except ValueError:
+        place.key(operator).problem(f"found {shown(value)}; allowed: a number")
+        return None
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        place.key(operator).problem(f"found {shown(value)}; the smaller limit goes first")
+        return None
+    return Comparison(operator, numbers)
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool | str):
+        raise ValueError("not a number")  # noqa: TRY004 - reported like a number that is too large
+    try:
+        return float(value)
+    except (TypeError, OverflowError) as error:
+        raise ValueError("not a number") from error
+
+
+def _percent(unit: str | None, metric: str, place: Place) -> bool:
+    word = (unit or "rows").strip().casefold()
+    if word in PERCENT_UNITS and metric == "rowCount":
+        place.problem("rowCount has nothing to be a percentage of; allowed: rows")
+    elif word not in (*ROW_UNITS, *PERCENT_UNITS):
+        place.problem(f"found {unit!r}; allowed: rows, percent{did_you_mean(word, ('rows', 'percent'))}")
+    return word in PERCENT_UNITS
+
+
+def _missing(values: Any, literals: Literals, place: Place) -> Iterator[str | None]:
+    if not isinstance(values, list) or not values:
+        place.problem("missingValues needs a list of the values that count as missing, e.g. [null, '', 'n/a']")
+        return
+    for index, value in enumerate(values):
+        if value is None:
+            yield None
+        elif isinstance(value, dict | list):
+            place.item(index).problem(f"found {shown(value)}; allowed: one value")
+        else:
+            try:
+                yield literals.text(value)
+            except ValueError as error:
+                # A word such as n/a can't be in a column of numbers; a number in a text column is a slip.
+                if not isinstance(value, str):
+                    place.item(index).problem(str(error))
+
+
+def _valid(values: Any, literals: Literals, place: Place) -> Iterator[str]:
+    if not isinstance(values, list) or all(value is None for value in values):
+        place.problem("validValues needs a list of the values that are valid")
+        return
+    for index, value in enumerate(values):
+        if value is not None:
+            try:
+                yield literals.text(value)
+            except ValueError as error:
+                place.item(index).problem(str(error))
+
+
+def _pattern(pattern: Any, literals: Literals, place: Place) -> str | None:
+    if literals.type.kind is not Kind.TEXT:
+        place.problem(f"a pattern tests text; the column is {literals.type.sql}")
+    elif not isinstance(pattern, str):
+        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
+    elif wrong := fault(pattern):
+        place.problem(wrong)
+    else:
+        return pattern
+    return None

@@ -1,0 +1,155 @@
+"""`logicalTypeOptions` and `enum` of a property as rules on its values; contradictions are reported."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Literal
+
+from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.feed import Bound, Length, MultipleOf, OneOf, Pattern, Rule, TextFormat
+from orchestration_project.contracts.literals import Comparable, Literals
+from orchestration_project.contracts.regexes import TEXT_FORMATS, UNTESTED_FORMATS, fault
+from orchestration_project.contracts.schema_errors import shown
+from orchestration_project.contracts.sql_types import INTEGER_FORMATS, NUMBER_FORMATS, Kind, SqlType
+
+LowerOrUpper = Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
+BOUNDS: tuple[LowerOrUpper, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+_DATE = (*BOUNDS, "format")
+_ALLOWED: dict[Kind, tuple[str, ...]] = {
+    Kind.TEXT: ("minLength", "maxLength", "pattern", "format"),
+    Kind.INTEGER: (*BOUNDS, "multipleOf", "format"),
+    Kind.DECIMAL: (*BOUNDS, "multipleOf", "format"),
+    Kind.FLOAT: (*BOUNDS, "multipleOf", "format"),
+    Kind.BOOLEAN: (),
+    Kind.DATE: _DATE,
+    Kind.TIME: (*_DATE, "timezone", "defaultTimezone"),
+    Kind.TIMESTAMP: (*_DATE, "timezone", "defaultTimezone"),
+}
+_FORMAT_HINTS = {
+    "date": "; use logicalType date",
+    "date-time": "; use logicalType timestamp",
+    "time": "; use logicalType time",
+    "byte": "; binary text is not decoded",
+    "binary": "; binary text is not decoded",
+}
+
+
+def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> list[Rule]:
+    """The rules in a column's `logicalTypeOptions`; `place` is that of the options."""
+    allowed = _ALLOWED[literals.type.kind]
+    for name in options:
+        if name not in allowed:
+            told = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"
+            place.key(name).problem(f"not an option of a {literals.type.sql} column; {told}")
+    if literals.type.kind is Kind.TEXT:
+        return list(_text_rules(options, literals.type, place))
+    if literals.type.kind.is_number and "format" in options:
+        _check_number_format(options["format"], place.key("format"))
+    return [*_bounds(options, literals, place), *_multiple(options, literals, place)]
+
+
+def read_enum(values: list[Any], literals: Literals, place: Place) -> list[Rule]:
+    """The rule that an `enum` makes; a null in it says nothing, since only `required` forbids missing values."""
+    texts: dict[str, None] = {}
+    for index, value in enumerate(values):
+        if value is not None:
+            try:
+                texts[literals.text(value)] = None
+            except ValueError as error:
+                place.item(index).key("value").problem(str(error))
+    if all(value is None for value in values):
+        place.problem("needs a value that is not null")
+    return [OneOf(tuple(texts))] if texts else []
+
+
+def _bounds(options: dict[str, Any], literals: Literals, place: Place) -> Iterator[Bound]:
+    limits: dict[str, Comparable] = {}
+    for name in BOUNDS:
+        if name in options:
+            try:
+                limits[name], text = literals.read(options[name])
+            except ValueError as error:
+                place.key(name).problem(str(error))
+            else:
+                yield Bound(name, text)
+    lows = [(limits[name], name) for name in ("minimum", "exclusiveMinimum") if name in limits]
+    highs = [(limits[name], name) for name in ("maximum", "exclusiveMaximum") if name in limits]
+    for low, low_name in lows:
+        for high, high_name in highs:
+            if _is_empty(low, high, (low_name + high_name).count("exclusive"), literals.type.kind):
+                place.problem(f"no value can fulfil {low_name} {low} and {high_name} {high}")
+
+
+def _is_empty(low: Any, high: Any, exclusive: int, kind: Kind) -> bool:
+    if kind is Kind.INTEGER:
+        return bool(low + exclusive > high)
+    return bool(low > high or (low == high and exclusive))
+
+
+def _multiple(options: dict[str, Any], literals: Literals, place: Place) -> Iterator[MultipleOf]:
+    if "multipleOf" not in options or not literals.type.kind.is_number:
+        return
+    try:
+        step, text = literals.read(options["multipleOf"])
+    except ValueError as error:
+        place.key("multipleOf").problem(str(error))
+        return
+    if not isinstance(step, Decimal) or step <= 0:
+        place.key("multipleOf").problem(f"found {shown(options['multipleOf'])}; allowed: a number more than 0")
+        return
+    yield MultipleOf(text)
+
+
+def _check_number_format(name: Any, place: Place) -> None:
+    allowed = (*INTEGER_FORMATS, *NUMBER_FORMATS)
+    if name not in allowed:
+        place.problem(f"found {shown(name)}; allowed: {listed(allowed)}{did_you_mean(str(name), allowed)}")
+
+
+def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> Iterator[Rule]:
+    shortest = _length("minLength", options, place)
+    longest = _length("maxLength", options, place)
+    limits = [limit for limit in (longest, text_type.max_length) if limit is not None]
+    if shortest is not None and limits and shortest > min(limits):
+        place.problem(f"no text can have at least {shortest} and at most {min(limits)} characters")
+    if shortest:
+        yield Length("minLength", shortest)
+    if limits:
+        yield Length("maxLength", min(limits))
+    yield from _pattern(options, place.key("pattern"))
+    if "format" in options:
+        yield from _text_format(options["format"], place.key("format"))
+    if text_type.text_format:
+        yield TextFormat(text_type.text_format, TEXT_FORMATS[text_type.text_format])
+
+
+def _length(name: str, options: dict[str, Any], place: Place) -> int | None:
+    value = options.get(name)
+    if name not in options:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        place.key(name).problem(f"found {shown(value)}; allowed: a whole number from 0 on")
+        return None
+    return value
+
+
+def _pattern(options: dict[str, Any], place: Place) -> Iterator[Rule]:
+    if "pattern" not in options:
+        return
+    pattern = options["pattern"]
+    if not isinstance(pattern, str):
+        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
+    elif wrong := fault(pattern):
+        place.problem(wrong)
+    else:
+        yield Pattern(pattern)
+
+
+def _text_format(name: Any, place: Place) -> Iterator[Rule]:
+    if name in UNTESTED_FORMATS:
+        return
+    if not isinstance(name, str) or name not in TEXT_FORMATS:
+        hint = _FORMAT_HINTS.get(name, "") if isinstance(name, str) else ""
+        close = did_you_mean(str(name), TEXT_FORMATS)
+        place.problem(f"found {shown(name)}; allowed: {listed([*TEXT_FORMATS, *UNTESTED_FORMATS])}{hint or close}")
+        return
+    yield TextFormat(name, TEXT_FORMATS[name])

@@ -1,0 +1,148 @@
+"""Strict reading of a YAML text: what a person wrote is what the program gets, or a problem with its line.
+
+Plain words follow YAML 1.2's core schema: only `true` and `false` are booleans (`NO` stays Norway), `12:30:00` and
+dates are text, decimal numbers keep every digit. Duplicate keys, which YAML libraries merge silently, are problems.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import yaml
+
+from orchestration_project.contracts.errors import Place
+
+_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+_LARGEST_EXPONENT = 300
+_DEEPEST = 50
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's class attribute
+
+
+_Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver(
+    _TAG + "int", re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    _TAG + "float",
+    re.compile(
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
+_Loader.add_implicit_resolver(_TAG + "merge", re.compile(r"^<<$"), ["<"])
+
+
+def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    if len(text) > _LARGEST_EXPONENT:
+        raise ValueError("the number is too long")
+    return int(text[2:] if base != 10 else text, base)
+
+
+def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    number = Decimal(loader.construct_scalar(node))
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError("the number is too large or too small")
+    return number
+
+
+_Loader.add_constructor(_TAG + "int", _int)
+_Loader.add_constructor(_TAG + "float", _float)
+
+
+def read_yaml(text: str, place: Place) -> Any:
+    """The document in `text` as dicts with text keys, lists, str, int, Decimal, bool and None; None after a problem."""
+    loader: _Loader | None = None
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            place.problem("the file is empty; a contract starts with `apiVersion: v3.1.0`")
+            return None
+        before = len(place.problems)
+        for line, message in _faults(root):
+            place.problem(f"line {line}: {message}")
+        return loader.construct_document(root) if len(place.problems) == before else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place.problem(f"line {mark.line + 1 if mark else '?'}: not valid YAML: {error.problem or error.context}")
+    except yaml.YAMLError as error:
+        place.problem(f"not valid YAML: {' '.join(str(error).split())}")
+    except RecursionError:
+        place.problem("nested too deeply")
+    finally:
+        if loader is not None:
+            loader.dispose()
+    return None
+
+
+def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Line and message of what YAML allows and a contract may not have. Each node is looked at once."""
+    seen: set[int] = set()
+    ancestors: list[int] = []
+
+    def visit(node: yaml.Node) -> Iterator[tuple[int, str]]:
+        if id(node) in ancestors:
+            yield node.start_mark.line + 1, "a node that contains itself"
+        elif len(ancestors) == _DEEPEST:
+            yield node.start_mark.line + 1, "nested too deeply"
+        elif id(node) not in seen:
+            seen.add(id(node))
+            yield from _own_faults(node)
+            ancestors.append(id(node))
+            for child in _children(node):
+                yield from visit(child)
+            ancestors.pop()
+
+    return visit(root)
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def _own_faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    line = node.start_mark.line + 1
+    if node.tag not in _PLAIN_TAGS:
+        yield line, f"the tag {node.tag!r} is not allowed"
+    elif isinstance(node, yaml.ScalarNode):
+        yield from _scalar_faults(node, line)
+    elif isinstance(node, yaml.MappingNode):
+        yield from _key_faults(node)
+
+
+def _key_faults(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
+    first: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or key.tag not in (_TAG + "str", _TAG + "merge"):
+            yield line, "a key must be text"
+        elif key.value in first:
+            yield line, f"the key {key.value!r} is already on line {first[key.value]}; each key may be given once"
+        else:
+            first[key.value] = line
+            yield from _scalar_faults(key, line)
+
+
+def _scalar_faults(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
+    if _UNPRINTABLE.search(node.value):
+        yield line, "a text may not hold NUL or half of a surrogate pair"
+    if node.tag in (_TAG + "int", _TAG + "float"):
+        try:
+            (_int if node.tag.endswith("int") else _float)(yaml.SafeLoader(""), node)
+        except (ValueError, InvalidOperation):
+            yield line, f"{node.value[:40]!r} is not a number that can be used here"
+    elif node.tag == _TAG + "bool" and node.value.casefold() not in ("true", "false"):
+        yield line, f"{node.value[:40]!r} is neither true nor false"

@@ -1,0 +1,61 @@
+"""The package's exceptions.
+
+PlatformError
+├── contracts.ContractError   a contract can't be used; every problem with its path in the document
+├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
+├── FileChanged               a file changed while it was read: it stays in landing for the next run
+├── WarehouseBusy             the warehouse could not be locked in time; names the holder
+└── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
+"""
+
+from collections.abc import Mapping
+
+
+class PlatformError(Exception):
+    """Base of every error that the platform raises on purpose."""
+
+
+class FileRefused(PlatformError):
+    """A file can't be accepted as a whole.
+
+    Args:
+        rule: short code of what it broke, e.g. `missing_column`; the ledger and the reason file carry it.
+        message: what is wrong with which value, where, and what to do.
+        line: 1-based line in the file, where there is one.
+        byte: 0-based offset in the file, where there is one.
+    """
+
+    def __init__(self, rule: str, message: str, line: int | None = None, byte: int | None = None) -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.message = message
+        self.line = line
+        self.byte = byte
+
+
+class FileChanged(PlatformError):
+    """A file was changed, replaced or removed by somebody else while it was being read."""
+
+    def __init__(self, name: str, what: str) -> None:
+        super().__init__(f"{name!r} {what} while it was being read; the next run will look again")
+        self.name = name
+
+
+class FilesUnfit(PlatformError):
+    """Some files of a load turned out to be unfit after rows were written; the load starts again without them.
+
+    Args:
+        faults: what is wrong with each file, by logical name.
+    """
+
+    def __init__(self, faults: Mapping[str, FileRefused | FileChanged]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults.values()))
+        self.faults = dict(faults)
+
+
+class WarehouseBusy(PlatformError):
+    """The warehouse stayed locked by somebody else for longer than the configured wait."""
+
+
+class WarehouseError(PlatformError):
+    """The warehouse lacks what a step needs, or a frame does not fit its table."""

@@ -1,0 +1,106 @@
+"""The platform's settings, and the only place that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from orchestration_project.errors import PlatformError
+
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+
+
+class SettingsError(PlatformError):
+    """An environment variable holds a value that can't be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are and how patient the platform is.
+
+    Attributes:
+        data_dir: root of landing, archive, quarantine and (by default) the warehouse; `DATA_DIR`.
+        warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
+        alert_urls: where alarms are sent; `ALERT_URLS`, separated by blanks or commas.
+        automation: whether sensors and schedules start switched on; `AUTOMATION`.
+        lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
+        threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
+        memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+    """
+
+    data_dir: Path = Path("data")
+    warehouse_url: str = ""
+    alert_urls: tuple[str, ...] = ()
+    automation: bool = False
+    lock_timeout: float = 300.0
+    threads: int | None = None
+    memory_limit: str | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment.
+
+        Raises:
+            SettingsError: a variable's value can't be used; the message names it and what is allowed.
+        """
+        env = os.environ if environ is None else environ
+        return cls(
+            data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
+            warehouse_url=env.get("WAREHOUSE_URL", ""),
+            alert_urls=tuple(env.get("ALERT_URLS", "").replace(",", " ").split()),
+            automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
+            lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
+            threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
+            memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
+        )
+
+    @property
+    def database(self) -> Path:
+        """The DuckDB file of the warehouse."""
+        if not self.warehouse_url:
+            return self.data_dir / "warehouse.duckdb"
+        scheme, _, path = self.warehouse_url.partition(":///")
+        if scheme != "duckdb" or not path:
+            raise SettingsError(
+                f"WAREHOUSE_URL={self.warehouse_url!r} is not supported: write duckdb:///relative/path or duckdb:////absolute/path"
+            )
+        return Path(unquote(path)).expanduser().absolute()
+
+    def landing(self, feed: str) -> Path:
+        """The drop folder of a feed."""
+        return self.data_dir / "landing" / feed
+
+    def archive(self, feed: str) -> Path:
+        """Where a feed's accepted files are kept for ever."""
+        return self.data_dir / "archive" / feed
+
+    def quarantine(self, feed: str) -> Path:
+        """Where a feed's refused files are moved, each with its reason."""
+        return self.data_dir / "quarantine" / feed
+
+
+def _flag(name: str, text: str) -> bool:
+    word = text.strip().casefold()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise SettingsError(f"{name}={text!r} is neither yes ({', '.join(sorted(TRUE_WORDS))}) nor no")
+    return word in TRUE_WORDS
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise SettingsError(f"{name}={text!r} is not a number of seconds")
+    return value
+
+
+def _whole(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise SettingsError(f"{name}={text!r} is not a whole number above zero")
+    return int(text)
