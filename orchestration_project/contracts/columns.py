@@ -150,6 +150,10 @@ def _check_structure(prop: "SchemaProperty", place: Place) -> None:
         place.key("physicalName").problem(
             "a column with transformLogic is computed, not read from the file; remove one of the two"
         )
+    for name, keyed in (("primaryKey", prop.primaryKey), ("unique", prop.unique)):
+        if keyed and prop.transformLogic is not None:
+            # Keys are compared with rejected records too, which have no computed columns.
+            place.key(name).problem("is not supported for a column with transformLogic; name the columns that it is computed from")
 
 
 def _moments(declared: SqlType, options: dict[str, Any], base: Parsing, place: Place) -> tuple[Literals, Parsing]:

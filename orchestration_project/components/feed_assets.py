@@ -1,0 +1,131 @@
+"""A feed's assets: the drop folder, and the three tables that one load writes together."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from orchestration_project.components.feed_metadata import metadata_of, parts
+from orchestration_project.components.feed_spec import POOL, FeedSpec, table_schema
+from orchestration_project.components.resources import Platform
+from orchestration_project.ingest.load import load
+from orchestration_project.ingest.model import Report, Request
+from orchestration_project.landing.batches import Batch
+from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
+from orchestration_project.transforms.stage import raw_layout
+
+
+def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
+    """The drop folder as an asset that others fill."""
+    description = f"Drop folder of the feed {spec.name}: `$DATA_DIR/landing/{spec.name}/`. {spec.feed.description}"
+    return dg.AssetSpec(
+        spec.landing,
+        description=description.strip(),
+        group_name="landing",
+        kinds={"file", spec.feed.source.format.value},
+        owners=spec.owners,
+        metadata={"folder": f"$DATA_DIR/landing/{spec.name}"},
+    )
+
+
+def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
+    """`raw_x`, `cleaned_x` and `rejected_x`: selectable apart, written by one load in one transaction."""
+
+    @dg.multi_asset(
+        name=f"load_{spec.name}",
+        specs=_table_specs(spec),
+        can_subset=True,
+        partitions_def=spec.partitions_def,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=POOL,
+        description=f"Loads the files of the feed {spec.name}, in one transaction.",
+    )
+    def load_files(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
+        request = _request(spec, context)
+        report = load(platform.warehouse, platform.settings, spec.feed, spec.options, request, context.log.info)
+        _tell(context, spec, report)
+        yield from _results(context, spec, request, report)
+
+    return load_files
+
+
+def _request(spec: FeedSpec, context: dg.AssetExecutionContext) -> Request:
+    selected = context.selected_asset_keys
+    from_key = spec.options.batching.from_key
+    return Request(
+        [from_key(key) for key in context.partition_keys] if spec.partitions_def else None,
+        read=spec.raw in selected,
+        publish=spec.cleaned in selected or spec.rejected in selected,
+        run_id=context.run.run_id,
+    )
+
+
+def _tell(context: dg.AssetExecutionContext, spec: FeedSpec, report: Report) -> None:
+    for refused in report.refused:
+        context.log.error(
+            f"{spec.name}: {refused.file.name!r} was refused and moved to quarantine: {refused.error.message}"
+        )
+    for name in report.changed:
+        context.log.warning(f"{spec.name}: {name!r} was written to while it was read; it stays in landing")
+
+
+def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
+    feed, batch_type = spec.feed, spec.options.batching.sql_type
+    title = feed.title or feed.name
+    described = feed.description or title
+    delivered = (
+        f"{title}, as delivered: every record of every accepted file as text, with the file and record number it came"
+        f" from. {described}"
+    )
+    checked = f"{title}, typed and checked: the records that hold everything the contract says. {described}"
+    refused = f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`."
+    return [
+        _table_spec(spec, spec.raw, [spec.landing], raw_layout(feed, batch_type), delivered),
+        _table_spec(spec, spec.cleaned, [spec.raw], cleaned_layout(feed, batch_type), checked),
+        _table_spec(spec, spec.rejected, [spec.raw], rejected_layout(feed, batch_type), refused),
+    ]
+
+
+def _table_spec(
+    spec: FeedSpec, key: dg.AssetKey, deps: Sequence[dg.AssetKey], columns: dict[str, str], description: str
+) -> dg.AssetSpec:
+    partition_expr = {"partition_expr": "_batch_date"} if spec.partitions_def else {}
+    return dg.AssetSpec(
+        key,
+        deps=deps,
+        skippable=True,
+        description=description,
+        group_name="raw" if key == spec.raw else "cleaned",
+        kinds={"duckdb", "sql"},
+        owners=spec.owners,
+        tags={"feed": spec.name},
+        metadata={
+            "dagster/table_name": f"main.{key.to_user_string()}",
+            "dagster/column_schema": table_schema(columns, spec.feed, raw=key != spec.cleaned),
+            "contract_version": spec.feed.version,
+            **partition_expr,
+        },
+    )
+
+
+def _results(
+    context: dg.AssetExecutionContext, spec: FeedSpec, request: Request, report: Report
+) -> Iterator[dg.MaterializeResult[None]]:
+    """An event for each selected table and batch, with the batch's own metadata.
+
+    Batches and tables that were written beyond the selection get a materialization too: nothing changes unrecorded.
+    """
+    written = [spec.raw] if request.read else []
+    written += [spec.cleaned, spec.rejected] if request.publish else []
+    asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
+    by_batch = parts(report, spec.options.batching)
+    for key in written:
+        selected = key in context.selected_asset_keys
+        for batch, part in by_batch.items():
+            partition = None if batch is None else spec.options.batching.key(batch)
+            metadata = metadata_of(spec, key, part)
+            if not selected or batch not in asked:
+                context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+            else:
+                context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
+        if selected:
+            yield dg.MaterializeResult(asset_key=key)

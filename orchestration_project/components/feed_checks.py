@@ -1,0 +1,119 @@
+"""A feed's asset checks: which there are, and the op that judges them.
+
+One op judges all of them over the batches of its run. The contract's rules share one scan of each table.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration_project.components import verdicts
+from orchestration_project.components.feed_spec import POOL, FeedSpec
+from orchestration_project.components.resources import Platform
+from orchestration_project.components.verdicts import Judge, Subject, Verdict
+from orchestration_project.transforms import quality
+from orchestration_project.transforms.publish import cleaned_table
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.tables import exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
+    """All checks of a feed, as one op."""
+    rules = quality.rule_checks(spec.feed)
+    judges = _judges(spec, rules)
+
+    @dg.multi_asset_check(
+        name=f"check_{spec.name}",
+        specs=[*_contract_specs(spec, rules), *_platform_specs(spec)],
+        can_subset=True,
+        pool=POOL,
+        description=f"Judges the batches that were loaded of the feed {spec.name}.",
+    )
+    def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
+        run = context.run
+        with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
+            subject = _subject(connection, spec, rules, run)
+            for key in sorted(context.selected_asset_check_keys):
+                yield _result(key, judges[key](subject) if subject else verdicts.NOTHING_LOADED)
+
+    return check_feed
+
+
+def _judges(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> Mapping[dg.AssetCheckKey, Judge]:
+    of_rules = {(spec.cleaned, rule.name): verdicts.rule_judge(rule) for rule in rules}
+    of_metrics = {(spec.cleaned, rule.name): verdicts.quality_judge(rule) for rule in spec.feed.quality}
+    of_platform = {
+        (spec.cleaned, "accounting"): verdicts.accounting,
+        (spec.raw, "files_accepted"): verdicts.files_accepted,
+        (spec.raw, "unexpected_columns"): verdicts.unexpected_columns,
+        (spec.raw, "newest_batch"): verdicts.newest_batch,
+        (spec.raw, "volume"): verdicts.volume,
+        (spec.rejected, "reject_rate"): verdicts.reject_rate,
+    }
+    judges: dict[tuple[dg.AssetKey, str], Judge] = of_rules | of_metrics | of_platform
+    return {dg.AssetCheckKey(*identity): judge for identity, judge in judges.items()}
+
+
+def _contract_specs(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> Iterator[dg.AssetCheckSpec]:
+    for rule in rules:
+        yield dg.AssetCheckSpec(rule.name, asset=spec.cleaned, description=rule.description, blocking=True)
+    for item in spec.feed.quality:
+        yield dg.AssetCheckSpec(
+            item.name,
+            asset=spec.cleaned,
+            description=item.description or f"{item.name}, as the contract has it.",
+            blocking=item.blocking,
+        )
+
+
+def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
+    yield dg.AssetCheckSpec(
+        "accounting",
+        asset=spec.cleaned,
+        additional_deps=[spec.raw, spec.rejected],
+        description="Every record of every file is cleaned, rejected or blank, exactly once; files and tables are"
+        " counted apart.",
+        blocking=True,
+    )
+    for asset, name, description in (
+        (spec.rejected, "reject_rate", "Few records are rejected."),
+        (spec.raw, "files_accepted", "No file was refused as a whole."),
+        (spec.raw, "unexpected_columns", "Files have no columns that the contract does not know."),
+        (spec.raw, "newest_batch", "The newest batch is no older than the contract's latency allows."),
+        (spec.raw, "volume", "A batch is about as large as the batches before it."),
+    ):
+        yield dg.AssetCheckSpec(name, asset=asset, description=description)
+
+
+def _subject(
+    connection: "DuckDBPyConnection", spec: FeedSpec, rules: Sequence[quality.RuleCheck], run: dg.DagsterRun
+) -> Subject | None:
+    """What is to be judged; None before the first load.
+
+    The batches are those of the run that have files; where the run names none, the newest one. A snapshot without any
+    file has nothing to judge either: an empty table is no verdict on a delivery.
+    """
+    if not exists(connection, cleaned_table(spec.feed)):
+        return None
+    loaded = ledger.loaded_batches(connection, spec.name)
+    asked = spec.keys_of_run(run.tags)
+    keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
+    everything = spec.options.snapshot and loaded
+    now = dt.datetime.now(dt.UTC)
+    return Subject(connection, spec, tuple(rules), None if everything else keys, run.run_id, now)
+
+
+def _result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=verdict.passed,
+        severity=verdict.severity,
+        description=verdict.description,
+        metadata=verdict.metadata,
+    )

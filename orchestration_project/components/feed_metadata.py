@@ -1,0 +1,102 @@
+"""What a load tells of each table and batch: row counts, files, bytes, why records were rejected."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.ingest.model import Refused, Report
+from orchestration_project.landing.batches import Batch, Batching
+from orchestration_project.transforms.publish import FileCount, ReasonCount
+from orchestration_project.warehouse.ledger import Entry
+
+ROWS_SHOWN = 50
+Cell = str | int | float | None
+Metadata = dict[str, dg.MetadataValue]
+
+
+@dataclass(slots=True)
+class Part:
+    """The part of a load's report that is about one batch, or all of a snapshot's."""
+
+    files: list[Entry] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    counts: list[FileCount] = field(default_factory=list)
+    reasons: list[ReasonCount] = field(default_factory=list)
+
+
+def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
+    """The report batch by batch, for every batch that was written; for a snapshot one part, under None.
+
+    What is about no batch that was written, such as a refused file without a date, is told with the last batch.
+    """
+    if report.batches is None:
+        return {None: Part(report.entries, report.refused, report.counts, report.reasons)}
+    found: dict[Batch | None, Part] = {batch: Part() for batch in report.batches}
+    last = found[report.batches[-1]]
+    for entry in report.entries:
+        found.get(batching.from_key(entry.batch), last).files.append(entry)
+    for refused in report.refused:
+        found.get(refused.batch, last).refused.append(refused)
+    for count in report.counts:
+        found.get(count.batch, last).counts.append(count)
+    for reason in report.reasons:
+        found.get(reason.batch, last).reasons.append(reason)
+    return found
+
+
+def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
+    """The metadata of one of the feed's tables for one batch (or for a snapshot)."""
+    count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
+    if key == spec.raw:
+        records = sum(count.records for count in part.counts)
+        return {count_name: dg.MetadataValue.int(records), **_file_metadata(part)}
+    cleaned = sum(count.cleaned for count in part.counts)
+    rejected = sum(count.rejected for count in part.counts)
+    if key == spec.cleaned:
+        rate = rejected / (rejected + cleaned) if rejected else 0.0
+        return {count_name: dg.MetadataValue.int(cleaned), "reject_rate": dg.MetadataValue.float(rate)}
+    reasons = _reason_table(part.reasons)
+    return {count_name: dg.MetadataValue.int(rejected), **({"rejects_by_reason": reasons} if reasons else {})}
+
+
+def _file_metadata(part: Part) -> Metadata:
+    files = [
+        {
+            "file": entry.file,
+            "status": str(entry.status),
+            "version": entry.version,
+            "bytes": entry.bytes,
+            "records": entry.records,
+        }
+        for entry in part.files
+    ]
+    refused = [{"file": item.file.name, "rule": item.error.rule, "reason": item.error.message} for item in part.refused]
+    shown: Metadata = {"bytes": dg.MetadataValue.int(sum(entry.bytes for entry in part.files))}
+    if files:
+        shown["files"] = table(files)
+    if refused:
+        shown["refused_files"] = table(refused)
+    return shown
+
+
+def _reason_table(reasons: Iterable[ReasonCount]) -> dg.MetadataValue | None:
+    totals: dict[str, int] = defaultdict(int)
+    for item in reasons:
+        totals[item.reason] += item.records
+    worst_first = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
+    return table([{"reason": reason, "records": count} for reason, count in worst_first]) if totals else None
+
+
+def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
+    """Rows as a table; not more than `ROWS_SHOWN` of them."""
+    records = [
+        dg.TableRecord({name: "" if value is None else value for name, value in row.items()})
+        for row in rows[:ROWS_SHOWN]
+    ]
+    columns = [
+        dg.TableColumn(name, "string" if isinstance(value, str) else "number") for name, value in rows[0].items()
+    ]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))

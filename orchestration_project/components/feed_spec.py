@@ -1,0 +1,132 @@
+"""What a feed's factories share: contract and options, names, partitions, Dagster's view of columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from orchestration_project.contracts.feed import Column, Feed, Required
+from orchestration_project.ingest.model import FeedOptions
+from orchestration_project.landing.batches import Cadence
+from orchestration_project.transforms.publish import cleaned_table, rejected_table
+from orchestration_project.transforms.stage import raw_table
+
+POOL = "warehouse"
+RANGE_START, RANGE_END, PARTITION = (
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+    "dagster/partition",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How a feed's runs are asked for and when its checks warn."""
+
+    settle_seconds: float
+    sensor_interval_seconds: int
+    schedule: str
+    warn_reject_rate: float
+    volume_tolerance: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSpec:
+    """A feed as its definitions see it."""
+
+    feed: Feed
+    options: FeedOptions
+    delivery: Delivery
+
+    @property
+    def name(self) -> str:
+        """The feed's name: x in `raw_x`."""
+        return self.feed.name
+
+    @property
+    def raw(self) -> dg.AssetKey:
+        """Key of the raw table."""
+        return dg.AssetKey(raw_table(self.feed))
+
+    @property
+    def cleaned(self) -> dg.AssetKey:
+        """Key of the cleaned table."""
+        return dg.AssetKey(cleaned_table(self.feed))
+
+    @property
+    def rejected(self) -> dg.AssetKey:
+        """Key of the table of rejected records."""
+        return dg.AssetKey(rejected_table(self.feed))
+
+    @property
+    def landing(self) -> dg.AssetKey:
+        """Key of the drop folder."""
+        return dg.AssetKey(f"landing_{self.name}")
+
+    @property
+    def owners(self) -> list[str]:
+        """Owners in the form that Dagster takes."""
+        return list(self.feed.owners)
+
+    @property
+    def partitions_def(self) -> dg.TimeWindowPartitionsDefinition | None:
+        """A partition a batch; None for a snapshot feed."""
+        return partitions_of(self.options)
+
+    def keys_of_run(self, tags: Mapping[str, str]) -> set[str] | None:
+        """The partition keys that a run's tags ask for; None when they name none."""
+        partitions_def = self.partitions_def
+        start, end = tags.get(RANGE_START, tags.get(PARTITION)), tags.get(RANGE_END, tags.get(PARTITION))
+        if partitions_def is None or start is None or end is None:
+            return None
+        return set(partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(start, end)))
+
+
+def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | None:
+    """A partition a batch, the current one included; None for a snapshot feed."""
+    batching = options.batching
+    if options.snapshot:
+        return None
+    zone, start = batching.timezone.key, batching.key(batching.start)
+    match batching.cadence:
+        case Cadence.HOURLY:
+            return dg.HourlyPartitionsDefinition(start, timezone=zone, end_offset=1)
+        case Cadence.DAILY:
+            return dg.DailyPartitionsDefinition(start, timezone=zone, end_offset=1)
+        case Cadence.WEEKLY:
+            return dg.WeeklyPartitionsDefinition(start, timezone=zone, end_offset=1, day_offset=1)
+        case Cadence.MONTHLY:
+            return dg.MonthlyPartitionsDefinition(start, timezone=zone, end_offset=1)
+
+
+def table_schema(columns: dict[str, str], feed: Feed, raw: bool = False) -> dg.TableSchema:
+    """A table's columns with the contract's descriptions and constraints."""
+    known = {column.name: column for column in feed.columns}
+    return dg.TableSchema([_table_column(name, sql_type, known.get(name), raw) for name, sql_type in columns.items()])
+
+
+def _table_column(name: str, sql_type: str, column: Column | None, raw: bool) -> dg.TableColumn:
+    if column is None:
+        return dg.TableColumn(name, sql_type, description=PLATFORM_DESCRIPTIONS[name])
+    constraints = dg.TableColumnConstraints(
+        nullable=raw or not column.required,
+        unique=column.unique and not raw,
+        other=[] if raw else sorted({rule.rule for rule in column.rules if not isinstance(rule, Required)}),
+    )
+    tags = {"classification": column.classification} if column.classification else None
+    return dg.TableColumn(name, sql_type, description=column.description or None, constraints=constraints, tags=tags)
+
+
+PLATFORM_DESCRIPTIONS = {
+    "_batch_date": "Start of the batch that the file is for.",
+    "_file": "Logical name of the file that the record came in.",
+    "_file_version": "First 16 hex digits of the SHA-256 of the file's bytes.",
+    "_row": "Number of the record in its file, from 1, in file order.",
+    "_rescued": "Values of columns that the contract does not know, as JSON.",
+    "_raw_line": "Text of a record that could not be split into columns.",
+    "_parse_error": "What was wrong with a record that could not be split.",
+    "_reasons": "Every rule that the record broke, as `column: rule`.",
+    "_reject_id": "Identifies the rejected record; the same after a re-run or a rebuild.",
+    "_rejected_at": "Modification time (UTC) of the file that the record came in.",
+    "_resolved_by": "File that corrected the record, once one did.",
+}

@@ -1,0 +1,162 @@
+"""`FileFeed`: a feed of files as a Dagster component. One contract and one `defs.yaml` make a feed."""
+
+import datetime as dt
+import re
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from pydantic import Field, field_validator, model_validator
+
+from orchestration_project.components.feed_assets import build_feed_assets, landing_spec
+from orchestration_project.components.feed_checks import build_feed_checks
+from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
+from orchestration_project.components.feed_spec import Delivery, FeedSpec
+from orchestration_project.contracts import load_feed
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.model import FeedOptions
+from orchestration_project.landing.batches import Batching, Cadence, floor
+
+NEEDED_GROUPS = {
+    "hourly": ("year", "month", "day", "hour"),
+    "daily": ("year", "month", "day"),
+    "weekly": ("year", "month", "day"),
+    "monthly": ("year", "month"),
+}
+
+
+class FileFeed(dg.Component, dg.Model, dg.Resolvable):
+    """Files of one kind, as their contract describes them, become `raw_x`, `cleaned_x` and `rejected_x`.
+
+    Makes the assets with their checks, the job `x_job`, the sensor `x_files_sensor` and a schedule.
+    """
+
+    contract: Annotated[
+        str, Field(description="Path of the contract (Open Data Contract Standard), relative to this file.")
+    ]
+    mode: Annotated[
+        Literal["batches", "snapshot"],
+        Field(
+            description="`batches`: each file belongs to a batch, tables are partitioned. `snapshot`: each file is the"
+            " whole truth."
+        ),
+    ] = "batches"
+    cadence: Annotated[
+        Literal["hourly", "daily", "weekly", "monthly"],
+        Field(description="How often a batch is delivered. Weeks start on Monday."),
+    ] = "daily"
+    start_date: Annotated[str, Field(description="First batch, `YYYY-MM-DD`; files for earlier ones are refused.")] = (
+        "2010-01-01"
+    )
+    batch_pattern: Annotated[
+        str | None,
+        Field(
+            description="Regular expression that finds a file's batch in its name: named groups year, month, day, hour,"
+            " as the cadence needs them. Without it the batch is the time at which the file was last modified; so it is"
+            " for the undated files of a snapshot feed."
+        ),
+    ] = None
+    timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = "UTC"
+    settle_seconds: Annotated[
+        float, Field(ge=0, description="How long a file must have been left alone before the sensor asks for it.")
+    ] = 10
+    key_look_back_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How many days back a record with the same primary key makes a later one a duplicate; 0: within"
+            " its batch only.",
+        ),
+    ] = 7
+    max_reject_rate: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Share of a file's records that may break the contract before the file is refused as a whole.",
+        ),
+    ] = 0.9
+    warn_reject_rate: Annotated[
+        float, Field(ge=0, le=1, description="Share of rejected records above which the check `reject_rate` warns.")
+    ] = 0.05
+    volume_tolerance: Annotated[
+        float,
+        Field(
+            ge=1,
+            description="How many times larger or smaller than the mean of the trailing batches a batch may be without"
+            " a warning.",
+        ),
+    ] = 3
+    schedule: Annotated[
+        str, Field(description="Cron expression of the schedule that loads the last complete batch and sweeps landing.")
+    ] = "0 6 * * *"
+    sensor_interval_seconds: Annotated[int, Field(ge=1, description="How often the sensor looks into landing.")] = 30
+
+    @field_validator("start_date")
+    @classmethod
+    def _is_a_date(cls, value: str) -> str:
+        try:
+            return dt.date.fromisoformat(value).isoformat()
+        except ValueError:
+            raise ValueError(f"{value!r} is not a date in the form YYYY-MM-DD") from None
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ValueError, OSError, LookupError):
+            raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+
+    @model_validator(mode="after")
+    def _pattern_finds_batches(self) -> "FileFeed":
+        if self.batch_pattern is None:
+            return self
+        try:
+            groups = re.compile(self.batch_pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"batch_pattern {self.batch_pattern!r} is not a regular expression: {error}") from None
+        if missing := [name for name in NEEDED_GROUPS[self._cadence] if name not in groups]:
+            raise ValueError(
+                f"batch_pattern {self.batch_pattern!r} lacks the named group(s) {', '.join(missing)}; write them like"
+                r" (?P<year>\d{4})"
+            )
+        return self
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The feed's definitions."""
+        spec = self.spec_of(load_feed(context.path / self.contract))
+        job = build_job(spec)
+        return dg.Definitions(
+            assets=[landing_spec(spec), build_feed_assets(spec)],
+            asset_checks=[build_feed_checks(spec)],
+            jobs=[job],
+            sensors=[build_sensor(spec, job)],
+            schedules=[build_schedule(spec, job)],
+        )
+
+    def spec_of(self, feed: Feed) -> FeedSpec:
+        """A contract and these attributes, as the factories need them."""
+        delivery = Delivery(
+            self.settle_seconds,
+            self.sensor_interval_seconds,
+            self.schedule,
+            self.warn_reject_rate,
+            self.volume_tolerance,
+        )
+        return FeedSpec(feed, self.options, delivery)
+
+    @property
+    def options(self) -> FeedOptions:
+        """How the feed is run, as these attributes say."""
+        snapshot = self.mode == "snapshot"
+        cadence = Cadence(self._cadence)
+        start = dt.datetime.combine(dt.date.fromisoformat(self.start_date), dt.time())
+        pattern = re.compile(self.batch_pattern) if self.batch_pattern else None
+        batching = Batching(cadence, floor(cadence, start), pattern, ZoneInfo(self.timezone), undated_by_age=snapshot)
+        return FeedOptions(batching, snapshot, dt.timedelta(days=self.key_look_back_days), self.max_reject_rate)
+
+    @property
+    def _cadence(self) -> str:
+        # A snapshot has no partitions; its archive keeps one folder a day.
+        return "daily" if self.mode == "snapshot" else self.cadence

@@ -1,0 +1,32 @@
+"""Resources that assets, checks and sensors share."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse
+
+
+class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type parameter is Dagster's own affair
+    """Where the files and the warehouse are: the settings from the environment, unless they are given here."""
+
+    data_dir: str | None = Field(default=None, description="Root of landing, archive, quarantine and the warehouse.")
+    warehouse_url: str | None = Field(default=None, description="`duckdb:///path/to/file`.")
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        settings = Settings.from_env()
+        if self.data_dir is not None:
+            settings = replace(settings, data_dir=Path(self.data_dir).absolute())
+        if self.warehouse_url is not None:
+            settings = replace(settings, warehouse_url=self.warehouse_url)
+        return settings
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse that the settings name."""
+        return Warehouse.from_settings(self.settings)

@@ -1,0 +1,233 @@
+"""The verdict of each check of a feed on the batches of one run, with the numbers and rows that explain it.
+
+A contract rule fails as a warning when records were rejected for it, and as an error when published rows break it,
+which only a write from outside can cause.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration_project.components.feed_metadata import Cell, Metadata, table
+from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.contracts.feed import Comparison, MetricRule, QualityRule
+from orchestration_project.landing.batches import Batch
+from orchestration_project.transforms import quality
+from orchestration_project.warehouse import ledger
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TRAILING_BATCHES = 7
+MIN_TRAILING_BATCHES = 3
+WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the checks of one run judge, and what several of them need to know of it.
+
+    Attributes:
+        connection: to the warehouse.
+        spec: the feed.
+        rules: the checks that the contract's rules give.
+        keys: partition keys of the batches; None for a snapshot.
+        run_id: the run.
+        now: the present moment.
+    """
+
+    connection: "DuckDBPyConnection"
+    spec: FeedSpec
+    rules: tuple[quality.RuleCheck, ...]
+    keys: list[str] | None
+    run_id: str
+    now: dt.datetime
+
+    @cached_property
+    def batches(self) -> list[Batch] | None:
+        """The batches; None for a snapshot."""
+        return None if self.keys is None else [self.spec.options.batching.from_key(key) for key in self.keys]
+
+    @cached_property
+    def findings(self) -> Mapping[str, quality.RuleFinding]:
+        """How often each rule was broken, by name of its check."""
+        return quality.measure_rules(self.connection, self.spec.feed, self.rules, self.batches)
+
+    @cached_property
+    def files(self) -> list[quality.Balance]:
+        """The records of each file, counted in the file and in the tables."""
+        return quality.balances(self.connection, self.spec.feed, self.batches, self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A check's outcome before it knows its name."""
+
+    passed: bool
+    severity: dg.AssetCheckSeverity
+    description: str
+    metadata: Metadata = field(default_factory=dict)
+
+
+Judge = Callable[[Subject], Verdict]
+
+NOTHING_LOADED = Verdict(False, WARN, "Nothing has been loaded yet.")
+
+
+def rule_judge(rule: quality.RuleCheck) -> Judge:
+    """Judges one rule of the contract."""
+
+    def judge(subject: Subject) -> Verdict:
+        finding = subject.findings[rule.name]
+        metadata: Metadata = {
+            "rejected_records": dg.MetadataValue.int(finding.rejected),
+            "published_rows_breaking_it": dg.MetadataValue.int(finding.published),
+        }
+        if finding.rejected:
+            rows = quality.sample_rejected(subject.connection, subject.spec.feed, rule.reasons, subject.batches)
+            metadata["sample"] = table(rows)
+        if finding.published:
+            broken = f"{finding.published} published rows break the rule: the table was written to from outside."
+            return Verdict(False, ERROR, broken, metadata)
+        if finding.rejected:
+            where = subject.spec.rejected.to_user_string()
+            return Verdict(False, WARN, f"{finding.rejected} records broke the rule and are in {where}.", metadata)
+        return Verdict(True, WARN, "No record broke the rule.", metadata)
+
+    return judge
+
+
+def quality_judge(rule: QualityRule) -> Judge:
+    """Judges one quality metric or query of the contract, batch by batch."""
+    percent = isinstance(rule, MetricRule) and rule.percent
+    expected = _in_words(rule.comparison) + (" percent" if percent else "")
+
+    def judge(subject: Subject) -> Verdict:
+        measured = quality.measure_quality(subject.connection, subject.spec.feed, rule, subject.batches)
+        failed = [item for item in measured if not item.passed]
+        metadata: Metadata = {
+            "batches": dg.MetadataValue.int(len(measured)),
+            "failed_batches": dg.MetadataValue.int(len(failed)),
+        }
+        if measured:
+            metadata["found"] = table(
+                [
+                    {"batch": str(item.batch or "all"), "found": item.value, "expected": expected}
+                    for item in failed or measured
+                ]
+            )
+        description = f"{len(failed)} of {len(measured)} batches are not {expected}." if failed else f"All {expected}."
+        return Verdict(not failed, ERROR if rule.blocking else WARN, description, metadata)
+
+    return judge
+
+
+def _in_words(comparison: Comparison) -> str:
+    return f"{comparison.operator} {' and '.join(f'{limit:g}' for limit in comparison.limits)}"
+
+
+def accounting(subject: Subject) -> Verdict:
+    """Judges whether the records of every file are cleaned, rejected or blank."""
+    files = subject.files
+    uneven = [item for item in files if not item.even]
+    metadata: Metadata = {
+        "files": dg.MetadataValue.int(len(files)),
+        "records": dg.MetadataValue.int(sum(item.records for item in files)),
+        "cleaned": dg.MetadataValue.int(sum(item.cleaned for item in files)),
+        "rejected": dg.MetadataValue.int(sum(item.rejected for item in files)),
+        "blank": dg.MetadataValue.int(sum(item.blank for item in files)),
+    }
+    if files:
+        metadata["by_file"] = table(
+            [
+                {
+                    "file": item.file,
+                    "records in file": item.records,
+                    "in raw": item.in_raw,
+                    "cleaned": item.cleaned,
+                    "rejected": item.rejected,
+                    "blank": item.blank,
+                }
+                for item in uneven or files
+            ]
+        )
+    counted = f"{len(uneven)} of {len(files)} files do not balance." if uneven else f"All {len(files)} files balance."
+    return Verdict(not uneven, ERROR, counted, metadata)
+
+
+def reject_rate(subject: Subject) -> Verdict:
+    """Judges the share of rejected records."""
+    rejected = sum(item.rejected for item in subject.files)
+    records = rejected + sum(item.cleaned for item in subject.files)
+    rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
+    metadata: Metadata = {
+        "reject_rate": dg.MetadataValue.float(rate),
+        "limit": dg.MetadataValue.float(limit),
+        "rejected": dg.MetadataValue.int(rejected),
+    }
+    description = f"{rejected} of {records} records are rejected ({rate:.2%}; expected at most {limit:.2%})."
+    return Verdict(rate <= limit, WARN, description, metadata)
+
+
+def files_accepted(subject: Subject) -> Verdict:
+    """Judges whether the run refused files."""
+    refused = ledger.refused_files(subject.connection, subject.spec.name, subject.run_id)
+    metadata: Metadata = {"refused_files": dg.MetadataValue.int(len(refused))}
+    if not refused:
+        return Verdict(True, ERROR, "No file was refused.", metadata)
+    metadata["files"] = table([{"file": file, "reason": reason} for file, reason in refused])
+    where = f"quarantine/{subject.spec.name}"
+    return Verdict(False, ERROR, f"{len(refused)} file(s) were refused and are in {where}.", metadata)
+
+
+def unexpected_columns(subject: Subject) -> Verdict:
+    """Judges whether files have columns that the contract does not know."""
+    found = quality.unexpected_columns(subject.connection, subject.spec.feed, subject.batches)
+    if not found:
+        return Verdict(True, WARN, "None.")
+    columns = table([{"column": name, "records": records} for name, records in found.items()])
+    description = f"{len(found)} column(s) that the contract does not know; their values are in _rescued."
+    return Verdict(False, WARN, description, {"columns": columns})
+
+
+def newest_batch(subject: Subject) -> Verdict:
+    """Judges whether the batch after the newest one is overdue."""
+    spec, batching = subject.spec, subject.spec.options.batching
+    if spec.feed.latency is None:
+        return Verdict(True, WARN, "The contract sets no latency.")
+    loaded = ledger.loaded_batches(subject.connection, spec.name)
+    if not loaded:
+        return NOTHING_LOADED
+    # The batch after the newest one is late once its end and the latency are over.
+    due = batching.after(batching.after(batching.from_key(loaded[-1])))
+    start = due if isinstance(due, dt.datetime) else dt.datetime.combine(due, dt.time())
+    deadline = start.replace(tzinfo=batching.timezone) + spec.feed.latency
+    late = subject.now > deadline
+    metadata: Metadata = {
+        "newest_batch": dg.MetadataValue.text(loaded[-1]),
+        "next_batch_due": dg.MetadataValue.timestamp(deadline.astimezone(dt.UTC)),
+    }
+    description = f"Newest batch: {loaded[-1]}; the next one {'was' if late else 'is'} due {deadline:%F %T %Z}."
+    return Verdict(not late, WARN, description, metadata)
+
+
+def volume(subject: Subject) -> Verdict:
+    """Judges whether each batch is about as large as the ones before it."""
+    tolerance = subject.spec.delivery.volume_tolerance
+    sizes = ledger.batch_sizes(subject.connection, subject.spec.name)
+    odd: list[dict[str, Cell]] = []
+    for key in subject.keys or []:
+        trailing = [sizes[earlier] for earlier in sorted(sizes) if earlier < key][-TRAILING_BATCHES:]
+        mean = sum(trailing) / len(trailing) if trailing else 0.0
+        if len(trailing) >= MIN_TRAILING_BATCHES and not mean / tolerance <= sizes[key] <= mean * tolerance:
+            odd.append({"batch": key, "records": sizes[key], "mean of the batches before": round(mean, 1)})
+    metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(odd))}
+    if not odd:
+        return Verdict(True, WARN, "As usual.", metadata)
+    metadata["batches"] = table(odd)
+    more = f"more than {tolerance:g} times larger or smaller than the {TRAILING_BATCHES} before"
+    return Verdict(False, WARN, f"{len(odd)} batch(es) are {more}.", metadata)

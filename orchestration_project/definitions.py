@@ -1,0 +1,23 @@
+"""Assembles the code location: everything below `defs/`, and the resources."""
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration_project.components.resources import Platform
+from orchestration_project.warehouse.io_manager import WarehouseIOManager
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All definitions of the project."""
+    # Dagster warns of a parameter that it sets itself, for every check in a project of components.
+    warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            resources={"platform": Platform(), "io_manager": WarehouseIOManager()},
+            executor=dg.in_process_executor,
+        ),
+    )

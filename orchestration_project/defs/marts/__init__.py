@@ -1,0 +1,1 @@
+"""Tables that business people read, made from the cleaned tables of several feeds."""

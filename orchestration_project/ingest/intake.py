@@ -1,0 +1,188 @@
+"""Take files in: list landing and archive, place each file in its batch, recognise what is known, prepare what is new."""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
+from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
+from orchestration_project.landing.batches import Batch
+from orchestration_project.landing.files import discover, ensure_unchanged, fingerprint
+from orchestration_project.landing.store import Archived, archived, batch_keys, ensure_storable
+from orchestration_project.settings import Settings
+from orchestration_project.transforms.prepare import Prepared, prepare
+from orchestration_project.transforms.stage import count
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.ledger import Entry
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(slots=True)
+class Intake:
+    """The files of one load.
+
+    Attributes:
+        fresh: by name, the deliveries that bring something new, in order of delivery: the last one counts.
+        again: deliveries of bytes that are current under the same name, with their entry.
+        current: the ledger's current entries of all files concerned, by name.
+        refused: files for quarantine.
+        changed: names of files that were written to while they were read.
+    """
+
+    fresh: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
+    again: list[tuple[Delivery, Entry]] = field(default_factory=list)
+    current: dict[str, Entry] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def latest(self) -> list[Delivery]:
+        """The delivery of each name that counts."""
+        return [deliveries[-1] for deliveries in self.fresh.values()]
+
+    def leave_out(self, faults: Mapping[str, FileRefused | FileChanged]) -> None:
+        """Take the last deliveries of some names out: to quarantine if they are at fault, else they stay in landing.
+
+        Raises:
+            WarehouseError: one was accepted before and lies in the archive; refusing it would lose rows.
+        """
+        for name, error in faults.items():
+            delivery = self.fresh[name].pop() if name in self.fresh else None
+            if delivery is None or delivery.archived_as is not None:
+                raise lost(name, error) from error
+            if not self.fresh[name]:
+                del self.fresh[name]
+            if isinstance(error, FileRefused):
+                self.refused.append(Refused(delivery.file, error, delivery.batch, delivery.sha256))
+            else:
+                self.changed.append(name)
+
+
+def lost(name: str, error: Exception) -> WarehouseError:
+    """What is raised for a file that was accepted before."""
+    return WarehouseError(
+        f"{name!r} was accepted once and can't be read from the archive any more: {error}. Restore the file from a backup,"
+        " or the contract if it was made stricter"
+    )
+
+
+def take_in(
+    connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request, work: Path
+) -> Intake:
+    """Find and prepare the files that the request is about.
+
+    Args:
+        connection: to ask the ledger.
+        settings: where the folders are.
+        feed: the contract.
+        options: how the feed is run.
+        request: which batches.
+        work: a folder for rewritten copies.
+
+    Raises:
+        WarehouseError: a file in the archive can't be read any more.
+    """
+    intake = Intake()
+    deliveries = [
+        *_recovered(connection, settings, feed, options, request),
+        *_landed(intake, settings, feed, options, request),
+    ]
+    names, hashes = {item.file.name for item in deliveries}, {item.sha256 for item in deliveries}
+    if names:
+        known = ledger.current_entries(connection, feed.name, names, hashes, options.snapshot)
+        intake.current = {entry.file: entry for entry in known}
+    for delivery in deliveries:
+        name, entry = delivery.file.name, intake.current.get(delivery.file.name)
+        if entry and entry.sha256 == delivery.sha256:
+            intake.again.append((delivery, entry))
+        elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
+            intake.fresh[name].append(delivery)
+    prepare_latest(connection, feed, intake, work)
+    return intake
+
+
+def _landed(
+    intake: Intake, settings: Settings, feed: Feed, options: FeedOptions, request: Request
+) -> Iterator[Delivery]:
+    batching = options.batching
+    latest = batching.current(request.now)
+    wanted = None if request.batches is None else set(request.batches)
+    for found in discover(settings.landing(feed.name)):
+        batch: Batch | None = None
+        try:
+            ensure_storable(found.name)
+            batch = batching.batch_of(found.name, found.modified_at)
+            # A batch that has not begun yet waits in landing.
+            if batch <= latest and (wanted is None or batch in wanted):
+                yield Delivery(found, batch, fingerprint(found))
+        except FileRefused as error:
+            intake.refused.append(Refused(found, error, batch))
+        except FileChanged as error:
+            intake.changed.append(error.name)
+
+
+def _recovered(
+    connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request
+) -> list[Delivery]:
+    """Deliveries from the archive that the ledger does not know, in order: all of them after the warehouse was lost."""
+    root, batching = settings.archive(feed.name), options.batching
+    batches = None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
+    known = ledger.known_files(connection, feed.name, None if batches is None else list(batches))
+    if batches is None:
+        # Every batch of a snapshot feed counts for the one table, so the archive is read only for an empty ledger.
+        batches = {} if known else {key: batching.from_key(key) for key in batch_keys(root)}
+    found = [
+        Delivery(item.file, batch, _hash(item), item.file.path.relative_to(root).as_posix(), item.number)
+        for key, batch in batches.items()
+        for item in archived(root, key)
+        if item.file.name not in known
+    ]
+    return sorted(found, key=lambda delivery: (delivery.number, delivery.batch))
+
+
+def _hash(item: Archived) -> str:
+    try:
+        return fingerprint(item.file)
+    except (FileRefused, FileChanged) as error:
+        raise lost(item.file.name, error) from error
+
+
+def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path) -> None:
+    """Prepare the delivery of each name that counts; of one that can't be read, the delivery before it.
+
+    Raises:
+        WarehouseError: a file in the archive can't be read any more.
+    """
+    while waiting := [delivery for delivery in intake.latest if delivery.prepared is None]:
+        faults: dict[str, FileRefused | FileChanged] = {}
+        for delivery in waiting:
+            try:
+                prepared = _prepared(connection, feed, delivery, work)
+            except (FileRefused, FileChanged) as error:
+                faults[delivery.file.name] = error
+            else:
+                intake.fresh[delivery.file.name][-1] = replace(delivery, prepared=prepared)
+        intake.leave_out(faults)
+
+
+def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path) -> Prepared:
+    try:
+        prepared = prepare(feed, delivery.file.path, delivery.file.name, work_folder(work))
+        prepared = replace(prepared, records=count(connection, feed, prepared))
+    except (FileNotFoundError, FileRefused):
+        # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.
+        ensure_unchanged(delivery.file)
+        raise
+    ensure_unchanged(delivery.file)
+    return prepared
+
+
+def work_folder(work: Path) -> Path:
+    """A new folder for one file's rewritten copies."""
+    return Path(tempfile.mkdtemp(dir=work))

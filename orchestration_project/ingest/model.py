@@ -1,0 +1,104 @@
+"""What a load is asked to do, what it takes in, and what it reports."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestration_project.errors import FileRefused
+from orchestration_project.landing.batches import Batch, Batching
+from orchestration_project.landing.files import FoundFile
+from orchestration_project.transforms.prepare import Prepared
+from orchestration_project.transforms.publish import FileCount, ReasonCount
+from orchestration_project.warehouse.ledger import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOptions:
+    """How a feed is run, beyond what its contract says.
+
+    Attributes:
+        batching: how files fall into batches.
+        snapshot: whether each file is the whole truth, the newest replacing all others.
+        key_look_back: how far back a key of an earlier batch makes a later record a duplicate.
+        max_reject_rate: share (0 to 1) of a file's records that may break the contract before the file is refused as a
+            whole.
+    """
+
+    batching: Batching
+    snapshot: bool = False
+    key_look_back: dt.timedelta = dt.timedelta(days=7)
+    max_reject_rate: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a load is asked to do.
+
+    Attributes:
+        batches: the batches asked for; None for a snapshot feed, which has no partitions.
+        read: whether `raw_x` is asked for: new files are read.
+        publish: whether `cleaned_x` and `rejected_x` are.
+        run_id: the run that asks.
+        now: the present moment, with a time zone.
+    """
+
+    batches: Sequence[Batch] | None
+    read: bool = True
+    publish: bool = True
+    run_id: str = ""
+    now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A file on its way in.
+
+    Attributes:
+        file: where it is.
+        batch: what it is for.
+        sha256: of its bytes.
+        archived_as: its place in the archive when it is read from there.
+        number: of a file in the archive, its number among the deliveries of its name.
+        prepared: how to read it; None as long as a later delivery of the same name counts instead.
+    """
+
+    file: FoundFile
+    batch: Batch
+    sha256: str
+    archived_as: str | None = None
+    number: int = 0
+    prepared: Prepared | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file that goes to quarantine, and why; `sha256` is empty when it could not be read at all."""
+
+    file: FoundFile
+    error: FileRefused
+    batch: Batch | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a load did.
+
+    Attributes:
+        entries: the ledger's new or changed entries.
+        refused: files that went to quarantine.
+        again: names of files whose bytes were there under the same name already.
+        changed: names of files that were written to while they were read; they stay in landing.
+        batches: the batches whose tables were written: those asked for, and those reached through files and keys; None
+            for a snapshot.
+        counts: the records of each file in these batches, as the tables have them.
+        reasons: why records of these batches are rejected.
+    """
+
+    entries: list[Entry]
+    refused: list[Refused]
+    again: list[str]
+    changed: list[str]
+    batches: list[Batch] | None
+    counts: list[FileCount]
+    reasons: list[ReasonCount]

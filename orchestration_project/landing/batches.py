@@ -1,0 +1,125 @@
+"""Which batch a file is for: cadence, start of a batch, the name of its partition."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from orchestration_project.errors import FileRefused
+
+Batch = dt.date | dt.datetime
+"""The start of a batch: a date, or for hourly feeds a naive datetime in the feed's time zone."""
+
+GROUPS = ("year", "month", "day", "hour")
+
+
+class Cadence(StrEnum):
+    """How often a feed delivers a batch."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+KEY_FORMATS = {
+    Cadence.HOURLY: "%Y-%m-%d-%H:%M",
+    Cadence.DAILY: "%Y-%m-%d",
+    Cadence.WEEKLY: "%Y-%m-%d",
+    Cadence.MONTHLY: "%Y-%m-%d",
+}
+
+
+def floor(cadence: Cadence, moment: dt.datetime) -> Batch:
+    """The start of the batch that a local moment falls into."""
+    match cadence:
+        case Cadence.HOURLY:
+            return moment.replace(minute=0, second=0, microsecond=0)
+        case Cadence.DAILY:
+            return moment.date()
+        case Cadence.WEEKLY:
+            return moment.date() - dt.timedelta(days=moment.weekday())
+        case Cadence.MONTHLY:
+            return moment.date().replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How a feed's files fall into batches.
+
+    `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
+    day and hour. None: the batch is the one in which the file was last modified. `undated_by_age` allows names without a
+    date beside dated ones: they count by their modification time. Weeks start on Monday.
+    """
+
+    cadence: Cadence
+    start: Batch
+    pattern: re.Pattern[str] | None = None
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    undated_by_age: bool = False
+
+    def batch_of(self, name: str, modified_at: dt.datetime) -> Batch:
+        """The batch of a file.
+
+        Args:
+            name: the file's logical name.
+            modified_at: when it was last modified, with a time zone.
+
+        Raises:
+            FileRefused: the name has no date where the pattern expects one, or one before the feed's start.
+        """
+        batch = self.floor(self._moment(name, modified_at))
+        if batch < self.start:
+            raise FileRefused(
+                "batch_out_of_range",
+                f"{name!r} is for batch {self.key(batch)}, before the feed's start_date {self.key(self.start)}:"
+                " set an earlier start_date in the feed's defs.yaml, or correct the file's name",
+            )
+        return batch
+
+    def _moment(self, name: str, modified_at: dt.datetime) -> dt.datetime:
+        found = self.pattern.search(name) if self.pattern else None
+        if self.pattern is None or (found is None and self.undated_by_age):
+            return modified_at.astimezone(self.timezone).replace(tzinfo=None)
+        try:
+            parts = {group: int(found[group]) for group in GROUPS if group in found.re.groupindex} if found else {}
+            return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
+        except (KeyError, TypeError, ValueError):  # TypeError: a group of the pattern that took no part
+            raise FileRefused(
+                "no_batch_in_name",
+                f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
+            ) from None
+
+    def floor(self, moment: dt.datetime) -> Batch:
+        """The start of the batch that a local moment falls into."""
+        return floor(self.cadence, moment)
+
+    def after(self, batch: Batch) -> Batch:
+        """The batch that follows, which is also the moment at which this one ends."""
+        match self.cadence:
+            case Cadence.HOURLY:
+                return batch + dt.timedelta(hours=1)
+            case Cadence.DAILY:
+                return batch + dt.timedelta(days=1)
+            case Cadence.WEEKLY:
+                return batch + dt.timedelta(days=7)
+            case Cadence.MONTHLY:
+                return (batch + dt.timedelta(days=31)).replace(day=1)
+
+    def current(self, now: dt.datetime) -> Batch:
+        """The batch that is under way at `now` (with a time zone)."""
+        return self.floor(now.astimezone(self.timezone).replace(tzinfo=None))
+
+    def key(self, batch: Batch) -> str:
+        """The partition key of a batch."""
+        return batch.strftime(KEY_FORMATS[self.cadence])
+
+    def from_key(self, key: str) -> Batch:
+        """The batch of a partition key."""
+        return self.floor(dt.datetime.strptime(key, KEY_FORMATS[self.cadence]))
+
+    @property
+    def sql_type(self) -> str:
+        """The DuckDB type of `_batch_date`: a date, or a timestamp where a day has several batches."""
+        return "TIMESTAMP" if self.cadence is Cadence.HOURLY else "DATE"

@@ -1,0 +1,94 @@
+"""The files of a folder, and what identifies one: its name and the SHA-256 of its bytes."""
+
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration_project.errors import FileChanged, FileRefused
+
+UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", "~")
+"""Name endings that writers give to a file which they have not finished."""
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A regular file as the folder lists it.
+
+    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\\xff`, so that it can be stored as text.
+    """
+
+    path: Path
+    name: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def modified_at(self) -> dt.datetime:
+        """When it was last modified, UTC, to the microsecond."""
+        return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=self.mtime_ns // 1000)
+
+    @property
+    def signature(self) -> str:
+        """Changes whenever the file was written to."""
+        return f"{self.size}-{self.mtime_ns}"
+
+
+def discover(folder: Path) -> list[FoundFile]:
+    """The finished regular files directly in a folder, by name.
+
+    Links, folders, hidden and unfinished files are left out.
+    """
+    return sorted(_regular_files(folder), key=lambda found: found.name) if folder.is_dir() else []
+
+
+def _regular_files(folder: Path) -> Iterator[FoundFile]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.casefold().endswith(UNFINISHED):
+                continue
+            try:
+                if entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    name = os.fsencode(entry.name).decode("utf-8", errors="backslashreplace")
+                    yield FoundFile(folder / entry.name, name, status.st_size, status.st_mtime_ns)
+            except FileNotFoundError:  # taken away between the listing and the look
+                continue
+
+
+def fingerprint(found: FoundFile) -> str:
+    """The SHA-256 of a file's bytes, in hex.
+
+    Raises:
+        FileRefused: the file can't be read.
+        FileChanged: it is not the file that was listed any more.
+    """
+    digest = hashlib.sha256()
+    try:
+        with found.path.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+    except FileNotFoundError as error:
+        raise FileChanged(found.name, "vanished") from error
+    except OSError as error:
+        raise FileRefused("unreadable", f"{found.name!r} can't be read: {error.strerror}") from error
+    ensure_unchanged(found)
+    return digest.hexdigest()
+
+
+def ensure_unchanged(found: FoundFile) -> None:
+    """Make sure that a file is still the one that was listed.
+
+    Raises:
+        FileChanged: its size or modification time differ, or it is gone.
+    """
+    try:
+        status = found.path.lstat()
+    except FileNotFoundError as error:
+        raise FileChanged(found.name, "vanished") from error
+    if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
+        raise FileChanged(found.name, "was written to")

@@ -1,0 +1,149 @@
+"""Where files go after landing: the archive of what was delivered, and quarantine.
+
+    archive/<feed>/<batch>/<name>                  the first delivery of a name
+    archive/<feed>/<batch>/v2/<name>               its next delivery, and so on
+    archive/<feed>/<batch>/duplicate/<name>        bytes that another file already carried
+
+The archive alone is enough to rebuild the warehouse: the folder tells batch, order and duplicates, the bytes tell the
+version, the modification time is kept.
+"""
+
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from tempfile import mkstemp
+
+from orchestration_project.errors import FileRefused
+from orchestration_project.landing.files import FoundFile, discover
+
+DELIVERY = re.compile(r"v([1-9]\d*)")
+DUPLICATES = "duplicate"
+REASON = ".reason.json"
+NAME_BYTES = 255
+LONGEST_ENDING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A file in the archive: its number among the deliveries of that name, and whether its bytes were known already."""
+
+    file: FoundFile
+    number: int
+    duplicate: bool
+
+
+def archive_folder(root: Path, key: str, number: int, duplicate: bool) -> Path:
+    """The folder for the `number`-th delivery of a name to the batch with partition key `key`."""
+    folder = root / key
+    if duplicate:
+        folder /= DUPLICATES
+    return folder if number == 1 else folder / f"v{number}"
+
+
+def archived(root: Path, key: str) -> list[Archived]:
+    """All that the archive holds for a batch, in order of delivery of each name."""
+    folder = root / key
+    found = [*_deliveries(folder, duplicate=False), *_deliveries(folder / DUPLICATES, duplicate=True)]
+    return sorted(found, key=lambda item: (item.number, item.file.name))
+
+
+def _deliveries(folder: Path, duplicate: bool) -> Iterator[Archived]:
+    yield from (Archived(file, 1, duplicate) for file in discover(folder))
+    if folder.is_dir():
+        for child in folder.iterdir():
+            if number := DELIVERY.fullmatch(child.name):
+                yield from (Archived(file, int(number[1]), duplicate) for file in discover(child))
+
+
+def ensure_storable(name: str) -> None:
+    """Make sure that a file can go to the archive.
+
+    Raises:
+        FileRefused: its name is that of one of the archive's own folders, or too long.
+    """
+    if len(name.encode()) > NAME_BYTES:
+        raise FileRefused(
+            "name_too_long", f"{name!r} has more than {NAME_BYTES} bytes; deliver it under a shorter name"
+        )
+    if name == DUPLICATES or DELIVERY.fullmatch(name):
+        raise FileRefused("reserved_name", f"{name!r} is the name of a folder in the archive; deliver it as {name}.csv")
+
+
+def batch_keys(root: Path) -> list[str]:
+    """The names of the batch folders in an archive."""
+    return sorted(child.name for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
+
+
+def quarantine(found: FoundFile, folder: Path, reason: Mapping[str, object]) -> Path:
+    """Move a refused file out of landing and write `<name>.reason.json` beside it.
+
+    The reason is written first, so that no file is ever in quarantine without one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = _free_name(folder, found.name)
+    note = target.with_name(f"{target.name}{REASON}")
+    with note.open("w", encoding="utf-8") as stream:
+        json.dump(reason, stream, ensure_ascii=False, indent=2, default=str)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    move(found.path, target)
+    return target
+
+
+def _free_name(folder: Path, name: str) -> Path:
+    """The name, or the first of `name.2.csv`, `name.3.csv`, ... that is not taken; cut so that its reason's name fits too."""
+    stem, dot, ending = name.rpartition(".")
+    if not stem or len(ending) > LONGEST_ENDING:
+        stem, dot, ending = name, "", ""
+    room = NAME_BYTES - len(f".{'9' * 6}{dot}{ending}{REASON}".encode())
+    stem = stem.encode()[:room].decode(errors="ignore")
+    numbers = chain([""], (f".{number}" for number in count(2)))
+    targets = (folder / f"{stem}{number}{dot}{ending}" for number in numbers)
+    return next(target for target in targets if not os.path.lexists(target))
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file so that it is whole at one of the two places at every moment, its modification time kept.
+
+    A rename where both are on one file system, else copy, flush, rename, unlink.
+
+    Raises:
+        FileExistsError: something is at the target; it stays as it is.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "will not be overwritten", str(target))
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(source, target)
+        source.unlink()
+    _flush_folder(target.parent)
+    _flush_folder(source.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    descriptor, partial = mkstemp(dir=target.parent, prefix=".", suffix=".part")
+    with os.fdopen(descriptor, "wb") as writer, source.open("rb") as reader:
+        shutil.copyfileobj(reader, writer)
+        writer.flush()
+        os.fsync(writer.fileno())
+    shutil.copystat(source, partial)
+    Path(partial).rename(target)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""The summary that `make run` ends with: what came in, what was refused and why, what sold best, and where to look."""
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from orchestration_project.settings import Settings
+from orchestration_project.transforms.aggregate import PRODUCTS
+from orchestration_project.transforms.publish import RULE_OF_REASON
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.tables import exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BATCHES_SHOWN = 14
+REASONS_SHOWN = 4
+PRODUCTS_SHOWN = 5
+
+
+def print_summary(console: Console, settings: Settings, since: dt.datetime | None = None) -> None:
+    """Print the summary.
+
+    Args:
+        console: where to.
+        settings: where the warehouse is.
+        since: tell whether anything came in since that moment (with a time zone).
+    """
+    if not settings.database.exists():
+        console.print(f"There is no warehouse at {settings.database} yet; `make run` builds one from the sample.")
+        return
+    with Warehouse.from_settings(settings).connection("summary") as connection:
+        if not exists(connection, LEDGER):
+            console.print("The warehouse has no files yet.")
+            return
+        feeds = [feed for (feed,) in connection.execute(f"SELECT DISTINCT feed FROM {LEDGER} ORDER BY 1").fetchall()]
+        tables = [_batches(connection, feed) for feed in feeds]
+        if exists(connection, PRODUCTS):
+            tables.append(_top_products(connection))
+        news = _news(connection, since) if since else []
+    console.print(Group(*tables))
+    console.print(
+        Panel(
+            "\n".join([*news, f"Warehouse  {settings.database}", "UI         http://127.0.0.1:3000 after `make dev`"]),
+            expand=False,
+        )
+    )
+
+
+def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
+    rows = connection.execute(
+        f"""SELECT batch, count(*) FILTER (status = 'loaded'), sum(records) FILTER (status = 'loaded'),
+            sum(cleaned) FILTER (status = 'loaded'), sum(rejected) FILTER (status = 'loaded'),
+            sum(blank_records) FILTER (status = 'loaded'), count(*) FILTER (status = 'quarantined')
+            FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
+        [feed],
+    ).fetchall()
+    reasons = _reasons(connection, feed)
+    table = Table(title=feed, title_justify="left", title_style="bold")
+    table.add_column("batch")
+    for name in ("files", "rows in", "cleaned", "rejected", "blank"):
+        table.add_column(name, justify="right")
+    table.add_column("rejected because")
+    for batch, files, *counts, refused in reversed(rows):
+        numbers = [f"{count or 0:,}" for count in counts]
+        why = escape(", ".join(reasons.get(batch, []))) + (
+            f"  [red]{refused} file(s) in quarantine[/red]" if refused else ""
+        )
+        table.add_row(batch or "none", str(files), *numbers, why.strip())
+    return table
+
+
+def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]]:
+    """The most frequent reasons of each batch, by partition key."""
+    rejected = f"rejected_{feed}"
+    if not exists(connection, rejected):
+        return {}
+    rows = connection.execute(
+        f"""SELECT batch, {RULE_OF_REASON} AS rule, count(*) FROM
+            (SELECT batch, unnest(_reasons) AS reason FROM {ident(rejected)} JOIN {LEDGER}
+             ON feed = $1 AND file = _file AND version = _file_version) GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
+        [feed],
+    ).fetchall()
+    found: dict[str, list[str]] = {}
+    for batch, rule, count in rows:
+        listed = found.setdefault(batch, [])
+        listed.append(f"{rule} {count}" if len(listed) < REASONS_SHOWN else "")
+    return {batch: _shortened(listed) for batch, listed in found.items()}
+
+
+def _shortened(listed: list[str]) -> list[str]:
+    more = len(listed) - REASONS_SHOWN
+    return listed[:REASONS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+
+
+def _top_products(connection: "DuckDBPyConnection") -> Table:
+    rows = connection.execute(
+        f"""SELECT product_id, product_code, name, category, price_category, units_sold, revenue FROM {PRODUCTS}
+            ORDER BY revenue DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
+    ).fetchall()
+    table = Table(title="top products", title_justify="left", title_style="bold")
+    for name in ("product", "code", "name", "category", "price"):
+        table.add_column(name)
+    table.add_column("units", justify="right")
+    table.add_column("revenue", justify="right")
+    for product, code, name, category, price, units, revenue in rows:
+        table.add_row(
+            str(product),
+            escape(code or "-"),
+            escape(name or "not in the catalogue"),
+            escape(category or "-"),
+            price or "-",
+            f"{units:,}",
+            f"{revenue:,}",
+        )
+    return table
+
+
+def _news(connection: "DuckDBPyConnection", since: dt.datetime) -> list[str]:
+    counts = dict(
+        connection.execute(
+            f"SELECT status, count(*) FROM {LEDGER} WHERE seen_at >= $1 GROUP BY 1",
+            [since.astimezone(dt.UTC).replace(tzinfo=None)],
+        ).fetchall()
+    )
+    if not counts:
+        return ["Nothing new: every file was known already, so the tables are unchanged"]
+    return ["New files  " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))]

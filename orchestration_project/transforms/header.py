@@ -1,0 +1,150 @@
+"""Find the header of a delimited file by the contract's column names: with it the delimiter and where the data begins."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from orchestration_project.contracts.feed import Column, Feed
+from orchestration_project.errors import FileRefused
+
+DELIMITERS = (",", ";", "\t", "|")
+LINES_SEARCHED = 100
+HEAD_BYTES = 1 << 20
+LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
+"""A line with its end. `str.splitlines` would also break lines at form feeds and at line separators inside of a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where a file's data begins and what its fields are.
+
+    `fields` are the names as written, in file order; `positions` maps a contract column's name to its 0-based field;
+    `line` is the header's 1-based line; `length` the number of characters up to the first data record.
+    """
+
+    fields: tuple[str, ...]
+    delimiter: str
+    positions: dict[str, int]
+    line: int
+    length: int
+
+    @property
+    def unexpected(self) -> dict[int, str]:
+        """The fields that the contract does not know: position and name."""
+        known = set(self.positions.values())
+        return {position: name for position, name in enumerate(self.fields) if position not in known}
+
+
+def normalised(name: str) -> str:
+    """A column name as names are compared: without padding, byte order mark and case."""
+    return name.strip("\ufeff \t\r\n").casefold()
+
+
+def spellings(column: Column) -> set[str]:
+    """All normalised names under which a file may carry a column."""
+    return {normalised(name) for name in (column.source or column.name, *column.aliases)}
+
+
+def match_columns(feed: Feed, fields: tuple[str, ...]) -> dict[str, int]:
+    """Which field each of the contract's columns is.
+
+    Raises:
+        FileRefused: two fields claim the same column.
+    """
+    positions: dict[str, int] = {}
+    names = [normalised(field) for field in fields]
+    for column in feed.source_columns:
+        found = [position for position, name in enumerate(names) if name in spellings(column)]
+        if len(found) > 1:
+            raise FileRefused(
+                "ambiguous_column",
+                f"column {column.source!r} stands {len(found)} times in the header; keep one of them",
+            )
+        if found:
+            positions[column.name] = found[0]
+    return positions
+
+
+def require_columns(
+    feed: Feed, positions: dict[str, int], fields: tuple[str, ...], where: str, line: int | None = None
+) -> None:
+    """Make sure that every required column is there.
+
+    Raises:
+        FileRefused: names the missing columns and what was found instead.
+    """
+    missing = [
+        column.source or column.name
+        for column in feed.source_columns
+        if column.required and column.name not in positions
+    ]
+    if missing or not positions:
+        wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
+        raise FileRefused(
+            "missing_column",
+            f"{where} lacks {wanted}; found {', '.join(fields[:50]) or 'nothing'}. Correct the file, or add the spelling to the"
+            " contract as a synonym",
+            line=line,
+        )
+
+
+def find_header(feed: Feed, head: str) -> Header:
+    """Find the header in a file's first characters: the first line that has every required column of the contract.
+
+    Args:
+        feed: the contract; its declared delimiter is the only one tried, else comma, semicolon, tab and pipe are.
+        head: the file's beginning, decoded.
+
+    Raises:
+        FileRefused: no line is a header (the best candidate and what it lacks are named), or a column stands in it twice.
+    """
+    best: Header | None = None
+    known = {column.name: spellings(column) for column in feed.source_columns}
+    required = {column.name for column in feed.source_columns if column.required}
+    for number, line in enumerate(islice(LINE.finditer(head), LINES_SEARCHED), start=1):
+        for delimiter in [feed.source.delimiter] if feed.source.delimiter else DELIMITERS:
+            candidate = _read_header(head, line.start(), number, delimiter, feed.source.quote, known)
+            if best is None or len(candidate.positions) > len(best.positions):
+                best = candidate
+        if best and best.positions and required <= best.positions.keys():
+            match_columns(feed, best.fields)
+            return best
+    if best is None or not best.positions:
+        raise FileRefused(
+            "no_header",
+            f"none of the first {LINES_SEARCHED} lines names a column of the contract: a header line is needed",
+        )
+    require_columns(feed, best.positions, best.fields, f"the header in line {best.line}", best.line)
+    return best
+
+
+def is_one_line(text: str) -> bool:
+    """Whether a text is a single line, its line end included."""
+    line = LINE.match(text)
+    return line is not None and line.end() == len(text)
+
+
+def _read_header(
+    head: str, start: int, number: int, delimiter: str, quote: str, known: Mapping[str, set[str]]
+) -> Header:
+    end = start
+
+    def lines() -> Iterator[str]:
+        nonlocal end
+        for line in LINE.finditer(head, start):
+            end = line.end()
+            yield line[0]
+
+    try:
+        fields = tuple(next(csv.reader(lines(), delimiter=delimiter, quotechar=quote), []))
+    except csv.Error:
+        fields = ()
+    names = [normalised(field) for field in fields]
+    found = {
+        column: next((position for position, name in enumerate(names) if name in spelled), None)
+        for column, spelled in known.items()
+    }
+    positions = {column: position for column, position in found.items() if position is not None}
+    return Header(fields, delimiter, positions, number, end)

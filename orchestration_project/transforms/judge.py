@@ -1,0 +1,91 @@
+"""Judge raw records: one pass gives every record its values and every rule that it broke.
+
+The result is the temporary table `_judged`: `_rid` (the record's rowid in `raw_x`), the platform's columns, the
+contract's columns as values, and `_reasons`, NULL for a record that breaks nothing. Blank records are left out.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Column, Feed, Required
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
+from orchestration_project.transforms.records import BLANKS
+from orchestration_project.transforms.values import Condition, source_conditions, text_of, value_conditions, value_of
+from orchestration_project.warehouse.sql import ident, idents, literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
+
+
+def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: bool = False) -> None:
+    """Fill `_judged` with the raw records for which `condition` holds.
+
+    Args:
+        connection: inside a transaction.
+        feed: the contract.
+        condition: SQL over the raw table.
+        append: add to the table instead of making it anew.
+    """
+    start = "INSERT INTO _judged" if append else "CREATE OR REPLACE TEMP TABLE _judged AS"
+    connection.execute(f"{start} {judged_select(feed, condition)}")
+
+
+def judged_select(feed: Feed, condition: str) -> str:
+    """The query behind `_judged`."""
+    texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
+    query = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition} AND NOT ({blank(feed)})"
+    text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
+    query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
+    values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
+    query = f"SELECT *, {', '.join(values)} FROM ({query})"
+    for column in feed.derived_columns:
+        query = f"SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM ({query})"
+    names = idents([*PLATFORM, *(column.name for column in feed.columns)])
+    return f"SELECT {names}, {_reasons(feed, list(_conditions(feed, texts)))} AS _reasons FROM ({query})"
+
+
+def _computed(column: Column) -> str:
+    return f"CAST(({column.expression}) AS {column.sql_type})"
+
+
+def blank(feed: Feed) -> str:
+    """A condition over the raw table that holds for blank records: nothing but empty fields."""
+    empty = " AND ".join(
+        f"coalesce(trim({ident(column.name)}, {literal(BLANKS)}), '') = ''" for column in feed.source_columns
+    )
+    return f"{empty} AND _rescued IS NULL AND _parse_error IS NULL"
+
+
+def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:
+    for column in feed.source_columns:
+        yield from source_conditions(column, texts[column.name])
+    for column in feed.derived_columns:
+        # NULL in the place of a value that can't be computed or does not fit would be a guess.
+        failed = f"{ident(column.name)} IS NULL AND TRY(({_computed(column)}) IS NULL) IS NULL"
+        yield Condition(f"{column.name}: type", failed)
+        yield from value_conditions(column)
+
+
+def _reasons(feed: Feed, conditions: list[Condition]) -> str:
+    lacking = [
+        Condition(f"{column.name}: {Required.rule}", f"{ident(column.name)} IS NULL")
+        for column in feed.derived_columns
+        if column.required
+    ]
+    # A computed value that is missing because something else is wrong is no fault of its own.
+    return (
+        "CASE WHEN _parse_error IS NOT NULL THEN ['_raw_line: ' || split_part(_parse_error, ':', 1)]"
+        f" {_listed(conditions)} {_listed(lacking)} END"
+    )
+
+
+def _listed(conditions: list[Condition]) -> str:
+    """WHEN clause that gives the reasons of the conditions that hold, if any does."""
+    if not conditions:
+        return ""
+    # The list is built only for the few records that break something; for the others one boolean is all the work.
+    any_broken = " OR ".join(f"({item.broken})" for item in conditions)
+    reasons = ", ".join(f"CASE WHEN {item.broken} THEN {literal(item.reason)} END" for item in conditions)
+    return f"WHEN {any_broken} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL)"

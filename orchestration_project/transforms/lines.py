@@ -1,0 +1,209 @@
+"""Read text records, many files at a time, and number them: what delimited files and JSON lines have in common.
+
+DuckDB's reader does the splitting. Records that it can't split, and blank ones, which it leaves out, are put back in
+their places: `_lines` holds the records in file order, `_gaps` those that are missing there, `_f` is a file's index.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
+from orchestration_project.transforms.records import BLANKS
+from orchestration_project.warehouse.sql import ident, literal, literals
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MAX_RECORD_BYTES = 64 << 20
+ERROR_CODES = {
+    "MISSING COLUMNS": "too_few_columns",
+    "TOO MANY COLUMNS": "too_many_columns",
+    "UNQUOTED VALUE": "bad_quoting",
+    "LINE SIZE OVER MAXIMUM": "record_too_long",
+    "INVALID ENCODING": "undecodable",
+    "INVALID STATE": "bad_quoting",
+}
+# rowid follows insertion order, so a record's place in its file costs no window over the whole scan.
+FIRST_LINES = "SELECT _f, min(rowid) AS first, count(*) AS lines FROM _lines GROUP BY _f"
+# The lines of files with gaps, numbered stretch by stretch: `missing` records stand before a stretch and not in _lines.
+NUMBERS = f"""
+    WITH numbered AS (SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps),
+    steps AS (
+        SELECT _f, record - nth AS before, nth AS missing FROM numbered
+        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps),
+    stretches AS (
+        SELECT _f, before, max(missing) AS missing, lead(before) OVER (PARTITION BY _f ORDER BY before) AS next
+        FROM steps GROUP BY _f, before)
+    SELECT unnest(range(first + before, first + coalesce(next, lines))) AS line,
+        unnest(range(before + missing + 1, coalesce(next, lines) + missing + 1)) AS number
+    FROM stretches JOIN ({FIRST_LINES}) USING (_f)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How records are split.
+
+    `quote` is empty when nothing is quoted; `skip` lines stand before the first record. DuckDB takes the first line end,
+    even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted an
+    unquoted line is skipped. Files with different line ends are not read together.
+    """
+
+    delimiter: str
+    quote: str
+    width: int
+    line_end: str = "\n"
+    skip: int = 0
+
+
+OURS = Dialect(",", '"', width=3, skip=1)
+"""How this package writes records down."""
+
+
+def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> None:
+    """Read files of one dialect into `_lines` and `_gaps`.
+
+    Raises:
+        FilesUnfit: names the files that can't be read at all.
+    """
+    import duckdb
+
+    drop(connection, "_lines", "_gaps", "_errors", "_scans")
+    scan = _scan((file.path for file in files), dialect)
+    # In a single column DuckDB gives blank lines as NULL; they are known already and have their place in _gaps.
+    condition = "WHERE c0 IS NOT NULL" if dialect.width == 1 else ""
+    try:
+        connection.execute(f"CREATE TEMP TABLE _lines AS SELECT file_index AS _f, * FROM {scan} {condition}")
+    except duckdb.Error:
+        if faults := _faults(connection, files, dialect):
+            raise FilesUnfit(faults) from None
+        raise
+    _collect_gaps(connection, files, dialect.skip)
+
+
+def _scan(paths: Iterable[str], dialect: Dialect) -> str:
+    columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
+    return f"""read_csv([{literals(paths)}], {_explicit(dialect)}, columns = {{{columns}}},
+        null_padding = false, store_rejects = true, rejects_limit = 0, rejects_table = '_errors', rejects_scan = '_scans')"""
+
+
+def _explicit(dialect: Dialect) -> str:
+    """Options that leave DuckDB nothing to guess from a sample or from a path."""
+    return f"""auto_detect = false, header = false, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)},
+        escape = {literal(dialect.quote)}, comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8',
+        compression = 'none', hive_partitioning = false, max_line_size = {MAX_RECORD_BYTES}"""
+
+
+def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
+    """What is wrong with the files that can't be read by themselves."""
+    import duckdb
+
+    found = {}
+    for file in files:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT count(*) FROM {_scan([file.path], dialect)}")
+        except duckdb.Error as error:
+            found[file.name] = unreadable(file.name, "can't be read", error)
+    return found
+
+
+def _collect_gaps(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
+    """Fill `_gaps`; the numbers are those of the file as it was delivered."""
+    blank = [(index, number) for index, file in enumerate(files) for number in file.prepared.blank]
+    connection.execute(
+        """CREATE TEMP TABLE _gaps AS SELECT unnest($files)::UBIGINT AS _f, unnest($numbers)::BIGINT AS record,
+            NULL::VARCHAR AS raw, NULL::VARCHAR AS error""",
+        {"files": [index for index, _ in blank], "numbers": [number for _, number in blank]},
+    )
+    broken = {index: file.prepared.broken for index, file in enumerate(files) if file.prepared.broken is not None}
+    if broken:
+        connection.execute(
+            f"""INSERT INTO _gaps SELECT $files[(file_index + 1)::BIGINT], record, raw, error
+                FROM read_csv([{literals(map(str, broken.values()))}], {_explicit(OURS)},
+                columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
+            {"files": list(broken)},
+        )
+    connection.execute(f"INSERT INTO _gaps {_unsplit(skip)}", {"paths": [file.path for file in files]})
+
+
+def _unsplit(skip: int) -> str:
+    """Query of the records that DuckDB could not split.
+
+    `line` counts the records of what DuckDB read, blank ones too; the broken ones in `_gaps` had been taken out of that.
+    """
+    codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
+    return f"""
+        WITH paths AS (SELECT unnest(range(len($paths)))::UBIGINT AS _f, unnest($paths) AS file_path),
+        found AS (
+            SELECT _f, line - {skip} AS place, trim(any_value(csv_line), chr(13) || chr(10)) AS text,
+                CASE arg_min(error_type::VARCHAR, column_idx) {codes} ELSE 'unreadable' END || ': '
+                || arg_min(error_message, column_idx) AS error
+            FROM _errors JOIN _scans USING (scan_id, file_id) JOIN paths USING (file_path) GROUP BY _f, line),
+        taken AS (
+            SELECT *, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps WHERE error IS NOT NULL),
+        steps AS (SELECT _f, record - nth AS before, max(nth) AS missing FROM taken GROUP BY ALL)
+        SELECT found._f, place + coalesce(missing, 0), CASE WHEN trim(text, {literal(BLANKS)}) <> '' THEN text END AS raw,
+            CASE WHEN raw IS NOT NULL THEN error END
+        FROM found ASOF LEFT JOIN steps ON found._f = steps._f AND place > before"""
+
+
+def uneven(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> set[int]:
+    """The indexes of the files of which more or fewer records were read than were counted in their bytes."""
+    rows = connection.execute(
+        "SELECT _f, count(*) FROM (SELECT _f FROM _lines UNION ALL SELECT _f FROM _gaps) GROUP BY _f"
+    ).fetchall()
+    counts = dict(rows)
+    return {index for index, file in enumerate(files) if counts.get(index, 0) != file.prepared.records}
+
+
+def insert_lines(
+    connection: "DuckDBPyConnection",
+    feed: Feed,
+    files: Sequence[ReadyFile],
+    values: Mapping[str, str],
+    left_out: Collection[int] = (),
+) -> None:
+    """Number the records of `_lines` and `_gaps` and insert them into the raw table.
+
+    Args:
+        connection: after `read_lines`.
+        feed: the contract.
+        files: those that were read.
+        values: the raw table's columns as SQL over `_lines`.
+        left_out: indexes of files whose records are not inserted.
+    """
+    kept = [(index, file) for index, file in enumerate(files) if index not in left_out]
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE _files AS SELECT unnest($i)::UBIGINT AS _f, unnest($batch) AS batch,"
+        " unnest($name) AS name, unnest($version) AS version",
+        {
+            "i": [index for index, _ in kept],
+            "batch": [file.batch for _, file in kept],
+            "name": [file.name for _, file in kept],
+            "version": [file.version for _, file in kept],
+        },
+    )
+    listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
+    insert = f"""INSERT INTO {ident(raw_table(feed))} BY NAME
+        SELECT batch AS _batch_date, name AS _file, version AS _file_version"""
+    connection.execute(
+        f"""{insert}, _lines.rowid - first + 1 AS _row, {listed}
+            FROM _lines JOIN ({FIRST_LINES}) USING (_f) JOIN _files USING (_f) WHERE _f NOT IN (SELECT _f FROM _gaps)"""
+    )
+    connection.execute(
+        f"""{insert}, number AS _row, {listed}
+            FROM _lines JOIN ({NUMBERS}) ON _lines.rowid = line JOIN _files USING (_f)"""
+    )
+    connection.execute(
+        f"{insert}, record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps JOIN _files USING (_f)"
+    )
+    drop(connection, "_lines", "_gaps", "_files", "_errors", "_scans")
+
+
+def drop(connection: "DuckDBPyConnection", *tables: str) -> None:
+    """Drop temporary tables, those that there are."""
+    for table in tables:
+        connection.execute(f"DROP TABLE IF EXISTS temp.{ident(table)}")

@@ -1,0 +1,164 @@
+"""Publish judged records: those that hold go to `cleaned_x`, the others to `rejected_x` with every reason; both at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.landing.batches import Batch
+from orchestration_project.transforms.judge import blank
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.sql import ident, idents, literal
+from orchestration_project.warehouse.tables import batch_filter, replace_batches
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+RULE_OF_REASON = "regexp_replace(reason, ' \\(kept: .*$', '')"
+"""SQL that takes a reason's details away, so that equal rules are counted together."""
+
+
+def cleaned_table(feed: Feed) -> str:
+    """The name of a feed's cleaned table."""
+    return f"cleaned_{feed.name}"
+
+
+def rejected_table(feed: Feed) -> str:
+    """The name of a feed's table of rejected records."""
+    return f"rejected_{feed.name}"
+
+
+def cleaned_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's cleaned table and their DuckDB types: the contract's, then the platform's."""
+    platform = dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+    return {column.name: column.sql_type for column in feed.columns} | platform | {"_rescued": "VARCHAR"}
+
+
+def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's table of rejected records: the raw text, what was wrong, and what became of it."""
+    return (
+        {column.name: "VARCHAR" for column in feed.source_columns}
+        | dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        | {
+            "_rescued": "VARCHAR",
+            "_raw_line": "VARCHAR",
+            "_reasons": "VARCHAR[]",
+            "_reject_id": "VARCHAR",
+            "_rejected_at": "TIMESTAMP",
+            "_resolved_by": "VARCHAR",
+        }
+    )
+
+
+def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> None:
+    """Replace the published rows of some batches (None: all) by `_judged` and `_losers`.
+
+    `_reject_id` and `_rejected_at` (when the file was last modified, UTC) depend on the file alone: a re-run or a
+    rebuild gives the same.
+    """
+    columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
+    replace_batches(
+        connection,
+        cleaned_table(feed),
+        batches,
+        f"SELECT {columns} FROM _judged ANTI JOIN _losers USING (_rid) WHERE _reasons IS NULL",
+    )
+    raw = idents([column.name for column in feed.source_columns])
+    replace_batches(
+        connection,
+        rejected_table(feed),
+        batches,
+        f"""WITH refused AS (
+                SELECT _rid, _reasons FROM _judged WHERE _reasons IS NOT NULL
+                UNION ALL SELECT _rid, list(reason ORDER BY reason) FROM _losers GROUP BY _rid)
+            SELECT {raw}, _batch_date, _file, _file_version, _row, _rescued, _raw_line, _reasons,
+                left(sha256(concat_ws('/', {literal(feed.name)}, _file, _file_version, _row)), 16) AS _reject_id,
+                modified_at AS _rejected_at
+            FROM {ident(raw_table(feed))} AS raw JOIN refused ON raw.rowid = refused._rid
+            LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
+            ON ledger.file = _file AND ledger.version = _file_version""",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FileCount:
+    """What became of the records of one file, counted in the tables; `batch` is None for a file without any."""
+
+    batch: Batch | None
+    file: str
+    version: str
+    records: int
+    blank: int
+    cleaned: int
+    rejected: int
+
+
+def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
+    """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
+    condition = "true" if batches is None else batch_filter(batches)
+    rows = connection.execute(
+        f"""SELECT _batch_date, _file, _file_version, sum(r)::BIGINT, sum(b)::BIGINT, sum(c)::BIGINT, sum(j)::BIGINT FROM (
+                SELECT _batch_date, _file, _file_version, count(*) AS r, count(*) FILTER ({blank(feed)}) AS b, 0 AS c, 0 AS j
+                FROM {ident(raw_table(feed))} WHERE {condition} GROUP BY ALL
+                UNION ALL SELECT _batch_date, _file, _file_version, 0, 0, count(*), 0
+                FROM {ident(cleaned_table(feed))} WHERE {condition} GROUP BY ALL
+                UNION ALL SELECT _batch_date, _file, _file_version, 0, 0, 0, count(*)
+                FROM {ident(rejected_table(feed))} WHERE {condition} GROUP BY ALL)
+            GROUP BY ALL ORDER BY ALL"""
+    ).fetchall()
+    return [FileCount(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRate:
+    """How many of a file's records break a rule of the contract, and why: the most frequent reasons, at most five."""
+
+    file: str
+    version: str
+    rejected: int
+    records: int
+    worst: str
+
+
+def reject_rates(connection: "DuckDBPyConnection", above: float) -> list[RejectRate]:
+    """The files in `_judged` of whose records more than a share break a rule of the contract.
+
+    Keys do not count here: whether a record loses against another file's is not this file's fault.
+    """
+    rows = connection.execute(
+        """WITH rates AS (
+            SELECT _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS rejected, count(*) AS records
+            FROM _judged GROUP BY ALL HAVING rejected > records * $above),
+        reasons AS (
+            SELECT _file, _file_version, reason, count(*) AS times FROM (
+                SELECT _file, _file_version, unnest(_reasons) AS reason
+                FROM _judged SEMI JOIN rates USING (_file, _file_version)) GROUP BY ALL),
+        worst AS (
+            SELECT _file, _file_version, list(reason || ' (' || times || ')' ORDER BY times DESC, reason)[:5] AS listed
+            FROM reasons GROUP BY ALL)
+        SELECT _file, _file_version, rejected, records, array_to_string(listed, ', ')
+        FROM rates JOIN worst USING (_file, _file_version)""",
+        {"above": above},
+    ).fetchall()
+    return [RejectRate(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many rejected records of a batch broke a rule; a duplicate's reason is counted without its winner."""
+
+    batch: Batch
+    reason: str
+    records: int
+
+
+def count_reasons(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[ReasonCount]:
+    """Count the reasons in `rejected_x`, for some batches (None: all), the most frequent first."""
+    condition = "true" if batches is None else batch_filter(batches)
+    rows = connection.execute(
+        f"""SELECT _batch_date, {RULE_OF_REASON} AS rule, count(*) FROM
+            (SELECT _batch_date, unnest(_reasons) AS reason FROM {ident(rejected_table(feed))} WHERE {condition})
+            GROUP BY ALL ORDER BY 1, 3 DESC, 2"""
+    ).fetchall()
+    return [ReasonCount(*row) for row in rows]

@@ -1,0 +1,315 @@
+"""Measure what checks judge, in SQL over published batches: the contract's rules and metrics, the accounts of files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import (
+    Bound,
+    Comparison,
+    Feed,
+    Length,
+    MetricRule,
+    MultipleOf,
+    OneOf,
+    Pattern,
+    QualityRule,
+    Required,
+    Rule,
+    SqlRule,
+    TextFormat,
+)
+from orchestration_project.landing.batches import Batch
+from orchestration_project.transforms.keys import Key, keys_of
+from orchestration_project.transforms.publish import (
+    RULE_OF_REASON,
+    FileCount,
+    cleaned_table,
+    count_records,
+    rejected_table,
+)
+from orchestration_project.transforms.stage import ERROR_CODES, PLATFORM_COLUMNS, raw_table
+from orchestration_project.transforms.values import broken
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.sql import ident, idents, literal, literals
+from orchestration_project.warehouse.tables import batch_filter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MASK = "***"
+SAMPLE_ROWS = 5
+RECORD_REASONS = tuple(
+    f"_raw_line: {code}"
+    for code in sorted({*ERROR_CODES.values(), "repeated_header", "invalid_json", "nul_byte", "unreadable"})
+)
+
+
+BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCheck:
+    """One rule of the contract as a check: its reasons in `rejected_x`, and how to see it broken in the cleaned table.
+
+    `violations` is a SQL aggregate over `cleaned_x`; None when the table's types alone keep the rule.
+    """
+
+    name: str
+    description: str
+    reasons: tuple[str, ...]
+    violations: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """How often a rule was broken: by rejected records, and by published rows (only if somebody wrote to the table)."""
+
+    published: int
+    rejected: int
+
+
+def rule_checks(feed: Feed) -> list[RuleCheck]:
+    """The checks that a contract's rules give."""
+    readable = "Every record can be split into the header's columns."
+    checks = [RuleCheck("records_readable", readable, RECORD_REASONS, None)]
+    for column in feed.columns:
+        if column.source is not None and column.sql_type != "VARCHAR":
+            checks.append(_check(column.name, "type", f"is written as a {column.sql_type}", None))
+        for rule in column.rules:
+            violations = f"count(*) FILTER ({broken(rule, column)})"
+            checks.append(_check(column.name, rule.rule, _in_words(rule), violations))
+    return checks + [_key_check(feed, key) for key in keys_of(feed)]
+
+
+def _check(column: str, rule: str, words: str, violations: str | None) -> RuleCheck:
+    return RuleCheck(f"{column}_{rule}", f"{column} {words}.", (f"{column}: {rule}",), violations)
+
+
+def _key_check(feed: Feed, key: Key) -> RuleCheck:
+    name = "primary_key" if key.columns == feed.primary_key else f"{key.columns[0]}_unique"
+    description = f"{', '.join(key.columns)} occurs once, in a batch and as far back as the feed looks."
+    present = " AND ".join(f"{ident(column)} IS NOT NULL" for column in key.columns)
+    distinct = f"count(DISTINCT (_batch_date, {idents(key.columns)})) FILTER ({present})"
+    return RuleCheck(name, description, (key.reason,), f"count(*) FILTER ({present}) - {distinct}")
+
+
+def _in_words(rule: Rule) -> str:
+    match rule:
+        case Required():
+            return "is given"
+        case Bound(rule=name, limit=limit):
+            return f"is {BOUNDS[name]} {limit}"
+        case MultipleOf(step=step):
+            return f"is a multiple of {step}"
+        case Length(rule=name, characters=characters):
+            return f"has at {'least' if name == 'minLength' else 'most'} {characters} characters"
+        case Pattern(regex=regex):
+            return f"matches `{regex}`"
+        case TextFormat(name=name):
+            return f"is written as {name}"
+        case OneOf(values=values):
+            return f"is one of {', '.join(values)}"
+
+
+def measure_rules(
+    connection: "DuckDBPyConnection", feed: Feed, checks: Sequence[RuleCheck], batches: Sequence[Batch] | None
+) -> dict[str, RuleFinding]:
+    """Measure all rules with one scan of the cleaned and one of the rejected table."""
+    condition = _condition(batches)
+    counted = [check for check in checks if check.violations is not None]
+    listed = ", ".join(str(check.violations) for check in counted) or "0"
+    row = connection.execute(f"SELECT {listed} FROM {ident(cleaned_table(feed))} WHERE {condition}").fetchone() or ()
+    published = dict(zip((check.name for check in counted), row, strict=False))
+    rejected = dict(
+        connection.execute(
+            f"""SELECT {RULE_OF_REASON}, count(*) FROM
+                (SELECT unnest(_reasons) AS reason FROM {ident(rejected_table(feed))} WHERE {condition}) GROUP BY 1"""
+        ).fetchall()
+    )
+    return {
+        check.name: RuleFinding(published.get(check.name, 0), sum(rejected.get(reason, 0) for reason in check.reasons))
+        for check in checks
+    }
+
+
+def sample_rejected(
+    connection: "DuckDBPyConnection", feed: Feed, reasons: Sequence[str], batches: Sequence[Batch] | None
+) -> list[dict[str, str | int | None]]:
+    """A few records that were rejected for one of the reasons; columns that the contract calls personal are masked."""
+    shown = [ident(column.name) for column in feed.source_columns]
+    names = [*(column.name for column in feed.source_columns), *PLATFORM_COLUMNS[1:], "_raw_line", "_reasons"]
+    starts = " OR ".join(f"starts_with(reason, {literal(reason)})" for reason in reasons)
+    rows = connection.execute(
+        f"""SELECT {", ".join(shown)}, _file, _file_version, _row, _raw_line, array_to_string(_reasons, '; ')
+            FROM {ident(rejected_table(feed))} WHERE {_condition(batches)}
+            AND len(list_filter(_reasons, lambda reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
+    ).fetchall()
+    return [masked(feed, dict(zip(names, row, strict=True))) for row in rows]
+
+
+def masked(feed: Feed, row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
+    """A row that may be shown: personal values are hidden, and so is raw text that may hold them."""
+    hidden = feed.personal_columns | ({"_raw_line", "_rescued"} if feed.personal_columns else set())
+    return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A quality rule's number for one batch (None for a snapshot), and whether it is within the rule."""
+
+    batch: Batch | None
+    value: float | None
+    passed: bool
+
+
+def measure_quality(
+    connection: "DuckDBPyConnection", feed: Feed, rule: QualityRule, batches: Sequence[Batch] | None
+) -> list[Measured]:
+    """Measure a quality rule of the contract, batch by batch."""
+    values = (
+        _sql_values(connection, feed, rule, batches)
+        if isinstance(rule, SqlRule)
+        else _metric_values(connection, feed, rule, batches)
+    )
+    return [Measured(batch, value, value is not None and holds(rule.comparison, value)) for batch, value in values]
+
+
+def holds(comparison: Comparison, value: float) -> bool:
+    """Whether a number is within what the contract asks for; the between operators include their limits."""
+    limit = comparison.limits[0]
+    match comparison.operator:
+        case "mustBe":
+            return value == limit
+        case "mustNotBe":
+            return value != limit
+        case "mustBeGreaterThan":
+            return value > limit
+        case "mustBeGreaterOrEqualTo":
+            return value >= limit
+        case "mustBeLessThan":
+            return value < limit
+        case "mustBeLessOrEqualTo":
+            return value <= limit
+        case "mustBeBetween":
+            return limit <= value <= comparison.limits[1]
+        case "mustNotBeBetween":
+            return not limit <= value <= comparison.limits[1]
+
+
+def _metric_values(
+    connection: "DuckDBPyConnection", feed: Feed, rule: MetricRule, batches: Sequence[Batch] | None
+) -> list[tuple[Batch | None, float | None]]:
+    table, metric = ident(cleaned_table(feed)), _metric(rule)
+    value = f"100.0 * ({metric}) / count(*)" if rule.percent else metric
+    if batches is None:
+        row = connection.execute(f"SELECT ({value})::DOUBLE FROM {table}").fetchone()
+        return [(None, row[0] if row else None)]
+    rows = connection.execute(
+        f"SELECT _batch_date, ({value})::DOUBLE FROM {table} WHERE {batch_filter(batches)} GROUP BY 1"
+    ).fetchall()
+    found: dict[Batch, float | None] = dict(rows)
+    # A batch of which nothing was published has no group: it has 0 rows, and 0 of them are null, missing or doubled.
+    return [(batch, found.get(batch, 0.0)) for batch in batches]
+
+
+def _metric(rule: MetricRule) -> str:
+    column = ident(rule.columns[0]) if rule.columns else ""
+    match rule.metric:
+        case "rowCount":
+            return "count(*)"
+        case "nullValues":
+            return f"count(*) FILTER ({column} IS NULL)"
+        case "missingValues":
+            words = [word for word in rule.missing_values if word is not None]
+            null = f"{column} IS NULL" if None in rule.missing_values or not rule.missing_values else "false"
+            return f"count(*) FILTER ({null} OR {column}::VARCHAR IN ({literals(words or [''])}))"
+        case "invalidValues":
+            wrong = [f"{column}::VARCHAR NOT IN ({literals(rule.valid_values)})"] if rule.valid_values else []
+            wrong += (
+                [f"NOT regexp_matches({column}::VARCHAR, {literal(rule.pattern)})"] if rule.pattern is not None else []
+            )
+            return f"count(*) FILTER ({column} IS NOT NULL AND ({' OR '.join(wrong) or 'false'}))"
+        case "duplicateValues":
+            columns, present = idents(rule.columns), " AND ".join(f"{ident(name)} IS NOT NULL" for name in rule.columns)
+            return f"count(*) FILTER ({present}) - count(DISTINCT ({columns})) FILTER ({present})"
+
+
+def _sql_values(
+    connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule, batches: Sequence[Batch] | None
+) -> Iterator[tuple[Batch | None, float | None]]:
+    for batch in batches if batches is not None else [None]:
+        condition = "true" if batch is None else batch_filter([batch])
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW _batch AS SELECT * FROM {ident(cleaned_table(feed))} WHERE {condition}"
+        )
+        row = connection.execute(rule.query.replace("{table}", "_batch")).fetchone()
+        yield batch, None if row is None or row[0] is None else float(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A file's records, counted in its bytes (`records`, by the ledger) and in the tables."""
+
+    file: str
+    records: int
+    in_raw: int
+    cleaned: int
+    rejected: int
+    blank: int
+
+    @property
+    def even(self) -> bool:
+        """Whether every record is somewhere, once."""
+        return self.records == self.in_raw == self.cleaned + self.rejected + self.blank
+
+
+def balances(
+    connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None, keys: Sequence[str] | None
+) -> list[Balance]:
+    """Hold the ledger's count of each loaded file against the tables; who lacks a file counts 0 of it.
+
+    Args:
+        connection: to the warehouse.
+        feed: the contract.
+        batches: the batches to look at; None for all.
+        keys: their partition keys, as the ledger has them.
+    """
+    condition = "true" if keys is None else f"batch IN ({literals(keys)})" if keys else "false"
+    listed = connection.execute(
+        f"SELECT file, version, records FROM {LEDGER} WHERE feed = $1 AND status = 'loaded' AND {condition}",
+        [feed.name],
+    ).fetchall()
+    expected = {(file, version): records or 0 for file, version, records in listed}
+    counted = {(count.file, count.version): count for count in count_records(connection, feed, batches)}
+    return [_balance(identity, expected, counted) for identity in sorted({*expected, *counted})]
+
+
+def _balance(
+    identity: tuple[str, str],
+    expected: Mapping[tuple[str, str], int],
+    counted: Mapping[tuple[str, str], FileCount],
+) -> Balance:
+    records = expected.get(identity, 0)
+    count = counted.get(identity)
+    if count is None:
+        return Balance(identity[0], records, in_raw=0, cleaned=0, rejected=0, blank=0)
+    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank)
+
+
+def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:
+    """The columns that the contract does not know, and in how many records they have a value."""
+    rows = connection.execute(
+        f"""SELECT key, count(*) FROM (SELECT unnest(json_keys(_rescued)) AS key FROM {ident(raw_table(feed))}
+            WHERE _rescued IS NOT NULL AND {_condition(batches)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
+    ).fetchall()
+    return dict(rows)
+
+
+def _condition(batches: Sequence[Batch] | None) -> str:
+    return "true" if batches is None else batch_filter(batches)

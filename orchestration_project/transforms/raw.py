@@ -1,0 +1,58 @@
+"""What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import FileRefused
+from orchestration_project.transforms.prepare import Prepared
+
+PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
+QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|`[^`]*`')
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFile:
+    """A prepared file with the identity that its rows carry, and a folder for rewritten copies."""
+
+    prepared: Prepared
+    batch: str
+    version: str
+    work: Path
+
+    @property
+    def name(self) -> str:
+        """The logical name."""
+        return self.prepared.name
+
+    @property
+    def path(self) -> str:
+        """What to read."""
+        return str(self.prepared.readable)
+
+
+def raw_table(feed: Feed) -> str:
+    """The name of a feed's raw table."""
+    return f"raw_{feed.name}"
+
+
+def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's raw table and their DuckDB types."""
+    return (
+        dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        | {column.name: "VARCHAR" for column in feed.source_columns}
+        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR"}
+    )
+
+
+def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefused:
+    """The refusal of a file that can't be read.
+
+    Args:
+        name: the file's logical name.
+        what: what is wrong with it.
+        error: the engine's. Of its message only the first line is told, without quoted parts: they may be personal data.
+    """
+    told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
+    return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -1,0 +1,43 @@
+"""Read prepared files into `raw_x`: every record of every file, as text, numbered in file order.
+
+The records that arrive are counted and compared with those that were counted in the files' bytes.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.transforms.delimited import stage_delimited
+from orchestration_project.transforms.json_files import count_elements, stage_json
+from orchestration_project.transforms.lines import ERROR_CODES
+from orchestration_project.transforms.parquet_files import count_rows, stage_parquet
+from orchestration_project.transforms.prepare import Prepared
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, ReadyFile, raw_layout, raw_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["ERROR_CODES", "PLATFORM_COLUMNS", "ReadyFile", "count", "raw_layout", "raw_table", "stage"]
+
+STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
+
+
+def count(connection: "DuckDBPyConnection", feed: Feed, file: Prepared) -> int:
+    """How many records a file has, told by the file itself where they were not counted in its text.
+
+    Raises:
+        FileRefused: the file can't be read.
+    """
+    if file.records is not None:
+        return file.records
+    counted = count_rows if feed.source.format is FileFormat.PARQUET else count_elements
+    return counted(connection, file.name, str(file.readable))
+
+
+def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
+    """Insert every record of the files into `raw_x`.
+
+    Raises:
+        FilesUnfit: names the files that can't be loaded; the caller rolls back and goes on without them.
+    """
+    STAGE[feed.source.format](connection, feed, files)

@@ -1,0 +1,149 @@
+"""One way into the warehouse: a connection under a lock, and a transaction around everything that is done with it.
+
+DuckDB lets one process write at a time and refuses the others at once. The lock file turns that refusal into a bounded
+wait, and tells who is being waited for.
+"""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from orchestration_project.errors import WarehouseBusy, WarehouseError
+from orchestration_project.settings import Settings
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+RETRY_SECONDS = 0.1
+HELD_OPEN = ("Could not set lock on file", "different configuration")
+"""What DuckDB says when another process, or another connection of this one, has the file open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """A DuckDB file that several processes share.
+
+    Attributes:
+        database: the file.
+        lock_timeout: seconds to wait for another holder.
+        threads: DuckDB threads, None for DuckDB's own choice.
+        memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice.
+    """
+
+    database: Path
+    lock_timeout: float = 300.0
+    threads: int | None = None
+    memory_limit: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Warehouse":
+        """The warehouse that the settings name."""
+        return cls(settings.database, settings.lock_timeout, settings.threads, settings.memory_limit)
+
+    @contextmanager
+    def transaction(self, purpose: str) -> Iterator["DuckDBPyConnection"]:
+        """A connection inside a transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+        """
+        with self.connection(purpose) as connection, transaction(connection):
+            yield connection
+
+    @contextmanager
+    def connection(self, purpose: str) -> Iterator["DuckDBPyConnection"]:
+        """A connection under the warehouse lock; it is closed whatever happens.
+
+        Args:
+            purpose: what the holder does, shown to whoever waits.
+
+        Raises:
+            WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+        """
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + self.lock_timeout
+        with self._locked(purpose):
+            connection = self._open(deadline)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _locked(self, purpose: str) -> Iterator[None]:
+        lock, holder = FileLock(f"{self.database}.lock"), self.database.with_name(f"{self.database.name}.holder.json")
+        try:
+            lock.acquire(timeout=self.lock_timeout)
+        except Timeout as error:
+            raise WarehouseBusy(
+                f"{self.database} is in use by {_read_holder(holder)}; waited {self.lock_timeout:g} s. Wait for it to end,"
+                " or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
+            ) from error
+        try:
+            _write_holder(holder, purpose)
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _open(self, deadline: float) -> "DuckDBPyConnection":
+        import duckdb
+
+        config: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "orchestration_project"}
+        if self.threads:
+            config["threads"] = self.threads
+        if self.memory_limit:
+            config["memory_limit"] = self.memory_limit
+        while True:
+            try:
+                connection = duckdb.connect(str(self.database), config=config)
+            except duckdb.Error as error:
+                if not any(sign in str(error) for sign in HELD_OPEN):
+                    raise WarehouseError(f"{self.database} can't be opened as a DuckDB file: {error}") from error
+                if time.monotonic() > deadline:
+                    raise WarehouseBusy(
+                        f"{self.database} is held open outside the platform: {error}. Close that program (a reader blocks"
+                        " the writer too) and run again"
+                    ) from error
+                time.sleep(RETRY_SECONDS)
+            else:
+                connection.execute("SET TimeZone = 'UTC'")
+                return connection
+
+
+@contextmanager
+def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
+    """A transaction on an open connection: committed when the block ends, rolled back when it raises."""
+    import duckdb
+
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # Where the error has ended the transaction already there is none to roll back, and the error is what counts.
+        with suppress(duckdb.TransactionException):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _write_holder(path: Path, purpose: str) -> None:
+    since = time.strftime("%FT%TZ", time.gmtime())
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": since}
+    path.write_text(json.dumps(holder), encoding="utf-8")
+
+
+def _read_holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):  # it is just being written, or somebody else's file
+        return "another process"

@@ -1,0 +1,211 @@
+"""`file_ledger`: every version of every file that was ever delivered, written in the transaction that writes its rows.
+
+`settle` decides, as a pure function, which of the delivered versions a feed's tables consist of.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from orchestration_project.warehouse.tables import ensure_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TABLE = "file_ledger"
+VERSION_LENGTH = 16
+
+COLUMNS = {
+    "feed": "VARCHAR",
+    "file": "VARCHAR",
+    "version": "VARCHAR",
+    "sha256": "VARCHAR",
+    "batch": "VARCHAR",
+    "batch_date": "DATE",
+    "modified_at": "TIMESTAMP",
+    "bytes": "BIGINT",
+    "status": "VARCHAR",
+    "records": "BIGINT",
+    "blank_records": "BIGINT",
+    "cleaned": "BIGINT",
+    "rejected": "BIGINT",
+    "reason": "VARCHAR",
+    "archived_as": "VARCHAR",
+    "delivery": "INTEGER",
+    "contract_version": "VARCHAR",
+    "run_id": "VARCHAR",
+    "seen_at": "TIMESTAMP",
+    "loaded_at": "TIMESTAMP",
+}
+
+
+class Status(StrEnum):
+    """What became of a version: its rows are in the tables; it was replaced; another file carries its bytes; it was refused.
+
+    RECEIVED is what a new version is before `settle` has decided; it is never written.
+    """
+
+    RECEIVED = "received"
+    LOADED = "loaded"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger. Times are naive UTC; `archived_as` is relative to the feed's archive."""
+
+    feed: str
+    file: str
+    sha256: str
+    batch: str
+    batch_date: dt.date | None
+    modified_at: dt.datetime
+    bytes: int
+    status: Status
+    records: int | None = None
+    blank_records: int | None = None
+    cleaned: int | None = None
+    rejected: int | None = None
+    reason: str | None = None
+    archived_as: str | None = None
+    delivery: int = 1
+    contract_version: str | None = None
+    run_id: str | None = None
+    seen_at: dt.datetime | None = None
+    loaded_at: dt.datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """The first 16 hex digits of the SHA-256: `_file_version` in the tables."""
+        return self.sha256[:VERSION_LENGTH]
+
+    @property
+    def rank(self) -> tuple[str, dt.datetime, str]:
+        """Orders files by batch, then age, then name."""
+        return (self.batch, self.modified_at, self.file)
+
+
+def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
+    """Decide which files a feed's tables consist of, whatever order they came in.
+
+    Bytes count once: of several files with the same bytes the one for the earliest batch keeps them, within a batch the
+    oldest (modification time, then name). Files without records are exempt: nothing can be counted twice. In a snapshot
+    feed the newest bytes are the whole truth and supersede all others.
+
+    Args:
+        entries: the current version of each file, with any status.
+        snapshot: whether each file is the whole truth.
+
+    Returns:
+        The same entries with the status LOADED, DUPLICATE or SUPERSEDED.
+    """
+    holders: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        holders[entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
+    newest = max(entries, key=lambda entry: entry.rank).sha256 if entries else None
+    settled = []
+    for same_bytes in holders.values():
+        keeper = min(same_bytes, key=lambda entry: entry.rank)
+        for entry in same_bytes:
+            status = Status.LOADED if entry is keeper else Status.DUPLICATE
+            settled.append(replace(entry, status=Status.SUPERSEDED if snapshot and entry.sha256 != newest else status))
+    return settled
+
+
+def ensure_ledger(connection: "DuckDBPyConnection") -> None:
+    """Make sure that the ledger exists."""
+    ensure_table(connection, TABLE, COLUMNS)
+
+
+def current_entries(
+    connection: "DuckDBPyConnection", feed: str, files: Iterable[str], hashes: Iterable[str], snapshot: bool
+) -> list[Entry]:
+    """The current versions (loaded or duplicate) of the named files and of every file whose bytes are concerned.
+
+    Bytes are concerned when a delivery carries them or when a named file carried them until now (another file may then
+    inherit them). In a snapshot feed everything current is.
+    """
+    names, versions = list(files), list(hashes)
+    return _entries(
+        connection,
+        f"""feed = $feed AND status IN ('loaded', 'duplicate') AND ({str(snapshot).lower()} OR file IN (SELECT unnest($names))
+            OR sha256 IN (SELECT unnest($versions)) OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed
+            AND status IN ('loaded', 'duplicate') AND file IN (SELECT unnest($names))))""",
+        {"feed": feed, "names": names, "versions": versions},
+    )
+
+
+def known_files(connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None) -> set[str]:
+    """The files of some batches (None: of all) whose delivery the ledger knows."""
+    rows = connection.execute(
+        f"SELECT DISTINCT file FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined' AND ($2 OR batch IN (SELECT unnest($3)))",
+        [feed, batches is None, list(batches or ())],
+    ).fetchall()
+    return {file for (file,) in rows}
+
+
+def loaded_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches that have loaded files, in order."""
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
+    """How many records the loaded files of each batch have, by partition key."""
+    rows = connection.execute(
+        f"SELECT batch, sum(records)::BIGINT FROM {TABLE} WHERE feed = $1 AND status = 'loaded' GROUP BY 1", [feed]
+    ).fetchall()
+    return {batch: records or 0 for batch, records in rows}
+
+
+def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> list[tuple[str, str]]:
+    """The files that a run refused, with the reason."""
+    return connection.execute(
+        f"SELECT file, reason FROM {TABLE} WHERE feed = $1 AND status = 'quarantined' AND run_id = $2 ORDER BY 1",
+        [feed, run_id],
+    ).fetchall()
+
+
+def _entries(connection: "DuckDBPyConnection", condition: str, parameters: Mapping[str, object]) -> list[Entry]:
+    names = [name for name in Entry.__dataclass_fields__]
+    rows = connection.execute(f"SELECT {', '.join(names)} FROM {TABLE} WHERE {condition}", parameters).fetchall()
+    found = [Entry(**dict(zip(names, row, strict=True))) for row in rows]
+    return [replace(entry, status=Status(entry.status)) for entry in found]
+
+
+def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) -> None:
+    """Insert or replace entries; feed, file and version identify one."""
+    if not entries:
+        return
+    # Lists that are unnested together are one statement for any number of files; executemany takes 0.4 ms a row.
+    values = ", ".join(f"unnest(${name}::{sql_type}[]) AS {name}" for name, sql_type in COLUMNS.items())
+    parameters = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
+    identity = ("feed", "file", "version")
+    connection.execute(
+        f"DELETE FROM {TABLE} WHERE (feed, file, version) IN"
+        f" (SELECT ({', '.join(f'unnest(${name}::VARCHAR[])' for name in identity)}))",
+        {name: parameters[name] for name in identity},
+    )
+    connection.execute(f"INSERT INTO {TABLE} BY NAME SELECT {values}", parameters)
+
+
+def write_counts(
+    connection: "DuckDBPyConnection", feed: str, counts: Sequence[tuple[str, str, int, int, int, int]]
+) -> None:
+    """Write what became of each file's records: rows of file, version, records, blank, cleaned, rejected."""
+    names = ("file", "version", "records", "blank", "cleaned", "rejected")
+    types = ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "BIGINT")
+    values = ", ".join(f"unnest(${name}::{sql_type}[]) AS {name}" for name, sql_type in zip(names, types, strict=True))
+    connection.execute(
+        f"""UPDATE {TABLE} SET records = counted.records, blank_records = counted.blank, cleaned = counted.cleaned,
+            rejected = counted.rejected FROM (SELECT {values}) AS counted
+            WHERE feed = $feed AND {TABLE}.file = counted.file AND {TABLE}.version = counted.version""",
+        {"feed": feed} | {name: [count[index] for count in counts] for index, name in enumerate(names)},
+    )

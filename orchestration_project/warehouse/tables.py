@@ -1,0 +1,85 @@
+"""Tables of the warehouse: make them fit, ask for them, replace batches in them. Every function runs inside the caller's transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.errors import WarehouseError
+from orchestration_project.warehouse.sql import ident, literals
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+SCHEMA = "main"
+
+
+def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
+    """A table's columns and their DuckDB types, in order; empty when there is no such table."""
+    rows = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
+        " AND schema_name = $1 AND table_name = $2 ORDER BY column_index",
+        [schema, table],
+    ).fetchall()
+    return dict(rows)
+
+
+def exists(connection: "DuckDBPyConnection", table: str) -> bool:
+    """Whether the warehouse has the table."""
+    return bool(columns_of(connection, table))
+
+
+def ensure_table(
+    connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA
+) -> None:
+    """Make sure that a table exists with at least these columns in these types.
+
+    Missing columns are added (NULL in the rows that are there); a changed type is converted.
+
+    Raises:
+        WarehouseError: the rows that are there do not fit a changed type.
+    """
+    name = f"{ident(schema)}.{ident(table)}"
+    present = columns_of(connection, table, schema)
+    if not present:
+        listed = ", ".join(f"{ident(column)} {sql_type}" for column, sql_type in columns.items())
+        connection.execute(f"CREATE TABLE {name} ({listed})")
+        return
+    for column, sql_type in columns.items():
+        if column not in present:
+            connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {sql_type}")
+        elif not _same_type(connection, present[column], sql_type):
+            _convert(connection, name, column, present[column], sql_type)
+
+
+def _same_type(connection: "DuckDBPyConnection", present: str, wanted: str) -> bool:
+    found = connection.execute(f"SELECT typeof(CAST(NULL AS {wanted}))").fetchone()
+    return found is not None and found[0] == present
+
+
+def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: str, wanted: str) -> None:
+    import duckdb
+
+    try:
+        connection.execute(f"ALTER TABLE {name} ALTER COLUMN {ident(column)} TYPE {wanted}")
+    except duckdb.Error:
+        raise WarehouseError(
+            f"{name}: column {column!r} is {present} and its rows do not fit {wanted}. Drop the table, and materialize its"
+            " batches again from what is upstream"
+        ) from None  # DuckDB's message quotes a value, which may be personal
+
+
+def batch_filter(batches: Iterable[object]) -> str:
+    """A condition on `_batch_date` that holds for the given batches only."""
+    listed = [str(batch) for batch in batches]
+    return f"_batch_date IN ({literals(listed)})" if listed else "false"
+
+
+def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, select: str) -> int:
+    """Replace the rows of some batches (None: all rows) with the result of a query, columns matched by name.
+
+    Returns:
+        The number of rows inserted.
+    """
+    condition = "true" if batches is None else batch_filter(batches)
+    connection.execute(f"DELETE FROM {ident(table)} WHERE {condition}")
+    inserted = connection.execute(f"INSERT INTO {ident(table)} BY NAME {select}").fetchone()
+    return int(inserted[0]) if inserted else 0

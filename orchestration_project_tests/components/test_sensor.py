@@ -1,0 +1,356 @@
+"""The sensor on a real instance with real files, and the schedule: what they ask for, and that the runs do it."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration_project.components.feed_assets import build_feed_assets
+from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor, last_complete
+from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.components.resources import Platform
+from orchestration_project.contracts import load_feed
+from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS
+from orchestration_project_tests.components.sales_files import catalogue, sale, sales
+from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
+
+NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC).timestamp()
+DATE = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
+DEFS = REPOSITORY / "orchestration_project" / "defs"
+
+
+def spec_of(name: str, **attributes: str | float) -> FeedSpec:
+    """One of the project's contracts, run with other attributes."""
+    settings = {"contract": f"{name}.odcs.yaml", "batch_pattern": DATE, **attributes}
+    feed = FileFeed.model_validate(settings)
+    return feed.spec_of(load_feed(DEFS / name / f"{name}.odcs.yaml"))
+
+
+@dataclass
+class Watch:
+    """A feed's sensor with a clock that is set by hand, as the daemon would use it."""
+
+    bench: Workbench
+    spec: FeedSpec
+    now: float = NOW
+    cursor: str | None = None
+    requested: list[dg.RunRequest] = field(default_factory=list)
+    said: str = ""
+
+    def drop(self, name: str, *lines: str, age: float = 60) -> Path:
+        """Deliver a file that was last written to some seconds ago."""
+        return self.bench.drop(self.spec.name, name, sales(*lines), modified=self.now - age)
+
+    def tick(self, seconds: float = 30) -> list[dg.RunRequest]:
+        """Let time pass and the sensor look; returns what it asks for."""
+        self.now += seconds
+        sensor = build_sensor(self.spec, build_job(self.spec), clock=lambda: self.now)
+        with self.bench.environment():
+            context = dg.build_sensor_context(
+                instance=self.bench.instance,
+                cursor=self.cursor,
+                resources={"platform": Platform()},
+                repository_def=self.bench.defs.get_repository_def(),
+            )
+            data = sensor.evaluate_tick(context)
+        self.cursor, self.said = data.cursor, data.skip_message or ""
+        self.requested += data.run_requests or []
+        return list(data.run_requests or [])
+
+    def launch(self, request: dg.RunRequest, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
+        """Run what was asked for, with the tags that the daemon gives."""
+        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
+        job = f"{self.spec.name}_job"
+        return self.bench.run(job=job, first=request.partition_key, tags=tags, raise_on_error=raise_on_error)
+
+
+@pytest.fixture
+def watch(bench: Workbench) -> Watch:
+    return Watch(bench, spec_of("sales"))
+
+
+def batches(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
+    """The range of each request."""
+    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+    return [
+        (request.partition_key, request.partition_key)
+        if request.partition_key
+        else (request.tags[names[0]], request.tags[names[1]])
+        for request in requests
+    ]
+
+
+def test_empty_landing_is_skipped(watch: Watch) -> None:
+    """Without a drop folder there is nothing to ask for."""
+    assert watch.tick() == []
+    assert watch.said == "Nothing in landing/sales."
+
+
+def test_a_requested_run_loads_the_file(watch: Watch) -> None:
+    """A settled file is asked for, its run loads it, and nothing is asked for again."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (request,) = watch.tick()
+    assert batches([request]) == [("2024-01-15", "2024-01-15")]
+    watch.launch(request)
+    assert watch.bench.query("SELECT units_sold FROM product_warehouse") == [(2,)]
+    assert watch.bench.landing("sales") == []
+    assert watch.tick(3600) == []
+    assert json.loads(watch.cursor or "") == {}
+
+
+def test_many_days_are_few_runs(watch: Watch) -> None:
+    """Neighbouring days are one range, small gaps are bridged, and such a run loads them all."""
+    for day in (1, 2, 3, 6, 20):
+        watch.drop(f"sales_2024-01-{day:02}.csv", sale(f"A{day}"))
+    requests = watch.tick()
+    assert batches(requests) == [("2024-01-01", "2024-01-06"), ("2024-01-20", "2024-01-20")]
+    watch.launch(requests[0])
+    assert watch.bench.query("SELECT count(DISTINCT _batch_date) FROM cleaned_sales") == [(4,)]
+    assert watch.bench.landing("sales") == ["sales_2024-01-20.csv"]
+
+
+def test_a_file_that_is_written_to_waits(watch: Watch) -> None:
+    """A file is asked for once it was left alone for the settle time, counted from its last change."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"), age=0)
+    assert watch.tick(5) == []
+    assert "1 still being written" in watch.said
+    watch.drop("sales_2024-01-15.csv", sale("A1"), sale("A2"), age=0)
+    assert watch.tick(9) == []
+    assert len(watch.tick(1)) == 1
+
+
+@pytest.mark.parametrize(
+    "age",
+    [
+        pytest.param(NOW, id="1970"),
+        pytest.param(40 * 365 * 86400, id="older than the feed"),
+        pytest.param(-400 * 86400, id="next year"),
+    ],
+)
+def test_no_modification_time_hides_a_file(watch: Watch, age: float) -> None:
+    """Files are asked for whatever clock wrote them: at the latest when they were seen for the settle time."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"), age=age)
+    assert batches([*watch.tick(), *watch.tick()]) == [("2024-01-15", "2024-01-15")]
+
+
+def test_nothing_is_asked_while_the_run_is_under_way(watch: Watch) -> None:
+    """As long as a file's run is queued or running, it is not asked for again, however long that takes."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (request,) = watch.tick()
+    job = watch.bench.defs.resolve_job_def("sales_job")
+    with watch.bench.environment():
+        run = watch.bench.instance.create_run_for_job(job, tags={"dagster/run_key": str(request.run_key)})
+    assert watch.tick(7 * 86400) == []
+    assert "1 in a run" in watch.said
+    watch.bench.instance.report_run_failed(run)
+    assert len(watch.tick()) == 1
+
+
+def test_failed_runs_are_asked_for_later_and_later(watch: Watch) -> None:
+    """A file that stays is asked for again after 1, 2, 4 and 8 minutes, each time under a new run key, then given up."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    watch.tick(0)
+    for attempt in range(1, MAX_REQUESTS):
+        pause = BACKOFF_SECONDS * 2 ** (attempt - 1)
+        assert watch.tick(pause - 1) == []
+        assert len(watch.tick(1)) == 1
+    keys = [request.run_key for request in watch.requested]
+    assert len(keys) == len(set(keys)) == MAX_REQUESTS
+    assert watch.tick(365 * 86400) == []
+    assert f"1 given up after {MAX_REQUESTS} runs" in watch.said
+
+
+def test_a_changed_file_is_tried_anew(watch: Watch) -> None:
+    """Writing to a file that was given up starts over."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    for _ in range(MAX_REQUESTS + 1):
+        watch.tick(3600)
+    assert watch.tick(3600) == []
+    watch.drop("sales_2024-01-15.csv", sale("A1"), sale("A2"))
+    assert len(watch.tick()) == 1
+
+
+def test_a_lost_cursor_costs_no_file(watch: Watch) -> None:
+    """With a cursor that can't be read every file is asked for again, under a run key that was not used before."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (first,) = watch.tick()
+    for garbage in ("no json", "[]", '{"sales_2024-01-15.csv": {"seen_at": "x"}}', None):
+        watch.cursor = garbage
+        (again,) = watch.tick()
+        assert again.run_key != first.run_key
+        assert batches([again]) == batches([first])
+
+
+def test_a_crash_before_the_cursor_is_kept_asks_for_the_same_run(watch: Watch) -> None:
+    """Should the cursor not be stored, the same request comes again with the same key, so that it runs once."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"), age=0)
+    watch.tick(5)
+    cursor = watch.cursor
+    (first,) = watch.tick()
+    watch.cursor = cursor
+    (again,) = watch.tick()
+    assert again.run_key == first.run_key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("notes.csv", id="no date"),
+        pytest.param("sales_2024-02-31.csv", id="no such day"),
+        pytest.param("sales_1999-01-01.csv", id="before the feed's start"),
+    ],
+)
+def test_a_file_without_a_batch_is_put_away(watch: Watch, name: str) -> None:
+    """A file that belongs to no batch is asked for with the current one, and its run moves it to quarantine."""
+    watch.drop(name, sale("A1"))
+    (request,) = watch.tick()
+    assert batches([request]) == [("2024-03-01", "2024-03-01")]
+    watch.launch(request)
+    assert watch.bench.landing("sales") == []
+    assert (watch.bench.data_dir / "quarantine" / "sales" / f"{name}.reason.json").is_file()
+
+
+def test_a_batch_that_has_not_begun_waits(watch: Watch) -> None:
+    """A file for the future is asked for once its day has come, and was never given up before."""
+    watch.drop("sales_2024-03-03.csv", sale("A1"))
+    for _ in range(2 * MAX_REQUESTS):
+        assert watch.tick(3600) == []
+    assert batches(watch.tick(36 * 3600)) == [("2024-03-03", "2024-03-03")]
+
+
+def test_a_snapshot_is_one_run_without_partition(bench: Workbench) -> None:
+    """All files of a snapshot feed go into one run; one for a future day waits."""
+    watch = Watch(bench, spec_of("products", mode="snapshot"))
+    for name in ("products_2024-01-01.json", "products_2024-02-20.json", "products.json", "products_2024-03-09.json"):
+        bench.drop("products", name, catalogue((len(name), "Kettle", "Kitchen", 20.0)), modified=NOW - 60)
+    (request,) = watch.tick()
+    assert request.partition_key is None
+    assert not any("partition" in tag for tag in request.tags)
+    assert json.loads(watch.cursor or "")["products_2024-03-09.json"]["requests"] == 0
+
+
+def test_a_snapshot_run_loads_the_newest(bench: Workbench) -> None:
+    """The run that was asked for a snapshot feed publishes the newest file."""
+    watch = Watch(bench, spec_of("products", mode="snapshot"))
+    for number, name in enumerate(("products_2024-01-01.json", "products_2024-02-20.json")):
+        bench.drop("products", name, catalogue((number, "Kettle", "Kitchen", 20.0)), modified=NOW - 60)
+    bench.drop("products", "products_2024-02-10.json", catalogue((7, "Lamp", "Living", 1.0)), modified=NOW - 60)
+    watch.launch(watch.tick()[0])
+    assert bench.landing("products") == []
+    assert bench.query("SELECT product_id FROM cleaned_products") == [(1,)]
+
+
+# -- the schedule ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    """A code location whose landing folder is empty."""
+    bench = Workbench(project(), tmp_path_factory.mktemp("scheduled"))
+    with bench.instance:
+        yield bench
+
+
+def swept(bench: Workbench, spec: FeedSpec, moment: dt.datetime) -> list[dg.RunRequest]:
+    """What the schedule asks for at a moment."""
+    job, resources = build_job(spec), {"platform": Platform()}
+    schedule = build_schedule(spec, job)
+    with bench.environment():
+        context = dg.build_schedule_context(
+            instance=bench.instance,
+            scheduled_execution_time=moment,
+            resources=resources,
+            repository_def=dg.Definitions(
+                assets=[build_feed_assets(spec)], jobs=[job], resources=resources
+            ).get_repository_def(),
+        )
+        return list(schedule.evaluate_tick(context).run_requests or [])
+
+
+@pytest.mark.parametrize(
+    ("cadence", "zone", "moment", "expected"),
+    [
+        pytest.param("daily", "UTC", "2024-03-01T06:00+00:00", dt.date(2024, 2, 29), id="daily"),
+        pytest.param("weekly", "UTC", "2024-03-04T06:00+00:00", dt.date(2024, 2, 26), id="weekly, on Monday"),
+        pytest.param("weekly", "UTC", "2024-03-03T06:00+00:00", dt.date(2024, 2, 19), id="weekly, on Sunday"),
+        pytest.param("monthly", "UTC", "2024-03-01T06:00+00:00", dt.date(2024, 2, 1), id="monthly"),
+        pytest.param("hourly", "UTC", "2024-03-01T06:05+00:00", dt.datetime(2024, 3, 1, 5), id="hourly"),
+        pytest.param("daily", "Europe/Berlin", "2024-03-31T22:30+00:00", dt.date(2024, 3, 31), id="next day there"),
+        pytest.param("daily", "Europe/Berlin", "2024-03-31T06:00+02:00", dt.date(2024, 3, 30), id="23-hour day"),
+        pytest.param("daily", "Europe/Berlin", "2024-10-27T06:00+01:00", dt.date(2024, 10, 26), id="25-hour day"),
+        pytest.param(
+            "daily", "America/New_York", "2024-03-01T03:00+00:00", dt.date(2024, 2, 28), id="day before there"
+        ),
+    ],
+)
+def test_last_complete_batch(cadence: str, zone: str, moment: str, expected: dt.date) -> None:
+    """It is the batch before the one that is under way where the feed is."""
+    batching = spec_of(
+        "sales", cadence=cadence, timezone=zone, batch_pattern=DATE + r"-(?P<hour>\d{2})"
+    ).options.batching
+    assert last_complete(batching, dt.datetime.fromisoformat(moment)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cadence", "key"),
+    [
+        pytest.param("hourly", "2024-02-29-23:00", id="hourly"),
+        pytest.param("daily", "2024-02-29", id="daily"),
+        pytest.param("weekly", "2024-02-19", id="weekly"),
+        pytest.param("monthly", "2024-02-01", id="monthly"),
+    ],
+)
+def test_schedule_asks_for_the_last_complete_batch(scheduled: Workbench, cadence: str, key: str) -> None:
+    """With an empty landing folder there is one run, for a partition that exists."""
+    spec = spec_of("sales", cadence=cadence, batch_pattern=DATE + r"-(?P<hour>\d{2})")
+    moment = dt.datetime(2024, 3, 1, 0, 30, tzinfo=dt.UTC)
+    (request,) = swept(scheduled, spec, moment)
+    assert request.partition_key == key
+    assert spec.partitions_def is not None
+    assert spec.partitions_def.has_partition_key(key)
+
+
+def test_schedule_of_a_snapshot_has_no_partition(scheduled: Workbench) -> None:
+    """A snapshot feed is swept as a whole."""
+    (request,) = swept(scheduled, spec_of("products", mode="snapshot"), dt.datetime(2024, 3, 1, 6, tzinfo=dt.UTC))
+    assert request.partition_key is None
+    assert not any("partition" in tag for tag in request.tags)
+
+
+def test_schedule_sweeps_what_still_lies_in_landing(watch: Watch) -> None:
+    """Files that the sensor gave up, or that it never saw, are asked for too; each tick has run keys of its own."""
+    for name in ("sales_2024-02-27.csv", "sales_2024-01-02.csv", "notes.csv", "sales_2024-03-09.csv"):
+        watch.drop(name, sale("A1"))
+    moment = dt.datetime(2024, 3, 1, 6, tzinfo=dt.UTC)
+    requests = swept(watch.bench, watch.spec, moment)
+    assert batches(requests) == [("2024-01-02", "2024-01-02"), ("2024-02-27", "2024-03-01")]
+    later = swept(watch.bench, watch.spec, moment + dt.timedelta(days=1))
+    assert not {request.run_key for request in requests} & {request.run_key for request in later}
+    for request in requests:
+        watch.launch(request)
+    assert watch.bench.landing("sales") == ["sales_2024-03-09.csv"]
+
+
+def test_schedule_before_the_first_batch_asks_for_nothing(scheduled: Workbench) -> None:
+    """A feed that starts today has no complete batch yet."""
+    spec = spec_of("sales", start_date="2024-03-01")
+    assert swept(scheduled, spec, dt.datetime(2024, 3, 1, 6, tzinfo=dt.UTC)) == []
+
+
+def test_a_run_that_fails_leaves_the_file_for_another(watch: Watch) -> None:
+    """When the run that was asked for fails, the file stays in landing and the next run loads it."""
+    path = watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (request,) = watch.tick()
+    (watch.bench.data_dir / "warehouse.duckdb").mkdir()
+    assert not watch.launch(request, raise_on_error=False).success
+    assert path.exists()
+    (watch.bench.data_dir / "warehouse.duckdb").rmdir()
+    (again,) = watch.tick(BACKOFF_SECONDS)
+    assert batches([again]) == batches([request])
+    watch.launch(again)
+    assert not path.exists()

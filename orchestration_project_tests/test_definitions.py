@@ -1,0 +1,132 @@
+"""The code location as a whole: the list of all there is, and that everything is described."""
+
+import warnings
+
+import dagster as dg
+import pytest
+
+from orchestration_project.definitions import defs as project_definitions
+from orchestration_project_tests.components.workbench import project
+
+RULES_OF_SALES = """
+    channel_enum channel_required order_id_maxLength order_id_pattern order_id_required order_line_minimum
+    order_line_required order_line_type primary_key product_id_minimum product_id_required product_id_type
+    quantity_maximum quantity_minimum quantity_required quantity_type records_readable sold_at_required sold_at_type
+    store_id_required unit_price_minimum unit_price_required unit_price_type
+""".split()
+RULES_OF_PRODUCTS = """
+    category_required list_price_exclusiveMinimum list_price_required list_price_type name_required price_category_enum
+    primary_key product_id_minimum product_id_required product_id_type records_readable
+""".split()
+OF_RAW = ["files_accepted", "newest_batch", "unexpected_columns", "volume"]
+CHECKS = {
+    "cleaned_products": [*RULES_OF_PRODUCTS, "accounting", "not_empty"],
+    "cleaned_sales": [*RULES_OF_SALES, "accounting", "free_items_are_rare", "known_customers", "not_empty"],
+    "product_daily_sales": ["matches_cleaned_sales"],
+    "product_warehouse": ["orphan_products", "totals_match"],
+    "raw_products": OF_RAW,
+    "raw_sales": OF_RAW,
+    "rejected_products": ["reject_rate"],
+    "rejected_sales": ["reject_rate"],
+}
+GROUPS = {
+    "landing_products": "landing",
+    "landing_sales": "landing",
+    "raw_products": "raw",
+    "raw_sales": "raw",
+    "cleaned_products": "cleaned",
+    "cleaned_sales": "cleaned",
+    "rejected_products": "cleaned",
+    "rejected_sales": "cleaned",
+    "product_daily_sales": "marts",
+    "product_warehouse": "marts",
+}
+KINDS = {
+    "landing_products": {"file", "json"},
+    "landing_sales": {"file", "csv"},
+    "product_warehouse": {"duckdb", "pandas"},
+}
+PARTITIONED = {"raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales"}
+SPECS = {spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs()}
+
+
+def test_assets() -> None:
+    """These are the assets, in these groups."""
+    assert {name: spec.group_name for name, spec in SPECS.items()} == GROUPS
+
+
+def test_checks() -> None:
+    """These are the checks of each asset."""
+    found: dict[str, list[str]] = {}
+    for key in project().resolve_asset_graph().asset_check_keys:
+        found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
+    assert {name: sorted(checks) for name, checks in found.items()} == {
+        name: sorted(checks) for name, checks in CHECKS.items()
+    }
+
+
+def test_jobs_sensors_and_schedules() -> None:
+    """Each feed has a job, a sensor and a schedule; each is described."""
+    repository = project().get_repository_def()
+    jobs = [repository.get_job(name) for name in ("products_job", "sales_job")]
+    assert {name for name in repository.job_names if not name.startswith("__")} == {"products_job", "sales_job"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {"products_files_sensor", "sales_files_sensor"}
+    assert {item.name for item in repository.schedule_defs} == {"products_daily_schedule", "sales_daily_schedule"}
+    assert all(item.description for item in [*jobs, *repository.sensor_defs, *repository.schedule_defs])
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_every_asset_is_described(name: str) -> None:
+    """An asset has a description, owners, kinds; a table also the columns, each with a description."""
+    spec = SPECS[name]
+    assert spec.description
+    assert spec.owners
+    assert spec.kinds == KINDS.get(name, {"duckdb", "sql"})
+    if not name.startswith("landing"):
+        schema = spec.metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        assert [column.name for column in schema.columns if not column.description] == []
+
+
+@pytest.mark.parametrize("name", [name for name in GROUPS if not name.startswith("landing")])
+def test_partitions_and_backfills(name: str) -> None:
+    """What belongs to a day is partitioned by it; any range is one run."""
+    asset = project().get_assets_def(name)
+    assert isinstance(asset.partitions_def, dg.DailyPartitionsDefinition) == (name in PARTITIONED)
+    assert asset.backfill_policy == dg.BackfillPolicy.single_run()
+    assert asset.op.pool == "warehouse"
+
+
+def test_every_check_is_described() -> None:
+    """A check says in a sentence what holds when it passes."""
+    specs = [spec for check in project().asset_checks or () for spec in check.check_specs]
+    assert [spec.name for spec in specs if not (spec.description or "").endswith(".")] == []
+
+
+def test_blocking_checks() -> None:
+    """What must never be built upon blocks: rules in published rows, accounting, empty deliveries, totals."""
+    specs = [spec for check in project().asset_checks or () for spec in check.check_specs]
+    others = {spec.name for spec in specs if not spec.blocking}
+    assert others == {*OF_RAW, "reject_rate", "known_customers", "free_items_are_rare", "orphan_products"}
+
+
+def test_lineage_runs_from_landing_to_the_mart() -> None:
+    """Landing feeds raw, raw feeds both sides, the cleaned sides feed the marts."""
+    graph = project().resolve_asset_graph()
+    parents = {
+        name: {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
+        for name in ("raw_sales", "rejected_sales", "product_daily_sales", "product_warehouse")
+    }
+    assert parents == {
+        "raw_sales": {"landing_sales"},
+        "rejected_sales": {"raw_sales"},
+        "product_daily_sales": {"cleaned_sales"},
+        "product_warehouse": {"product_daily_sales", "cleaned_products"},
+    }
+
+
+def test_loading_warns_of_nothing() -> None:
+    """Whoever loads the code location sees no warning that is not theirs to act on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dg.Definitions.validate_loadable(project_definitions())

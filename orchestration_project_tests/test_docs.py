@@ -1,0 +1,48 @@
+"""What README and docs promise exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_settings_table_names_exactly_the_variables_that_are_read() -> None:
+    """Every variable that settings.py reads is documented, and no other but DAGSTER_HOME, which is Dagster's."""
+    code = (ROOT / "orchestration_project/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'env\.get\("([A-Z_]+)"', code))
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("## ")[0]
+    assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read | {"DAGSTER_HOME"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file of the repository."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_that_are_mentioned_exist(page: Path) -> None:
+    """Every `make x` of a page is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    mentioned = set(re.findall(r"(?:^|`)make ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
+    assert mentioned <= targets
+
+
+def test_the_component_of_the_tutorial_is_the_example() -> None:
+    """The defs.yaml that docs/add-a-feed.md shows is the one in examples/online_retail."""
+    page = (ROOT / "docs/add-a-feed.md").read_text(encoding="utf-8")
+    shown = next(block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if block.startswith("type:"))
+    assert shown == (ROOT / "examples/online_retail/defs.yaml").read_text(encoding="utf-8")
+
+
+def test_the_documented_checks_are_the_ones_that_every_feed_has() -> None:
+    """The table of checks in docs/how-it-works.md names checks that the code defines."""
+    page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8").partition("| check ")[2]
+    documented = re.findall(r"^\| `([a-z_]+)`", page, re.MULTILINE)
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "orchestration_project").rglob("*.py"))
+    assert documented
+    assert [name for name in documented if f'"{name}"' not in code and f"def {name}(" not in code] == []

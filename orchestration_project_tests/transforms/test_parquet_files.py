@@ -1,0 +1,112 @@
+"""Parquet files: typed values as the text that a delimited file would have."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration_project.contracts.date_formats import translate
+from orchestration_project.contracts.feed import FileFormat, Parsing, Required, SourceFormat
+from orchestration_project_tests.ingest.shop import Shop, column, feed, named
+
+PARQUET = SourceFormat(FileFormat.PARQUET)
+CONTRACT = feed(column("id", "VARCHAR", Required()), column("n", "INTEGER"), source=PARQUET)
+
+
+def parquet(folder: Path, select: str) -> bytes:
+    """The bytes of a Parquet file with the result of a query."""
+    path = folder / "made.parquet"
+    duckdb.sql(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+    return path.read_bytes()
+
+
+def test_rows_of_files_with_different_schemas(tmp_path: Path) -> None:
+    """Files with other columns and types, and empty ones, are read in one load, each row with its number."""
+    shop = Shop(tmp_path, CONTRACT)
+    selects = [
+        "SELECT 'a' AS id, 1 AS n WHERE false",
+        "SELECT 'a' AS id, 1 AS n UNION ALL SELECT 'b', 2",
+        "SELECT 3::DOUBLE AS N, 'c' AS ID, [1, 2] AS extra, NULL AS note",
+        "SELECT 'd' AS id, 4 AS n UNION ALL SELECT NULL, NULL",
+    ]
+    for number, select in enumerate(selects, start=1):
+        shop.deliver(named(number), parquet(tmp_path, select))
+    shop.load()
+    assert [shop.records(named(number)) for number in range(1, 5)] == [
+        {},
+        {1: ("a", "1"), 2: ("b", "2")},
+        {1: ("c", "3.0")},
+        {1: ("d", "4"), 2: ()},
+    ]
+    assert [row["_rescued"] for row in shop.table("raw") if row["id"] == "c"] == ['{"extra":[1,2],"note":null}']
+    assert shop.cleaned("n") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("sql", "sql_type", "pattern", "expected"),
+    [
+        pytest.param("DATE '2024-02-01'", "DATE", "dd/MM/yyyy", "2024-02-01", id="date"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:00'", "TIMESTAMP", "dd/MM/yyyy HH:mm", "2024-02-01 10:30:00", id="timestamp"),
+        pytest.param("DATE '2024-02-01'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", "2024-02-01 00:00:00", id="date for a timestamp"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:01'", "TIMESTAMP", "dd/MM/yyyy HH:mm", None, id="finer than the format"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", None, id="fraction of a second"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", None, "2024-02-01 10:30:00.500000", id="no format"),
+        pytest.param("TIME '10:30:00'", "TIME", "HH:mm", "10:30:00", id="time"),
+        pytest.param("'01/02/2024'", "DATE", "dd/MM/yyyy", "2024-02-01", id="date as text"),
+        pytest.param("TIMESTAMPTZ '2024-02-01 10:30:00+02'", "TIMESTAMP", None, None, id="offset where none is declared"),
+        pytest.param("1.50::DECIMAL(9,2)", "DECIMAL(18,2)", None, "1.50", id="decimal"),
+        pytest.param("true", "BOOLEAN", None, "True", id="boolean"),
+        pytest.param("170141183460469231731687303715884105727::HUGEINT", "BIGINT", None, None, id="too large"),
+        pytest.param("'NaN'::DOUBLE", "DOUBLE", None, None, id="NaN"),
+    ],
+)  # fmt: skip
+def test_values(sql: str, sql_type: str, pattern: str | None, expected: str | None, tmp_path: Path) -> None:
+    """A value keeps all of its meaning or is rejected for its type."""
+    parsing = Parsing()
+    if pattern:
+        kind = "date" if sql_type == "DATE" else "time" if sql_type == "TIME" else "timestamp"
+        form = translate(pattern, kind)  # type: ignore[arg-type]  # one of the three
+        parsing = Parsing(date_format=form.strptime, date_width=form.width, date_regex=form.regex)
+    shop = Shop(tmp_path, feed(column("v", sql_type, parsing=parsing), source=PARQUET))
+    shop.deliver(named(1), parquet(tmp_path, f"SELECT {sql} AS v"))
+    shop.load()
+    assert [str(value) for value in shop.cleaned("v")] == ([] if expected is None else [expected])
+    assert shop.rejected() == ({} if expected else {1: ["v: type"]})
+
+
+def test_numbers_are_not_read_in_the_notation_of_text(tmp_path: Path) -> None:
+    """A Parquet number has a decimal point, whatever the contract says of numbers in text; text has what it says."""
+    parsing = Parsing(decimal_separator=",", thousands_separator=".")
+    shop = Shop(tmp_path, feed(column("v", "DECIMAL(18,3)", parsing=parsing), source=PARQUET))
+    shop.deliver(named(1), parquet(tmp_path, "SELECT 1.234 AS v"))
+    shop.deliver(named(2), parquet(tmp_path, "SELECT '1.234' AS v"))
+    shop.load()
+    assert [str(value) for value in shop.cleaned("v")] == ["1.234", "1234.000"]
+
+
+def test_broken_files_do_not_stop_the_others(tmp_path: Path) -> None:
+    """No footer, damaged pages and a missing column each refuse their own file, and no value is told."""
+    whole = parquet(tmp_path, "SELECT 'secret' || i AS id, i::INTEGER AS n FROM range(5000) t(i)")
+    shop = Shop(tmp_path, CONTRACT)
+    shop.deliver(named(1), whole[:-20])
+    shop.deliver(named(2), whole[:4] + b"\xff" * 2000 + whole[2004:])
+    shop.deliver(named(3), parquet(tmp_path, "SELECT 1 AS n"))
+    shop.deliver(named(4), parquet(tmp_path, "SELECT 'd' AS id, 4 AS n"))
+    shop.load()
+    assert shop.cleaned("id", "n") == [("d", 4)]
+    notes = shop.quarantine()
+    assert {name: note["rule"] for name, note in notes.items()} == {
+        named(1): "unreadable",
+        named(2): "unreadable",
+        named(3): "missing_column",
+    }
+    assert not any("secret" in note["reason"] for note in notes.values())
+
+
+def test_folders_like_partitions_are_no_columns(tmp_path: Path) -> None:
+    """A data folder whose path has `name=value` in it adds no column."""
+    shop = Shop(tmp_path / "id=wrong" / "region=eu", CONTRACT)
+    shop.folder.mkdir(parents=True)
+    shop.deliver(named(1), parquet(tmp_path, "SELECT 'a' AS id, 1 AS n"))
+    shop.load()
+    assert [(row["id"], row["_rescued"]) for row in shop.table("raw")] == [("a", None)]
