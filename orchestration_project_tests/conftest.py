@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-SETTINGS = ("DATA_DIR", "ALERT_URLS", "AUTOMATION", "DAGSTER_HOME")
+SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_HOME")
 
 
 @pytest.fixture(autouse=True)

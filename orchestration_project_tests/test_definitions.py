@@ -72,7 +72,10 @@ def test_jobs_sensors_and_schedules() -> None:
     assert {name for name in repository.job_names if not name.startswith("__")} == {"products_job", "sales_job"}
     assert {sensor.name for sensor in repository.sensor_defs} == {"products_files_sensor", "sales_files_sensor"}
     assert {item.name for item in repository.schedule_defs} == {"products_daily_schedule", "sales_daily_schedule"}
-    assert all(item.description for item in [*jobs, *repository.sensor_defs, *repository.schedule_defs])
+    described = [item.description for item in jobs]
+    described += [item.description for item in repository.sensor_defs]
+    described += [item.description for item in repository.schedule_defs]
+    assert all(described)
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -1,7 +1,6 @@
 """The summary that `make run` ends with."""
 
 import datetime as dt
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def printed(data_dir: Path, since: dt.datetime | None = None, width: int = 300) 
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse with two days of sales, a refused file and a catalogue."""
     data_dir = tmp_path_factory.mktemp("summary")
     wrong = [sale(f"B{number}", channel="fax", quantity=0, price="-1", product="", day=NEXT) for number in range(2)]
@@ -39,7 +38,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         )
         bench.drop("sales", f"other_{NEXT}.csv", "no such columns\n1\n")
         bench.run(job="sales_job", first=DAY, last=NEXT)
-    yield data_dir
+    return data_dir
 
 
 def test_batches(loaded: Path) -> None:

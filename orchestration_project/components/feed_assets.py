@@ -10,6 +10,7 @@ from orchestration_project.components.resources import Platform
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
 from orchestration_project.landing.batches import Batch
+from orchestration_project.settings import Settings
 from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
 from orchestration_project.transforms.stage import raw_layout
 
@@ -23,7 +24,7 @@ def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
         group_name="landing",
         kinds={"file", spec.feed.source.format.value},
         owners=spec.owners,
-        metadata={"folder": f"$DATA_DIR/landing/{spec.name}"},
+        metadata={"dagster/uri": Settings.from_env().landing(spec.name).as_uri()},
     )
 
 

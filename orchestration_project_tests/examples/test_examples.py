@@ -82,7 +82,7 @@ def test_all_of_online_retail_reconciles(tmp_path: Path) -> None:
     )
     settings = Settings(data_dir=tmp_path)
     days = [dt.date(2010, 12, 1) + dt.timedelta(days=number) for number in range(274)]
-    load(Warehouse.from_settings(settings), settings, spec.feed, spec.options, Request(days), lambda text: None)
+    load(Warehouse.from_settings(settings), settings, spec.feed, spec.options, Request(days), print)
     with duckdb.connect(str(settings.database)) as connection:
         found = connection.execute(
             """SELECT count(*), count(DISTINCT invoice_no), count(*) FILTER (customer_id IS NULL),
@@ -135,7 +135,10 @@ def test_trips_that_end_before_they_start_are_rejected(nyc_taxi: Workbench) -> N
     nyc_taxi.drop("nyc_taxi", TAXI, "\n".join([TAXI_HEADER, *trips]) + "\n")
     nyc_taxi.run(job="nyc_taxi_job", first="2018-01-01")
     assert nyc_taxi.query("SELECT _row, _reasons FROM rejected_nyc_taxi") == [(2, ["trip_seconds: minimum"])]
-    assert nyc_taxi.query("SELECT list(trip_seconds), sum(total_amount) FROM cleaned_nyc_taxi") == [([1800, 0], 0)]
+    assert nyc_taxi.query("SELECT trip_seconds, total_amount > 0 FROM cleaned_nyc_taxi ORDER BY 1") == [
+        (0, False),
+        (1800, True),
+    ]
 
 
 def test_examples_are_contract_and_defs_alone() -> None:

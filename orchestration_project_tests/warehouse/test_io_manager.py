@@ -24,11 +24,12 @@ PRICES = dg.TableSchema([dg.TableColumn("item", "VARCHAR"), dg.TableColumn("pric
 def asset_of(frame: pd.DataFrame, **options: Any) -> dg.AssetsDefinition:
     """An asset named `items` that returns the frame."""
 
-    @dg.asset(name="items", **options)
     def items() -> pd.DataFrame:
         return frame
 
-    return items
+    made = dg.asset(items, **options)
+    assert isinstance(made, dg.AssetsDefinition)
+    return made
 
 
 def daily(frame: pd.DataFrame) -> dg.AssetsDefinition:
