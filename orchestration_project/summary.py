@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.panel import Panel
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BATCHES_SHOWN = 14
-REASONS_SHOWN = 4
+REASONS_SHOWN = 2
 PRODUCTS_SHOWN = 5
 
 
@@ -55,25 +56,27 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
     rows = connection.execute(
-        f"""SELECT batch, count(*) FILTER (status = 'loaded'), sum(records) FILTER (status = 'loaded'),
+        f"""SELECT batch, sum(records) FILTER (status = 'loaded'),
             sum(cleaned) FILTER (status = 'loaded'), sum(rejected) FILTER (status = 'loaded'),
             sum(blank_records) FILTER (status = 'loaded'), count(*) FILTER (status = 'quarantined')
             FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
         [feed],
     ).fetchall()
     reasons = _reasons(connection, feed)
-    table = Table(title=feed, title_justify="left", title_style="bold")
-    table.add_column("batch")
-    for name in ("files", "rows in", "cleaned", "rejected", "blank"):
+    table = _table(feed)
+    table.add_column("batch", no_wrap=True)
+    for name in ("rows in", "cleaned", "rejected", "blank"):
         table.add_column(name, justify="right")
     table.add_column("rejected because")
-    for batch, files, *counts, refused in reversed(rows):
-        numbers = [f"{count or 0:,}" for count in counts]
-        why = escape(", ".join(reasons.get(batch, []))) + (
-            f"  [red]{refused} file(s) in quarantine[/red]" if refused else ""
-        )
-        table.add_row(batch or "none", str(files), *numbers, why.strip())
+    for batch, *counts, refused in reversed(rows):
+        why = [escape(reason) for reason in reasons.get(batch, [])]
+        why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
+        table.add_row(batch or "none", *(f"{count or 0:,}" for count in counts), ", ".join(why))
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]]:
@@ -96,7 +99,7 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
 
 def _shortened(listed: list[str]) -> list[str]:
     more = len(listed) - REASONS_SHOWN
-    return listed[:REASONS_SHOWN] + ([f"and {more} more"] if more > 0 else [])
+    return listed[:REASONS_SHOWN] + ([f"{more} more"] if more > 0 else [])
 
 
 def _top_products(connection: "DuckDBPyConnection") -> Table:
@@ -104,7 +107,7 @@ def _top_products(connection: "DuckDBPyConnection") -> Table:
         f"""SELECT product_id, product_code, name, category, price_category, units_sold, revenue FROM {PRODUCTS}
             ORDER BY revenue DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
     ).fetchall()
-    table = Table(title="top products", title_justify="left", title_style="bold")
+    table = _table("top products")
     for name in ("product", "code", "name", "category", "price"):
         table.add_column(name)
     table.add_column("units", justify="right")

@@ -42,13 +42,11 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_batches(loaded: Path) -> None:
-    """Each batch shows files, rows in, cleaned, rejected and blank, the most frequent reasons and refused files."""
-    lines = {line.split()[1]: line.split() for line in printed(loaded).splitlines() if "2024-01-1" in line}
-    assert [cell for cell in lines[DAY] if cell.isdigit()] == ["1", "2", "2", "0", "0"]
-    assert [cell for cell in lines[NEXT] if cell.isdigit()][:5] == ["1", "4", "1", "3", "0"]
-    (line,) = [line for line in printed(loaded).splitlines() if NEXT in line]
-    assert "channel: enum 2, product_id: required 2, quantity: minimum 2, unit_price: minimum 2, and 1 more" in line
-    assert "1 file(s) in quarantine" in line
+    """Each batch shows rows in, cleaned, rejected and blank, the most frequent reasons and refused files."""
+    lines = {line.split()[0]: line for line in printed(loaded).splitlines() if "2024-01-1" in line}
+    assert lines[DAY].split() == [DAY, "2", "2", "0", "0"]
+    assert lines[NEXT].split()[:5] == [NEXT, "4", "1", "3", "0"]
+    assert "channel: enum 2, product_id: required 2, 3 more, 1 file(s) in quarantine" in lines[NEXT]
 
 
 def test_top_products(loaded: Path) -> None:
