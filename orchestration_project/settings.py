@@ -23,7 +23,6 @@ class Settings:
     Attributes:
         data_dir: root of landing, archive, quarantine and (by default) the warehouse; `DATA_DIR`.
         warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
-        alert_urls: where alarms are sent; `ALERT_URLS`, separated by blanks or commas.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
         threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
@@ -32,7 +31,6 @@ class Settings:
 
     data_dir: Path = Path("data")
     warehouse_url: str = ""
-    alert_urls: tuple[str, ...] = ()
     automation: bool = False
     lock_timeout: float = 300.0
     threads: int | None = None
@@ -49,7 +47,6 @@ class Settings:
         return cls(
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
             warehouse_url=env.get("WAREHOUSE_URL", ""),
-            alert_urls=tuple(env.get("ALERT_URLS", "").replace(",", " ").split()),
             automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),

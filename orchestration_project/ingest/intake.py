@@ -1,4 +1,4 @@
-"""Take files in: list landing and archive, place each file in its batch, recognise what is known, prepare what is new."""
+"""Take files in: list landing and archive, place files in batches, recognise what is known, prepare what is new."""
 
 import tempfile
 from collections import defaultdict
@@ -67,8 +67,8 @@ class Intake:
 def lost(name: str, error: Exception) -> WarehouseError:
     """What is raised for a file that was accepted before."""
     return WarehouseError(
-        f"{name!r} was accepted once and can't be read from the archive any more: {error}. Restore the file from a backup,"
-        " or the contract if it was made stricter"
+        f"{name!r} was accepted once and can't be read from the archive any more: {error}. Restore the file from a"
+        " backup, or the contract if it was made stricter"
     )
 
 
@@ -173,8 +173,7 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
 
 def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path) -> Prepared:
     try:
-        prepared = prepare(feed, delivery.file.path, delivery.file.name, work_folder(work))
-        prepared = replace(prepared, records=count(connection, feed, prepared))
+        prepared = prepare_counted(connection, feed, delivery.file.path, delivery.file.name, work)
     except (FileNotFoundError, FileRefused):
         # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.
         ensure_unchanged(delivery.file)
@@ -183,6 +182,19 @@ def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, 
     return prepared
 
 
-def work_folder(work: Path) -> Path:
-    """A new folder for one file's rewritten copies."""
-    return Path(tempfile.mkdtemp(dir=work))
+def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path) -> Prepared:
+    """Prepare one file, its records counted.
+
+    Args:
+        connection: counts what is not text.
+        feed: the contract.
+        path: the file.
+        name: its logical name.
+        work: a folder in which one for this file's rewritten copies is made.
+
+    Raises:
+        FileRefused: the file can't be read.
+        FileNotFoundError: there is none.
+    """
+    prepared = prepare(feed, path, name, Path(tempfile.mkdtemp(dir=work)))
+    return replace(prepared, records=count(connection, feed, prepared))

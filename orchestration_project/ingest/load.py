@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
-from orchestration_project.ingest.intake import Intake, lost, prepare_latest, take_in, work_folder
+from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Report, Request
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
 from orchestration_project.landing.batches import Batch
@@ -24,7 +24,7 @@ from orchestration_project.landing.store import move, quarantine
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
 from orchestration_project.transforms.keys import changed_later, find_losers, keys_of
-from orchestration_project.transforms.prepare import Prepared, prepare
+from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.publish import (
     FileCount,
     cleaned_layout,
@@ -68,8 +68,8 @@ def load(
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
-        WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row was
-            changed.
+        WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
+            was changed.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
@@ -111,7 +111,7 @@ class _Loader:
                 with transaction(self.connection):
                     report = self._write()
             except FilesUnfit as error:
-                self.intake.leave_out(self._looked_at_again(error.faults))
+                self.intake.leave_out(self._all_faults(error.faults))
                 prepare_latest(self.connection, self.feed, self.intake, self.work)
         self._move_files(report)
         return report
@@ -123,9 +123,21 @@ class _Loader:
         ensure_table(self.connection, cleaned_table(self.feed), cleaned_layout(self.feed, batch_type))
         ensure_table(self.connection, rejected_table(self.feed), rejected_layout(self.feed, batch_type))
 
-    def _looked_at_again(self, faults: Mapping[str, FileRefused | FileChanged]) -> dict[str, FileRefused | FileChanged]:
-        """The faults, but that a file which was changed meanwhile has no other: its fault says nothing about the new one."""
-        return {**faults, **_changed([item for item in self.intake.latest if item.file.name in faults])}
+    def _all_faults(self, faults: Mapping[str, FileRefused | FileChanged]) -> dict[str, FileRefused | FileChanged]:
+        """The faults, and those of new files with the same bytes, which would else be tried one after the other.
+
+        That a file has changed comes before any other fault, which would say nothing about the new bytes.
+        """
+        latest = self.intake.latest
+        wrong = {item.sha256: faults[item.file.name] for item in latest if item.file.name in faults}
+        refused = {sha256: fault for sha256, fault in wrong.items() if isinstance(fault, FileRefused)}
+        same = {
+            item.file.name: FileRefused(fault.rule, f"{item.file.name!r} has the same bytes as another file: {fault}")
+            for item in latest
+            if item.archived_as is None and (fault := refused.get(item.sha256))
+        }
+        found = {**same, **faults}
+        return {**found, **_changed([item for item in latest if item.file.name in found])}
 
     def _write(self) -> Report:
         plan = make_plan(self.intake.fresh, self.intake.current, self.feed, self.options, self.request, self.archive)
@@ -176,7 +188,7 @@ class _Loader:
         path = self.archive / str(entry.archived_as)
         try:
             ensure_bytes(path, entry.sha256)
-            return prepare(self.feed, path, entry.file, work_folder(self.work))
+            return prepare_counted(self.connection, self.feed, path, entry.file, self.work)
         except (FileRefused, OSError) as error:
             raise lost(entry.file, error) from error
 
@@ -235,8 +247,8 @@ class _Loader:
         faults = {
             rate.file: FileRefused(
                 "too_many_rejects",
-                f"{rate.file!r}: {rate.rejected} of {rate.records} records break the contract, more than max_reject_rate"
-                f" {limit:g} allows: {rate.worst}",
+                f"{rate.file!r}: {rate.rejected} of {rate.records} records break the contract, more than"
+                f" max_reject_rate {limit:g} allows: {rate.worst}",
             )
             for rate in reject_rates(self.connection, limit)
             if (rate.file, rate.version) in loaded
@@ -258,15 +270,15 @@ class _Loader:
                 raise WarehouseError(
                     f"{self.feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"
                 )
-        if not self.request.publish:
-            return
-        for count in found.values():
+        # A new file without records is done once it is read: no table will ever tell of it.
+        settled = [count for count in found.values() if self.request.publish or count.batch is None]
+        for count in settled:
             if count.records != count.blank + count.cleaned + count.rejected:
                 raise WarehouseError(
                     f"{self.feed.name}: {count.file!r} does not balance: {count.records} records were read,"
                     f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
                 )
-        ledger.write_counts(self.connection, self.feed.name, [astuple(count)[1:] for count in found.values()])
+        ledger.write_counts(self.connection, self.feed.name, [astuple(count)[1:] for count in settled])
 
     # -- after the commit ---------------------------------------------------------------------------------------------
 

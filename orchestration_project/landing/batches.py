@@ -49,8 +49,8 @@ class Batching:
     """How a feed's files fall into batches.
 
     `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
-    day and hour. None: the batch is the one in which the file was last modified. `undated_by_age` allows names without a
-    date beside dated ones: they count by their modification time. Weeks start on Monday.
+    day and hour. None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
+    a date beside dated ones: they count by their modification time. Weeks start on Monday.
     """
 
     cadence: Cadence

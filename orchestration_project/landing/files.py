@@ -17,9 +17,9 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A regular file as the folder lists it.
+    r"""A regular file as the folder lists it.
 
-    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\\xff`, so that it can be stored as text.
+    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text.
     """
 
     path: Path

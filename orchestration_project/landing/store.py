@@ -98,7 +98,7 @@ def quarantine(found: FoundFile, folder: Path, reason: Mapping[str, object]) -> 
 
 
 def _free_name(folder: Path, name: str) -> Path:
-    """The name, or the first of `name.2.csv`, `name.3.csv`, ... that is not taken; cut so that its reason's name fits too."""
+    """The name, or the first of `name.2.csv`, ... that is not taken; cut so that its reason's name fits too."""
     stem, dot, ending = name.rpartition(".")
     if not stem or len(ending) > LONGEST_ENDING:
         stem, dot, ending = name, "", ""

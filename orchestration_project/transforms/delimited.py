@@ -1,4 +1,4 @@
-"""Delimited files: read those that look alike in one scan, and again record by record where DuckDB's count is not the true one."""
+"""Delimited files: those that look alike in one scan, and again record by record where DuckDB counts wrong."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

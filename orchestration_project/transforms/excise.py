@@ -1,7 +1,7 @@
 """Take the records with broken quotes out of a delimited file, by whole blocks: all other bytes are copied as they are.
 
-A line whose quotes open beside a delimiter, close beside one and are even in number is a record by itself. Only the few other
-lines are looked at one by one: they begin a quoted record that goes on over several lines, or they are broken.
+A line whose quotes open beside a delimiter, close beside one and are even in number is a record by itself. Only the few
+other lines are looked at one by one: they begin a quoted record that goes on over several lines, or they are broken.
 """
 
 import mmap
@@ -113,7 +113,7 @@ def _badly_quoted(
     before = np.where(quotes > starts[line], values[np.maximum(quotes - 1, 0)], LF)
     after = np.where(quotes < len(values) - 1, values[np.minimum(quotes + 1, len(values) - 1)], LF)
     wrong = np.where(place % 2 == 0, ~beside[before], ~beside[after])
-    suspect = np.bincount(line, minlength=len(ends)) % 2 == 1
+    suspect: Flags = np.bincount(line, minlength=len(ends)) % 2 == 1
     suspect[line[wrong]] = True
     return suspect
 

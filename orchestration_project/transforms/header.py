@@ -1,4 +1,4 @@
-"""Find the header of a delimited file by the contract's column names: with it the delimiter and where the data begins."""
+"""Find the header of a delimited file by the contract's column names, the delimiter and where the data begins."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ DELIMITERS = (",", ";", "\t", "|")
 LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
 LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
-"""A line with its end. `str.splitlines` would also break lines at form feeds and at line separators inside of a field."""
+"""A line with its end. `str.splitlines` would also break lines at form feeds and line separators inside of fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def require_columns(
         wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
         raise FileRefused(
             "missing_column",
-            f"{where} lacks {wanted}; found {', '.join(fields[:50]) or 'nothing'}. Correct the file, or add the spelling to the"
-            " contract as a synonym",
+            f"{where} lacks {wanted}; found {', '.join(fields[:50]) or 'nothing'}. Correct the file, or add the"
+            " spelling to the contract as a synonym",
             line=line,
         )
 
@@ -98,7 +98,7 @@ def find_header(feed: Feed, head: str) -> Header:
         head: the file's beginning, decoded.
 
     Raises:
-        FileRefused: no line is a header (the best candidate and what it lacks are named), or a column stands in it twice.
+        FileRefused: no line is a header (the best candidate and what it lacks are named), or a column is in it twice.
     """
     best: Header | None = None
     known = {column.name: spellings(column) for column in feed.source_columns}

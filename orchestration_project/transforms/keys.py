@@ -1,9 +1,9 @@
 """Keys count once: find the records of `_judged` that lose against another record with the same key.
 
-Within a batch the last record of the newest file (modification time, then name) wins; across batches, as far back as the
-feed looks, the earlier batch wins. Each of the feed's keys (the primary key, every unique column) is judged by itself,
-over the records that break no other rule, so a batch's candidates depend on that batch alone: replacing one batch can
-change the verdict on the batches that follow within the look-back, never beyond.
+Within a batch the last record of the newest file (modification time, then name) wins; across batches, as far back as
+the feed looks, the earlier batch wins. Each of the feed's keys (the primary key, every unique column) is judged by
+itself, over the records that break no other rule, so a batch's candidates depend on that batch alone: replacing one
+batch can change the verdict on the batches that follow within the look-back, never beyond.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float) ->
     ledger = (
         f"SELECT file AS _file, version AS _file_version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}"
     )
-    candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at, ledger.modified_at AS _modified_at
+    candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at, modified_at AS _modified_at
         FROM ({pool}) pool SEMI JOIN ({doubled}) doubled USING ({columns})
         LEFT JOIN ({ledger}) ledger USING (_file, _file_version)"""
     in_batch = f"""SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,

@@ -46,9 +46,9 @@ NUMBERS = f"""
 class Dialect:
     """How records are split.
 
-    `quote` is empty when nothing is quoted; `skip` lines stand before the first record. DuckDB takes the first line end,
-    even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted an
-    unquoted line is skipped. Files with different line ends are not read together.
+    `quote` is empty when nothing is quoted; `skip` lines stand before the first record. DuckDB takes the first line
+    end, even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted
+    an unquoted line is skipped. Files with different line ends are not read together.
     """
 
     delimiter: str
@@ -86,14 +86,16 @@ def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dia
 def _scan(paths: Iterable[str], dialect: Dialect) -> str:
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
     return f"""read_csv([{literals(paths)}], {_explicit(dialect)}, columns = {{{columns}}},
-        null_padding = false, store_rejects = true, rejects_limit = 0, rejects_table = '_errors', rejects_scan = '_scans')"""
+        null_padding = false, store_rejects = true, rejects_limit = 0, rejects_table = '_errors',
+        rejects_scan = '_scans')"""
 
 
 def _explicit(dialect: Dialect) -> str:
     """Options that leave DuckDB nothing to guess from a sample or from a path."""
-    return f"""auto_detect = false, header = false, delim = {literal(dialect.delimiter)}, quote = {literal(dialect.quote)},
-        escape = {literal(dialect.quote)}, comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8',
-        compression = 'none', hive_partitioning = false, max_line_size = {MAX_RECORD_BYTES}"""
+    delimiter, quote = literal(dialect.delimiter), literal(dialect.quote)
+    return f"""auto_detect = false, header = false, delim = {delimiter}, quote = {quote}, escape = {quote},
+        comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8', compression = 'none',
+        hive_partitioning = false, max_line_size = {MAX_RECORD_BYTES}"""
 
 
 def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
@@ -132,7 +134,7 @@ def _collect_gaps(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], 
 def _unsplit(skip: int) -> str:
     """Query of the records that DuckDB could not split.
 
-    `line` counts the records of what DuckDB read, blank ones too; the broken ones in `_gaps` had been taken out of that.
+    `line` counts the records of what DuckDB read, blank ones too; the broken ones in `_gaps` had been taken out before.
     """
     codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
     return f"""
@@ -145,7 +147,8 @@ def _unsplit(skip: int) -> str:
         taken AS (
             SELECT *, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps WHERE error IS NOT NULL),
         steps AS (SELECT _f, record - nth AS before, max(nth) AS missing FROM taken GROUP BY ALL)
-        SELECT found._f, place + coalesce(missing, 0), CASE WHEN trim(text, {literal(BLANKS)}) <> '' THEN text END AS raw,
+        SELECT found._f, place + coalesce(missing, 0),
+            CASE WHEN trim(text, {literal(BLANKS)}) <> '' THEN text END AS raw,
             CASE WHEN raw IS NOT NULL THEN error END
         FROM found ASOF LEFT JOIN steps ON found._f = steps._f AND place > before"""
 

@@ -1,4 +1,4 @@
-"""Parquet files: read those with the same schema in one scan, typed values as the text that a delimited file would have."""
+"""Parquet files: those with the same schema in one scan, typed values as the text that a delimited file would have."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

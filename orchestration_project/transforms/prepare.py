@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
@@ -24,6 +24,9 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.excise import excise
 from orchestration_project.transforms.header import HEAD_BYTES, Header, find_header, is_one_line
 from orchestration_project.transforms.records import FIRST_LINE, Records, scan, split
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 BLOCK = 4 << 20
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -166,9 +169,7 @@ def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
     if not records.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
         records = _scan_lines(readable)
-    return Prepared(
-        name, readable, quote="", line_end=records.line_end, records=records.count, blank=records.blank
-    )
+    return Prepared(name, readable, quote="", line_end=records.line_end, records=records.count, blank=records.blank)
 
 
 def _scan_lines(path: Path) -> Records:
@@ -225,20 +226,13 @@ def _decompress(path: Path, name: str, work: Path) -> Path:
 
 
 @contextmanager
-def _decompressor(path: Path, magic: bytes) -> Iterator["Readable"]:
+def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
     if magic.startswith(GZIP_MAGIC):
         with gzip.open(path) as stream:
             yield stream
     else:
         with path.open("rb") as raw:
             yield _ZstdFrames(raw)
-
-
-class Readable(Protocol):
-    """What is copied from."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
 
 
 class _ZstdFrames:
@@ -249,7 +243,7 @@ class _ZstdFrames:
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._rest = b""
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = BLOCK, /) -> bytes:
         """The next decompressed bytes, of about `size` compressed ones.
 
         Raises:
@@ -296,8 +290,8 @@ def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> F
     line = _line_at(path, encoding, error.byte)
     return FileRefused(
         "undecodable",
-        f"{name!r} is not {encoding}: byte {error.byte} (0x{error.value:02x}) in line {line} can't be decoded. Deliver it"
-        " as UTF-8, or declare its encoding in the contract's server",
+        f"{name!r} is not {encoding}: byte {error.byte} (0x{error.value:02x}) in line {line} can't be decoded. Deliver"
+        " it as UTF-8, or declare its encoding in the contract's server",
         line=line,
         byte=error.byte,
     )

@@ -1,4 +1,4 @@
-"""Publish judged records: those that hold go to `cleaned_x`, the others to `rejected_x` with every reason; both at once."""
+"""Publish judged records: those that hold go to `cleaned_x`, the others to `rejected_x` with every reason, at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,8 +98,10 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
     condition = "true" if batches is None else batch_filter(batches)
     rows = connection.execute(
-        f"""SELECT _batch_date, _file, _file_version, sum(r)::BIGINT, sum(b)::BIGINT, sum(c)::BIGINT, sum(j)::BIGINT FROM (
-                SELECT _batch_date, _file, _file_version, count(*) AS r, count(*) FILTER ({blank(feed)}) AS b, 0 AS c, 0 AS j
+        f"""SELECT _batch_date, _file, _file_version,
+                sum(r)::BIGINT, sum(b)::BIGINT, sum(c)::BIGINT, sum(j)::BIGINT FROM (
+                SELECT _batch_date, _file, _file_version,
+                    count(*) AS r, count(*) FILTER ({blank(feed)}) AS b, 0 AS c, 0 AS j
                 FROM {ident(raw_table(feed))} WHERE {condition} GROUP BY ALL
                 UNION ALL SELECT _batch_date, _file, _file_version, 0, 0, count(*), 0
                 FROM {ident(cleaned_table(feed))} WHERE {condition} GROUP BY ALL

@@ -9,7 +9,7 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.prepare import Prepared
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
-QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|`[^`]*`')
+QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefu
     Args:
         name: the file's logical name.
         what: what is wrong with it.
-        error: the engine's. Of its message only the first line is told, without quoted parts: they may be personal data.
+        error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
     """
     told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -1,8 +1,8 @@
 """Count and, where needed, split the records of a delimited text file, independently of DuckDB's CSV reader.
 
-`scan` looks only at line ends and quotes, by whole blocks; it tells how many records there are and whether the file is regular.
-`split` is for irregular files (stray or unclosed quotes, mixed or lone-CR line ends, NUL bytes): it reads record by
-record, keeps the damage of a broken quote to its own line, and writes well-formed records anew.
+`scan` looks only at line ends and quotes, by whole blocks; it tells how many records there are and whether the file is
+regular. `split` is for irregular files (mixed or lone-CR line ends, and whatever else DuckDB can't count right): it
+reads record by record, keeps the damage of a broken quote to its own line, and writes well-formed records anew.
 """
 
 import csv
@@ -29,8 +29,8 @@ BLANKS = " \t\r\n\u00a0"
 class Records:
     """What a scan found: `count` includes blank ones; `blank` are their 1-based numbers.
 
-    `regular` tells if DuckDB can split the file, `uniform` if every line ends in the same way, by LF or CR LF. The other
-    figures hold for a regular file only.
+    `regular` tells if DuckDB can split the file, `uniform` if every line ends in the same way, by LF or CR LF. The
+    other figures hold for a regular file only.
     """
 
     count: int = 0
@@ -83,7 +83,7 @@ class _Scanner:
         beside = list(self.beside_quotes)
         if not (np.isin(before, beside).all() and np.isin(after, beside).all()):
             self.found.regular = False
-        outside = ends[(np.searchsorted(quotes, ends) + self.inside) % 2 == 0]
+        outside: npt.NDArray[np.intp] = ends[(np.searchsorted(quotes, ends) + self.inside) % 2 == 0]
         self.inside = (self.inside + len(quotes)) % 2
         self.closing_last = len(closing) > 0 and int(closing[-1]) == len(values) - 1
         return outside
@@ -191,8 +191,8 @@ def writing(path: Path) -> Iterator[Callable[[Iterable[object]], object]]:
 def split(path: Path, offset: int, width: int, delimiter: str, quote: str, good: Path, broken: Path) -> Split:
     """Split an irregular file record by record.
 
-    Well-formed records go to `good`, as plain CSV; the others, but for blank ones, to `broken`, as CSV of number, raw text
-    and error (`code: message`).
+    Well-formed records go to `good`, as plain CSV; the others, but for blank ones, to `broken`, as CSV of number, raw
+    text and error (`code: message`).
 
     Args:
         path: a UTF-8 file.

@@ -74,7 +74,8 @@ def value_of(column: Column, text: str) -> str:
         return text
     if sql_type == "BOOLEAN":
         word = f"lower({text})"
-        return f"CASE WHEN {word} IN ({literals(TRUE_WORDS)}) THEN true WHEN {word} IN ({literals(FALSE_WORDS)}) THEN false END"
+        is_true, is_false = f"{word} IN ({literals(TRUE_WORDS)})", f"{word} IN ({literals(FALSE_WORDS)})"
+        return f"CASE WHEN {is_true} THEN true WHEN {is_false} THEN false END"
     if is_number(sql_type):
         return _number(sql_type, text, column.parsing)
     if sql_type in ("DATE", "TIME") or sql_type.startswith("TIMESTAMP"):

@@ -84,8 +84,8 @@ class Warehouse:
             lock.acquire(timeout=self.lock_timeout)
         except Timeout as error:
             raise WarehouseBusy(
-                f"{self.database} is in use by {_read_holder(holder)}; waited {self.lock_timeout:g} s. Wait for it to end,"
-                " or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
+                f"{self.database} is in use by {_read_holder(holder)}; waited {self.lock_timeout:g} s. Wait for it to"
+                " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
             ) from error
         try:
             _write_holder(holder, purpose)
@@ -110,8 +110,8 @@ class Warehouse:
                     raise WarehouseError(f"{self.database} can't be opened as a DuckDB file: {error}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
-                        f"{self.database} is held open outside the platform: {error}. Close that program (a reader blocks"
-                        " the writer too) and run again"
+                        f"{self.database} is held open outside the platform: {error}. Close that program (a reader"
+                        " blocks the writer too) and run again"
                     ) from error
                 time.sleep(RETRY_SECONDS)
             else:

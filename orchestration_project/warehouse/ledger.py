@@ -43,7 +43,7 @@ COLUMNS = {
 
 
 class Status(StrEnum):
-    """What became of a version: its rows are in the tables; it was replaced; another file carries its bytes; it was refused.
+    """What became of a version: it is in the tables, it was replaced, another file carries its bytes, it was refused.
 
     RECEIVED is what a new version is before `settle` has decided; it is never written.
     """
@@ -133,17 +133,19 @@ def current_entries(
     names, versions = list(files), list(hashes)
     return _entries(
         connection,
-        f"""feed = $feed AND status IN ('loaded', 'duplicate') AND ({str(snapshot).lower()} OR file IN (SELECT unnest($names))
-            OR sha256 IN (SELECT unnest($versions)) OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed
-            AND status IN ('loaded', 'duplicate') AND file IN (SELECT unnest($names))))""",
-        {"feed": feed, "names": names, "versions": versions},
+        f"""feed = $feed AND status IN ('loaded', 'duplicate') AND (
+            $snapshot OR file IN (SELECT unnest($names)) OR sha256 IN (SELECT unnest($versions))
+            OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')
+            AND file IN (SELECT unnest($names))))""",
+        {"feed": feed, "names": names, "versions": versions, "snapshot": snapshot},
     )
 
 
 def known_files(connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None) -> set[str]:
     """The files of some batches (None: of all) whose delivery the ledger knows."""
     rows = connection.execute(
-        f"SELECT DISTINCT file FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined' AND ($2 OR batch IN (SELECT unnest($3)))",
+        f"""SELECT DISTINCT file FROM {TABLE}
+            WHERE feed = $1 AND status <> 'quarantined' AND ($2 OR batch IN (SELECT unnest($3)))""",
         [feed, batches is None, list(batches or ())],
     ).fetchall()
     return {file for (file,) in rows}
@@ -174,7 +176,7 @@ def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> l
 
 
 def _entries(connection: "DuckDBPyConnection", condition: str, parameters: Mapping[str, object]) -> list[Entry]:
-    names = [name for name in Entry.__dataclass_fields__]
+    names = list(Entry.__dataclass_fields__)
     rows = connection.execute(f"SELECT {', '.join(names)} FROM {TABLE} WHERE {condition}", parameters).fetchall()
     found = [Entry(**dict(zip(names, row, strict=True))) for row in rows]
     return [replace(entry, status=Status(entry.status)) for entry in found]
@@ -199,13 +201,16 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
 def write_counts(
     connection: "DuckDBPyConnection", feed: str, counts: Sequence[tuple[str, str, int, int, int, int]]
 ) -> None:
-    """Write what became of each file's records: rows of file, version, records, blank, cleaned, rejected."""
+    """Write what became of each file's records: rows of file, version, records, blank, cleaned, rejected.
+
+    A number of records that was counted in the file's bytes stays: it is what the tables are held against.
+    """
     names = ("file", "version", "records", "blank", "cleaned", "rejected")
     types = ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "BIGINT")
     values = ", ".join(f"unnest(${name}::{sql_type}[]) AS {name}" for name, sql_type in zip(names, types, strict=True))
     connection.execute(
-        f"""UPDATE {TABLE} SET records = counted.records, blank_records = counted.blank, cleaned = counted.cleaned,
-            rejected = counted.rejected FROM (SELECT {values}) AS counted
+        f"""UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), blank_records = counted.blank,
+            cleaned = counted.cleaned, rejected = counted.rejected FROM (SELECT {values}) AS counted
             WHERE feed = $feed AND {TABLE}.file = counted.file AND {TABLE}.version = counted.version""",
         {"feed": feed} | {name: [count[index] for count in counts] for index, name in enumerate(names)},
     )

@@ -1,4 +1,7 @@
-"""Tables of the warehouse: make them fit, ask for them, replace batches in them. Every function runs inside the caller's transaction."""
+"""Tables of the warehouse: make them fit, ask for them, replace batches in them.
+
+Every function runs inside the caller's transaction.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -43,16 +46,17 @@ def ensure_table(
         listed = ", ".join(f"{ident(column)} {sql_type}" for column, sql_type in columns.items())
         connection.execute(f"CREATE TABLE {name} ({listed})")
         return
-    for column, sql_type in columns.items():
+    for column, sql_type in _canonical(connection, columns).items():
         if column not in present:
             connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {sql_type}")
-        elif not _same_type(connection, present[column], sql_type):
+        elif present[column] != sql_type:
             _convert(connection, name, column, present[column], sql_type)
 
 
-def _same_type(connection: "DuckDBPyConnection", present: str, wanted: str) -> bool:
-    found = connection.execute(f"SELECT typeof(CAST(NULL AS {wanted}))").fetchone()
-    return found is not None and found[0] == present
+def _canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns with the names that DuckDB itself has for their types."""
+    types = ", ".join(f"typeof(CAST(NULL AS {sql_type}))" for sql_type in columns.values())
+    return dict(zip(columns, connection.execute(f"SELECT {types}").fetchone() or (), strict=True))
 
 
 def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: str, wanted: str) -> None:
@@ -62,8 +66,8 @@ def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: 
         connection.execute(f"ALTER TABLE {name} ALTER COLUMN {ident(column)} TYPE {wanted}")
     except duckdb.Error:
         raise WarehouseError(
-            f"{name}: column {column!r} is {present} and its rows do not fit {wanted}. Drop the table, and materialize its"
-            " batches again from what is upstream"
+            f"{name}: column {column!r} is {present} and its rows do not fit {wanted}. Drop the table, and materialize"
+            " its batches again from what is upstream"
         ) from None  # DuckDB's message quotes a value, which may be personal
 
 

@@ -1,9 +1,10 @@
-"""A feed with its folders and its warehouse, small enough that a test shows all that matters: deliver files, load, look."""
+"""A feed with its folders and its warehouse, small enough that a test shows all that matters."""
 
 import datetime as dt
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,8 +45,6 @@ def parsed(feed: Feed, **parsing: Any) -> Feed:
 
 def options(**fields: Any) -> FeedOptions:
     """Daily batches by the date in the name; nothing is refused for its reject rate."""
-    import re
-
     batching = Batching(Cadence.DAILY, dt.date(2000, 1, 1), re.compile(PATTERN))
     return FeedOptions(**{"batching": batching, "max_reject_rate": 1.0, **fields})
 
@@ -127,7 +126,7 @@ class Shop:
         return {name: self.table(name) for name in ("raw", "cleaned", "rejected")}
 
     def records(self, file: str | None = None) -> dict[int, tuple[str | None, ...] | str]:
-        """What was read as each record, by its number: its values, the code of its parse error, or an empty tuple if blank."""
+        """What was read as each record, by its number: its values, its parse error's code, or () if it is blank."""
         names = [item.name for item in self.feed.source_columns]
         return {
             row["_row"]: row["_parse_error"].split(":")[0]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_file_is_asked_for_at_most_five_times(pauses: list[float], mtime: floa
             asked(state, result.due, f"key {now}", now)
             requests.append(now)
     assert len(requests) <= MAX_REQUESTS
-    for number, (earlier, later) in enumerate(zip(requests, requests[1:], strict=False)):
+    for number, (earlier, later) in enumerate(pairwise(requests)):
         assert later - earlier >= BACKOFF_SECONDS * 2**number
 
 
@@ -131,7 +132,8 @@ def test_ranges_hold_every_batch_once(batches: list[dt.date]) -> None:
     result = ranges(batches, DAILY)
     assert {batch for start, end in result for batch in batches if start <= batch <= end} == set(batches)
     assert all(start <= end and {start, end} <= set(batches) for start, end in result)
-    assert all(later[0] - earlier[1] > dt.timedelta(BRIDGED_GAP + 1) for earlier, later in zip(result, result[1:], strict=False))  # fmt: skip
+    gaps = [later[0] - earlier[1] for earlier, later in pairwise(result)]
+    assert all(gap > dt.timedelta(BRIDGED_GAP + 1) for gap in gaps)
 
 
 @pytest.mark.parametrize(

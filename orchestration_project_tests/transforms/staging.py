@@ -1,6 +1,7 @@
 """Files straight into a raw table, without the rest of a load: for tests over many generated files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ from orchestration_project.warehouse.tables import ensure_table
 
 
 def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dict[tuple[str, int], object]:
-    """What is read as each record, by file and number: its values, the code of its parse error, or () if it is blank."""
+    """What is read as each record, by file and number: its values, its parse error's code, or () if it is blank."""
     names = [column.name for column in feed.source_columns]
     with duckdb.connect(config={"threads": 1}) as connection:
         ensure_table(connection, "raw_f", raw_layout(feed, "DATE"))
@@ -23,6 +24,7 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
             path = folder / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             prepared = prepare(feed, path, name, work)
+            prepared = replace(prepared, records=count(connection, feed, prepared))
             ready.append(ReadyFile(prepared, "2024-01-01", "0", folder))
         stage(connection, feed, ready)
         rows = connection.execute(
@@ -30,7 +32,7 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
         ).fetchall()
         counts = dict(connection.execute("SELECT _file, count(*) FROM raw_f GROUP BY 1").fetchall())
         assert {file.name: counts.get(file.name, 0) for file in ready} == {
-            file.name: count(connection, feed, file.prepared) for file in ready
+            file.name: file.prepared.records for file in ready
         }
     return {
         (file, row): error.split(":")[0] if error else tuple(values) * any(value is not None for value in values)

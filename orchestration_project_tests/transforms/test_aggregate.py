@@ -22,8 +22,14 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def sell(
-    connection: duckdb.DuckDBPyConnection, batch: dt.date, order: str, product: int, units: int, amount: str, days_ago: int = 0
-) -> None:  # fmt: skip
+    connection: duckdb.DuckDBPyConnection,
+    batch: dt.date,
+    order: str,
+    product: int,
+    units: int,
+    amount: str,
+    days_ago: int = 0,
+) -> None:
     """A line of a cleaned sale, sold some days before its batch."""
     sold_at = dt.datetime.combine(batch, dt.time(18, 30)) - dt.timedelta(days=days_ago)
     connection.execute(
@@ -51,10 +57,11 @@ def test_daily_figures(connection: duckdb.DuckDBPyConnection) -> None:
     sell(connection, MARCH_1, "B", 2, 1, "0.99")
     sell(connection, ago(1), "C", 1, 1, "5.00")
     assert aggregate.replace_daily_sales(connection, [MARCH_1]) == {ago(1): 1, MARCH_1: 2}
-    assert connection.execute("FROM product_daily_sales WHERE _batch_date = '2024-03-01' ORDER BY product_id").fetchall() == [
+    day = "FROM product_daily_sales WHERE _batch_date = '2024-03-01' ORDER BY product_id"
+    assert connection.execute(day).fetchall() == [
         (MARCH_1, 1, 2, 7, Decimal("35.01"), ago(3), MARCH_1),
         (MARCH_1, 2, 1, 1, Decimal("0.99"), MARCH_1, MARCH_1),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_day_is_replaced(connection: duckdb.DuckDBPyConnection) -> None:

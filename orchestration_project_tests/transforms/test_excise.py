@@ -16,7 +16,7 @@ TEXTS = st.lists(PIECES, max_size=40).map("".join)
 
 
 def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes]], list[int]]:
-    """The kept bytes, the broken records with their numbers and the numbers of empty lines, one record after the other."""
+    """The kept bytes, the broken records with their numbers and the numbers of empty lines, record by record."""
     grammar, position, number = Grammar(",", '"'), 0, 0
     kept, broken, blank = [], [], []
     while position < len(data):

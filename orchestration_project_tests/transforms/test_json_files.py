@@ -23,20 +23,30 @@ A, B = ("a", "1"), ("b", "2")
         pytest.param('{"id":"a","n":1}\r\n{"id":"b","n":2}\n', {1: A, 2: B}, id="mixed line ends"),
         pytest.param('{"id":"a","n":1}\r{"id":"b","n":2}\r', {1: A, 2: B}, id="CR only"),
         pytest.param('{"id":"a","n":1}\n   \n{"id":"b","n":2}\n', {1: A, 2: (), 3: B}, id="a line of blanks"),
-        pytest.param('{"id":"a","n":1}\n{"id":"b",\n[1]\n"x"\n', {1: A, 2: "invalid_json", 3: "invalid_json", 4: "invalid_json"}, id="broken lines"),
-        pytest.param('{"n":1,"ID":"a"}\n{"key":"b","n":2}\n', {1: A, 2: B}, id="keys in another order, case and spelling"),
+        pytest.param(
+            '{"id":"a","n":1}\n{"id":"b",\n[1]\n"x"\n',
+            {1: A, 2: "invalid_json", 3: "invalid_json", 4: "invalid_json"},
+            id="broken lines",
+        ),
+        pytest.param(
+            '{"n":1,"ID":"a"}\n{"key":"b","n":2}\n', {1: A, 2: B}, id="keys in another order, case and spelling"
+        ),
         pytest.param('{"id":"a"}\n{"id":null,"n":2}\n', {1: ("a", None), 2: (None, "2")}, id="absent and null"),
         pytest.param('{"id":"x \\"y\\", z\\n","n":true}\n', {1: ('x "y", z\n', "true")}, id="escapes"),
         pytest.param('{"id":{"x":[1]},"n":1.50}\n', {1: ('{"x":[1]}', "1.5")}, id="nested"),
-        pytest.param('{"id":"a","n":12345678901234567890123}\n', {1: ("a", "12345678901234567890123")}, id="huge integer"),
+        pytest.param(
+            '{"id":"a","n":12345678901234567890123}\n', {1: ("a", "12345678901234567890123")}, id="huge integer"
+        ),
         pytest.param('\ufeff{"id":"a","n":1}\n', {1: A}, id="byte order mark"),
         pytest.param('[{"id":"a","n":1},\n {"id":"b","n":2}]', {1: A, 2: B}, id="array"),
         pytest.param(' \n[{"id":"a","n":1}]\n', {1: A}, id="array after blanks"),
         pytest.param('\ufeff[{"id":"a","n":1}]', {1: A}, id="array after a byte order mark"),
         pytest.param("[]", {}, id="empty array"),
-        pytest.param('[{"id":"a","n":1}, 3, {"id":"b","n":2}]', {1: A, 2: "invalid_json", 3: B}, id="array of other things too"),
+        pytest.param(
+            '[{"id":"a","n":1}, 3, {"id":"b","n":2}]', {1: A, 2: "invalid_json", 3: B}, id="array of other things too"
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_record_has_its_number_and_its_text(content: str, expected: dict[int, object], tmp_path: Path) -> None:
     """Each object arrives once, with its number, as the text that a delimited file would have."""
     assert records(tmp_path, CONTRACT, content) == expected

@@ -46,20 +46,32 @@ def test_rows_of_files_with_different_schemas(tmp_path: Path) -> None:
     ("sql", "sql_type", "pattern", "expected"),
     [
         pytest.param("DATE '2024-02-01'", "DATE", "dd/MM/yyyy", "2024-02-01", id="date"),
-        pytest.param("TIMESTAMP '2024-02-01 10:30:00'", "TIMESTAMP", "dd/MM/yyyy HH:mm", "2024-02-01 10:30:00", id="timestamp"),
-        pytest.param("DATE '2024-02-01'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", "2024-02-01 00:00:00", id="date for a timestamp"),
-        pytest.param("TIMESTAMP '2024-02-01 10:30:01'", "TIMESTAMP", "dd/MM/yyyy HH:mm", None, id="finer than the format"),
-        pytest.param("TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", None, id="fraction of a second"),
-        pytest.param("TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", None, "2024-02-01 10:30:00.500000", id="no format"),
+        pytest.param(
+            "TIMESTAMP '2024-02-01 10:30:00'", "TIMESTAMP", "dd/MM/yyyy HH:mm", "2024-02-01 10:30:00", id="timestamp"
+        ),
+        pytest.param(
+            "DATE '2024-02-01'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", "2024-02-01 00:00:00", id="date for a timestamp"
+        ),
+        pytest.param(
+            "TIMESTAMP '2024-02-01 10:30:01'", "TIMESTAMP", "dd/MM/yyyy HH:mm", None, id="finer than the format"
+        ),
+        pytest.param(
+            "TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", "yyyy-MM-dd HH:mm:ss", None, id="fraction of a second"
+        ),
+        pytest.param(
+            "TIMESTAMP '2024-02-01 10:30:00.5'", "TIMESTAMP", None, "2024-02-01 10:30:00.500000", id="no format"
+        ),
         pytest.param("TIME '10:30:00'", "TIME", "HH:mm", "10:30:00", id="time"),
         pytest.param("'01/02/2024'", "DATE", "dd/MM/yyyy", "2024-02-01", id="date as text"),
-        pytest.param("TIMESTAMPTZ '2024-02-01 10:30:00+02'", "TIMESTAMP", None, None, id="offset where none is declared"),
+        pytest.param(
+            "TIMESTAMPTZ '2024-02-01 10:30:00+02'", "TIMESTAMP", None, None, id="offset where none is declared"
+        ),
         pytest.param("1.50::DECIMAL(9,2)", "DECIMAL(18,2)", None, "1.50", id="decimal"),
         pytest.param("true", "BOOLEAN", None, "True", id="boolean"),
         pytest.param("170141183460469231731687303715884105727::HUGEINT", "BIGINT", None, None, id="too large"),
         pytest.param("'NaN'::DOUBLE", "DOUBLE", None, None, id="NaN"),
     ],
-)  # fmt: skip
+)
 def test_values(sql: str, sql_type: str, pattern: str | None, expected: str | None, tmp_path: Path) -> None:
     """A value keeps all of its meaning or is rejected for its type."""
     parsing = Parsing()

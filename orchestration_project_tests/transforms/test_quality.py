@@ -73,12 +73,14 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         ensure_table(connection, "cleaned_orders", cleaned_layout(FEED, "DATE"))
         ensure_table(connection, "rejected_orders", rejected_layout(FEED, "DATE"))
         connection.executemany(
-            "INSERT INTO cleaned_orders (id, size, buyer, _batch_date, _file, _file_version) VALUES (?, ?, ?, ?, 'f', 'v')",
+            "INSERT INTO cleaned_orders (id, size, buyer, _batch_date, _file, _file_version)"
+            " VALUES (?, ?, ?, ?, 'f', 'v')",
             [list(row) for row in ROWS],
         )
         connection.execute(
-            """INSERT INTO rejected_orders (id, buyer, _batch_date, _file, _file_version, _row, _raw_line, _reasons) VALUES
-               ('x', 'Zoe', '2024-01-15', 'f', 'v', 5, NULL, ['size: minimum', 'id: duplicate_key (kept: f/v/1)']),
+            """INSERT INTO rejected_orders (id, buyer, _batch_date, _file, _file_version, _row, _raw_line, _reasons)
+               VALUES ('x', 'Zoe', '2024-01-15', 'f', 'v', 5, NULL,
+                ['size: minimum', 'id: duplicate_key (kept: f/v/1)']),
                (NULL, NULL, '2024-01-16', 'g', 'w', 1, 'Zoe;;', ['_raw_line: too_few_columns'])"""
         )
         yield connection
@@ -141,13 +143,16 @@ def test_operators_come_in_opposites(value: float, first: float, second: float) 
         pytest.param(metric("invalidValues", "buyer", pattern="^[A-Z]"), 1, 0, id="invalid: pattern"),
         pytest.param(metric("invalidValues", "size", valid_values=("1", "2", "3")), 1, 0, id="invalid: numbers"),
         pytest.param(
-            metric("invalidValues", "buyer", valid_values=("Ann", "-"), pattern="^[A-Z]", percent=True), 25, 100, id="both"
+            metric("invalidValues", "buyer", valid_values=("Ann", "-"), pattern="^[A-Z]", percent=True),
+            25,
+            100,
+            id="invalid: both, percent",
         ),
         pytest.param(metric("duplicateValues", "id"), 1, 0, id="duplicates"),
         pytest.param(metric("duplicateValues", "buyer", percent=True), 25, 0, id="duplicates, percent"),
         pytest.param(metric("duplicateValues", "id", "buyer"), 0, 0, id="duplicates of several columns"),
     ],
-)  # fmt: skip
+)
 def test_metrics(connection: duckdb.DuckDBPyConnection, rule: MetricRule, monday: float, tuesday: float) -> None:
     """Each library metric, batch by batch, in rows and in percent."""
     assert measure(connection, rule, MONDAY, TUESDAY) == {MONDAY: monday, TUESDAY: tuesday}
@@ -267,6 +272,7 @@ def test_unexpected_columns(connection: duckdb.DuckDBPyConnection) -> None:
     """Rescued values are counted by column, the most frequent first."""
     connection.execute(
         """INSERT INTO raw_orders (_batch_date, _rescued) VALUES
-           ('2024-01-15', '{"till": "7"}'), ('2024-01-15', '{"shop": "1", "till": "8"}'), ('2024-01-16', '{"other": ""}')"""
+           ('2024-01-15', '{"till": "7"}'), ('2024-01-15', '{"shop": "1", "till": "8"}'),
+           ('2024-01-16', '{"other": ""}')"""
     )
     assert list(unexpected_columns(connection, FEED, [MONDAY]).items()) == [("till", 2), ("shop", 1)]

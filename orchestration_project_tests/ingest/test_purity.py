@@ -1,0 +1,147 @@
+"""The promise: the tables are a function of the accepted files, whatever the order, grouping, repetition or crash."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration_project.contracts.feed import Bound, Required
+from orchestration_project.ingest import load
+from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
+
+CONTRACT = feed(
+    column("id", "VARCHAR", Required()),
+    column("n", "INTEGER", Bound("minimum", "0"), unique=True),
+    column("twice", "INTEGER", expression='"n" * 2'),
+    primary_key=("id",),
+)
+LINES = st.lists(
+    st.sampled_from(["a,1", "a,2", "b,1", "b,3", "c,", "c,-1", "d,x", "", ",", "short", '"e"e,1', "id,n", "f,4,5"]),
+    max_size=5,
+)
+FILES = st.dictionaries(
+    st.builds(named, st.integers(1, 4), st.sampled_from(["s", "t"])),
+    st.tuples(LINES.map(lambda lines: "\n".join(["id,n", *lines, ""])), st.integers(0, 3)),
+    min_size=1,
+    max_size=5,
+)
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def balanced(shop: Shop) -> bool:
+    """Whether every record of every loaded file is in exactly one place."""
+    rows = shop.rows("SELECT * FROM file_ledger WHERE status = 'loaded'")
+    return all(row["records"] == row["cleaned"] + row["rejected"] + row["blank_records"] for row in rows)
+
+
+@settings(max_examples=12, deadline=None)
+@given(files=FILES, data=st.data(), reach=st.sampled_from([0, 1, 7]), snapshot=st.booleans())
+def test_tables_are_a_function_of_the_files(
+    files: dict[str, tuple[str, int]],
+    data: st.DataObject,
+    reach: int,
+    snapshot: bool,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Any order and grouping of the files gives the tables of one load, and so do re-runs, crashes and a rebuild."""
+    how = options(key_look_back=dt.timedelta(days=reach), snapshot=snapshot)
+    together = Shop(tmp_path_factory.mktemp("together"), CONTRACT, how)
+    for name, (content, minute) in files.items():
+        together.deliver(name, content, minute)
+    together.load()
+    expected = together.tables()
+    assert balanced(together)
+
+    apart = Shop(tmp_path_factory.mktemp("apart"), CONTRACT, how)
+    for name in data.draw(st.permutations(sorted(files))):
+        apart.deliver(name, *files[name])
+        if data.draw(st.booleans()):
+            _load(apart, data)
+        if data.draw(st.booleans()):
+            apart.deliver(name, *files[name])
+    apart.load()
+    assert apart.tables() == expected
+    assert balanced(apart)
+    assert apart.landing() == []
+
+    together.load()
+    assert together.tables() == expected
+    apart.lose_warehouse()
+    days = [day(number) for number in data.draw(st.permutations(range(1, 5)))]
+    for batch in [days[0]] if snapshot else days:
+        apart.load(batch)
+    assert apart.tables() == expected
+
+
+def _load(shop: Shop, data: st.DataObject) -> None:
+    """Load all that is there, some of it, or die before the files are moved."""
+    how = data.draw(st.sampled_from(["all", "one day", "raw first", "crash"]))
+    with pytest.MonkeyPatch.context() as patched:
+        if how == "crash":
+            patched.setattr(load, "move", _die)
+        try:
+            if how == "one day":
+                shop.load(day(data.draw(st.integers(1, 4))))
+            elif how == "raw first":
+                shop.load(publish=False)
+                shop.load()
+            else:
+                shop.load()
+        except Killed:
+            pass
+
+
+def _die(*_: object) -> None:
+    raise Killed
+
+
+@settings(max_examples=8, deadline=None)
+@given(versions=st.lists(st.tuples(st.integers(1, 3), LINES), min_size=1, max_size=6), data=st.data())
+def test_only_the_last_version_of_a_name_counts(
+    versions: list[tuple[int, list[str]]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """After any number of corrections the tables are those of the last versions alone."""
+    corrected = Shop(tmp_path_factory.mktemp("corrected"), CONTRACT)
+    last: dict[str, tuple[str, int]] = {}
+    for minute, (number, lines) in enumerate(versions):
+        last[named(number)] = ("\n".join(["id,n", *lines, ""]), minute)
+        corrected.deliver(named(number), *last[named(number)])
+        if data.draw(st.booleans()):
+            corrected.load()
+    corrected.load()
+    # A version that comes back keeps the time of its last delivery only if another one came in between.
+    current = {
+        row["file"]: row["modified_at"] for row in corrected.rows("FROM file_ledger WHERE status <> 'superseded'")
+    }
+    fresh = Shop(tmp_path_factory.mktemp("fresh"), CONTRACT)
+    for name, (content, _) in last.items():
+        start = dt.datetime(2024, 2, 1)  # noqa: DTZ001 - the ledger's times are naive UTC
+        fresh.deliver(name, content, int((current[name] - start).total_seconds() // 60))
+    fresh.load()
+    assert corrected.tables() == fresh.tables()
+    tables = corrected.tables()
+    corrected.lose_warehouse()
+    corrected.load()
+    assert corrected.tables() == tables
+
+
+def test_everything_at_once_after_the_warehouse_is_lost(tmp_path: Path) -> None:
+    """A rebuild that meets new files in landing takes both."""
+    shop = Shop(tmp_path)
+    shop.deliver(named(1), "id,n\na,1\n")
+    shop.load()
+    shop.lose_warehouse()
+    shop.deliver(named(1), "id,n\nb,1\n")
+    shop.deliver(named(1, "t"), "id,n\na,1\n")
+    shop.load()
+    assert shop.cleaned("_file", "id") == [(named(1), "b"), (named(1, "t"), "a")]
+    assert sorted(shop.ledger("file", "status")) == [
+        (named(1), "loaded"),
+        (named(1), "superseded"),
+        (named(1, "t"), "loaded"),
+    ]

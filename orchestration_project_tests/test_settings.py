@@ -1,0 +1,85 @@
+"""The settings: what each variable means and which values are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestration_project.settings import Settings, SettingsError
+
+
+def test_defaults() -> None:
+    """Without any variable everything lies under `data` and nothing starts by itself."""
+    settings = Settings.from_env({})
+    assert settings == Settings(data_dir=Path("data").absolute())
+    assert settings.database == Path("data/warehouse.duckdb").absolute()
+    assert not settings.automation
+
+
+def test_every_variable() -> None:
+    """Every variable is read; `~` is the home folder, and a path in a URL is decoded."""
+    settings = Settings.from_env(
+        {
+            "DATA_DIR": "~/shop data",
+            "WAREHOUSE_URL": "duckdb:////srv/it%27s/w.duckdb",
+            "AUTOMATION": " On ",
+            "WAREHOUSE_LOCK_TIMEOUT": "1.5",
+            "WAREHOUSE_THREADS": "3",
+            "WAREHOUSE_MEMORY_LIMIT": "2GB",
+        }
+    )
+    assert settings.data_dir == Path.home() / "shop data"
+    assert settings.database == Path("/srv/it's/w.duckdb")
+    assert settings.automation
+    assert (settings.lock_timeout, settings.threads, settings.memory_limit) == (1.5, 3, "2GB")
+
+
+def test_empty_variables_are_unset_ones() -> None:
+    """A variable that is set to nothing has its default."""
+    names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
+    assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
+
+
+def test_the_environment_is_the_default(data_dir: Path) -> None:
+    """Without an argument the process's own environment is read."""
+    assert Settings.from_env().data_dir == data_dir
+
+
+@pytest.mark.parametrize("word", ["1", "true", "YES", "on"])
+def test_words_for_yes(word: str) -> None:
+    """Automation is switched on by any of the usual words."""
+    assert Settings.from_env({"AUTOMATION": word}).automation
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("AUTOMATION", "maybe", id="neither yes nor no"),
+        pytest.param("WAREHOUSE_LOCK_TIMEOUT", "soon", id="no number"),
+        pytest.param("WAREHOUSE_LOCK_TIMEOUT", "-1", id="negative"),
+        pytest.param("WAREHOUSE_LOCK_TIMEOUT", "inf", id="for ever"),
+        pytest.param("WAREHOUSE_LOCK_TIMEOUT", "nan", id="NaN"),
+        pytest.param("WAREHOUSE_THREADS", "0", id="no thread"),
+        pytest.param("WAREHOUSE_THREADS", "1.5", id="half a thread"),
+    ],
+)
+def test_refused_values(name: str, value: str) -> None:
+    """A value that can't be used is refused with the variable's name and the value."""
+    with pytest.raises(SettingsError, match=f"{name}='{value}'"):
+        Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/db", "duckdb:///", "duckdb://x", "warehouse.duckdb"])
+def test_refused_warehouses(url: str) -> None:
+    """A warehouse that is not supported is refused, and the message shows how to write one."""
+    with pytest.raises(SettingsError, match="duckdb:///relative/path"):
+        _ = Settings.from_env({"WAREHOUSE_URL": url}).database
+
+
+def test_folders() -> None:
+    """Each feed has its own folders under the data folder."""
+    settings = Settings(data_dir=Path("/d"))
+    assert [str(place("sales")) for place in (settings.landing, settings.archive, settings.quarantine)] == [
+        "/d/landing/sales",
+        "/d/archive/sales",
+        "/d/quarantine/sales",
+    ]

@@ -1,0 +1,214 @@
+"""Which versions count (`settle`, pure) and the ledger's table."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import replace
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration_project.warehouse.ledger import (
+    Entry,
+    Status,
+    batch_sizes,
+    current_entries,
+    ensure_ledger,
+    known_files,
+    loaded_batches,
+    refused_files,
+    settle,
+    write_counts,
+    write_entries,
+)
+
+LIVE = (Status.RECEIVED, Status.LOADED, Status.DUPLICATE)
+
+
+def entry(
+    file: str,
+    sha256: str = "x",
+    day: int = 1,
+    minute: int = 0,
+    status: Status = Status.RECEIVED,
+    records: int | None = 1,
+) -> Entry:
+    """A version of a file for the n-th day."""
+    batch = dt.date(2024, 1, day)
+    modified = dt.datetime(2024, 2, 1, 0, minute)  # noqa: DTZ001 - the ledger's times are naive UTC
+    return Entry("f", file, sha256 * 32, str(batch), batch, modified, 10, status, records)
+
+
+@pytest.mark.parametrize(
+    ("entries", "snapshot", "expected"),
+    [
+        pytest.param([entry("a"), entry("b", "y")], False, {"a": "loaded", "b": "loaded"}, id="different bytes"),
+        pytest.param(
+            [entry("a", minute=2), entry("b", minute=1)],
+            False,
+            {"a": "duplicate", "b": "loaded"},
+            id="the older keeps equal bytes",
+        ),
+        pytest.param(
+            [entry("b"), entry("a")], False, {"a": "loaded", "b": "duplicate"}, id="of the same age: the first by name"
+        ),
+        pytest.param(
+            [entry("a", day=2, minute=1), entry("b", day=1, minute=2)],
+            False,
+            {"a": "duplicate", "b": "loaded"},
+            id="the earlier batch keeps equal bytes",
+        ),
+        pytest.param(
+            [entry("a", records=0), entry("b", records=0)],
+            False,
+            {"a": "loaded", "b": "loaded"},
+            id="files without records all load",
+        ),
+        pytest.param(
+            [entry("a", day=1), entry("b", "y", day=2)],
+            True,
+            {"a": "superseded", "b": "loaded"},
+            id="snapshot: the newest",
+        ),
+        pytest.param(
+            [entry("a", day=2), entry("b", "y", day=1)],
+            True,
+            {"a": "loaded", "b": "superseded"},
+            id="snapshot: a late older file",
+        ),
+        pytest.param(
+            [entry("a", minute=2), entry("b", "y", minute=1)],
+            True,
+            {"a": "loaded", "b": "superseded"},
+            id="snapshot: the newer of a batch",
+        ),
+        pytest.param(
+            [entry("a", day=1), entry("b", day=2), entry("c", "y", day=1)],
+            True,
+            {"a": "loaded", "b": "duplicate", "c": "superseded"},
+            id="snapshot: the newest bytes again",
+        ),
+        pytest.param(
+            [entry("a", records=0), entry("b", records=0)],
+            True,
+            {"a": "loaded", "b": "duplicate"},
+            id="snapshot: empty twice",
+        ),
+        pytest.param([], True, {}, id="nothing"),
+    ],
+)
+def test_settle(entries: list[Entry], snapshot: bool, expected: dict[str, str]) -> None:
+    """Bytes count once; in a snapshot feed only the newest do."""
+    assert {item.file: item.status for item in settle(entries, snapshot)} == expected
+
+
+ENTRIES = st.lists(
+    st.builds(
+        entry,
+        file=st.sampled_from("abcdefg"),
+        sha256=st.sampled_from("xyz"),
+        day=st.integers(1, 3),
+        minute=st.integers(0, 2),
+        status=st.sampled_from(LIVE),
+        records=st.sampled_from([0, 1, 5]),
+    ),
+    max_size=7,
+    unique_by=lambda item: item.file,
+).map(lambda entries: [replace(item, records={"x": 0, "y": 1, "z": 5}[item.sha256[0]]) for item in entries])
+
+
+@given(entries=ENTRIES, snapshot=st.booleans(), data=st.data())
+def test_settle_depends_on_the_versions_alone(entries: list[Entry], snapshot: bool, data: st.DataObject) -> None:
+    """Neither the order of the entries nor what was decided before changes the decision."""
+    shuffled = data.draw(st.permutations(entries))
+    changed = [replace(item, status=data.draw(st.sampled_from(LIVE))) for item in shuffled]
+    expected = {item.file: item.status for item in settle(entries, snapshot)}
+    assert {item.file: item.status for item in settle(changed, snapshot)} == expected
+
+
+@given(entries=ENTRIES)
+def test_settle_loads_every_bytes_once(entries: list[Entry]) -> None:
+    """Of each bytes with records exactly one file is loaded, of each without all are; nothing is lost on the way."""
+    settled = settle(entries, snapshot=False)
+    assert {item.file for item in settled} == {item.file for item in entries}
+    loaded = Counter(item.sha256 for item in settled if item.status is Status.LOADED)
+    delivered = Counter(item.sha256 for item in entries)
+    empty = {item.sha256 for item in entries if item.records == 0}
+    assert loaded == {sha256: count if sha256 in empty else 1 for sha256, count in delivered.items()}
+
+
+@given(entries=ENTRIES.filter(bool))
+def test_settle_of_a_snapshot_loads_one_file(entries: list[Entry]) -> None:
+    """A snapshot feed consists of exactly one file, with the bytes of the newest."""
+    loaded = [item for item in settle(entries, snapshot=True) if item.status is Status.LOADED]
+    assert [item.sha256 for item in loaded] == [max(entries, key=lambda item: item.rank).sha256]
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    """A database with an empty ledger."""
+    connection = duckdb.connect()
+    ensure_ledger(connection)
+    return connection
+
+
+def test_entries_are_replaced_by_feed_file_and_version(connection: duckdb.DuckDBPyConnection) -> None:
+    """An entry that is written again replaces its former state and no other one."""
+    first, other = entry("it's", status=Status.LOADED), replace(entry("it's", status=Status.LOADED), feed="g")
+    write_entries(connection, [first, other, entry("b", "y", status=Status.LOADED)])
+    write_entries(connection, [replace(first, status=Status.SUPERSEDED), entry("it's", "y", status=Status.LOADED)])
+    rows = connection.execute("SELECT feed, file, version[:1], status FROM file_ledger ORDER BY ALL").fetchall()
+    assert rows == [
+        ("f", "b", "y", "loaded"),
+        ("f", "it's", "x", "superseded"),
+        ("f", "it's", "y", "loaded"),
+        ("g", "it's", "x", "loaded"),
+    ]
+
+
+def test_nothing_to_write(connection: duckdb.DuckDBPyConnection) -> None:
+    """Writing no entries is no error."""
+    write_entries(connection, [])
+    assert connection.execute("SELECT count(*) FROM file_ledger").fetchone() == (0,)
+
+
+def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
+    """A delivery concerns the files of its names and all that have bytes which it brings or takes away."""
+    write_entries(
+        connection,
+        [
+            entry("a", "x", status=Status.LOADED),
+            entry("b", "x", status=Status.DUPLICATE),
+            entry("c", "y", status=Status.LOADED),
+            entry("d", "z", status=Status.LOADED),
+            entry("e", "y", status=Status.SUPERSEDED),
+        ],
+    )
+
+    def concerned(files: str, hashes: str, snapshot: bool = False) -> str:
+        found = current_entries(connection, "f", files, [item * 32 for item in hashes], snapshot)
+        return "".join(sorted(item.file for item in found))
+
+    assert concerned("a", "q") == "ab"
+    assert concerned("n", "y") == "c"
+    assert concerned("n", "q") == ""
+    assert concerned("n", "q", snapshot=True) == "abcd"
+    assert current_entries(connection, "f", "c", [], False) == [entry("c", "y", status=Status.LOADED)]
+
+
+def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
+    """Known files, loaded batches, sizes and refusals are told by feed."""
+    refused = replace(entry("c", "z", 3, status=Status.QUARANTINED), reason="no_header: none", run_id="r")
+    loaded = [entry("a", "x", 1, status=Status.LOADED, records=None), entry("b", "y", 2, status=Status.LOADED)]
+    write_entries(connection, [*loaded, refused, entry("d", "x", 2, status=Status.DUPLICATE)])
+    identity = ("a", loaded[0].version)
+    # The number that was counted in the bytes of b stays; a had none.
+    write_counts(connection, "f", [(*identity, 9, 1, 5, 3), ("b", loaded[1].version, 7, 0, 7, 0)])
+    assert known_files(connection, "f", None) == {"a", "b", "d"}
+    assert known_files(connection, "f", ["2024-01-02"]) == {"b", "d"}
+    assert known_files(connection, "f", []) == set()
+    assert loaded_batches(connection, "f") == ["2024-01-01", "2024-01-02"]
+    assert batch_sizes(connection, "f") == {"2024-01-01": 9, "2024-01-02": 1}
+    assert refused_files(connection, "f", "r") == [("c", "no_header: none")]
+    assert known_files(connection, "other", None) == set()
