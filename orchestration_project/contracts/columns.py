@@ -153,7 +153,9 @@ def _check_structure(prop: "SchemaProperty", place: Place) -> None:
     for name, keyed in (("primaryKey", prop.primaryKey), ("unique", prop.unique)):
         if keyed and prop.transformLogic is not None:
             # Keys are compared with rejected records too, which have no computed columns.
-            place.key(name).problem("is not supported for a column with transformLogic; name the columns that it is computed from")
+            place.key(name).problem(
+                "is not supported for a column with transformLogic; name the columns that it is computed from"
+            )
 
 
 def _moments(declared: SqlType, options: dict[str, Any], base: Parsing, place: Place) -> tuple[Literals, Parsing]:

@@ -3,6 +3,7 @@
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
-from orchestration_project.landing.batches import Batch
-from orchestration_project.landing.files import discover, ensure_unchanged, fingerprint
-from orchestration_project.landing.store import Archived, archived, batch_keys, ensure_storable
+from orchestration_project.landing.batches import Batch, Batching
+from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, find, fingerprint
+from orchestration_project.landing.store import archived, batch_keys, ensure_storable
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
+from orchestration_project.transforms.raw import raw_table, reading_of
 from orchestration_project.transforms.stage import count
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.ledger import Entry
@@ -33,6 +35,7 @@ class Intake:
         current: the ledger's current entries of all files concerned, by name.
         refused: files for quarantine.
         changed: names of files that were written to while they were read.
+        unread: by name, why a known file could not be read again; its rows stay as they are.
     """
 
     fresh: dict[str, list[Delivery]] = field(default_factory=lambda: defaultdict(list))
@@ -40,6 +43,7 @@ class Intake:
     current: dict[str, Entry] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    unread: dict[str, FileRefused | FileChanged] = field(default_factory=dict)
 
     @property
     def latest(self) -> list[Delivery]:
@@ -54,11 +58,13 @@ class Intake:
         """
         for name, error in faults.items():
             delivery = self.fresh[name].pop() if name in self.fresh else None
-            if delivery is None or delivery.archived_as is not None:
+            if delivery is None or (delivery.archived_as is not None and not delivery.reread):
                 raise lost(name, error) from error
             if not self.fresh[name]:
                 del self.fresh[name]
-            if isinstance(error, FileRefused):
+            if delivery.reread:
+                self.unread[name] = error
+            elif isinstance(error, FileRefused):
                 self.refused.append(Refused(delivery.file, error, delivery.batch, delivery.sha256))
             else:
                 self.changed.append(name)
@@ -91,6 +97,7 @@ def take_in(
     intake = Intake()
     deliveries = [
         *_recovered(connection, settings, feed, options, request),
+        *_unfaithful(connection, settings, feed, options, request),
         *_landed(intake, settings, feed, options, request),
     ]
     names, hashes = {item.file.name for item in deliveries}, {item.sha256 for item in deliveries}
@@ -99,7 +106,9 @@ def take_in(
         intake.current = {entry.file: entry for entry in known}
     for delivery in deliveries:
         name, entry = delivery.file.name, intake.current.get(delivery.file.name)
-        if entry and entry.sha256 == delivery.sha256:
+        if delivery.reread:
+            intake.fresh[name].append(delivery)
+        elif entry and entry.sha256 == delivery.sha256:
             intake.again.append((delivery, entry))
         elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
             intake.fresh[name].append(delivery)
@@ -136,9 +145,9 @@ def _recovered(
     known = ledger.known_files(connection, feed.name, None if batches is None else list(batches))
     if batches is None:
         # Every batch of a snapshot feed counts for the one table, so the archive is read only for an empty ledger.
-        batches = {} if known else {key: batching.from_key(key) for key in batch_keys(root)}
+        batches = {} if known else dict(_archived_batches(root, batching))
     found = [
-        Delivery(item.file, batch, _hash(item), item.file.path.relative_to(root).as_posix(), item.number)
+        Delivery(item.file, batch, _hash(item.file), item.file.path.relative_to(root).as_posix(), item.number)
         for key, batch in batches.items()
         for item in archived(root, key)
         if item.file.name not in known
@@ -146,11 +155,47 @@ def _recovered(
     return sorted(found, key=lambda delivery: (delivery.number, delivery.batch))
 
 
-def _hash(item: Archived) -> str:
+def _unfaithful(
+    connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request
+) -> list[Delivery]:
+    """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
+    root, batching = settings.archive(feed.name), options.batching
+    batches = None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
+    entries = ledger.unfaithful_entries(connection, feed.name, raw_table(feed), batches, reading_of(feed))
+    found = [(entry, find(root / str(entry.archived_as))) for entry in entries]
+    # One that is not there yet waits in landing for the move that a run did not live to make.
+    return [
+        Delivery(
+            file,
+            batching.from_key(entry.batch),
+            _same_bytes(file, entry),
+            entry.archived_as,
+            entry.delivery,
+            reread=True,
+        )
+        for entry, file in found
+        if file is not None
+    ]
+
+
+def _same_bytes(file: FoundFile, entry: Entry) -> str:
+    sha256 = _hash(file)
+    if sha256 != entry.sha256:
+        raise lost(entry.file, FileChanged(entry.file, "was written to in the archive"))
+    return sha256
+
+
+def _archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
+    for key in batch_keys(root):
+        with suppress(ValueError):  # somebody else's folder, such as lost+found
+            yield key, batching.from_key(key)
+
+
+def _hash(file: FoundFile) -> str:
     try:
-        return fingerprint(item.file)
+        return fingerprint(file)
     except (FileRefused, FileChanged) as error:
-        raise lost(item.file.name, error) from error
+        raise lost(file.name, error) from error
 
 
 def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path) -> None:

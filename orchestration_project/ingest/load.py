@@ -113,6 +113,10 @@ class _Loader:
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
                 prepare_latest(self.connection, self.feed, self.intake, self.work)
+        for name, fault in self.intake.unread.items():
+            self.log(
+                f"{self.feed.name}: {name!r} keeps the rows it has: it can't be read as the contract says now: {fault}"
+            )
         self._move_files(report)
         return report
 

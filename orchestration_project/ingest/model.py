@@ -59,6 +59,7 @@ class Delivery:
         sha256: of its bytes.
         archived_as: its place in the archive when it is read from there.
         number: of a file in the archive, its number among the deliveries of its name.
+        reread: whether it is known and only read again, its rows being not what its bytes say.
         prepared: how to read it; None as long as a later delivery of the same name counts instead.
     """
 
@@ -67,6 +68,7 @@ class Delivery:
     sha256: str
     archived_as: str | None = None
     number: int = 0
+    reread: bool = False
     prepared: Prepared | None = None
 
 

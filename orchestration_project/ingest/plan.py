@@ -12,6 +12,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
 from orchestration_project.landing.batches import Batch
 from orchestration_project.landing.store import archive_folder
+from orchestration_project.transforms.raw import reading_of
 from orchestration_project.warehouse.ledger import Entry, Status, settle
 
 
@@ -111,6 +112,7 @@ def _entry(delivery: Delivery, feed: Feed, options: FeedOptions, request: Reques
         archived_as=delivery.archived_as,
         delivery=delivery.number,
         contract_version=feed.version,
+        read_as=reading_of(feed),
         run_id=request.run_id,
         seen_at=_naive(request.now),
     )

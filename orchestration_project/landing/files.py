@@ -53,11 +53,19 @@ def _regular_files(folder: Path) -> Iterator[FoundFile]:
                 continue
             try:
                 if entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    name = os.fsencode(entry.name).decode("utf-8", errors="backslashreplace")
-                    yield FoundFile(folder / entry.name, name, status.st_size, status.st_mtime_ns)
+                    yield _found(folder / entry.name, entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # taken away between the listing and the look
                 continue
+
+
+def find(path: Path) -> FoundFile | None:
+    """The regular file at a path; None when there is none."""
+    return _found(path, path.lstat()) if path.is_file() and not path.is_symlink() else None
+
+
+def _found(path: Path, status: os.stat_result) -> FoundFile:
+    name = os.fsencode(path.name).decode("utf-8", errors="backslashreplace")
+    return FoundFile(path, name, status.st_size, status.st_mtime_ns)
 
 
 def fingerprint(found: FoundFile) -> str:

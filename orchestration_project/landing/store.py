@@ -31,11 +31,10 @@ LONGEST_ENDING = 16
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """A file in the archive: its number among the deliveries of that name, and whether its bytes were known already."""
+    """A file in the archive, and its number among the deliveries of that name."""
 
     file: FoundFile
     number: int
-    duplicate: bool
 
 
 def archive_folder(root: Path, key: str, number: int, duplicate: bool) -> Path:
@@ -49,16 +48,16 @@ def archive_folder(root: Path, key: str, number: int, duplicate: bool) -> Path:
 def archived(root: Path, key: str) -> list[Archived]:
     """All that the archive holds for a batch, in order of delivery of each name."""
     folder = root / key
-    found = [*_deliveries(folder, duplicate=False), *_deliveries(folder / DUPLICATES, duplicate=True)]
+    found = [*_deliveries(folder), *_deliveries(folder / DUPLICATES)]
     return sorted(found, key=lambda item: (item.number, item.file.name))
 
 
-def _deliveries(folder: Path, duplicate: bool) -> Iterator[Archived]:
-    yield from (Archived(file, 1, duplicate) for file in discover(folder))
+def _deliveries(folder: Path) -> Iterator[Archived]:
+    yield from (Archived(file, 1) for file in discover(folder))
     if folder.is_dir():
         for child in folder.iterdir():
             if number := DELIVERY.fullmatch(child.name):
-                yield from (Archived(file, int(number[1]), duplicate) for file in discover(child))
+                yield from (Archived(file, int(number[1])) for file in discover(child))
 
 
 def ensure_storable(name: str) -> None:

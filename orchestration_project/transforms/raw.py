@@ -1,5 +1,6 @@
 """What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,12 @@ class ReadyFile:
 def raw_table(feed: Feed) -> str:
     """The name of a feed's raw table."""
     return f"raw_{feed.name}"
+
+
+def reading_of(feed: Feed) -> str:
+    """Identifies what of a contract decides how files are read: another one means that they have to be read again."""
+    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    return hashlib.sha256(repr((feed.source, read)).encode()).hexdigest()[:16]
 
 
 def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:

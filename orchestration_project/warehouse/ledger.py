@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.tables import batch_filter, ensure_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +37,7 @@ COLUMNS = {
     "archived_as": "VARCHAR",
     "delivery": "INTEGER",
     "contract_version": "VARCHAR",
+    "read_as": "VARCHAR",
     "run_id": "VARCHAR",
     "seen_at": "TIMESTAMP",
     "loaded_at": "TIMESTAMP",
@@ -75,6 +77,7 @@ class Entry:
     archived_as: str | None = None
     delivery: int = 1
     contract_version: str | None = None
+    read_as: str | None = None
     run_id: str | None = None
     seen_at: dt.datetime | None = None
     loaded_at: dt.datetime | None = None
@@ -138,6 +141,33 @@ def current_entries(
             OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')
             AND file IN (SELECT unnest($names))))""",
         {"feed": feed, "names": names, "versions": versions, "snapshot": snapshot},
+    )
+
+
+def unfaithful_entries(
+    connection: "DuckDBPyConnection", feed: str, raw: str, batches: Mapping[str, object] | None, read_as: str
+) -> list[Entry]:
+    """The loaded files of some batches (None: of all) whose rows are not what reading them now would give.
+
+    They were read under another contract, or the raw table has another number of their rows than the file has records.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        raw: its raw table.
+        batches: by partition key, the value of `_batch_date`.
+        read_as: identifies what of the contract decides how files are read.
+    """
+    condition = "true" if batches is None else batch_filter(batches.values())
+    return _entries(
+        connection,
+        f"""feed = $feed AND (file, version) IN (
+            SELECT (file, version) FROM {TABLE} LEFT JOIN (
+                SELECT _file, _file_version, count(*) AS rows FROM {ident(raw)} WHERE {condition} GROUP BY ALL)
+            ON file = _file AND version = _file_version
+            WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))
+            AND (coalesce(rows, 0) <> records OR read_as IS DISTINCT FROM $read_as))""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ()), "read_as": read_as},
     )
 
 

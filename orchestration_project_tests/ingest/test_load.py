@@ -257,6 +257,7 @@ def test_a_late_older_snapshot_changes_nothing(catalogue: Shop) -> None:
     catalogue.load()
     assert catalogue.tables() == tables
     assert catalogue.ledger("file", "status") == [(named(1), "superseded"), (named(2), "loaded")]
+    (catalogue.folder / "archive/f/lost+found").mkdir()
     catalogue.lose_warehouse()
     catalogue.load()
     assert catalogue.tables() == tables

@@ -79,14 +79,14 @@ def test_a_move_that_fails_leaves_the_file(source: Path, tmp_path: Path, monkeyp
     assert discover(target.parent) == []
 
 
-def test_the_archive_tells_order_and_duplicates(tmp_path: Path) -> None:
-    """What is put in the archive's folders is listed in order of delivery, with batch, number and duplicates."""
+def test_the_archive_tells_the_order(tmp_path: Path) -> None:
+    """What is put in the archive's folders, duplicates among it, is listed in order of delivery."""
     for name, number, duplicate in (("b", 2, False), ("a", 1, False), ("b", 1, False), ("c", 1, True), ("b", 3, True)):
         folder = archive_folder(tmp_path, "2024-01-01", number, duplicate)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
-    found = [(item.file.name, item.number, item.duplicate) for item in archived(tmp_path, "2024-01-01")]
-    assert found == [("a", 1, False), ("b", 1, False), ("c", 1, True), ("b", 2, False), ("b", 3, True)]
+    found = [(item.file.name, item.number) for item in archived(tmp_path, "2024-01-01")]
+    assert found == [("a", 1), ("b", 1), ("c", 1), ("b", 2), ("b", 3)]
     assert archived(tmp_path, "2024-01-02") == []
     assert (batch_keys(tmp_path), batch_keys(tmp_path / "absent")) == (["2024-01-01"], [])
 
