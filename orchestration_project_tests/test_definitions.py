@@ -12,11 +12,12 @@ RULES_OF_SALES = """
     channel_enum channel_required order_id_maxLength order_id_pattern order_id_required order_line_minimum
     order_line_required order_line_type primary_key product_id_minimum product_id_required product_id_type
     quantity_maximum quantity_minimum quantity_required quantity_type records_readable sold_at_required sold_at_type
-    store_id_required unit_price_minimum unit_price_required unit_price_type
+    store_id_required total_amount_type unit_price_minimum unit_price_required unit_price_type
 """.split()
 RULES_OF_PRODUCTS = """
     category_required list_price_exclusiveMinimum list_price_required list_price_type name_required price_category_enum
-    primary_key product_id_minimum product_id_required product_id_type records_readable
+    price_category_type primary_key product_code_type product_id_minimum product_id_required product_id_type
+    records_readable
 """.split()
 OF_RAW = ["files_accepted", "newest_batch", "unexpected_columns", "volume"]
 CHECKS = {

@@ -65,6 +65,10 @@ def _check_names(names: list[str], place: Place) -> None:
                 "allowed: a letter, then letters, digits and _ (63 at most);"
                 " a header that is written differently goes to physicalName"
             )
+        elif name.casefold() == "rowid":
+            here.problem(
+                "rowid is DuckDB's own name for the place of a row; choose another and put the header in physicalName"
+            )
         elif name.casefold() in first:
             here.problem(f"the name is already that of properties[{first[name.casefold()]}] (case does not count)")
         first.setdefault(name.casefold(), index)

@@ -7,8 +7,9 @@ recognises by their hash and only has to move.
 
 import datetime as dt
 import hashlib
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,13 +72,25 @@ def load(
         WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
             was changed.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.landing(feed.name).mkdir(parents=True, exist_ok=True)
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
-    with (
-        warehouse.connection(purpose) as connection,
-        tempfile.TemporaryDirectory(prefix=".work-", dir=settings.data_dir) as work,
-    ):
-        return _Loader(connection, settings, feed, options, request, Path(work), log).run()
+    with warehouse.connection(purpose) as connection, _work_folder(warehouse) as work:
+        return _Loader(connection, settings, feed, options, request, work, log).run()
+
+
+@contextmanager
+def _work_folder(warehouse: Warehouse) -> Iterator[Path]:
+    """A folder for rewritten copies, on the warehouse's disk.
+
+    The lock makes it one load's own, so what a killed one left behind can go.
+    """
+    folder = warehouse.database.with_name(f"{warehouse.database.name}.work")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Loader:

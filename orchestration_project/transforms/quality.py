@@ -79,8 +79,9 @@ def rule_checks(feed: Feed) -> list[RuleCheck]:
     readable = "Every record can be split into the header's columns."
     checks = [RuleCheck("records_readable", readable, RECORD_REASONS, None)]
     for column in feed.columns:
-        if column.source is not None and column.sql_type != "VARCHAR":
-            checks.append(_check(column.name, "type", f"is written as a {column.sql_type}", None))
+        if column.source is None or column.sql_type != "VARCHAR":
+            words = f"is written as a {column.sql_type}" if column.source else f"fits {column.sql_type}"
+            checks.append(_check(column.name, "type", words, None))
         for rule in column.rules:
             violations = f"count(*) FILTER ({broken(rule, column)})"
             checks.append(_check(column.name, rule.rule, _in_words(rule), violations))

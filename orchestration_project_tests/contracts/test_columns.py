@@ -117,6 +117,7 @@ def test_derived_columns_follow_what_they_use(load: Load) -> None:
         pytest.param(
             [text(), text("b", transformLogic="a", physicalName="B")], "computed, not read from the file", id="header"
         ),
+        pytest.param([text("RowId")], "DuckDB's own name", id="rowid"),
         pytest.param([text(), text("b", transformLogic="a", unique=True)], "is not supported", id="unique derived"),
         pytest.param([text(), text("b", transformLogic="a", primaryKey=True)], "is not supported", id="derived key"),
         pytest.param(

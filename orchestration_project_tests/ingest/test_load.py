@@ -510,6 +510,20 @@ def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None
 # -- limits and figures -----------------------------------------------------------------------------------------------
 
 
+def test_nothing_is_left_behind(shop: Shop) -> None:
+    """Rewritten copies go with the load, those of a killed one with the next; landing is there for the first file."""
+    stale = shop.folder / "warehouse.duckdb.work" / "copy"
+    stale.parent.mkdir()
+    stale.write_text("left")
+    shop.load(day(1))
+    assert sorted(path.name for path in shop.folder.iterdir()) == [
+        "landing",
+        "warehouse.duckdb",
+        "warehouse.duckdb.lock",
+    ]
+    assert shop.landing() == []
+
+
 def test_max_reject_rate(tmp_path: Path) -> None:
     """Every file of which more than the allowed share breaks the contract is refused, with the worst reasons."""
     shop = Shop(tmp_path, options=options(max_reject_rate=0.5))
