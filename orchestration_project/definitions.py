@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration_project.components.range_runs import made_once_a_run
 from orchestration_project.components.resources import Platform
 from orchestration_project.warehouse.io_manager import WarehouseIOManager
 
@@ -15,7 +16,7 @@ def defs() -> dg.Definitions:
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     return dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        made_once_a_run(dg.load_from_defs_folder(path_within_project=Path(__file__).parent)),
         dg.Definitions(
             resources={"platform": Platform(), "io_manager": WarehouseIOManager()},
             executor=dg.in_process_executor,
