@@ -35,7 +35,7 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: 
 def judged_select(feed: Feed, condition: str) -> str:
     """The query behind `_judged`."""
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
-    query = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition} AND NOT ({blank(feed)})"
+    query = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition} AND ({filled(feed)})"
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
@@ -50,12 +50,14 @@ def _computed(column: Column) -> str:
     return f"CAST(({column.expression}) AS {column.sql_type})"
 
 
-def blank(feed: Feed) -> str:
-    """A condition over the raw table that holds for blank records: nothing but empty fields."""
-    empty = " AND ".join(
-        f"coalesce(trim({ident(column.name)}, {literal(BLANKS)}), '') = ''" for column in feed.source_columns
-    )
-    return f"{empty} AND _rescued IS NULL AND _parse_error IS NULL"
+def filled(feed: Feed) -> str:
+    """A condition over the raw table that holds for all records but blank ones, which are nothing but empty fields.
+
+    As a filter DuckDB looks at the next operand of an OR only for the rows for which no earlier one holds; mostly the
+    first field decides.
+    """
+    fields = [f"trim({ident(column.name)}, {literal(BLANKS)}) <> ''" for column in feed.source_columns]
+    return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
 
 
 def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.landing.batches import Batch
-from orchestration_project.transforms.judge import blank
+from orchestration_project.transforms.judge import filled
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal
@@ -97,17 +97,22 @@ class FileCount:
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
     """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
     condition = "true" if batches is None else batch_filter(batches)
+    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    # Blank records are those that are not filled: as a filter of its own, that test is five times as fast.
+    parts = [
+        ("count(*)", "count(*)", "0", "0", raw, condition),
+        ("0", "-count(*)", "0", "0", raw, f"{condition} AND ({filled(feed)})"),
+        ("0", "0", "count(*)", "0", cleaned, condition),
+        ("0", "0", "0", "count(*)", rejected, condition),
+    ]
+    counted = " UNION ALL ".join(
+        f"""SELECT _batch_date, _file, _file_version, {records} AS records, {blank} AS blank, {kept} AS kept,
+            {refused} AS refused FROM {table} WHERE {where} GROUP BY ALL"""
+        for records, blank, kept, refused, table, where in parts
+    )
     rows = connection.execute(
-        f"""SELECT _batch_date, _file, _file_version,
-                sum(r)::BIGINT, sum(b)::BIGINT, sum(c)::BIGINT, sum(j)::BIGINT FROM (
-                SELECT _batch_date, _file, _file_version,
-                    count(*) AS r, count(*) FILTER ({blank(feed)}) AS b, 0 AS c, 0 AS j
-                FROM {ident(raw_table(feed))} WHERE {condition} GROUP BY ALL
-                UNION ALL SELECT _batch_date, _file, _file_version, 0, 0, count(*), 0
-                FROM {ident(cleaned_table(feed))} WHERE {condition} GROUP BY ALL
-                UNION ALL SELECT _batch_date, _file, _file_version, 0, 0, 0, count(*)
-                FROM {ident(rejected_table(feed))} WHERE {condition} GROUP BY ALL)
-            GROUP BY ALL ORDER BY ALL"""
+        f"""SELECT _batch_date, _file, _file_version, sum(records)::BIGINT, sum(blank)::BIGINT, sum(kept)::BIGINT,
+            sum(refused)::BIGINT FROM ({counted}) GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     return [FileCount(*row) for row in rows]
 
