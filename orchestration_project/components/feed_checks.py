@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 
 def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
-    """All checks of a feed, as one op."""
+    """All checks of a feed, as one op.
+
+    Raises:
+        DagsterInvalidDefinitionError: a quality rule of the contract has the name of another check.
+    """
     rules = quality.rule_checks(spec.feed)
+    _require_own_names(spec, rules)
     judges = _judges(spec, rules)
 
     @dg.multi_asset_check(
@@ -42,6 +47,15 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
                 yield _result(key, judges[key](subject) if subject else verdicts.NOTHING_LOADED)
 
     return check_feed
+
+
+def _require_own_names(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> None:
+    taken = {"accounting", *(rule.name for rule in rules)}
+    if clashes := [item.name for item in spec.feed.quality if item.name in taken]:
+        raise dg.DagsterInvalidDefinitionError(
+            f"contract of {spec.name}: the quality rule(s) {', '.join(clashes)} have the names of checks that are made"
+            " from its other rules or for every feed; give them other names"
+        )
 
 
 def _judges(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> Mapping[dg.AssetCheckKey, Judge]:

@@ -139,6 +139,14 @@ def test_a_date_may_stand_without_quotes() -> None:
         assert f"{partitions.start:%F}" == "2024-01-01"
 
 
+@pytest.mark.parametrize("name", ["accounting", "kwh_minimum", "records_readable"])
+def test_a_quality_rule_needs_a_name_of_its_own(name: str) -> None:
+    """A quality rule with the name of a check that is made anyway is refused, not lost."""
+    rule = f"    quality:\n      - {{name: {name}, metric: rowCount, mustBeGreaterThan: 0}}\n"
+    text = failure(folder(CONTRACT + rule))
+    assert f"the quality rule(s) {name} have the names of checks" in text
+
+
 def test_contract_problems_stop_loading() -> None:
     """All problems of a contract are told at once, each with file and path in the document."""
     wrong = CONTRACT.replace("logicalType: integer", "logicalType: integre").replace(
