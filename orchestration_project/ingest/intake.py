@@ -13,7 +13,7 @@ from orchestration_project.errors import FileChanged, FileRefused, WarehouseErro
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, find, fingerprint
-from orchestration_project.landing.store import archived, batch_keys, ensure_storable
+from orchestration_project.landing.store import archived, batch_keys, ensure_bytes, ensure_storable
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project.transforms.raw import raw_table, reading_of
@@ -141,7 +141,7 @@ def _recovered(
 ) -> list[Delivery]:
     """Deliveries from the archive that the ledger does not know, in order: all of them after the warehouse was lost."""
     root, batching = settings.archive(feed.name), options.batching
-    batches = None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
+    batches = _by_key(request, batching)
     known = ledger.known_files(connection, feed.name, None if batches is None else list(batches))
     if batches is None:
         # Every batch of a snapshot feed counts for the one table, so the archive is read only for an empty ledger.
@@ -160,29 +160,25 @@ def _unfaithful(
 ) -> list[Delivery]:
     """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
     root, batching = settings.archive(feed.name), options.batching
-    batches = None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
+    batches = _by_key(request, batching)
     entries = ledger.unfaithful_entries(connection, feed.name, raw_table(feed), batches, reading_of(feed))
-    found = [(entry, find(root / str(entry.archived_as))) for entry in entries]
-    # One that is not there yet waits in landing for the move that a run did not live to make.
-    return [
-        Delivery(
-            file,
-            batching.from_key(entry.batch),
-            _same_bytes(file, entry),
-            entry.archived_as,
-            entry.delivery,
-            reread=True,
-        )
-        for entry, file in found
-        if file is not None
-    ]
+    found = []
+    for entry in entries:
+        file = find(root / str(entry.archived_as))
+        # One that is not there yet waits in landing for the move that a run did not live to make.
+        if file is not None:
+            try:
+                ensure_bytes(file.path, entry.sha256)
+            except (FileRefused, OSError) as error:
+                raise lost(entry.file, error) from error
+            batch = batching.from_key(entry.batch)
+            found.append(Delivery(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True))
+    return found
 
 
-def _same_bytes(file: FoundFile, entry: Entry) -> str:
-    sha256 = _hash(file)
-    if sha256 != entry.sha256:
-        raise lost(entry.file, FileChanged(entry.file, "was written to in the archive"))
-    return sha256
+def _by_key(request: Request, batching: Batching) -> dict[str, Batch] | None:
+    """The batches asked for, by partition key; None for a snapshot."""
+    return None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
 
 
 def _archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:

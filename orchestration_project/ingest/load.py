@@ -6,7 +6,6 @@ recognises by their hash and only has to move.
 """
 
 import datetime as dt
-import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, R
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
 from orchestration_project.landing.batches import Batch
 from orchestration_project.landing.files import FoundFile, ensure_unchanged
-from orchestration_project.landing.store import move, quarantine
+from orchestration_project.landing.store import ensure_bytes, move, quarantine
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
 from orchestration_project.transforms.keys import changed_later, find_losers, keys_of
@@ -363,15 +362,3 @@ def put_away(file: FoundFile, place: Path, sha256: str) -> None:
             f"{file.name!r} stays in landing: {error}. Restore that file from a backup or remove it, then load again"
         ) from error
     file.path.unlink()
-
-
-def ensure_bytes(path: Path, sha256: str) -> None:
-    """Make sure that a file in the archive has the bytes that it is known by.
-
-    Raises:
-        FileRefused: it has others.
-        FileNotFoundError: it is gone.
-    """
-    with path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-            raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")

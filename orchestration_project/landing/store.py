@@ -9,6 +9,7 @@ version, the modification time is kept.
 """
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -106,6 +107,18 @@ def _free_name(folder: Path, name: str) -> Path:
     numbers = chain([""], (f".{number}" for number in count(2)))
     targets = (folder / f"{stem}{number}{dot}{ending}" for number in numbers)
     return next(target for target in targets if not os.path.lexists(target))
+
+
+def ensure_bytes(path: Path, sha256: str) -> None:
+    """Make sure that a file in the archive has the bytes that it is known by.
+
+    Raises:
+        FileRefused: it has others.
+        FileNotFoundError: it is gone.
+    """
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
 
 
 def move(source: Path, target: Path) -> None:
