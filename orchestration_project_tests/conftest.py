@@ -1,9 +1,12 @@
 """Fixtures that tests of every part of the package use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
 SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_HOME")
 
@@ -23,3 +26,17 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DATA_DIR", str(folder))
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note for the reliability report what a test of a promise holds and how many cases it tried."""
+    before = tally()
+    try:
+        yield
+    finally:
+        if promise := item.get_closest_marker("promise"):
+            assert promise.args[0] in PROMISES
+            item.user_properties.append(("promise", promise.args[0]))
+            item.user_properties.append(("cases", max(1, tally() - before)))
+            item.user_properties.extend(("found", mark.args[0]) for mark in item.iter_markers("found"))
