@@ -7,6 +7,7 @@ import dagster as dg
 from orchestration_project.components.feed_metadata import metadata_of, parts
 from orchestration_project.components.feed_spec import POOL, FeedSpec, table_schema
 from orchestration_project.components.resources import Platform
+from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
 from orchestration_project.landing.batches import Batch
@@ -45,6 +46,7 @@ def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
         report = load(platform.warehouse, platform.settings, spec.feed, spec.options, request, context.log.info)
         _tell(context, spec, report)
         yield from _results(context, spec, request, report)
+        reached(Point.REPORTED)
 
     return load_files
 
@@ -67,6 +69,11 @@ def _tell(context: dg.AssetExecutionContext, spec: FeedSpec, report: Report) -> 
         )
     for name in report.changed:
         context.log.warning(f"{spec.name}: {name!r} was written to while it was read; it stays in landing")
+    for name, why in report.stuck.items():
+        context.log.error(
+            f"{spec.name}: {name!r} was dealt with, but can't be taken off landing: {why}. Let the platform write to"
+            " landing, archive and quarantine, or remove the file"
+        )
 
 
 def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:

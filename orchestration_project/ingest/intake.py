@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
+from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, find, fingerprint
@@ -35,6 +36,7 @@ class Intake:
         current: the ledger's current entries of all files concerned, by name.
         refused: files for quarantine.
         changed: names of files that were written to while they were read.
+        stuck: by name, why a file can't be taken off landing.
         unread: by name, why a known file could not be read again; its rows stay as they are.
     """
 
@@ -43,6 +45,7 @@ class Intake:
     current: dict[str, Entry] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    stuck: dict[str, str] = field(default_factory=dict)
     unread: dict[str, FileRefused | FileChanged] = field(default_factory=dict)
 
     @property
@@ -122,7 +125,9 @@ def _landed(
     batching = options.batching
     latest = batching.current(request.now)
     wanted = None if request.batches is None else set(request.batches)
-    for found in discover(settings.landing(feed.name)):
+    listed = discover(settings.landing(feed.name))
+    reached(Point.LISTED)
+    for found in listed:
         batch: Batch | None = None
         try:
             ensure_storable(found.name)
@@ -130,6 +135,7 @@ def _landed(
             # A batch that has not begun yet waits in landing.
             if batch <= latest and (wanted is None or batch in wanted):
                 yield Delivery(found, batch, fingerprint(found))
+                reached(Point.FINGERPRINTED)
         except FileRefused as error:
             intake.refused.append(Refused(found, error, batch))
         except FileChanged as error:
@@ -209,6 +215,7 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
                 faults[delivery.file.name] = error
             else:
                 intake.fresh[delivery.file.name][-1] = replace(delivery, prepared=prepared)
+                reached(Point.PREPARED)
         intake.leave_out(faults)
 
 

@@ -1,8 +1,8 @@
 """The load itself.
 
-The order is what keeps the promise: read and judge, commit rows and ledger together, and only then move files. A run
-that dies before the commit has changed nothing; one that dies after it leaves files in landing that the next run
-recognises by their hash and only has to move.
+The order is what keeps the promise: read and judge, secure the bytes for the archive, commit rows and ledger together,
+and only then move files. A run that dies before the commit has changed nothing; one that dies after it leaves files in
+landing that the next run recognises by their hash and only has to move.
 """
 
 import datetime as dt
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
+from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Report, Request
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
 from orchestration_project.landing.batches import Batch
 from orchestration_project.landing.files import FoundFile, ensure_unchanged
-from orchestration_project.landing.store import ensure_bytes, move, quarantine
+from orchestration_project.landing.handover import Handover
+from orchestration_project.landing.store import ensure_bytes
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
 from orchestration_project.transforms.keys import changed_later, find_losers, keys_of
@@ -106,30 +108,33 @@ class _Loader:
         log: Callable[[str], None],
     ) -> None:
         self.connection, self.feed, self.options, self.request = connection, feed, options, request
-        self.archive, self.quarantine = settings.archive(feed.name), settings.quarantine(feed.name)
+        self.archive = settings.archive(feed.name)
+        self.handover = Handover(settings.landing(feed.name), self.archive, settings.quarantine(feed.name))
         self.settings, self.work, self.log = settings, work, log
         self.intake = Intake()
 
     def run(self) -> Report:
         """Take in, commit, move. Files that prove unfit on the way are left out and the rest is tried again."""
         self._make_tables()
+        self.handover.recover(self._place_of)
         if self.request.read:
             self.intake = take_in(self.connection, self.settings, self.feed, self.options, self.request, self.work)
-        for delivery, entry in self.intake.again:
-            self._archive(delivery, entry.archived_as)
+        self._archive_known()
         report = None
         while report is None:
             try:
                 with transaction(self.connection):
+                    reached(Point.BEGUN)
                     report = self._write()
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
                 prepare_latest(self.connection, self.feed, self.intake, self.work)
+        reached(Point.COMMITTED)
         for name, fault in self.intake.unread.items():
             self.log(
                 f"{self.feed.name}: {name!r} keeps the rows it has: it can't be read as the contract says now: {fault}"
             )
-        self._move_files(report)
+        self._hand_over(report)
         return report
 
     def _make_tables(self) -> None:
@@ -158,9 +163,12 @@ class _Loader:
     def _write(self) -> Report:
         plan = make_plan(self.intake.fresh, self.intake.current, self.feed, self.options, self.request, self.archive)
         self._remove(plan.removals)
+        reached(Point.REMOVED)
         self._stage(plan.loads)
+        reached(Point.STAGED)
         refused = refusal_entries(self.intake.refused, self.feed, self.options, self.request)
         ledger.write_entries(self.connection, [*plan.entries, *refused])
+        reached(Point.ENTERED)
         batches = self._touched(plan)
         if self.request.publish:
             batches = self._publish(plan, batches)
@@ -168,11 +176,32 @@ class _Loader:
             self._judge_new(plan)
         counts = count_records(self.connection, self.feed, batches)
         self._balance(plan, counts)
+        reached(Point.COUNTED)
+        self._secure()
+        reasons = count_reasons(self.connection, self.feed, batches)
+        intake = self.intake
+        again = [delivery.file.name for delivery, _ in intake.again]
+        return Report(plan.entries, intake.refused, again, intake.changed, intake.stuck, batches, counts, reasons)
+
+    def _secure(self) -> None:
+        """The last step before the commit: the files are still what was read, and their bytes are the archive's.
+
+        Raises:
+            FilesUnfit: names those that are not.
+        """
         if changed := _changed(self.intake.latest):
             raise FilesUnfit(changed)
-        reasons = count_reasons(self.connection, self.feed, batches)
-        again = [delivery.file.name for delivery, _ in self.intake.again]
-        return Report(plan.entries, self.intake.refused, again, self.intake.changed, batches, counts, reasons)
+        landed = self._landed()
+        if not landed:
+            return
+        try:
+            self.handover.secure((delivery.file, delivery.sha256) for delivery in landed)
+        except FileChanged as error:
+            raise FilesUnfit({error.name: error, **_changed(landed)}) from error
+
+    def _landed(self) -> list[Delivery]:
+        """The deliveries that count and came from landing."""
+        return [delivery for delivery in self.intake.latest if delivery.archived_as is None]
 
     def _remove(self, entries: Sequence[Entry]) -> None:
         batches = {self.options.batching.from_key(entry.batch) for entry in entries}
@@ -219,6 +248,7 @@ class _Loader:
 
     def _publish(self, plan: Plan, batches: list[Batch] | None) -> list[Batch] | None:
         judge(self.connection, self.feed, "true" if batches is None else batch_filter(batches))
+        reached(Point.JUDGED)
         self._refuse_bad_files(plan)
         reach = self.options.key_look_back
         near: list[Batch] = []
@@ -228,6 +258,7 @@ class _Loader:
         others = sorted(set(near) - set(batches or ()))
         find_losers(self.connection, self.feed, batches, others, reach.total_seconds())
         publish(self.connection, self.feed, batches)
+        reached(Point.PUBLISHED)
         return batches
 
     def _within_reach(self, batches: Sequence[Batch], reach: dt.timedelta) -> list[Batch]:
@@ -296,28 +327,50 @@ class _Loader:
                 )
         ledger.write_counts(self.connection, self.feed.name, [astuple(count)[1:] for count in settled])
 
-    # -- after the commit ---------------------------------------------------------------------------------------------
+    # -- around the commit --------------------------------------------------------------------------------------------
 
-    def _move_files(self, report: Report) -> None:
+    def _place_of(self, name: str, sha256: str) -> str | None:
+        return ledger.archived_as(self.connection, self.feed.name, name, sha256)
+
+    def _archive_known(self) -> None:
+        """Take files off landing whose bytes were loaded before; put them away, if a run did not live to do it."""
+        known = []
+        for delivery, entry in self.intake.again:
+            place = self.archive / str(entry.archived_as)
+            with self._leaving(delivery.file):
+                if not place.exists():
+                    self.handover.secure([(delivery.file, delivery.sha256)])
+                known.append((delivery.file, place, delivery.sha256))
+        self._archive(known)
+
+    def _hand_over(self, report: Report) -> None:
         """Move what was committed. A file that was written to since then stays: the next run looks at it anew."""
-        places = {(entry.file, entry.sha256): entry.archived_as for entry in report.entries}
-        for delivery in self.intake.latest:
-            self._archive(delivery, places[delivery.file.name, delivery.sha256])
+        places = {(entry.file, entry.sha256): self.archive / str(entry.archived_as) for entry in report.entries}
+        self._archive([(item.file, places[item.file.name, item.sha256], item.sha256) for item in self._landed()])
         for item in self.intake.refused:
-            if self._is_unchanged(item.file):
-                quarantine(item.file, self.quarantine, self._reason(item))
+            with self._leaving(item.file):
+                self.handover.refuse(item.file, self._reason(item))
+        self.handover.tidy()
+        reached(Point.MOVED)
 
-    def _archive(self, delivery: Delivery, place: str | None) -> None:
-        if delivery.archived_as is None and self._is_unchanged(delivery.file):
-            put_away(delivery.file, self.archive / str(place), delivery.sha256)
+    def _archive(self, files: Sequence[tuple[FoundFile, Path, str]]) -> None:
+        if not files:
+            return
+        for name in self.handover.archive_all(files):
+            self.log(f"{self.feed.name}: the accepted bytes of {name!r} were overwritten before they could be archived")
+        for file, _, _ in files:
+            with self._leaving(file):
+                self.handover.clear(file)
 
-    def _is_unchanged(self, file: FoundFile) -> bool:
+    @contextmanager
+    def _leaving(self, file: FoundFile) -> Iterator[None]:
+        """Note a file that can't leave landing; the others do."""
         try:
-            ensure_unchanged(file)
+            yield
         except FileChanged as error:
             self.intake.changed.append(error.name)
-            return False
-        return True
+        except OSError as error:
+            self.intake.stuck[file.name] = str(error.strerror)
 
     def _reason(self, item: Refused) -> dict[str, object]:
         return {
@@ -344,21 +397,3 @@ def _changed(deliveries: Iterable[Delivery]) -> dict[str, FileChanged]:
         except FileChanged as error:
             found[delivery.file.name] = error
     return found
-
-
-def put_away(file: FoundFile, place: Path, sha256: str) -> None:
-    """Move a file to its place in the archive, or drop it when its bytes are there already.
-
-    Raises:
-        WarehouseError: other bytes are there; the file stays.
-    """
-    if not place.exists():
-        move(file.path, place)
-        return
-    try:
-        ensure_bytes(place, sha256)
-    except (FileRefused, OSError) as error:
-        raise WarehouseError(
-            f"{file.name!r} stays in landing: {error}. Restore that file from a backup or remove it, then load again"
-        ) from error
-    file.path.unlink()

@@ -91,6 +91,7 @@ class Report:
         refused: files that went to quarantine.
         again: names of files whose bytes were there under the same name already.
         changed: names of files that were written to while they were read; they stay in landing.
+        stuck: by name, why a file that was dealt with can't be taken off landing.
         batches: the batches whose tables were written: those asked for, and those reached through files and keys; None
             for a snapshot.
         counts: the records of each file in these batches, as the tables have them.
@@ -101,6 +102,7 @@ class Report:
     refused: list[Refused]
     again: list[str]
     changed: list[str]
+    stuck: dict[str, str]
     batches: list[Batch] | None
     counts: list[FileCount]
     reasons: list[ReasonCount]

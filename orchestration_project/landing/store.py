@@ -8,17 +8,14 @@ The archive alone is enough to rebuild the warehouse: the folder tells batch, or
 version, the modification time is kept.
 """
 
-import errno
 import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from tempfile import mkstemp
 
 from orchestration_project.errors import FileRefused
 from orchestration_project.landing.files import FoundFile, discover
@@ -80,24 +77,16 @@ def batch_keys(root: Path) -> list[str]:
     return sorted(child.name for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
 
 
-def quarantine(found: FoundFile, folder: Path, reason: Mapping[str, object]) -> Path:
-    """Move a refused file out of landing and write `<name>.reason.json` beside it.
-
-    The reason is written first, so that no file is ever in quarantine without one.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = _free_name(folder, found.name)
-    note = target.with_name(f"{target.name}{REASON}")
-    with note.open("w", encoding="utf-8") as stream:
+def write_reason(refused: Path, reason: Mapping[str, object]) -> None:
+    """Write `<name>.reason.json` beside the place of a refused file, and to disk."""
+    with refused.with_name(f"{refused.name}{REASON}").open("w", encoding="utf-8") as stream:
         json.dump(reason, stream, ensure_ascii=False, indent=2, default=str)
         stream.write("\n")
         stream.flush()
         os.fsync(stream.fileno())
-    move(found.path, target)
-    return target
 
 
-def _free_name(folder: Path, name: str) -> Path:
+def free_name(folder: Path, name: str) -> Path:
     """The name, or the first of `name.2.csv`, ... that is not taken; cut so that its reason's name fits too."""
     stem, dot, ending = name.rpartition(".")
     if not stem or len(ending) > LONGEST_ENDING:
@@ -119,43 +108,3 @@ def ensure_bytes(path: Path, sha256: str) -> None:
     with path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
             raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
-
-
-def move(source: Path, target: Path) -> None:
-    """Move a file so that it is whole at one of the two places at every moment, its modification time kept.
-
-    A rename where both are on one file system, else copy, flush, rename, unlink.
-
-    Raises:
-        FileExistsError: something is at the target; it stays as it is.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.lexists(target):
-        raise FileExistsError(errno.EEXIST, "will not be overwritten", str(target))
-    try:
-        source.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy(source, target)
-        source.unlink()
-    _flush_folder(target.parent)
-    _flush_folder(source.parent)
-
-
-def _copy(source: Path, target: Path) -> None:
-    descriptor, partial = mkstemp(dir=target.parent, prefix=".", suffix=".part")
-    with os.fdopen(descriptor, "wb") as writer, source.open("rb") as reader:
-        shutil.copyfileobj(reader, writer)
-        writer.flush()
-        os.fsync(writer.fileno())
-    shutil.copystat(source, partial)
-    Path(partial).rename(target)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

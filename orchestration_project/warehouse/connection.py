@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from orchestration_project.errors import WarehouseBusy, WarehouseError
+from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,10 +90,12 @@ class Warehouse:
             ) from error
         try:
             _write_holder(holder, purpose)
+            reached(Point.LOCKED)
             yield
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+            reached(Point.UNLOCKED)
 
     def _open(self, deadline: float) -> "DuckDBPyConnection":
         import duckdb

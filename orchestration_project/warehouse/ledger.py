@@ -181,6 +181,15 @@ def known_files(connection: "DuckDBPyConnection", feed: str, batches: Sequence[s
     return {file for (file,) in rows}
 
 
+def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: str) -> str | None:
+    """Where in the archive a version belongs; None if the ledger does not know it."""
+    row = connection.execute(
+        f"SELECT archived_as FROM {TABLE} WHERE feed = $1 AND file = $2 AND sha256 = $3 AND archived_as IS NOT NULL",
+        [feed, file, sha256],
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def loaded_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     """The partition keys of the batches that have loaded files, in order."""
     rows = connection.execute(

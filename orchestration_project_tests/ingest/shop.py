@@ -104,7 +104,7 @@ class Shop:
     def due(self) -> set[Batch]:
         """The batches of the files in landing and in the archive."""
         batching = self.options.batching
-        keys = [path.name for path in self.settings.archive(self.feed.name).glob("*")]
+        keys = [path.name for path in self.settings.archive(self.feed.name).glob("[!.]*")]
         found = [*self.settings.landing(self.feed.name).glob("*")]
         dated = [path for path in found if batching.pattern is None or batching.pattern.search(path.name)]
         modified = {path: dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) for path in dated}

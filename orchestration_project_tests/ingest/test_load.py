@@ -3,22 +3,21 @@
 import datetime as dt
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from orchestration_project.contracts.feed import Feed, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.feed import FileFormat, Required, SourceFormat
 from orchestration_project.errors import FileRefused, WarehouseError
+from orchestration_project.failpoints import Point
 from orchestration_project.ingest import intake, load
 from orchestration_project.landing.batches import Batching, Cadence
 from orchestration_project.landing.files import FoundFile, fingerprint
 from orchestration_project.transforms.prepare import Prepared, prepare
-from orchestration_project.transforms.raw import ReadyFile
-from orchestration_project.transforms.stage import stage
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
+from orchestration_project_tests.reliability.stops import acting, dying
 
 A, B, C = "id,n\na,1\n", "id,n\nb,2\n", "id,n\nc,3\n"
 BAD = "id,n\n,x\n,y\n"
@@ -34,10 +33,6 @@ def shop(tmp_path: Path) -> Shop:
 def catalogue(tmp_path: Path) -> Shop:
     """A snapshot feed."""
     return Shop(tmp_path, options=options(snapshot=True))
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 # -- versions ---------------------------------------------------------------------------------------------------------
@@ -276,18 +271,12 @@ def test_a_bad_snapshot_keeps_the_one_before(tmp_path: Path) -> None:
 # -- crashes and changes ----------------------------------------------------------------------------------------------
 
 
-def test_a_crash_between_commit_and_move(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_between_commit_and_move(shop: Shop) -> None:
     """When the process dies after the commit, the next load only moves the files; the tables do not change."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(load, "move", die)
-        for number, content in enumerate((A, B, A), start=1):
-            shop.deliver(named(number), content)
-        with pytest.raises(Killed):
-            shop.load()
+    for number, content in enumerate((A, B, A), start=1):
+        shop.deliver(named(number), content)
+    with dying(Point.COMMITTED):
+        shop.load()
     tables = shop.tables()
     assert shop.cleaned("id") == ["a", "b"]
     assert len(shop.landing()) == 3
@@ -296,38 +285,26 @@ def test_a_crash_between_commit_and_move(shop: Shop, monkeypatch: pytest.MonkeyP
     assert (shop.tables(), shop.landing(), len(shop.archive())) == (tables, [], 3)
 
 
-def test_a_duplicate_that_was_not_moved_yet_can_inherit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_duplicate_that_was_not_moved_yet_can_inherit(shop: Shop) -> None:
     """After a crash, a duplicate that still lies in landing is archived before its bytes are needed."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(load, "move", die)
-        shop.deliver(named(1), A)
-        shop.deliver(named(2), A)
-        with pytest.raises(Killed):
-            shop.load()
+    shop.deliver(named(1), A)
+    shop.deliver(named(2), A)
+    with dying(Point.COMMITTED):
+        shop.load()
     shop.deliver(named(1), B)
     shop.load()
     assert shop.cleaned("_batch_date", "id") == [(day(1), "b"), (day(2), "a")]
     assert shop.landing() == []
 
 
-def test_a_crash_while_rows_are_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_rows_are_written(shop: Shop) -> None:
     """When the process dies before the commit, nothing has changed, and the next load does it all."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
     shop.deliver(named(1), A)
     shop.load()
     tables = shop.tables()
     shop.deliver(named(1), B)
-    with monkeypatch.context() as patched:
-        patched.setattr(load, "publish", die)
-        with pytest.raises(Killed):
-            shop.load()
+    with dying(Point.PUBLISHED):
+        shop.load()
     assert (shop.tables(), shop.landing()) == (tables, [named(1)])
     shop.load()
     assert shop.cleaned("id") == ["b"]
@@ -377,35 +354,62 @@ def grow(path: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [grow, vanish])
-def test_a_file_that_changes_before_the_commit(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], None]
-) -> None:
+@pytest.mark.parametrize("point", [Point.STAGED, Point.COUNTED])
+def test_a_file_that_changes_before_the_commit(shop: Shop, point: Point, act: Callable[[Path], None]) -> None:
     """A file that changes after its rows were written is not committed."""
     changed = shop.deliver(named(1), A)
     shop.deliver(named(2), B)
-
-    def stage_and_act(connection: duckdb.DuckDBPyConnection, feed: Feed, files: Sequence[ReadyFile]) -> None:
-        stage(connection, feed, files)
-        act(changed)
-
-    monkeypatch.setattr(f"{load.__name__}.stage", stage_and_act)
-    report = shop.load()
+    with acting(point, lambda: act(changed)):
+        report = shop.load()
     assert (report.changed, shop.cleaned("id")) == ([named(1)], ["b"])
 
 
-def test_a_file_that_is_rewritten_after_the_commit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is written to between commit and move stays in landing, and is a correction for the next load."""
-    path = shop.deliver(named(1), A)
-    move_files = load._Loader._move_files
-
-    def write_and_move(self: load._Loader, report: object) -> None:
-        path.write_text(B)
-        move_files(self, report)  # type: ignore[arg-type]  # passed through
-
-    with monkeypatch.context() as patched:
-        patched.setattr(load._Loader, "_move_files", write_and_move)
+@pytest.mark.parametrize("point", [Point.SECURED, Point.COMMITTED, Point.FLUSHED])
+def test_a_file_that_is_replaced_around_the_commit(shop: Shop, point: Point) -> None:
+    """The accepted bytes are archived; the file that took their name is a correction for the next load."""
+    shop.deliver(named(1), A)
+    with acting(point, lambda: replace_file(shop, B)):
         report = shop.load()
     assert (report.changed, shop.landing(), shop.cleaned("id")) == ([named(1)], [named(1)], ["a"])
+    assert [(shop.settings.archive("f") / path).read_text() for path in shop.archive()] == [A]
+    shop.load()
+    assert (shop.landing(), shop.cleaned("id"), len(shop.archive())) == ([], ["b"], 2)
+
+
+def replace_file(shop: Shop, content: str) -> None:
+    """Deliver a file as good writers do: under another name first."""
+    part = shop.deliver(f".{named(1)}", content)
+    part.rename(part.with_name(named(1)))
+
+
+def test_a_file_that_is_replaced_and_the_correction_is_bad(shop: Shop) -> None:
+    """Nothing of what is in the tables is missing in the archive, even when the next version is refused."""
+    shop.deliver(named(1), A)
+    with acting(Point.COMMITTED, lambda: replace_file(shop, "no header\n")):
+        shop.load()
+    shop.load()
+    assert (shop.landing(), shop.cleaned("id"), list(shop.quarantine())) == ([], ["a"], [named(1)])
+    shop.lose_warehouse()
+    shop.load(day(1))
+    assert shop.cleaned("id") == ["a"]
+
+
+def test_a_file_that_is_overwritten_after_the_commit(shop: Shop) -> None:
+    """A file into which its writer writes after the commit stays in landing, and is a correction for the next load."""
+    path = shop.deliver(named(1), A)
+    with acting(Point.COMMITTED, lambda: path.write_text(B)):
+        report = shop.load()
+    assert (report.changed, shop.landing(), shop.cleaned("id"), shop.archive()) == ([named(1)], [named(1)], ["a"], [])
+    shop.load()
+    assert (shop.landing(), shop.cleaned("id"), len(shop.archive())) == ([], ["b"], 1)
+
+
+def test_a_file_that_arrives_while_another_of_its_name_is_taken_away(shop: Shop) -> None:
+    """A file that arrives in the instant in which its predecessor leaves landing is not lost."""
+    shop.deliver(named(1), A)
+    with acting(Point.TAKEN, lambda: replace_file(shop, B)):
+        shop.load()
+    assert (shop.landing(), shop.cleaned("id")) == ([named(1)], ["a"])
     shop.load()
     assert (shop.landing(), shop.cleaned("id")) == ([], ["b"])
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Bound, Required
-from orchestration_project.ingest import load
+from orchestration_project.failpoints import Point
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
+from orchestration_project_tests.reliability.stops import dying
 
 CONTRACT = feed(
     column("id", "VARCHAR", Required()),
@@ -27,10 +28,6 @@ FILES = st.dictionaries(
     min_size=1,
     max_size=5,
 )
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 def balanced(shop: Shop) -> bool:
@@ -79,25 +76,17 @@ def test_tables_are_a_function_of_the_files(
 
 
 def _load(shop: Shop, data: st.DataObject) -> None:
-    """Load all that is there, some of it, or die before the files are moved."""
+    """Load all that is there, some of it, or die on the way."""
     how = data.draw(st.sampled_from(["all", "one day", "raw first", "crash"]))
-    with pytest.MonkeyPatch.context() as patched:
-        if how == "crash":
-            patched.setattr(load, "move", _die)
-        try:
-            if how == "one day":
-                shop.load(day(data.draw(st.integers(1, 4))))
-            elif how == "raw first":
-                shop.load(publish=False)
-                shop.load()
-            else:
-                shop.load()
-        except Killed:
-            pass
-
-
-def _die(*_: object) -> None:
-    raise Killed
+    if how == "one day":
+        shop.load(day(data.draw(st.integers(1, 4))))
+    elif how == "crash":
+        with dying(data.draw(st.sampled_from(Point))):
+            shop.load()
+    else:
+        if how == "raw first":
+            shop.load(publish=False)
+        shop.load()
 
 
 @settings(max_examples=8, deadline=None)

@@ -1,0 +1,51 @@
+"""Named points between the steps of a load, at which a test may stop the process.
+
+Nobody listens in production: a point then costs one comparison. There is a point after every step that another process,
+or the next run, could see the effect of.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class Point(StrEnum):
+    """What has just been done, in the order of a load."""
+
+    LOCKED = "locked"
+    RECOVERED = "recovered"
+    LISTED = "listed"
+    FINGERPRINTED = "fingerprinted"
+    PREPARED = "prepared"
+    BEGUN = "begun"
+    REMOVED = "removed"
+    STAGED = "staged"
+    ENTERED = "entered"
+    JUDGED = "judged"
+    PUBLISHED = "published"
+    COUNTED = "counted"
+    SECURED = "secured"
+    COMMITTED = "committed"
+    ARCHIVED = "archived"
+    FLUSHED = "flushed"
+    TAKEN = "taken"
+    CLEARED = "cleared"
+    NOTED = "noted"
+    QUARANTINED = "quarantined"
+    MOVED = "moved"
+    UNLOCKED = "unlocked"
+    REPORTED = "reported"
+
+
+_listener: Callable[[Point], None] | None = None
+
+
+def listen(listener: Callable[[Point], None] | None) -> None:
+    """Have a function called at every point of this process; None: at none."""
+    global _listener  # noqa: PLW0603 - one process, one listener
+    _listener = listener
+
+
+def reached(point: Point) -> None:
+    """Tell that a step is done."""
+    if _listener is not None:
+        _listener(point)
