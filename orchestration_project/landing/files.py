@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from orchestration_project.errors import FileChanged, FileRefused
 
@@ -92,11 +93,18 @@ def ensure_unchanged(found: FoundFile) -> None:
     """Make sure that a file is still the one that was listed.
 
     Raises:
-        FileChanged: its size or modification time differ, or it is gone.
+        FileChanged: its size or modification time differ, or it is gone or no regular file any more.
     """
-    try:
-        status = found.path.lstat()
-    except FileNotFoundError as error:
-        raise FileChanged(found.name, "vanished") from error
-    if (status.st_size, status.st_mtime_ns) != (found.size, found.mtime_ns):
+    if not os.path.lexists(found.path):
+        raise FileChanged(found.name, "vanished")
+    if not is_at(found, found.path):
         raise FileChanged(found.name, "was written to")
+
+
+def is_at(found: FoundFile, path: Path) -> bool:
+    """Whether the file at a path is the one that was listed; a link to it is not."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns)

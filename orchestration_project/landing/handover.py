@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged
+from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, is_at
 from orchestration_project.landing.store import ensure_bytes, free_name, write_reason
 
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP})
@@ -159,7 +159,7 @@ class Handover:
         except FileNotFoundError:
             raise FileChanged(file.name, "vanished") from None
         reached(Point.TAKEN)
-        if not _is(file, taken):
+        if not is_at(file, taken):
             self._put_back(taken)
             raise FileChanged(file.name, "was written to")
         return taken
@@ -173,18 +173,9 @@ class Handover:
             taken.rename(original)
 
 
-def _is(file: FoundFile, path: Path) -> bool:
-    """Whether the file at a path is the one that was listed."""
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
-    return (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
-
-
 def _was_overwritten(file: FoundFile, secured: Path) -> bool:
     """Whether a secured file is still the one in landing, and was written to there."""
-    return not _is(file, secured) and file.path.exists() and secured.samefile(file.path)
+    return not is_at(file, secured) and file.path.exists() and secured.samefile(file.path)
 
 
 def _ensure_expected(file: FoundFile, place: Path, sha256: str) -> None:
@@ -207,7 +198,7 @@ def _link_or_copy(file: FoundFile, target: Path, sha256: str) -> None:
         os.fsync(stream.fileno())
     try:
         os.link(file.path, target, follow_symlinks=False)
-        unchanged = _is(file, target)
+        unchanged = is_at(file, target)
     except OSError as error:
         if error.errno not in NO_LINK:
             raise

@@ -131,15 +131,19 @@ def current_entries(
     """The current versions (loaded or duplicate) of the named files and of every file whose bytes are concerned.
 
     Bytes are concerned when a delivery carries them or when a named file carried them until now (another file may then
-    inherit them). In a snapshot feed everything current is.
+    inherit them). In a snapshot feed everything current is, and of a named file the latest version counts even if a
+    newer file has superseded it.
     """
     names, versions = list(files), list(hashes)
     return _entries(
         connection,
-        f"""feed = $feed AND status IN ('loaded', 'duplicate') AND (
+        f"""feed = $feed AND (status IN ('loaded', 'duplicate') AND (
             $snapshot OR file IN (SELECT unnest($names)) OR sha256 IN (SELECT unnest($versions))
             OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')
-            AND file IN (SELECT unnest($names))))""",
+            AND file IN (SELECT unnest($names))))
+            OR $snapshot AND (file, delivery) IN (SELECT (file, max(delivery)) FROM {TABLE} WHERE feed = $feed
+            AND status <> 'quarantined' AND file IN (SELECT unnest($names)) GROUP BY file)
+            AND status = 'superseded')""",
         {"feed": feed, "names": names, "versions": versions, "snapshot": snapshot},
     )
 

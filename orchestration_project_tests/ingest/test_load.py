@@ -19,6 +19,8 @@ from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.stops import acting, dying
 
+pytestmark = pytest.mark.promise("deliveries")
+
 A, B, C = "id,n\na,1\n", "id,n\nb,2\n", "id,n\nc,3\n"
 BAD = "id,n\n,x\n,y\n"
 
@@ -258,6 +260,18 @@ def test_a_late_older_snapshot_changes_nothing(catalogue: Shop) -> None:
     assert catalogue.tables() == tables
 
 
+@pytest.mark.found("an outdated snapshot that was delivered again was archived once more each time")
+def test_an_older_snapshot_again(catalogue: Shop) -> None:
+    """The same bytes of an outdated snapshot under the same name are known, and only leave landing."""
+    for number in (2, 1):
+        catalogue.deliver(named(number), A if number == 2 else B)
+        catalogue.load()
+    archive = catalogue.archive()
+    catalogue.deliver(named(1), B)
+    assert catalogue.load().again == [named(1)]
+    assert (catalogue.landing(), catalogue.archive(), catalogue.cleaned("id")) == ([], archive, ["a"])
+
+
 def test_a_bad_snapshot_keeps_the_one_before(tmp_path: Path) -> None:
     """A snapshot that is refused leaves the tables as they are."""
     shop = Shop(tmp_path, options=options(snapshot=True, max_reject_rate=0.5))
@@ -364,6 +378,7 @@ def test_a_file_that_changes_before_the_commit(shop: Shop, point: Point, act: Ca
     assert (report.changed, shop.cleaned("id")) == ([named(1)], ["b"])
 
 
+@pytest.mark.found("the bytes of a file that its writer replaced between commit and move never reached the archive")
 @pytest.mark.parametrize("point", [Point.SECURED, Point.COMMITTED, Point.FLUSHED])
 def test_a_file_that_is_replaced_around_the_commit(shop: Shop, point: Point) -> None:
     """The accepted bytes are archived; the file that took their name is a correction for the next load."""

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.failpoints import Point
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
+from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.stops import dying
+
+pytestmark = pytest.mark.promise("deliveries")
 
 CONTRACT = feed(
     column("id", "VARCHAR", Required()),
@@ -36,7 +39,7 @@ def balanced(shop: Shop) -> bool:
     return all(row["records"] == row["cleaned"] + row["rejected"] + row["blank_records"] for row in rows)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=effort(12, 400), deadline=None)
 @given(files=FILES, data=st.data(), reach=st.sampled_from([0, 1, 7]), snapshot=st.booleans())
 def test_tables_are_a_function_of_the_files(
     files: dict[str, tuple[str, int]],
@@ -46,6 +49,7 @@ def test_tables_are_a_function_of_the_files(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Any order and grouping of the files gives the tables of one load, and so do re-runs, crashes and a rebuild."""
+    tried()
     how = options(key_look_back=dt.timedelta(days=reach), snapshot=snapshot)
     together = Shop(tmp_path_factory.mktemp("together"), CONTRACT, how)
     for name, (content, minute) in files.items():
@@ -89,12 +93,13 @@ def _load(shop: Shop, data: st.DataObject) -> None:
         shop.load()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=effort(8, 200), deadline=None)
 @given(versions=st.lists(st.tuples(st.integers(1, 3), LINES), min_size=1, max_size=6), data=st.data())
 def test_only_the_last_version_of_a_name_counts(
     versions: list[tuple[int, list[str]]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """After any number of corrections the tables are those of the last versions alone."""
+    tried()
     corrected = Shop(tmp_path_factory.mktemp("corrected"), CONTRACT)
     last: dict[str, tuple[str, int]] = {}
     for minute, (number, lines) in enumerate(versions):

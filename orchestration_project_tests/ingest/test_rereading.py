@@ -8,6 +8,8 @@ from orchestration_project.contracts.feed import Required
 from orchestration_project.transforms.quality import balances
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named
 
+pytestmark = pytest.mark.promise("deliveries")
+
 THREE = "id,n\na,1\nb,2\nc,3\n"
 
 

@@ -80,6 +80,21 @@ def test_changes(tmp_path: Path) -> None:
             look(item)
 
 
+def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
+    """A file that became a link is not the one that was listed, even with the size and time that it had."""
+    outside = tmp_path / "outside"
+    outside.write_text("secret")
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    item = found(landing, b"x" * len(str(outside)))
+    item.path.unlink()
+    item.path.symlink_to(outside)
+    os.utime(item.path, ns=(0, item.mtime_ns), follow_symlinks=False)
+    for look in (fingerprint, ensure_unchanged):
+        with pytest.raises(FileChanged, match="was written to"):
+            look(item)
+
+
 def test_unreadable(tmp_path: Path) -> None:
     """A file that can't be opened is refused with the system's reason."""
     item = found(tmp_path)

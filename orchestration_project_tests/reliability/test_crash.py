@@ -1,0 +1,161 @@
+"""Kills: a load that dies by SIGKILL at any of its steps, and the next one, leave what an undisturbed load leaves."""
+
+import gzip
+import random
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration_project.contracts.feed import Bound, Required
+from orchestration_project.failpoints import Point
+from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
+from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.victim import everything, killed_after, killed_load, steps_of_load
+
+pytestmark = pytest.mark.promise("crash")
+
+CONTRACT = feed(
+    column("id", "VARCHAR", Required()),
+    column("n", "INTEGER", Bound("minimum", "0")),
+    column("twice", "INTEGER", expression='"n" * 2'),
+    primary_key=("id",),
+)
+HEAD = "id,n\n"
+
+
+def first_wave(shop: Shop) -> None:
+    """Files for three days, one day's in two files, a key that occurs on two days, rejects, a duplicate."""
+    shop.deliver(named(1), f"{HEAD}a,1\nb,2\n,3\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nc,5\nc,6\n")
+    shop.deliver(named(2, "t"), f"{HEAD}d,7\n\n")
+    shop.deliver(named(3), f"{HEAD}a,4\nc,5\nc,6\n")
+
+
+def second_wave(shop: Shop) -> None:
+    """A correction that sets a later day's key free, a bad one, an old file again, broken quotes, a packed file."""
+    shop.deliver(named(1), f"{HEAD}b,2\n,3\ne,x\n")
+    shop.deliver(named(2), "no header at all\n")
+    shop.deliver(named(2, "t"), f"{HEAD}d,7\n\n")
+    shop.deliver(named(3, "q"), f'{HEAD}"f"f,1\ng,2\nh,3,4\n')
+    shop.deliver(named(4), gzip.compress(f"{HEAD}i,1\nj,-1\n".encode(), mtime=0))
+    shop.deliver(named(5), HEAD)
+
+
+def delivery(shop: Shop) -> dict[str, Any]:
+    """More files beside loaded ones."""
+    first_wave(shop)
+    shop.load()
+    second_wave(shop)
+    return {}
+
+
+def first_load(shop: Shop) -> dict[str, Any]:
+    """No warehouse yet."""
+    first_wave(shop)
+    second_wave(shop)
+    return {}
+
+
+def lost_warehouse(shop: Shop) -> dict[str, Any]:
+    """Everything has to come back from the archive, beside a new file."""
+    delivery(shop)
+    shop.load()
+    shop.lose_warehouse()
+    shop.deliver(named(6), f"{HEAD}k,1\n")
+    return {}
+
+
+def snapshot(shop: Shop) -> dict[str, Any]:
+    """A newer truth, an older one and a bad one."""
+    shop.options = replace(shop.options, snapshot=True)
+    shop.deliver(named(2), f"{HEAD}a,1\nb,2\n")
+    shop.load()
+    shop.deliver(named(1), f"{HEAD}z,1\n")
+    shop.deliver(named(3), f"{HEAD}a,1\nb,3\n,4\n")
+    shop.deliver(named(4), "no header at all\n")
+    return {}
+
+
+def raw_alone(shop: Shop) -> dict[str, Any]:
+    """Files are read, and published by a later run."""
+    delivery(shop)
+    return {"publish": False}
+
+
+def rereading(shop: Shop) -> dict[str, Any]:
+    """The contract reads files otherwise now, so they are read again from the archive."""
+    delivery(shop)
+    shop.load()
+    shop.feed = replace(shop.feed, columns=(*shop.feed.columns, column("more", "VARCHAR")))
+    return {}
+
+
+SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
+    delivery,
+    first_load,
+    lost_warehouse,
+    snapshot,
+    raw_alone,
+    rereading,
+]
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda scenario: scenario.__name__.replace("_", " "))
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Shop, dict[str, Any]]:
+    """A shop before the load that is going to die, and what that load is asked to do."""
+    shop = Shop(tmp_path / "before", CONTRACT, options())
+    return shop, request.param(shop)
+
+
+def copy(shop: Shop, folder: Path) -> Shop:
+    """The same shop in another folder."""
+    shutil.copytree(shop.folder, folder)
+    return replace(shop, folder=folder)
+
+
+def chosen(steps: list[str]) -> Iterable[int]:
+    """The steps to die at: each of them, or in the usual run each kind of point and every seventh statement."""
+    stride = effort(7, 1)
+    last = {name: index for index, name in enumerate(steps) if name in set(Point)}
+    return sorted({*last.values(), *range(0, len(steps), stride)})
+
+
+def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path) -> None:
+    """Whatever step a process dies at, the next load brings everything into the same state as an undisturbed one."""
+    shop, request = before
+    undisturbed = copy(shop, tmp_path / "undisturbed")
+    steps = steps_of_load(undisturbed, None, dict(request))
+    expected = everything(undisturbed)
+    for fatal in chosen(steps):
+        disturbed = copy(shop, tmp_path / f"dies at {fatal}")
+        assert killed_load(disturbed, fatal, dict(request)), steps[fatal]
+        disturbed.load(**request)
+        assert everything(disturbed) == expected, f"killed at step {fatal}: {steps[fatal]}"
+        shutil.rmtree(disturbed.folder)
+        tried()
+
+
+def test_all_points_are_passed(tmp_path: Path) -> None:
+    """A load passes every point that there is but the one that belongs to Dagster's part."""
+    shop = Shop(tmp_path, CONTRACT, options())
+    steps = steps_of_load(shop, None, delivery(shop))
+    assert set(Point) - set(steps) == {Point.REPORTED}
+
+
+def test_kills_at_any_time(tmp_path: Path) -> None:
+    """Loads that are killed at random moments, again and again, end in the state of an undisturbed one."""
+    seed = random.randrange(1 << 32)  # noqa: S311 - chance, not secrets
+    dice = random.Random(seed)  # noqa: S311 - chance, not secrets
+    disturbed, expected = (Shop(tmp_path / name, CONTRACT, options()) for name in ("disturbed", "expected"))
+    for number in range(effort(4, 60)):
+        for shop in (expected, disturbed):
+            (second_wave if number % 2 else first_wave)(shop)
+        expected.load()
+        while killed_after(disturbed, dice.uniform(0.02, 0.8), {}):
+            tried()
+        disturbed.load()
+        assert everything(disturbed) == everything(expected), f"seed {seed}, round {number}"
