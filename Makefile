@@ -34,7 +34,7 @@ SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_
 LOG := $(DATA_DIR)/logs/run.log
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test dev check home
+.PHONY: help run test torture dev check home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -49,7 +49,10 @@ run: .venv/.locked home ## Load the sample, materialize every table, print a sum
 	@$(BIN)/python -m orchestration_project summary --since "$(STARTED)"
 
 test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
+	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report docs/reliability.md $(ARGS)
 
 dev: .venv/.locked home ## Start Dagster's UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000

@@ -8,6 +8,8 @@ import pytest
 
 from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
+pytest_plugins = ["orchestration_project_tests.reliability.report"]
+
 SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_HOME")
 
 
