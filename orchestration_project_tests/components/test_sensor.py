@@ -124,6 +124,16 @@ def test_a_file_that_is_written_to_waits(watch: Watch) -> None:
     assert len(watch.tick(1)) == 1
 
 
+def test_a_file_that_vanishes_is_forgotten(watch: Watch) -> None:
+    """When a file is taken away after it was asked for, its run succeeds with nothing and nobody asks again."""
+    path = watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (request,) = watch.tick()
+    path.unlink()
+    assert watch.launch(request).success
+    assert watch.tick(3600) == []
+    assert watch.bench.query("SELECT count(*) FROM file_ledger") == [(0,)]
+
+
 @pytest.mark.parametrize(
     "age",
     [

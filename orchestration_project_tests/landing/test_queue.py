@@ -307,6 +307,19 @@ def test_few_runs_are_under_way_at_once() -> None:
     assert not simulation.files
 
 
+def test_two_sensors_on_one_folder_share_no_state() -> None:
+    """Each sensor asks by itself for what it sees, and neither asks again for what the other's run has taken away."""
+    one = Simulation()
+    other = Simulation(files=one.files, changed_at=one.changed_at)
+    one.write(named(1), 3600)
+    assert len(one.tick()[0]) == len(other.tick()[0]) == 1
+    one.end_all()
+    other.end_all()
+    assert one.tick(3600)[0] == other.tick(3600)[0] == []
+    one.write(named(1, "t"), 3600)
+    assert len(one.tick()[0]) == len(other.tick()[0]) == 1
+
+
 # -- ranges ------------------------------------------------------------------------------------------------------------
 
 days = st.dates(dt.date(2010, 1, 1), dt.date(2011, 12, 31))
