@@ -23,11 +23,11 @@ BACKOFF_SECONDS = 60.0
 BRIDGED_GAP = 3
 """So many batches without a file may lie inside one range: loading an empty batch is cheaper than another run."""
 MAX_BATCHES, MAX_FILES = 100, 10_000
-"""What one run is asked to load at most (a batch is never divided): it bounds its memory and what its failure costs."""
+"""What one run loads at most, but for a batch with more files: it bounds its memory, and what is lost when it fails."""
 MAX_UNDER_WAY = 10
-"""So many runs are queued or running at most. One loads at a time, so more of them would only fill the queue."""
+"""So many runs are queued or running at most: one loads at a time, so more of them would only fill Dagster's queue."""
 MAX_UNSETTLED = 1000
-"""So many files are watched for changes at a time. It is the clock of their writer that makes it necessary."""
+"""So many files are watched for changes at a time: those whose own time does not say yet that they were left alone."""
 
 Placed = Mapping[Batch, Sequence[FoundFile]]
 

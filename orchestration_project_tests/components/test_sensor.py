@@ -15,7 +15,7 @@ from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.contracts import load_feed
-from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS
+from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 
@@ -158,6 +158,21 @@ def test_nothing_is_asked_while_the_run_is_under_way(watch: Watch) -> None:
     assert watch.tick(7 * 86400) == []
     assert "1 in a run" in watch.said
     watch.bench.instance.report_run_failed(run)
+    assert len(watch.tick()) == 1
+
+
+def test_few_runs_wait_at_once(watch: Watch) -> None:
+    """While as many runs as may be are queued, nothing is asked for, and the tick says why."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    job = watch.bench.defs.resolve_job_def("sales_job")
+    with watch.bench.environment():
+        queued = [
+            watch.bench.instance.create_run_for_job(job, tags={"dagster/run_key": f"other {number}"})
+            for number in range(MAX_UNDER_WAY)
+        ]
+    assert watch.tick() == []
+    assert f"1 batch(es) wait for one of {MAX_UNDER_WAY} runs to end" in watch.said
+    watch.bench.instance.report_run_failed(queued[0])
     assert len(watch.tick()) == 1
 
 
