@@ -69,7 +69,8 @@ def build_sensor(
         placed = place(files, batching, dt.datetime.fromtimestamp(now, dt.UTC))
         under_way = _under_way(context.instance, job.name)
         found = look(placed, read_state(context.cursor, now), now, spec.delivery.settle_seconds, under_way)
-        room = max(0, MAX_UNDER_WAY - len(under_way))
+        # One run loads all that lies there of a snapshot feed, so a second would find nothing.
+        room = max(0, (1 if spec.options.snapshot else MAX_UNDER_WAY) - len(under_way))
         wanted, state = ask(spec.name, found, batching, now, room, together=spec.options.snapshot)
         _alarm(context, spec, found)
         requests = [_request(spec, run.start, run.end, run.run_key) for run in wanted]
@@ -106,7 +107,7 @@ def _request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRe
 def _idle(spec: FeedSpec, found: Look, files: int) -> str:
     if not files:
         return f"Nothing in landing/{spec.name}."
-    held = f" {len(found.due)} batch(es) wait for one of {MAX_UNDER_WAY} runs to end," if found.due else ""
+    held = f" {len(found.due)} batch(es) wait for another run to end," if found.due else ""
     return (
         f"{files} file(s) in landing/{spec.name}: {found.settling} still being written, {found.running} in a run,"
         f" {len(found.given_up)} given up after {MAX_REQUESTS} runs,{held} the others wait for their batch to begin or"

@@ -9,7 +9,7 @@ import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from math import inf
@@ -66,6 +66,9 @@ class Due:
     digest: str
     files: int
     requests: int = 0
+
+
+NOTHING = Due("", 0)
 
 
 @dataclass(slots=True)
@@ -155,13 +158,8 @@ def look(placed: Placed, state: State, now: float, settle_seconds: float, under_
     return found
 
 
-def _settling(
-    placed: Placed, state: State, now: float, settle_seconds: float
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Files that are not old enough by their own clock: when each was first seen as it is, and those that wait.
-
-    The first is by identity, the second by name.
-    """
+def _settling(placed: Placed, state: State, now: float, settle_seconds: float) -> tuple[dict[str, float], set[str]]:
+    """Since when files are seen as they are that are too young by their own clock, and the names of those that wait."""
     latest = int((now - settle_seconds) * 1e9)
     young = {
         _digest([_identity(file)]): file.name for files in placed.values() for file in files if file.mtime_ns > latest
@@ -170,7 +168,7 @@ def _settling(
     known = {identity: at for identity in young if (at := state.unsettled.get(identity, inf)) <= now}
     room = max(0, MAX_UNSETTLED - len(known))
     seen = known | dict.fromkeys(islice((identity for identity in young if identity not in known), room), now)
-    waiting = {name: at for identity, name in young.items() if now - (at := seen.get(identity, now)) < settle_seconds}
+    waiting = {name for identity, name in young.items() if now - seen.get(identity, now) < settle_seconds}
     return seen, waiting
 
 
@@ -214,8 +212,9 @@ def ask(
         # A key never runs twice: the number makes it new, the files make it the same after a crash before it is noted.
         run_key = f"{name}:{run[0]}...{run[-1]}:{_digest(parts)}"
         wanted.append(Wanted(run_key, run[0], run[-1]))
-        for batch in run:
-            due = found.due[batch]
+        # What arrives meanwhile in an empty batch between them waits for this run too.
+        for batch in run if together else _span(run, batching):
+            due = found.due.get(batch, NOTHING)
             batches[str(batch)] = Asked(due.digest, due.requests + 1, now, run_key)
     return wanted, replace(found.state, requests=found.state.requests + len(wanted), batches=batches)
 
@@ -223,8 +222,8 @@ def ask(
 def _runs(found: Look, batching: Batching, together: bool) -> list[list[Batch]]:
     """The batches that are due, in runs: new ones first, then the oldest.
 
-    A batch that failed is not joined with others that did not, and its last request is for it alone, so that one that
-    always fails does not take others with it.
+    Batches that failed are not joined with those that did not, and a last request is for one batch alone, so that one
+    that always fails does not take others with it.
     """
     if together:
         return [sorted(found.due)] if found.due else []
@@ -255,6 +254,14 @@ def ranges(sizes: Mapping[Batch, int], batching: Batching, apart: Set[Batch] = f
             found.append([batch])
             length, files = 1, size
     return found
+
+
+def _span(run: Sequence[Batch], batching: Batching) -> Iterator[Batch]:
+    """All batches from the first to the last of a run."""
+    batch = run[0]
+    while batch <= run[-1]:
+        yield batch
+        batch = batching.after(batch)
 
 
 def _steps(end: Batch, batch: Batch, batching: Batching, apart: Set[Batch]) -> int:

@@ -62,6 +62,7 @@ def looked(files: list[FoundFile], state: State, now: float = NOW, under_way: Co
 # -- the state ---------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(states)
 def test_state_survives_the_cursor(state: State) -> None:
     """What is written is read back."""
@@ -84,6 +85,7 @@ state_values = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.text() | (json_values | state_values).map(json.dumps) | st.none())
 def test_any_cursor_can_be_read(cursor: str | None) -> None:
     """A cursor of whatever content gives a state with which a look works."""
@@ -187,6 +189,7 @@ def test_nothing_is_placed_before_a_feed_begins() -> None:
 # -- sequences of looks ------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1, 1e6), min_size=1, max_size=40), st.floats(0, 2e9))
 def test_a_file_is_asked_for_at_most_five_times(pauses: list[float], age: float) -> None:
     """However often one looks, an unchanged file is asked for at most five times, at growing distances."""
@@ -274,6 +277,18 @@ def test_one_bad_batch_does_not_take_others_with_it() -> None:
     assert len(simulation.keys) == MAX_REQUESTS - 1 + 7
 
 
+def test_a_file_for_a_batch_inside_a_range_waits_for_its_run() -> None:
+    """What arrives for a batch that was empty when a range around it was asked for waits for that run to end."""
+    simulation = Simulation()
+    simulation.write(named(1), 3600)
+    simulation.write(named(3), 3600)
+    (run,) = simulation.tick()[0]
+    simulation.write(named(2), 3600)
+    assert simulation.tick(1)[0] == []
+    simulation.end(run.run_key, succeeds=False)
+    assert [(run.start, run.end) for run in simulation.tick(1)[0]] == [(day(2), day(2))]
+
+
 def test_new_batches_do_not_join_failing_ones() -> None:
     """A batch that arrives beside one that fails has a run of its own, before and after that one was given up."""
     simulation = Simulation()
@@ -325,6 +340,7 @@ def test_two_sensors_on_one_folder_share_no_state() -> None:
 days = st.dates(dt.date(2010, 1, 1), dt.date(2011, 12, 31))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(days, st.sampled_from([0, 1, MAX_FILES // 3, 2 * MAX_FILES]), max_size=150),
     st.sets(days, max_size=9),
@@ -339,6 +355,7 @@ def test_ranges_hold_every_batch_once(sizes: dict[dt.date, int], apart: set[dt.d
         assert not any(run[0] <= batch <= run[-1] for batch in apart - sizes.keys())
 
 
+@settings(deadline=None)
 @given(st.sets(days, max_size=30))
 def test_small_gaps_do_not_cost_a_run(batches: set[dt.date]) -> None:
     """Ranges of few files are apart from each other by more than the bridged gap, unless they are as long as may be."""
