@@ -24,12 +24,6 @@ KILLED = [
     ),
 ]
 PATIENCE = effort(180, 600)
-UNDER_WAY = (
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-)
 
 
 def deliver(deployment: Deployment, files: int, rows: int, days: int) -> None:
@@ -46,8 +40,10 @@ def deliver(deployment: Deployment, files: int, rows: int, days: int) -> None:
 
 
 def is_worked_off(deployment: Deployment) -> bool:
-    """Whether landing is empty and no run is under way."""
-    return not any(deployment.settings.landing("sales").iterdir()) and not deployment.runs(*UNDER_WAY)
+    """Whether landing is empty, every run has ended and the last one well: one that was killed is started again."""
+    runs = deployment.runs()
+    ended = bool(runs) and all(run.is_finished for run in runs) and runs[0].is_success
+    return ended and not any(deployment.settings.landing("sales").iterdir())
 
 
 def hold_all_once(deployment: Deployment, files: int, rows: int) -> None:
