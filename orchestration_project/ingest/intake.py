@@ -17,6 +17,7 @@ from orchestration_project.landing.store import archived, batch_keys, ensure_byt
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project.transforms.raw import raw_table, reading_of
+from orchestration_project.transforms.repair_files import form_of
 from orchestration_project.transforms.stage import count
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.ledger import Entry
@@ -237,5 +238,6 @@ def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, na
         FileRefused: the file can't be read.
         FileNotFoundError: there is none.
     """
-    prepared = prepare(feed, path, name, Path(tempfile.mkdtemp(dir=work)))
-    return replace(prepared, records=count(connection, feed, prepared))
+    form = form_of(feed, name)
+    prepared = prepare(form, path, name, Path(tempfile.mkdtemp(dir=work)))
+    return replace(prepared, records=count(connection, form, prepared))

@@ -153,6 +153,24 @@ def _copy(source: Path, target: Path) -> None:
     Path(partial).rename(target)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut.
+
+    Raises:
+        FileExistsError: something is there; it stays as it is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("wb") as writer:
+            writer.write(content)
+            writer.flush()
+            os.fsync(writer.fileno())
+        move(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -193,7 +193,7 @@ def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
     assert concerned("a", "q") == "ab"
     assert concerned("n", "y") == "c"
     assert concerned("n", "q") == ""
-    assert concerned("n", "q", snapshot=True) == "abcd"
+    assert concerned("n", "q", snapshot=True) == "abcde"
     assert current_entries(connection, "f", "c", [], False) == [entry("c", "y", status=Status.LOADED)]
 
 
@@ -204,7 +204,7 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     write_entries(connection, [*loaded, refused, entry("d", "x", 2, status=Status.DUPLICATE)])
     identity = ("a", loaded[0].version)
     # The number that was counted in the bytes of b stays; a had none.
-    write_counts(connection, "f", [(*identity, 9, 1, 5, 3), ("b", loaded[1].version, 7, 0, 7, 0)])
+    write_counts(connection, "f", [(*identity, 9, 1, 5, 3, 1, 1, 0), ("b", loaded[1].version, 7, 0, 7, 0, 0, 0, 0)])
     assert known_files(connection, "f", None) == {"a", "b", "d"}
     assert known_files(connection, "f", ["2024-01-02"]) == {"b", "d"}
     assert known_files(connection, "f", []) == set()
