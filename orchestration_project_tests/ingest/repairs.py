@@ -21,7 +21,8 @@ def repair_name(number: int = 1, attempt: int = 1) -> str:
 
 def reject(shop: Shop, file: str, row: int) -> str:
     """The id of the reject that a record is."""
-    return next(item["_reject_id"] for item in shop.table("rejected") if (item["_file"], item["_row"]) == (file, row))
+    found = {(item["_file"], item["_row"]): str(item["_reject_id"]) for item in shop.table("rejected")}
+    return found[file, row]
 
 
 def resolved(shop: Shop) -> dict[tuple[str, int], str | None]:
