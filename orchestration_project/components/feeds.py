@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import yaml
 
 from orchestration_project.components.feed_spec import FeedSpec
@@ -17,7 +18,8 @@ def feed_specs(folder: Path = DEFINITIONS) -> dict[str, FeedSpec]:
     for path in sorted(folder.rglob("defs.yaml")):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if str(document["type"]).endswith(f".{FileFeed.__name__}"):
-                feed = FileFeed.resolve_from_yaml(yaml.safe_dump(document["attributes"]))
+                model = FileFeed.model().model_validate(document["attributes"])
+                feed = FileFeed.resolve_from_model(dg.ResolutionContext.default(), model)
                 spec = feed.spec_of(load_feed(path.parent / feed.contract))
                 found[spec.name] = spec
     return found
