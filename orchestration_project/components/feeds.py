@@ -17,7 +17,7 @@ def feed_specs(folder: Path = DEFINITIONS) -> dict[str, FeedSpec]:
     found = {}
     for path in sorted(folder.rglob("defs.yaml")):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            if str(document["type"]).endswith(f".{FileFeed.__name__}"):
+            if str((document or {}).get("type")).endswith(f".{FileFeed.__name__}"):
                 model = FileFeed.model().model_validate(document["attributes"])
                 feed = FileFeed.resolve_from_model(dg.ResolutionContext.default(), model)
                 spec = feed.spec_of(load_feed(path.parent / feed.contract))

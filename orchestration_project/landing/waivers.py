@@ -58,5 +58,7 @@ def _read(folder: Path) -> Iterator[Waiver]:
 
 
 def _waiver(waived_by: str, because: str, waived_at: str, reject_ids: list[str]) -> Waiver:
+    if not isinstance(reject_ids, list):
+        raise TypeError("reject_ids is a list")
     moment = dt.datetime.fromisoformat(waived_at).astimezone(dt.UTC)
     return Waiver(str(waived_by), str(because), moment, tuple(map(str, reject_ids)))

@@ -4,7 +4,8 @@ Within a batch the last record of the newest file (modification time, then name)
 the feed looks, the earlier batch wins. Each of the feed's keys (the primary key, every unique column) is judged by
 itself, over the records that break no other rule, so a batch's candidates depend on that batch alone: replacing one
 batch can change the verdict on the batches that follow within the look-back, never beyond. A repaired record takes the
-place of the one that it corrects: it counts as if that one had been right from the beginning.
+place of the one that it corrects: it counts as if that one had been right from the beginning. Whether it is a candidate
+at all is judged before, in `repairs`, by what the batches before it hold: only there one batch can reach further.
 """
 
 from collections.abc import Sequence

@@ -122,7 +122,19 @@ def test_a_waiver_that_is_taken_back_opens_its_rejects(shop: Shop) -> None:
     assert shop.rows("FROM waivers") == []
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"waived_by": "x"}', '{"waived_at": "soon"}'])
+IN_FULL = '{"waived_by": "Ada", "because": "test", "waived_at": "%s", "reject_ids": %s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("{", id="cut off"),
+        pytest.param("[]", id="no object"),
+        pytest.param('{"waived_by": "Ada"}', id="parts missing"),
+        pytest.param(IN_FULL % ("soon", "[]"), id="no moment"),
+        pytest.param(IN_FULL % ("2024-01-01T00:00:00+00:00", '"abc"'), id="no list of rejects"),
+    ],
+)
 def test_a_damaged_waiver_stops_the_load_and_is_named(content: str, shop: Shop) -> None:
     """It can't be told which rejects it closes, so no table is written as if there were none."""
     let_be(shop, reject(shop, named(1), 1))

@@ -370,6 +370,20 @@ def test_bytes_that_come_back_in_a_snapshot_feed_belong_to_who_had_them_first(tm
     assert shop.tables() == tables
 
 
+def test_a_snapshot_that_is_delivered_again_is_the_newest_again(tmp_path: Path) -> None:
+    """Bytes that were superseded count anew when their file comes with a later time, and so they do after a rebuild."""
+    batching = replace(options().batching, undated_by_age=True)
+    shop = Shop(tmp_path, KEYED, options(snapshot=True, batching=batching))
+    for name, text in (("p.csv", "id,n\na,1\n"), ("q.csv", "id,n\na,2\n"), ("p.csv", "id,n\na,1\n")):
+        shop.deliver(name, text)
+        shop.load()
+    tables = shop.tables()
+    assert shop.cleaned("id", "n") == [("a", 1)]
+    shop.lose_warehouse()
+    shop.load()
+    assert shop.tables() == tables
+
+
 def test_a_lost_warehouse_comes_back_with_repairs_and_waivers(shop: Shop) -> None:
     """From the archive alone, `_resolved_by` and all counts included."""
     fix(shop, f"a,5,{reject(shop, named(1), 1)}", "x,1,unknown")
