@@ -50,7 +50,7 @@ def command(*arguments: str, exit_code: int = 0) -> str:
 
 def corrected(path: Path, **values: str) -> str:
     """An exported file with some values replaced in all rows."""
-    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(rows[0]))
     writer.writeheader()

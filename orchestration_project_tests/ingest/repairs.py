@@ -39,7 +39,7 @@ def export(shop: Shop, folder: Path, *batches: Batch) -> list[Exported]:
 
 def cells(path: Path) -> list[Cells]:
     """The rows of an exported file, as a spreadsheet shows them."""
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
 
 
 def as_csv(rows: list[Cells]) -> str:

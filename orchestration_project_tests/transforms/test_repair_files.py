@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.transforms.repair_files import protected, repair_header, unprotected
@@ -78,6 +78,7 @@ def test_names_of_columns_are_protected_too(tmp_path: Path) -> None:
 
 @settings(max_examples=effort(4, 200), deadline=None)
 @given(texts=st.lists(TEXTS.filter(lambda text: "\0" not in text and text.strip() != ""), min_size=1, max_size=20))
+@example(texts=["0\r", "a\r\nb", "'=1\r", '"', "''"])
 def test_texts_come_back_through_export_and_landing(texts: list[str]) -> None:
     """Each text that stands in a rejected record stands in the record that repairs it."""
     tried(len(texts))
