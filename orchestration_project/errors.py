@@ -4,6 +4,7 @@ PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
+├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
 """
@@ -51,6 +52,10 @@ class FilesUnfit(PlatformError):
     def __init__(self, faults: Mapping[str, FileRefused | FileChanged]) -> None:
         super().__init__("; ".join(str(fault) for fault in faults.values()))
         self.faults = dict(faults)
+
+
+class RepairError(PlatformError):
+    """What was asked for rejects can't be done, or a waiver in the archive can't be read."""
 
 
 class WarehouseBusy(PlatformError):

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 BATCHES_SHOWN = 14
 REASONS_SHOWN = 2
 PRODUCTS_SHOWN = 5
+COUNTS = {
+    "rows in": "records",
+    "cleaned": "cleaned",
+    "blank": "blank_records",
+    "rejected": "rejected",
+    "open": "rejected - repaired - waived - attempts",
+    "repaired": "repaired",
+    "waived": "waived",
+}
+SHOWN_IF_ANY = ("repaired", "waived")
 
 
 def print_summary(console: Console, settings: Settings, since: dt.datetime | None = None) -> None:
@@ -55,23 +65,24 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
 
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
+    sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
     rows = connection.execute(
-        f"""SELECT batch, sum(records) FILTER (status = 'loaded'),
-            sum(cleaned) FILTER (status = 'loaded'), sum(rejected) FILTER (status = 'loaded'),
-            sum(blank_records) FILTER (status = 'loaded'), count(*) FILTER (status = 'quarantined')
+        f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
             FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
         [feed],
     ).fetchall()
+    batches = [(batch, refused, dict(zip(COUNTS, counts, strict=True))) for batch, refused, *counts in reversed(rows)]
+    shown = [name for name in COUNTS if name not in SHOWN_IF_ANY or any(counts[name] for *_, counts in batches)]
     reasons = _reasons(connection, feed)
     table = _table(feed)
     table.add_column("batch", no_wrap=True)
-    for name in ("rows in", "cleaned", "rejected", "blank"):
+    for name in shown:
         table.add_column(name, justify="right")
     table.add_column("rejected because")
-    for batch, *counts, refused in reversed(rows):
+    for batch, refused, counts in batches:
         why = [escape(reason) for reason in reasons.get(batch, [])]
         why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
-        table.add_row(batch or "none", *(f"{count or 0:,}" for count in counts), ", ".join(why))
+        table.add_row(batch or "none", *(f"{counts[name]:,}" for name in shown), ", ".join(why))
     return table
 
 

@@ -125,8 +125,9 @@ PLATFORM_DESCRIPTIONS = {
     "_rescued": "Values of columns that the contract does not know, as JSON.",
     "_raw_line": "Text of a record that could not be split into columns.",
     "_parse_error": "What was wrong with a record that could not be split.",
+    "_repairs": "Of a record of a repair file: `_reject_id` of the reject that it corrects.",
     "_reasons": "Every rule that the record broke, as `column: rule`.",
     "_reject_id": "Identifies the rejected record; the same after a re-run or a rebuild.",
     "_rejected_at": "Modification time (UTC) of the file that the record came in.",
-    "_resolved_by": "File that corrected the record, once one did.",
+    "_resolved_by": "Repair file that corrected the record, or who waived it and why; empty while it is open.",
 }

@@ -18,9 +18,10 @@ from orchestration_project.landing.store import archived, batch_keys, ensure_byt
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project.transforms.raw import raw_table, reading_of
+from orchestration_project.transforms.repair_files import form_of
 from orchestration_project.transforms.stage import count
 from orchestration_project.warehouse import ledger
-from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger import Entry, Status
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -111,12 +112,18 @@ def take_in(
         name, entry = delivery.file.name, intake.current.get(delivery.file.name)
         if delivery.reread:
             intake.fresh[name].append(delivery)
-        elif entry and entry.sha256 == delivery.sha256:
+        elif entry and entry.sha256 == delivery.sha256 and not _comes_back(delivery, entry):
             intake.again.append((delivery, entry))
         elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
             intake.fresh[name].append(delivery)
     prepare_latest(connection, feed, intake, work)
     return intake
+
+
+def _comes_back(delivery: Delivery, entry: Entry) -> bool:
+    """Whether bytes that were superseded are delivered anew: they may be the newest snapshot again, or repair it."""
+    modified = delivery.file.modified_at.replace(tzinfo=None)
+    return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
 
 def _landed(
@@ -244,5 +251,6 @@ def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, na
         FileRefused: the file can't be read.
         FileNotFoundError: there is none.
     """
-    prepared = prepare(feed, path, name, Path(tempfile.mkdtemp(dir=work)))
-    return replace(prepared, records=count(connection, feed, prepared))
+    form = form_of(feed, name)
+    prepared = prepare(form, path, name, Path(tempfile.mkdtemp(dir=work)))
+    return replace(prepared, records=count(connection, form, prepared))

@@ -17,15 +17,16 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
+from orchestration_project.ingest.judging import compare
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Report, Request
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
-from orchestration_project.landing.batches import Batch
+from orchestration_project.ingest.waiving import take_waivers
+from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile, ensure_unchanged
 from orchestration_project.landing.handover import Handover
 from orchestration_project.landing.store import ensure_bytes
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
-from orchestration_project.transforms.keys import changed_later, find_losers, keys_of
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.publish import (
     FileCount,
@@ -39,12 +40,14 @@ from orchestration_project.transforms.publish import (
     rejected_table,
 )
 from orchestration_project.transforms.raw import ReadyFile, raw_layout, raw_table
+from orchestration_project.transforms.repairs import resolve
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
+from orchestration_project.warehouse.waivers import ensure_waivers, has_waivers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -94,6 +97,19 @@ def _work_folder(warehouse: Warehouse) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_tables(connection: "DuckDBPyConnection", feed: Feed, batching: Batching) -> None:
+    """Make sure that a feed's tables exist, as its contract has them.
+
+    Raises:
+        WarehouseError: rows that are there do not fit.
+    """
+    ledger.ensure_ledger(connection)
+    ensure_waivers(connection)
+    ensure_table(connection, raw_table(feed), raw_layout(feed, batching.sql_type))
+    ensure_table(connection, cleaned_table(feed), cleaned_layout(feed, batching.sql_type))
+    ensure_table(connection, rejected_table(feed), rejected_layout(feed, batching.sql_type))
+
+
 class _Loader:
     """The steps of one load over one connection."""
 
@@ -115,7 +131,7 @@ class _Loader:
 
     def run(self) -> Report:
         """Take in, commit, move. Files that prove unfit on the way are left out and the rest is tried again."""
-        self._make_tables()
+        make_tables(self.connection, self.feed, self.options.batching)
         self.handover.recover(self._place_of)
         if self.request.read:
             self.intake = take_in(self.connection, self.settings, self.feed, self.options, self.request, self.work)
@@ -136,13 +152,6 @@ class _Loader:
             )
         self._hand_over(report)
         return report
-
-    def _make_tables(self) -> None:
-        batch_type = self.options.batching.sql_type
-        ledger.ensure_ledger(self.connection)
-        ensure_table(self.connection, raw_table(self.feed), raw_layout(self.feed, batch_type))
-        ensure_table(self.connection, cleaned_table(self.feed), cleaned_layout(self.feed, batch_type))
-        ensure_table(self.connection, rejected_table(self.feed), rejected_layout(self.feed, batch_type))
 
     def _all_faults(self, faults: Mapping[str, FileRefused | FileChanged]) -> dict[str, FileRefused | FileChanged]:
         """The faults, and those of new files with the same bytes, which would else be tried one after the other.
@@ -169,7 +178,8 @@ class _Loader:
         refused = refusal_entries(self.intake.refused, self.feed, self.options, self.request)
         ledger.write_entries(self.connection, [*plan.entries, *refused])
         reached(Point.ENTERED)
-        batches = self._touched(plan)
+        waived = take_waivers(self.connection, self.archive, self.feed) if self.request.publish else []
+        batches = self._touched(plan, waived)
         if self.request.publish:
             batches = self._publish(plan, batches)
         else:
@@ -237,12 +247,13 @@ class _Loader:
         except (FileRefused, OSError) as error:
             raise lost(entry.file, error) from error
 
-    def _touched(self, plan: Plan) -> list[Batch] | None:
-        """The batches asked for and those whose files changed, in order; None for a snapshot."""
+    def _touched(self, plan: Plan, waived: Sequence[Batch]) -> list[Batch] | None:
+        """The batches asked for and those whose files or waivers changed, in order; None for a snapshot."""
         if self.request.batches is None:
             return None
         from_key = self.options.batching.from_key
-        return sorted({*self.request.batches, *(from_key(entry.batch) for entry in [*plan.loads, *plan.removals])})
+        changed = (from_key(entry.batch) for entry in [*plan.loads, *plan.removals])
+        return sorted({*self.request.batches, *changed, *waived})
 
     # -- judging and publishing ---------------------------------------------------------------------------------------
 
@@ -250,29 +261,12 @@ class _Loader:
         judge(self.connection, self.feed, "true" if batches is None else batch_filter(batches))
         reached(Point.JUDGED)
         self._refuse_bad_files(plan)
-        reach = self.options.key_look_back
-        near: list[Batch] = []
-        if batches and keys_of(self.feed) and reach:
-            near = self._within_reach(batches, reach)
-            batches = self._with_affected(batches, [batch for batch in near if batch > batches[0]])
-        others = sorted(set(near) - set(batches or ()))
-        find_losers(self.connection, self.feed, batches, others, reach.total_seconds())
+        batches = compare(self.connection, self.feed, self.options, batches, self.log)
         publish(self.connection, self.feed, batches)
+        if ledger.repaired_batches(self.connection, self.feed.name) or has_waivers(self.connection, self.feed.name):
+            resolve(self.connection, self.feed, batches)
         reached(Point.PUBLISHED)
         return batches
-
-    def _within_reach(self, batches: Sequence[Batch], reach: dt.timedelta) -> list[Batch]:
-        """Other batches that may share keys with some: those as far before or after them as the feed looks back."""
-        published = map(self.options.batching.from_key, ledger.loaded_batches(self.connection, self.feed.name))
-        return sorted({found for found in published if batches[0] - reach <= found <= batches[-1] + reach} - {*batches})
-
-    def _with_affected(self, batches: list[Batch], later: list[Batch]) -> list[Batch]:
-        """The batches and the later ones with keys that changed in them, which are judged as well."""
-        affected = changed_later(self.connection, self.feed, batches, later) if later else []
-        if affected:
-            self.log(f"{self.feed.name}: {len(affected)} later batch(es) share keys with what changed")
-            judge(self.connection, self.feed, batch_filter(affected), append=True)
-        return sorted([*batches, *affected])
 
     def _judge_new(self, plan: Plan) -> None:
         judge(

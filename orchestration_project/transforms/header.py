@@ -12,6 +12,8 @@ from orchestration_project.errors import FileRefused
 DELIMITERS = (",", ";", "\t", "|")
 LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
+REJECT_ID = "_reject_id"
+"""The column by which a record of a repair file names the reject that it corrects."""
 LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
 """A line with its end. `str.splitlines` would also break lines at form feeds and line separators inside of fields."""
 

@@ -22,7 +22,14 @@ import zstandard
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.excise import excise
-from orchestration_project.transforms.header import HEAD_BYTES, Header, find_header, is_one_line
+from orchestration_project.transforms.header import (
+    HEAD_BYTES,
+    REJECT_ID,
+    Header,
+    find_header,
+    is_one_line,
+    normalised,
+)
 from orchestration_project.transforms.records import FIRST_LINE, Records, scan, split
 
 if TYPE_CHECKING:
@@ -131,6 +138,13 @@ def _parts(file: Prepared) -> tuple[Header, Path]:
 def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path) -> Prepared:
     head = _head(text, start)
     header = find_header(feed, head)
+    if REJECT_ID in map(normalised, header.unexpected.values()):
+        raise FileRefused(
+            "misnamed_repair",
+            f"{name!r} has the column {REJECT_ID} of repair files, whose records would count twice in any other file:"
+            " deliver it under a name that ends with .repair.csv, or without that column",
+            line=header.line,
+        )
     first = head[: header.length]
     offset = start + len(first.encode())
     with text.open("rb") as stream:

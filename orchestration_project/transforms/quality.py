@@ -263,6 +263,14 @@ class Balance:
     cleaned: int
     rejected: int
     blank: int
+    repaired: int = 0
+    waived: int = 0
+    attempts: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many rejects nobody has corrected or waived."""
+        return self.rejected - self.repaired - self.waived - self.attempts
 
     @property
     def even(self) -> bool:
@@ -300,7 +308,8 @@ def _balance(
     count = counted.get(identity)
     if count is None:
         return Balance(identity[0], records, in_raw=0, cleaned=0, rejected=0, blank=0)
-    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank)
+    closed = {"repaired": count.repaired, "waived": count.waived, "attempts": count.attempts}
+    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank, **closed)
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:

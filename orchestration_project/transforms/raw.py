@@ -10,6 +10,8 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.prepare import Prepared
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
+REPAIRS = "_repairs"
+"""The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
 QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
@@ -49,7 +51,7 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     return (
         dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
         | {column.name: "VARCHAR" for column in feed.source_columns}
-        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR"}
+        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
     )
 
 

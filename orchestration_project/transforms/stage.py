@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.landing.batches import is_repair
 from orchestration_project.transforms.delimited import stage_delimited
 from orchestration_project.transforms.json_files import count_elements, stage_json
 from orchestration_project.transforms.lines import ERROR_CODES
 from orchestration_project.transforms.parquet_files import count_rows, stage_parquet
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS, ReadyFile, raw_layout, raw_table
+from orchestration_project.transforms.repair_files import stage_repairs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,4 +42,5 @@ def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFil
     Raises:
         FilesUnfit: names the files that can't be loaded; the caller rolls back and goes on without them.
     """
-    STAGE[feed.source.format](connection, feed, files)
+    STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
+    stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])

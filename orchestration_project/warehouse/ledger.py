@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.sql import ident, literal
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
 
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ COLUMNS = {
     "modified_at": "TIMESTAMP",
     "bytes": "BIGINT",
     "status": "VARCHAR",
+    "repair": "BOOLEAN",
     "records": "BIGINT",
     "blank_records": "BIGINT",
     "cleaned": "BIGINT",
     "rejected": "BIGINT",
+    "repaired": "BIGINT",
+    "waived": "BIGINT",
+    "attempts": "BIGINT",
     "reason": "VARCHAR",
     "archived_as": "VARCHAR",
     "delivery": "INTEGER",
@@ -42,6 +46,8 @@ COLUMNS = {
     "seen_at": "TIMESTAMP",
     "loaded_at": "TIMESTAMP",
 }
+
+COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
 
 
 class Status(StrEnum):
@@ -59,7 +65,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger. Times are naive UTC; `archived_as` is relative to the feed's archive."""
+    """One row of the ledger. Times are naive UTC; `archived_as` is relative to the feed's archive.
+
+    `repair` tells whether it is a repair file. Of the `rejected` records, `repaired` and `waived` ones are closed;
+    `attempts` are those of a repair file that failed to correct a reject, which is counted where it is; the others are
+    open.
+    """
 
     feed: str
     file: str
@@ -81,6 +92,10 @@ class Entry:
     run_id: str | None = None
     seen_at: dt.datetime | None = None
     loaded_at: dt.datetime | None = None
+    repair: bool = False
+    repaired: int | None = None
+    waived: int | None = None
+    attempts: int | None = None
 
     @property
     def version(self) -> str:
@@ -98,7 +113,7 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
 
     Bytes count once: of several files with the same bytes the one for the earliest batch keeps them, within a batch the
     oldest (modification time, then name). Files without records are exempt: nothing can be counted twice. In a snapshot
-    feed the newest bytes are the whole truth and supersede all others.
+    feed the newest bytes are the whole truth, with the repairs of them, and supersede all others.
 
     Args:
         entries: the current version of each file, with any status.
@@ -107,17 +122,35 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
     Returns:
         The same entries with the status LOADED, DUPLICATE or SUPERSEDED.
     """
+    counting = _newest(entries) if snapshot else list(entries)
     holders: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
+    for entry in counting:
         holders[entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
-    newest = max(entries, key=lambda entry: entry.rank).sha256 if entries else None
-    settled = []
+    names = {entry.file for entry in counting}
+    settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if entry.file not in names]
     for same_bytes in holders.values():
         keeper = min(same_bytes, key=lambda entry: entry.rank)
-        for entry in same_bytes:
-            status = Status.LOADED if entry is keeper else Status.DUPLICATE
-            settled.append(replace(entry, status=Status.SUPERSEDED if snapshot and entry.sha256 != newest else status))
+        settled += [
+            replace(entry, status=Status.LOADED if entry is keeper else Status.DUPLICATE) for entry in same_bytes
+        ]
     return settled
+
+
+def _newest(entries: Sequence[Entry]) -> list[Entry]:
+    """The files with the newest bytes of a snapshot feed, and the repairs of them, which were made since."""
+    snapshots = [entry for entry in entries if not entry.repair]
+    if not snapshots:
+        return []
+    newest = max(snapshots, key=lambda entry: entry.rank).sha256
+    holders = [entry for entry in snapshots if entry.sha256 == newest]
+    keeper = min(holders, key=lambda entry: entry.rank)
+    repairs = [entry for entry in entries if entry.repair and entry.batch == keeper.batch]
+    return holders + [entry for entry in repairs if entry.modified_at > keeper.modified_at]
+
+
+def of_repairs(feed: str) -> str:
+    """A condition on `_file` that holds for the records of a feed's repair files."""
+    return f"_file IN (SELECT file FROM {TABLE} WHERE feed = {literal(feed)} AND repair)"
 
 
 def ensure_ledger(connection: "DuckDBPyConnection") -> None:
@@ -131,20 +164,25 @@ def current_entries(
     """The current versions (loaded or duplicate) of the named files and of every file whose bytes are concerned.
 
     Bytes are concerned when a delivery carries them or when a named file carried them until now (another file may then
-    inherit them). In a snapshot feed everything current is, and of a named file the latest version counts even if a
-    newer file has superseded it.
+    inherit them). In a snapshot feed the last version of every file is, superseded or not: when another snapshot is
+    the newest, the repairs of it count, or another holder of its bytes.
     """
+    if snapshot:
+        return _entries(
+            connection,
+            f"""feed = $feed AND status <> 'quarantined' AND (file, delivery) IN (
+                SELECT (file, max(delivery)) FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined' GROUP BY file)
+            """,
+            {"feed": feed},
+        )
     names, versions = list(files), list(hashes)
     return _entries(
         connection,
-        f"""feed = $feed AND (status IN ('loaded', 'duplicate') AND (
-            $snapshot OR file IN (SELECT unnest($names)) OR sha256 IN (SELECT unnest($versions))
+        f"""feed = $feed AND status IN ('loaded', 'duplicate') AND (
+            file IN (SELECT unnest($names)) OR sha256 IN (SELECT unnest($versions))
             OR sha256 IN (SELECT sha256 FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')
-            AND file IN (SELECT unnest($names))))
-            OR $snapshot AND (file, delivery) IN (SELECT (file, max(delivery)) FROM {TABLE} WHERE feed = $feed
-            AND status <> 'quarantined' AND file IN (SELECT unnest($names)) GROUP BY file)
-            AND status = 'superseded')""",
-        {"feed": feed, "names": names, "versions": versions, "snapshot": snapshot},
+            AND file IN (SELECT unnest($names))))""",
+        {"feed": feed, "names": names, "versions": versions},
     )
 
 
@@ -202,10 +240,20 @@ def loaded_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     return [batch for (batch,) in rows]
 
 
-def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
-    """How many records the loaded files of each batch have, by partition key."""
+def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches that have loaded repair files."""
     rows = connection.execute(
-        f"SELECT batch, sum(records)::BIGINT FROM {TABLE} WHERE feed = $1 AND status = 'loaded' GROUP BY 1", [feed]
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' AND repair ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
+    """How many records the loaded files of each batch have, by partition key; those of repairs are not new."""
+    rows = connection.execute(
+        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' GROUP BY 1""",
+        [feed],
     ).fetchall()
     return {batch: records or 0 for batch, records in rows}
 
@@ -242,18 +290,18 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
 
 
 def write_counts(
-    connection: "DuckDBPyConnection", feed: str, counts: Sequence[tuple[str, str, int, int, int, int]]
+    connection: "DuckDBPyConnection", feed: str, counts: Sequence[tuple[str, str, int, int, int, int, int, int, int]]
 ) -> None:
-    """Write what became of each file's records: rows of file, version, records, blank, cleaned, rejected.
+    """Write what became of each file's records: rows of file, version, and the columns `COUNTS`.
 
     A number of records that was counted in the file's bytes stays: it is what the tables are held against.
     """
-    names = ("file", "version", "records", "blank", "cleaned", "rejected")
-    types = ("VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "BIGINT", "BIGINT")
-    values = ", ".join(f"unnest(${name}::{sql_type}[]) AS {name}" for name, sql_type in zip(names, types, strict=True))
+    names = ("file", "version", *COUNTS)
+    values = ", ".join(f"unnest(${name}::{COLUMNS[name]}[]) AS {name}" for name in names)
+    taken_over = ", ".join(f"{name} = counted.{name}" for name in COUNTS if name != "records")
     connection.execute(
-        f"""UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), blank_records = counted.blank,
-            cleaned = counted.cleaned, rejected = counted.rejected FROM (SELECT {values}) AS counted
+        f"""UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), {taken_over}
+            FROM (SELECT {values}) AS counted
             WHERE feed = $feed AND {TABLE}.file = counted.file AND {TABLE}.version = counted.version""",
         {"feed": feed} | {name: [count[index] for count in counts] for index, name in enumerate(names)},
     )

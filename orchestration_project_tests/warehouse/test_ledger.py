@@ -40,6 +40,11 @@ def entry(
     return Entry("f", file, sha256 * 32, str(batch), batch, modified, 10, status, records)
 
 
+def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
+    """A version of a repair file for the n-th day; its bytes are its own unless they are given."""
+    return replace(entry(file, sha256 or file, day, minute), repair=True)
+
+
 @pytest.mark.parametrize(
     ("entries", "snapshot", "expected"),
     [
@@ -95,6 +100,19 @@ def entry(
             {"a": "loaded", "b": "duplicate"},
             id="snapshot: empty twice",
         ),
+        pytest.param(
+            [entry("a", day=1), repair("r", day=1, minute=1), repair("o", day=2, minute=9), repair("e", day=1)],
+            True,
+            {"a": "loaded", "r": "loaded", "o": "superseded", "e": "superseded"},
+            id="snapshot: repairs of the newest, made since",
+        ),
+        pytest.param(
+            [entry("a", day=1), entry("b", day=2), repair("r", day=1, minute=1), repair("s", "r", day=1, minute=2)],
+            True,
+            {"a": "loaded", "b": "duplicate", "r": "loaded", "s": "duplicate"},
+            id="snapshot: repairs of who holds the newest bytes",
+        ),
+        pytest.param([repair("r", minute=1)], True, {"r": "superseded"}, id="snapshot: repairs of nothing"),
         pytest.param([], True, {}, id="nothing"),
     ],
 )
@@ -193,7 +211,7 @@ def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
     assert concerned("a", "q") == "ab"
     assert concerned("n", "y") == "c"
     assert concerned("n", "q") == ""
-    assert concerned("n", "q", snapshot=True) == "abcd"
+    assert concerned("n", "q", snapshot=True) == "abcde"
     assert current_entries(connection, "f", "c", [], False) == [entry("c", "y", status=Status.LOADED)]
 
 
@@ -204,7 +222,7 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     write_entries(connection, [*loaded, refused, entry("d", "x", 2, status=Status.DUPLICATE)])
     identity = ("a", loaded[0].version)
     # The number that was counted in the bytes of b stays; a had none.
-    write_counts(connection, "f", [(*identity, 9, 1, 5, 3), ("b", loaded[1].version, 7, 0, 7, 0)])
+    write_counts(connection, "f", [(*identity, 9, 1, 5, 3, 1, 1, 0), ("b", loaded[1].version, 7, 0, 7, 0, 0, 0, 0)])
     assert known_files(connection, "f", None) == {"a", "b", "d"}
     assert known_files(connection, "f", ["2024-01-02"]) == {"b", "d"}
     assert known_files(connection, "f", []) == set()
