@@ -262,12 +262,12 @@ def test_a_late_older_snapshot_changes_nothing(catalogue: Shop) -> None:
 
 @pytest.mark.found("an outdated snapshot that was delivered again was archived once more each time")
 def test_an_older_snapshot_again(catalogue: Shop) -> None:
-    """The same bytes of an outdated snapshot under the same name are known, and only leave landing."""
-    for number in (2, 1):
-        catalogue.deliver(named(number), A if number == 2 else B)
+    """The same bytes of an outdated snapshot, of the same name and time, are known, and only leave landing."""
+    for number, content in ((2, A), (1, B)):
+        catalogue.deliver(named(number), content, minute=number)
         catalogue.load()
     archive = catalogue.archive()
-    catalogue.deliver(named(1), B)
+    catalogue.deliver(named(1), B, minute=1)
     assert catalogue.load().again == [named(1)]
     assert (catalogue.landing(), catalogue.archive(), catalogue.cleaned("id")) == ([], archive, ["a"])
 
