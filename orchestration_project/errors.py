@@ -8,7 +8,10 @@ PlatformError
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
 """
 
+import re
 from collections.abc import Mapping
+
+_QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 class PlatformError(Exception):
@@ -59,3 +62,8 @@ class WarehouseBusy(PlatformError):
 
 class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
+
+
+def without_values(error: Exception) -> str:
+    """The first line of an engine's message without what it quotes: that may be personal."""
+    return _QUOTED.sub("...", (str(error).splitlines() or [""])[0])
