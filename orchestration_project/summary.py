@@ -34,7 +34,8 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
         since: tell whether anything came in since that moment (with a time zone).
     """
     if not settings.database.exists():
-        console.print(f"There is no warehouse at {settings.database} yet; `make run` builds one from the sample.")
+        where = printable(settings.database)
+        console.print(f"There is no warehouse at {where} yet; `make run` builds one from the sample.")
         return
     with Warehouse.from_settings(settings).connection("summary") as connection:
         if not exists(connection, LEDGER):
@@ -48,10 +49,21 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
     console.print(Group(*tables))
     console.print(
         Panel(
-            "\n".join([*news, f"Warehouse  {settings.database}", "UI         http://127.0.0.1:3000 after `make dev`"]),
+            "\n".join(
+                [
+                    *news,
+                    f"Warehouse  {printable(settings.database)}",
+                    "UI         http://127.0.0.1:3000 after `make dev`",
+                ]
+            ),
             expand=False,
         )
     )
+
+
+def printable(value: object) -> str:
+    """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
+    return escape("".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in str(value)))
 
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
@@ -69,9 +81,9 @@ def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
         table.add_column(name, justify="right")
     table.add_column("rejected because")
     for batch, *counts, refused in reversed(rows):
-        why = [escape(reason) for reason in reasons.get(batch, [])]
+        why = [printable(reason) for reason in reasons.get(batch, [])]
         why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
-        table.add_row(batch or "none", *(f"{count or 0:,}" for count in counts), ", ".join(why))
+        table.add_row(printable(batch or "none"), *(f"{count or 0:,}" for count in counts), ", ".join(why))
     return table
 
 
@@ -114,11 +126,11 @@ def _top_products(connection: "DuckDBPyConnection") -> Table:
     table.add_column("revenue", justify="right")
     for product, code, name, category, price, units, revenue in rows:
         table.add_row(
-            str(product),
-            escape(code or "-"),
-            escape(name or "not in the catalogue"),
-            escape(category or "-"),
-            price or "-",
+            printable(product),
+            printable(code or "-"),
+            printable(name or "not in the catalogue"),
+            printable(category or "-"),
+            printable(price or "-"),
             f"{units:,}",
             f"{revenue:,}",
         )

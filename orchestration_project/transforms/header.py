@@ -2,11 +2,11 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from orchestration_project.contracts.feed import Column, Feed
+from orchestration_project.contracts.feed import MASK, Column, Feed
 from orchestration_project.errors import FileRefused
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -82,12 +82,21 @@ def require_columns(
     ]
     if missing or not positions:
         wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
+        found = ", ".join(_shown(feed, positions, fields)[:50]) or "nothing"
         raise FileRefused(
             "missing_column",
-            f"{where} lacks {wanted}; found {', '.join(fields[:50]) or 'nothing'}. Correct the file, or add the"
-            " spelling to the contract as a synonym",
+            f"{where} lacks {wanted}; found {found}. Correct the file, or add the spelling to the contract"
+            " as a synonym",
             line=line,
         )
+
+
+def _shown(feed: Feed, positions: Mapping[str, int], fields: Sequence[str]) -> list[str]:
+    """The names as written. Where most are unknown to the contract they may be a record's values, and personal."""
+    if not feed.personal_columns or 2 * len(positions) >= len(fields):
+        return list(fields)
+    known = set().union(*map(spellings, feed.source_columns))
+    return [name if normalised(name) in known else MASK for name in fields]
 
 
 def find_header(feed: Feed, head: str) -> Header:

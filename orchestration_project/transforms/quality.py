@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import (
+    MASK,
     Bound,
     Comparison,
     Feed,
@@ -39,7 +40,6 @@ from orchestration_project.warehouse.tables import batch_filter
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MASK = "***"
 SAMPLE_ROWS = 5
 RECORD_REASONS = tuple(
     f"_raw_line: {code}"
