@@ -98,5 +98,14 @@ def summary(since: dt.datetime | None) -> None:
     print_summary(Console(), Settings.from_env(), since.replace(tzinfo=dt.UTC) if since else None)
 
 
+@main.command("make-history")
+@click.argument("home", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def make_history(home: Path) -> None:
+    """Make the databases of Dagster's history in HOME, so that processes may start at the same time."""
+    from orchestration_project import history
+
+    history.make_history(home)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m orchestration_project")

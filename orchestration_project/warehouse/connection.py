@@ -116,7 +116,8 @@ class Warehouse:
             _write_holder(holder, purpose)
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with suppress(OSError):
+                holder.unlink(missing_ok=True)
             lock.release()
 
     def _open(self, deadline: float) -> "DuckDBPyConnection":
@@ -170,12 +171,26 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
 def _write_holder(path: Path, purpose: str) -> None:
     since = time.strftime("%FT%TZ", time.gmtime())
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": since}
-    path.write_text(json.dumps(holder), encoding="utf-8")
+    with suppress(OSError):  # it only helps those who wait
+        path.write_text(json.dumps(holder), encoding="utf-8")
 
 
 def _read_holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
+        told = f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
+        # A process that was killed left its note; the lock is with one that has not written its own yet.
+        gone = holder["host"] == socket.gethostname() and not _is_running(int(holder["pid"]))
     except (OSError, ValueError, KeyError, TypeError):  # it is just being written, or somebody else's file
         return "another process"
+    return "another process" if gone else told
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
