@@ -67,3 +67,8 @@ class WarehouseError(PlatformError):
 def without_values(error: Exception) -> str:
     """The first line of an engine's message without what it quotes: that may be personal."""
     return _QUOTED.sub("...", (str(error).splitlines() or [""])[0])
+
+
+def visible(text: str) -> str:
+    """A text from outside as one line in which a terminal finds no instruction."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

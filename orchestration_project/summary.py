@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from orchestration_project.errors import visible
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.aggregate import PRODUCTS
 from orchestration_project.transforms.publish import RULE_OF_REASON
@@ -63,7 +64,7 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
 
 def printable(value: object) -> str:
     """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
-    return escape("".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in str(value)))
+    return escape(visible(str(value)))
 
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:

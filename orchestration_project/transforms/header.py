@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from orchestration_project.contracts.feed import MASK, Column, Feed
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileRefused, visible
 
 DELIMITERS = (",", ";", "\t", "|")
 LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
+NAMES_SHOWN, NAME_SHOWN = 50, 100
 LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
 """A line with its end. `str.splitlines` would also break lines at form feeds and line separators inside of fields."""
 
@@ -82,7 +83,7 @@ def require_columns(
     ]
     if missing or not positions:
         wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
-        found = ", ".join(_shown(feed, positions, fields)[:50]) or "nothing"
+        found = ", ".join(_shown(feed, positions, fields)) or "nothing"
         raise FileRefused(
             "missing_column",
             f"{where} lacks {wanted}; found {found}. Correct the file, or add the spelling to the contract"
@@ -92,11 +93,12 @@ def require_columns(
 
 
 def _shown(feed: Feed, positions: Mapping[str, int], fields: Sequence[str]) -> list[str]:
-    """The names as written. Where most are unknown to the contract they may be a record's values, and personal."""
+    """The names that were found. Where most are unknown to the contract they may be a record's values, and personal."""
+    names = [visible(name[:NAME_SHOWN]) for name in fields[:NAMES_SHOWN]]
     if not feed.personal_columns or 2 * len(positions) >= len(fields):
-        return list(fields)
+        return names
     known = set().union(*map(spellings, feed.source_columns))
-    return [name if normalised(name) in known else MASK for name in fields]
+    return [name if normalised(name) in known else MASK for name in names]
 
 
 def find_header(feed: Feed, head: str) -> Header:

@@ -232,7 +232,7 @@ def test_commands_at_once_on_an_empty_home(tmp_path: Path) -> None:
     home, data_dir = tmp_path / "home", tmp_path / "data"
     shell = environment(data_dir, home)
     Workbench(project(), data_dir).drop("sales", "sales_2024-01-15.csv", sales(sale("A1"), sale("A2")))
-    run_all([(["orchestration_project", "make-history", str(home)], shell)] * 3)
+    run_all([(["orchestration_project", "make-history", str(home)], shell)] * 2)
     command = ["dagster", "asset", "materialize", "-m", "orchestration_project.definitions"]
     command += ["--select", "raw_sales,cleaned_sales,rejected_sales", "--partition", "2024-01-15"]
     run_all([(command, shell)] * 2)

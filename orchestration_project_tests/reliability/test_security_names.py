@@ -108,6 +108,7 @@ def test_a_file_may_have_any_name(tmp_path: Path) -> None:
     assert sorted(shop.quarantine()) == sorted(f"bad_{name}" for name in good)
 
 
+@pytest.mark.found("The refusal of a file wrote the names in its header to the log as they were, line ends included.")
 def test_names_do_not_break_lines_of_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +116,7 @@ def test_names_do_not_break_lines_of_the_log(
     evil = "\x1b[2J\n2024-01-15 00:00:00 - dagster - INFO - all is well ![x](http://x.example)_2024-01-15.csv"
     name = evil.replace("/", "|")
     bench = Workbench(project(), tmp_path)
-    bench.drop("sales", name, "no such column\n1\n")
+    bench.drop("sales", name, f'order_id,"{evil}"\n1,2\n')
     bench.drop("sales", f"good_{name}", sales(sale("A1"), sale("A2", channel="fax")))
     result = bench.run(job="sales_job", first="2024-01-15", raise_on_error=False)
     entries = bench.instance.all_logs(result.run_id)
@@ -128,6 +129,15 @@ def test_names_do_not_break_lines_of_the_log(
     assert not any("x.example" in (item.description or "") for item in events)
     kinds = {type(value) for item in events for value in item.metadata.values()}
     assert dg.MarkdownMetadataValue not in kinds
+
+
+@pytest.mark.found("Duplicates of a record in a file whose name has a line end were counted for no check.")
+def test_reasons_are_counted_whatever_the_name_of_the_winner(tmp_path: Path) -> None:
+    """A duplicate is counted by its rule alone, also where the name of the file that won has lines."""
+    shop = Shop(tmp_path, feed(column("id"), primary_key=("id",)))
+    shop.deliver("s_2024-01-01.csv", "id\na\n")
+    shop.deliver("a\nb (kept: \n_2024-01-01.csv", "id\na\nb\n")
+    assert [item.reason for item in shop.load().reasons] == ["id: duplicate_key"]
 
 
 @pytest.mark.found("A product's name could clear the terminal or colour it in the summary.")
