@@ -80,6 +80,13 @@ def holder(program: str, database: Path) -> "Iterator[subprocess.Popen[str]]":
             process.kill()
 
 
+def release(process: "subprocess.Popen[str]") -> None:
+    """Let a holder end."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
 def wait_until_stopped(process: "subprocess.Popen[str]") -> None:
     """Wait until the system has stopped a process that was sent SIGSTOP."""
     status = Path(f"/proc/{process.pid}/status")

@@ -5,8 +5,9 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,9 +28,10 @@ from orchestration_project_tests.reliability.contention import (
     holder,
     keyed,
     load_days,
+    release,
     wait_until_stopped,
 )
-from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.evidence import TORTURE, effort, tried
 
 pytestmark = pytest.mark.promise("concurrency")
 
@@ -119,9 +121,7 @@ def test_a_reader_that_goes_is_waited_for(warehouse: Warehouse) -> None:
     with holder(HOLD_FILE.format(read_only=True), warehouse.database) as process:
         with pytest.raises(WarehouseBusy):
             use(warehouse)
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
+        release(process)
         use(replace(warehouse, lock_timeout=60))
 
 
@@ -241,6 +241,63 @@ def test_commands_at_once_on_an_empty_home(tmp_path: Path) -> None:
         assert connection.execute("SELECT status, count(*) FROM file_ledger GROUP BY 1").fetchall() == [("loaded", 1)]
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS] * 2
+
+
+@contextmanager
+def daemon(shell: dict[str, str], log: Path) -> Iterator[None]:
+    """Dagster's daemon with sensors and schedules switched on."""
+    command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", "workspace.yaml"]
+    environment = shell | {"AUTOMATION": "on"}
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, env=environment, cwd=REPOSITORY, stdout=output, stderr=output) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def runs_of(home: Path) -> list[dg.DagsterRun]:
+    """The runs of an installation."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return list(instance.get_runs())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something has come about; fail when it takes too long."""
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+@pytest.mark.skipif(not TORTURE, reason="takes two minutes; `make torture` runs it")
+def test_two_daemons_and_a_command_line(tmp_path: Path) -> None:
+    """Runs that two daemons ask for and one of the command line take turns on the same files; each row counts once."""
+    data_dir, homes = tmp_path / "data", [tmp_path / "home", tmp_path / "other home"]
+    shells = [environment(data_dir, home) for home in homes]
+    for home, shell in zip(homes, shells, strict=True):
+        run_all([(["orchestration_project", "make-history", str(home)], shell)])
+    bench = Workbench(project(), data_dir)
+    days = [f"2024-01-{number}" for number in range(15, 19)]
+    for number, moment in enumerate(days):
+        bench.drop("sales", f"sales_{moment}.csv", sales(sale(f"A{number}", day=moment)), modified=1_700_000_000)
+    command = ["dagster", "asset", "materialize", "-m", "orchestration_project.definitions"]
+    command += ["--select", "raw_sales,cleaned_sales,rejected_sales", "--partition-range", f"{days[0]}...{days[-1]}"]
+    with daemon(shells[0], tmp_path / "one.log"), daemon(shells[1], tmp_path / "two.log"):
+        with holder(HOLD_LOCK, data_dir / "warehouse.duckdb") as process:
+            wait_for(lambda: all(runs_of(home) for home in homes))
+            release(process)
+            run_all([(command, shells[0])])
+        wait_for(lambda: all(run.is_finished for home in homes for run in runs_of(home)))
+    runs = [run for home in homes for run in runs_of(home)]
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    assert len(runs) > 2
+    assert bench.query("SELECT order_id FROM cleaned_sales ORDER BY 1") == [
+        (f"A{number}",) for number in range(len(days))
+    ]
+    assert bench.landing("sales") == []
 
 
 def test_loads_take_turns_without_the_lock_file(tmp_path: Path) -> None:
