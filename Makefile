@@ -34,7 +34,7 @@ SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_
 LOG := $(DATA_DIR)/logs/run.log
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test dev check home history
+.PHONY: help run test dev check home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -68,6 +68,7 @@ home:
 	@[ -e "$(DAGSTER_HOME)/dagster.yaml" ] || ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
 
 # Processes that start at the same time on an empty DAGSTER_HOME break its databases; the mark saves a start of Python.
+.PHONY: history
 history: .venv/.locked home
 	@[ -e "$(DAGSTER_HOME)/.history-made" ] || $(BIN)/python -m orchestration_project make-history "$(DAGSTER_HOME)"
 
