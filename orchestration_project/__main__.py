@@ -190,5 +190,14 @@ def _batch(spec: "FeedSpec", key: str) -> "Batch":
         raise click.ClickException(f"{key!r} is not a batch; write it like {batching.key(batching.start)}") from None
 
 
+@main.command("make-history")
+@click.argument("home", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def make_history(home: Path) -> None:
+    """Make the databases of Dagster's history in HOME, so that processes may start at the same time."""
+    from orchestration_project import history
+
+    history.make_history(home)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m orchestration_project")

@@ -9,7 +9,10 @@ PlatformError
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
 """
 
+import re
 from collections.abc import Mapping
+
+_QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 class PlatformError(Exception):
@@ -64,3 +67,13 @@ class WarehouseBusy(PlatformError):
 
 class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
+
+
+def without_values(error: Exception) -> str:
+    """The first line of an engine's message without what it quotes: that may be personal."""
+    return _QUOTED.sub("...", (str(error).splitlines() or [""])[0])
+
+
+def visible(text: str) -> str:
+    """A text from outside as one line in which a terminal finds no instruction."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,7 +30,7 @@ class Settings:
     """
 
     data_dir: Path = Path("data")
-    warehouse_url: str = ""
+    warehouse_url: str = field(default="", repr=False)  # it may hold a password
     automation: bool = False
     lock_timeout: float = 300.0
     threads: int | None = None
@@ -60,8 +60,10 @@ class Settings:
             return self.data_dir / "warehouse.duckdb"
         scheme, _, path = self.warehouse_url.partition(":///")
         if scheme != "duckdb" or not path:
+            # The value is not told: it may hold a password.
             raise SettingsError(
-                f"WAREHOUSE_URL={self.warehouse_url!r} is not supported: write duckdb:///relative/path or duckdb:////absolute/path"
+                "WAREHOUSE_URL has another form than duckdb:///relative/path or duckdb:////absolute/path, which are the"
+                " ones supported"
             )
         return Path(unquote(path)).expanduser().absolute()
 

@@ -46,3 +46,15 @@ def test_the_documented_checks_are_the_ones_that_every_feed_has() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "orchestration_project").rglob("*.py"))
     assert documented
     assert [name for name in documented if f'"{name}"' not in code and f"def {name}(" not in code] == []
+
+
+def test_the_threat_model_names_tests_that_exist() -> None:
+    """Each row of the table in docs/security.md names tests, and each of them is there."""
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8").partition("| threat ")[2].partition("\n\n")[0]
+    rows = [re.findall(r"`(test_\w+\.py)::(test_\w+)`", row) for row in page.splitlines()[2:]]
+    folder = ROOT / "orchestration_project_tests/reliability"
+    assert rows
+    assert all(rows)
+    assert [
+        name for row in rows for file, name in row if f"def {name}(" not in (folder / file).read_text(encoding="utf-8")
+    ] == []

@@ -78,17 +78,22 @@ def load(
     """
     settings.landing(feed.name).mkdir(parents=True, exist_ok=True)
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
-    with warehouse.connection(purpose) as connection, _work_folder(warehouse) as work:
+    folders = [settings.landing(feed.name), settings.archive(feed.name), _work_folder(warehouse)]
+    with warehouse.connection(purpose, folders) as connection, _own_folder(_work_folder(warehouse)) as work:
         return _Loader(connection, settings, feed, options, request, work, log).run()
 
 
+def _work_folder(warehouse: Warehouse) -> Path:
+    """The folder for rewritten copies, on the warehouse's disk."""
+    return warehouse.database.with_name(f"{warehouse.database.name}.work")
+
+
 @contextmanager
-def _work_folder(warehouse: Warehouse) -> Iterator[Path]:
-    """A folder for rewritten copies, on the warehouse's disk.
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards.
 
     The lock makes it one load's own, so what a killed one left behind can go.
     """
-    folder = warehouse.database.with_name(f"{warehouse.database.name}.work")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:

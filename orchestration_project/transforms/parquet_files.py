@@ -143,10 +143,12 @@ def _text(value: str, sql_type: str, column: Column) -> str:
     if not sql_type.startswith(("DATE", "TIME")) or column.parsing.date_format is None:
         return plain
     pattern = literal(column.parsing.date_format)
-    if sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP"):
-        value, moment = f"(DATE '1900-01-01' + {value})", f"(DATE '1900-01-01' + try_strptime({{}}, {pattern})::TIME)"
-    else:
-        moment = f"try_strptime({{}}, {pattern})"
+    is_time = sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP")
+    if is_time:
+        value = f"(DATE '1900-01-01' + {value})"
     written = f"strftime({value}, {pattern})"
+    moment = f"try_strptime({written}, {pattern})"
+    if is_time:
+        moment = f"(DATE '1900-01-01' + {moment}::TIME)"
     # A moment finer than the format would lose a part of it: it stays as it is, and then breaks the type.
-    return f"CASE WHEN {moment.format(written)} = {value} THEN {written} ELSE {plain} END"
+    return f"CASE WHEN {moment} = {value} THEN {written} ELSE {plain} END"

@@ -16,7 +16,7 @@ from orchestration_project.warehouse.tables import batch_filter, replace_batches
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RULE_OF_REASON = "regexp_replace(reason, ' \\(kept: .*$', '')"
+RULE_OF_REASON = "regexp_replace(reason, '(?s) \\(kept: .*$', '')"
 """SQL that takes a reason's details away, so that equal rules are counted together."""
 
 

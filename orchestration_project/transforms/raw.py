@@ -1,18 +1,16 @@
 """What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileRefused, without_values
 from orchestration_project.transforms.prepare import Prepared
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
-QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefu
     Args:
         name: the file's logical name.
         what: what is wrong with it.
-        error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
+        error: the engine's, told without values.
     """
-    told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
+    told = f": {without_values(error)}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")
