@@ -4,8 +4,10 @@ PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
+├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
+    └── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
 """
 
 from collections.abc import Mapping
@@ -53,9 +55,17 @@ class FilesUnfit(PlatformError):
         self.faults = dict(faults)
 
 
+class DiskFull(PlatformError):
+    """A disk had no room for what was to be written."""
+
+
 class WarehouseBusy(PlatformError):
     """The warehouse stayed locked by somebody else for longer than the configured wait."""
 
 
 class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
+
+
+class WarehouseBroken(WarehouseError):
+    """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""

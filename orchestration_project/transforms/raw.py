@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.prepare import Prepared
+from orchestration_project.warehouse.faults import no_room
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
@@ -60,6 +61,11 @@ def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefu
         name: the file's logical name.
         what: what is wrong with it.
         error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
+
+    Raises:
+        duckdb.Error: the error itself, where it tells of a full disk, which is not the file's fault.
     """
+    if error and no_room(error):
+        raise error
     told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.settings import Settings
+from orchestration_project.warehouse.faults import clear_faults, fault_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -54,24 +55,28 @@ class Warehouse:
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: its file can't be read.
+            DiskFull: a disk had no room.
         """
         with self.connection(purpose) as connection, transaction(connection):
             yield connection
 
     @contextmanager
-    def connection(self, purpose: str) -> Iterator["DuckDBPyConnection"]:
+    def connection(self, purpose: str, read_only: bool = False) -> Iterator["DuckDBPyConnection"]:
         """A connection under the warehouse lock; it is closed whatever happens.
 
         Args:
             purpose: what the holder does, shown to whoever waits.
+            read_only: leave the file as it is, byte for byte; it must exist.
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: its file can't be read.
+            DiskFull: a disk had no room.
         """
-        self.database.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.lock_timeout
-        with self._locked(purpose):
-            connection = self._open(deadline)
+        with clear_faults(self.database, purpose), self._locked(purpose):
+            connection = self._open(deadline, purpose, read_only)
             try:
                 yield connection
             finally:
@@ -80,6 +85,7 @@ class Warehouse:
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[None]:
         lock, holder = FileLock(f"{self.database}.lock"), self.database.with_name(f"{self.database.name}.holder.json")
+        self.database.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=self.lock_timeout)
         except Timeout as error:
@@ -94,7 +100,7 @@ class Warehouse:
             holder.unlink(missing_ok=True)
             lock.release()
 
-    def _open(self, deadline: float) -> "DuckDBPyConnection":
+    def _open(self, deadline: float, purpose: str, read_only: bool) -> "DuckDBPyConnection":
         import duckdb
 
         config: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "orchestration_project"}
@@ -104,10 +110,11 @@ class Warehouse:
             config["memory_limit"] = self.memory_limit
         while True:
             try:
-                connection = duckdb.connect(str(self.database), config=config)
+                connection = duckdb.connect(str(self.database), read_only, config)
             except duckdb.Error as error:
                 if not any(sign in str(error) for sign in HELD_OPEN):
-                    raise WarehouseError(f"{self.database} can't be opened as a DuckDB file: {error}") from error
+                    fault = fault_of(error, self.database, purpose)
+                    raise fault or WarehouseError(f"{self.database} can't be opened: {error}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"{self.database} is held open outside the platform: {error}. Close that program (a reader"
