@@ -4,6 +4,7 @@ Belongs here: reading arguments and printing. Does not belong here: the work its
 """
 
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,6 +97,38 @@ def summary(since: dt.datetime | None) -> None:
     from orchestration_project.summary import print_summary
 
     print_summary(Console(), Settings.from_env(), since.replace(tzinfo=dt.UTC) if since else None)
+
+
+class Unverified(click.ClickException):
+    """Ends `verify` where it can't tell whether something disagrees."""
+
+    exit_code = 2
+
+
+@main.command("verify")
+@click.argument("feeds", nargs=-1, metavar="[FEED]...")
+@click.option(
+    "--batch", "batches", multiple=True, help="Partition key of a batch to verify; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence[str], as_json: bool) -> None:
+    """Prove again that the files of each FEED (default: of all), the ledger and the tables agree. Changes nothing.
+
+    Exits with 0 when all is proven, 1 when something disagrees, 2 when it could not be verified.
+    """
+    from orchestration_project.errors import PlatformError
+    from orchestration_project.verification import print_verification, verify_project
+
+    try:
+        found = verify_project(feeds, batches or None)
+    except PlatformError as error:
+        raise Unverified(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print_verification(Console(), found)
+    context.exit(0 if found.proven else 1)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.findings import PAGE, Finding, Source, Verification, materialize
 from orchestration_project.ingest.intake import archived_batches
 from orchestration_project.ingest.verify_files import Archive, quarantine_findings, take_stock
-from orchestration_project.ingest.verify_tables import ledger_findings, table_findings
+from orchestration_project.ingest.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.landing.store import archived
 from orchestration_project.settings import Settings
 from orchestration_project.transforms import aggregate
+from orchestration_project.transforms.publish import cleaned_table
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
@@ -43,16 +44,19 @@ def verify(
     """
     found = Verification()
     if not warehouse.database.exists():
-        found.findings = [item for source in sources for item in _missing(warehouse, settings, source)]
+        lost = [source for source in sources if _archived_files(settings, source)]
+        found.findings = [_missing(warehouse), *_rebuild(settings, lost)] if lost else []
         return found
     try:
         with warehouse.connection("verification", read_only=True) as connection:
-            archives = [_compare(connection, settings, source, keys, found) for source in sources]
+            found.findings += ledger_lacks(connection)
+            readable = [] if found.findings else sources
+            archives = [_compare(connection, settings, source, keys, found) for source in readable]
             if keys is None:
                 found.findings += _marts(connection)
                 _read_everything(connection, warehouse)
     except WarehouseBroken as error:
-        found.findings = [_broken(warehouse, error), *(_rebuild(settings, source) for source in sources)]
+        found.findings = [_broken(warehouse, error), *_rebuild(settings, sources)]
         return found
     for archive in archives:
         found.findings += archive.findings(found)
@@ -82,24 +86,10 @@ def _compare(
     return take_stock(settings, source, entries, last, keys)
 
 
-def _missing(warehouse: Warehouse, settings: Settings, source: Source) -> Iterator[Finding]:
-    """The warehouse is not there: no fault as long as the archive is empty too."""
-    if files := _archived_files(settings, source):
-        rebuild = _rebuild(settings, source)
-        yield Finding(
-            source.feed.name,
-            "",
-            warehouse.database.name,
-            "the warehouse is missing",
-            f"{warehouse.database} with the rows of {files} archived file(s)",
-            "no such file",
-            rebuild.remedy,
-        )
-
-
-def _archived_files(settings: Settings, source: Source) -> int:
-    root = settings.archive(source.feed.name)
-    return sum(len(archived(root, key)) for key, _ in archived_batches(root, source.options.batching))
+def _missing(warehouse: Warehouse) -> Finding:
+    name, path = warehouse.database.name, str(warehouse.database)
+    remedy = f"move it back to where it was, or rebuild every feed ({PAGE})"
+    return Finding("", "", name, "the warehouse is missing", path, "no such file", remedy)
 
 
 def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
@@ -108,19 +98,26 @@ def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
     return Finding("", "", name, "the warehouse can't be read", "a readable DuckDB file", str(error), remedy)
 
 
-def _rebuild(settings: Settings, source: Source) -> Finding:
-    """What rebuilds a feed from its archive once the broken warehouse has been moved away."""
+def _rebuild(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]:
+    """What rebuilds each feed from its archive, and then the marts."""
+    what, marts = "has to be rebuilt from the archive", []
+    for source in sources:
+        keys = _archived_keys(settings, source)
+        files = f"{_archived_files(settings, source)} archived file(s)"
+        yield Finding(source.feed.name, "", "", what, f"the rows of {files}", files, source.load_again(keys))
+        marts += [keys] if cleaned_table(source.feed) == aggregate.SALES else []
+    for keys in marts:
+        remedy = materialize([aggregate.DAILY, aggregate.PRODUCTS], keys)
+        yield Finding("", "", aggregate.PRODUCTS, what, f"the sums of {aggregate.SALES}", "none", remedy)
+
+
+def _archived_keys(settings: Settings, source: Source) -> list[str]:
+    return [key for key, _ in archived_batches(settings.archive(source.feed.name), source.options.batching)]
+
+
+def _archived_files(settings: Settings, source: Source) -> int:
     root = settings.archive(source.feed.name)
-    keys = [key for key, _ in archived_batches(root, source.options.batching)]
-    return Finding(
-        source.feed.name,
-        "",
-        "",
-        "has to be rebuilt from the archive",
-        "rows of all archived files",
-        f"{_archived_files(settings, source)} archived file(s)",
-        source.load_again(keys),
-    )
+    return sum(len(archived(root, key)) for key in _archived_keys(settings, source))
 
 
 def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:

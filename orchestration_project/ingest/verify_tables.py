@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 from orchestration_project.ingest.findings import REBUILD, Finding, Source
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.judge import filled
-from orchestration_project.transforms.publish import FileCount, cleaned_table, count_records, rejected_table
-from orchestration_project.transforms.raw import raw_table
-from orchestration_project.warehouse.ledger import Entry, Status, settle
+from orchestration_project.transforms.publish import (
+    FileCount,
+    cleaned_layout,
+    cleaned_table,
+    count_records,
+    rejected_layout,
+    rejected_table,
+)
+from orchestration_project.transforms.raw import raw_layout, raw_table, reading_of
+from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, settle
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident
-from orchestration_project.warehouse.tables import batch_filter, exists
+from orchestration_project.warehouse.tables import batch_filter, columns_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,6 +29,14 @@ ROWS_AT_ONCE = 2_000_000
 
 Identity = tuple[str, str, Batch | None]
 """File, version and batch: what rows have in common that came together."""
+
+
+def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
+    """The columns that the ledger should have and does not."""
+    present = columns_of(connection, LEDGER)
+    if lacking := [name for name in COLUMNS if present and name not in present]:
+        what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
+        yield Finding("", "", LEDGER, what, ", ".join(COLUMNS), found, REBUILD)
 
 
 def ledger_findings(source: Source, entries: Sequence[Entry]) -> Iterator[Finding]:
@@ -58,13 +74,8 @@ def table_findings(
     """
     feed, batching = source.feed, source.options.batching
     loaded = [entry for entry in entries if entry.status is Status.LOADED]
-    tables = [table(feed) for table in (raw_table, cleaned_table, rejected_table)]
-    if absent := [table for table in tables if not exists(connection, table)]:
-        remedy = source.load_again(entry.batch for entry in loaded)
-        what, expected = "is not in the warehouse", f"the rows of {len(loaded)} file(s)"
-        yield from (
-            Finding(feed.name, "", table, what, expected, "no such table", remedy) for table in absent if loaded
-        )
+    if absent := list(_absent(connection, source, loaded)):
+        yield from absent if loaded else ()
         return
     everything = keys is None or source.options.snapshot
     counts = count_records(connection, feed, None if everything else [batching.from_key(key) for key in keys or ()])
@@ -79,6 +90,28 @@ def table_findings(
         count = FileCount(None, entry.file, entry.version, records=0, blank=0, cleaned=0, rejected=0)
         if finding := _difference(source, entry.batch, entry, count, ""):
             yield finding
+
+
+def _absent(connection: "DuckDBPyConnection", source: Source, loaded: Sequence[Entry]) -> Iterator[Finding]:
+    """The tables and columns that the feed should have and the warehouse does not."""
+    feed, batch_type = source.feed, source.options.batching.sql_type
+    layouts = {
+        raw_table(feed): raw_layout(feed, batch_type),
+        cleaned_table(feed): cleaned_layout(feed, batch_type),
+        rejected_table(feed): rejected_layout(feed, batch_type),
+    }
+    again = source.load_again(entry.batch for entry in loaded)
+    # A load gives a column that a new contract has its values, but takes one that somebody dropped for empty.
+    readable = any(entry.read_as != reading_of(feed) for entry in loaded)
+    for table, layout in layouts.items():
+        present = columns_of(connection, table)
+        if not present:
+            expected = f"the rows of {len(loaded)} file(s)"
+            yield Finding(feed.name, "", table, "is not in the warehouse", expected, "no such table", again)
+        elif lacking := [name for name in layout if name not in present]:
+            remedy = again if readable or table != raw_table(feed) else REBUILD
+            what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
+            yield Finding(feed.name, "", table, what, ", ".join(layout), found, remedy)
 
 
 def _difference(source: Source, key: str, entry: Entry | None, count: FileCount, astray: str) -> Finding | None:

@@ -4,11 +4,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.prepare import Prepared
-from orchestration_project.warehouse.faults import no_room
+from orchestration_project.warehouse.faults import no_fault_of_files
+
+if TYPE_CHECKING:
+    import duckdb
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
@@ -54,7 +58,7 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     )
 
 
-def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefused:
+def unreadable(name: str, what: str, error: "duckdb.Error | None" = None) -> FileRefused:
     """The refusal of a file that can't be read.
 
     Args:
@@ -63,9 +67,9 @@ def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefu
         error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
 
     Raises:
-        duckdb.Error: the error itself, where it tells of a full disk, which is not the file's fault.
+        duckdb.Error: the error itself, where a full disk or too little memory is at fault, not the file.
     """
-    if error and no_room(error):
+    if error and no_fault_of_files(error):
         raise error
     told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.errors import DiskFull, PlatformError, WarehouseBroken
+from orchestration_project.errors import DiskFull, PlatformError, WarehouseBroken, WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +31,7 @@ FILE_NAMED = re.compile(r'file "([^"]+)"')
 
 @contextmanager
 def clear_faults(database: Path, purpose: str, *folders: Path) -> Iterator[None]:
-    """Turn a full disk and a broken warehouse into errors that say what to do; other errors pass.
+    """Turn a full disk, too little memory and a broken warehouse into errors that say what to do; other errors pass.
 
     Args:
         database: the warehouse's file.
@@ -41,6 +41,7 @@ def clear_faults(database: Path, purpose: str, *folders: Path) -> Iterator[None]
     Raises:
         DiskFull: a disk had no room.
         WarehouseBroken: the warehouse's file can't be read.
+        WarehouseError: DuckDB may not use as much memory as it needs.
     """
     import duckdb
 
@@ -60,13 +61,27 @@ def no_room(error: BaseException) -> bool:
     return any(sign in str(error) for sign in NO_ROOM_TOLD)
 
 
+def no_fault_of_files(error: "duckdb.Error") -> bool:
+    """Whether reading a file failed for lack of room on disk or in memory, which says nothing about the file."""
+    import duckdb
+
+    return no_room(error) or isinstance(error, duckdb.OutOfMemoryException)
+
+
 def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *folders: Path) -> PlatformError | None:
-    """The disk's or the warehouse file's fault that an error tells of; None when it tells of something else."""
+    """The machine's or the warehouse file's fault that an error tells of; None when it tells of something else."""
+    import duckdb
+
     text = str(error)
     if no_room(error):
         named = FILE_NAMED.search(text)
         written = error.filename if isinstance(error, OSError) else named and named[1]
         return _disk_full(written, database, purpose, folders)
+    if isinstance(error, duckdb.OutOfMemoryException) and not any(sign in text for sign in BROKEN_TOLD):
+        return WarehouseError(
+            f"{purpose} needs more memory than DuckDB may use, nothing was changed: {_first_line(text)}. Set"
+            " WAREHOUSE_MEMORY_LIMIT higher, or load fewer batches at once"
+        )
     if NEWER_TOLD in text:
         return WarehouseBroken(
             f"{database} can't be opened as a DuckDB file: it was made by a newer DuckDB ({_first_line(text)}). Install"
@@ -84,9 +99,9 @@ def _disk_full(written: str | None, database: Path, purpose: str, folders: tuple
     place = min(places, key=lambda path: shutil.disk_usage(path).free)
     usage = shutil.disk_usage(place)
     return DiskFull(
-        f"the disk of {place} is full ({usage.free:,} of {usage.total:,} bytes are free): {purpose} found no room to"
-        f" write {written or 'a file'}. What was not committed has changed nothing, and no file is lost. Free space on"
-        " that disk, then run again (docs/recover.md)"
+        f"the disk of {place} has too little room ({usage.free:,} of {usage.total:,} bytes are free): {purpose} could"
+        f" not write {written or 'a file'}. What was not committed has changed nothing, and no file is lost. Free space"
+        " on that disk, then run again (docs/recover.md)"
     )
 
 
