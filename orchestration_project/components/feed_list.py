@@ -17,6 +17,7 @@ def feeds_of(tree: dg.ComponentTree) -> list[FeedSpec]:
 def feeds_of_project(path_within: Path) -> list[FeedSpec]:
     """The feeds of the project that a path lies in, by name, without building any definition."""
     with warnings.catch_warnings():
-        # As `load_from_defs_folder` does: parameters that modules of the project use are beta.
+        # As `load_from_defs_folder` does: Dagster uses what it warns of.
+        warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         return feeds_of(dg.ComponentTree.for_project(path_within))

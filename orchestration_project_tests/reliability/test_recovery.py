@@ -1,13 +1,18 @@
 """Ways back: whatever is broken is named with what to do, and doing so brings back the tables of before."""
 
 import itertools
+import os
 import re
+import shlex
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -15,6 +20,8 @@ from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.findings import Finding, Source
 from orchestration_project.ingest.verify import verify
+from orchestration_project_tests.components.sales_files import catalogue, sale, sales
+from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 
@@ -498,3 +505,72 @@ def test_damaged_blocks(shop: Shop) -> None:
             assert state(shop) == before
         tried()
     assert broken > steps // 2
+
+
+# -- as it is typed ---------------------------------------------------------------------------------------------------
+
+TABLES = (
+    "raw_sales",
+    "cleaned_sales",
+    "rejected_sales",
+    "cleaned_products",
+    "product_daily_sales",
+    "product_warehouse",
+)
+
+
+def test_the_commands_that_are_printed(tmp_path: Path) -> None:
+    """`verify` prints what rebuilds a lost warehouse; typed as printed, it brings back every table."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        bench = Workbench(project(), tmp_path / "data", instance)
+        bench.drop("products", "products_2024-01-15.json", catalogue((1, "Tea", "drinks", 5.0)))
+        for day in ("2024-01-15", "2024-01-17"):
+            bench.drop("sales", f"sales_{day}.csv", sales(sale(f"A{day}", day=day), sale("bad", quantity="x")))
+        bench.run(job="products_job")
+        bench.run(job="sales_job", first="2024-01-15", last="2024-01-17")
+    before = rows(bench)
+    environment = shell(tmp_path)
+    assert "all proven" in typed(environment, f"{sys.executable} -m orchestration_project verify", 0)
+    flip(4096, 8192)(Shop(bench.data_dir))
+    printed = typed(environment, f"{sys.executable} -m orchestration_project verify", 1)
+    assert "can't be read" in printed
+    (tmp_path / "broken").mkdir()
+    (bench.data_dir / "warehouse.duckdb").rename(tmp_path / "broken" / "warehouse.duckdb")
+    commands = re.findall(r"^  (dagster asset materialize .*)$", printed, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        typed(environment, command, 0)
+    assert "all proven" in typed(environment, f"{sys.executable} -m orchestration_project verify", 0)
+    assert rows(bench) == before
+
+
+def rows(bench: Workbench) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of all tables, whatever the order of rows and columns."""
+    found = {}
+    for table in TABLES:
+        columns = bench.query(f"SELECT column_name FROM (DESCRIBE {table}) ORDER BY 1")
+        found[table] = bench.query(f"SELECT {', '.join(column for (column,) in columns)} FROM {table} ORDER BY ALL")
+    return found
+
+
+def shell(folder: Path) -> dict[str, str]:
+    """An environment for the project's commands, with the data below a folder."""
+    (folder / "home").mkdir()
+    shutil.copy(REPOSITORY / "dagster.yaml", folder / "home")
+    inherited = dict(os.environ)  # noqa: TID251 - the commands run as they would from this shell
+    return inherited | {
+        "DATA_DIR": str(folder / "data"),
+        "DAGSTER_HOME": str(folder / "home"),
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}:{inherited['PATH']}",
+        "COLUMNS": "100",
+    }
+
+
+def typed(environment: dict[str, str], command: str, exit_code: int) -> str:
+    """What a command prints."""
+    done = subprocess.run(
+        shlex.split(command), cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=180
+    )
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    return done.stdout
