@@ -162,3 +162,11 @@ def test_verify_looks_at_the_batches_that_are_named(data_dir: Path) -> None:
         archived.write_text("order_id\n", encoding="utf-8")
     result = CliRunner().invoke(main, ["verify", "sales", "--batch", "2024-01-16", "--json"])
     assert [item["batch"] for item in json.loads(result.output)["findings"]] == ["2024-01-16"]
+
+
+def test_verify_has_nothing_to_rebuild_without_an_archive(data_dir: Path) -> None:
+    """A warehouse that can't be read is told once where no feed has archived files."""
+    (data_dir / "warehouse.duckdb").write_text("no database", encoding="utf-8")
+    result = CliRunner().invoke(main, ["verify", "--json"])
+    assert result.exit_code == 1
+    assert [item["what"] for item in json.loads(result.output)["findings"]] == ["the warehouse can't be read"]

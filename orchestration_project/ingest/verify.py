@@ -44,8 +44,8 @@ def verify(
     """
     found = Verification()
     if not warehouse.database.exists():
-        lost = [source for source in sources if _archived_files(settings, source)]
-        found.findings = [_missing(warehouse), *_rebuild(settings, lost)] if lost else []
+        lost = list(_rebuild(settings, sources))
+        found.findings = [_missing(warehouse), *lost] if lost else []
         return found
     try:
         with warehouse.connection("verification", read_only=True) as connection:
@@ -99,25 +99,19 @@ def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
 
 
 def _rebuild(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]:
-    """What rebuilds each feed from its archive, and then the marts."""
-    what, marts = "has to be rebuilt from the archive", []
+    """What rebuilds each feed that has archived files, and then the marts."""
+    what = "has to be rebuilt from the archive"
+    marts = []
     for source in sources:
-        keys = _archived_keys(settings, source)
-        files = f"{_archived_files(settings, source)} archived file(s)"
-        yield Finding(source.feed.name, "", "", what, f"the rows of {files}", files, source.load_again(keys))
-        marts += [keys] if cleaned_table(source.feed) == aggregate.SALES else []
+        root = settings.archive(source.feed.name)
+        files = {key: len(archived(root, key)) for key, _ in archived_batches(root, source.options.batching)}
+        if number := sum(files.values()):
+            expected, found = f"the rows of {number} archived file(s)", "none"
+            yield Finding(source.feed.name, "", "", what, expected, found, source.load_again(files))
+            marts += [sorted(files)] if cleaned_table(source.feed) == aggregate.SALES else []
     for keys in marts:
         remedy = materialize([aggregate.DAILY, aggregate.PRODUCTS], keys)
         yield Finding("", "", aggregate.PRODUCTS, what, f"the sums of {aggregate.SALES}", "none", remedy)
-
-
-def _archived_keys(settings: Settings, source: Source) -> list[str]:
-    return [key for key, _ in archived_batches(settings.archive(source.feed.name), source.options.batching)]
-
-
-def _archived_files(settings: Settings, source: Source) -> int:
-    root = settings.archive(source.feed.name)
-    return sum(len(archived(root, key)) for key in _archived_keys(settings, source))
 
 
 def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:

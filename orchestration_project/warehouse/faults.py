@@ -89,7 +89,9 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
         )
     unreadable = str(database) in text and any(sign in text for sign in UNREADABLE_TOLD)
     if unreadable or any(sign in text for sign in BROKEN_TOLD):
-        return WarehouseBroken(f"{database} can't be opened as a DuckDB file or read: {_first_line(text)}. {WAY_BACK}")
+        return WarehouseBroken(
+            f"{database} can't be opened as a DuckDB file, or not be read ({purpose}): {_first_line(text)}. {WAY_BACK}"
+        )
     return None
 
 
