@@ -4,6 +4,7 @@ Belongs here: reading arguments and printing. Does not belong here: the work its
 """
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,13 +165,14 @@ def waive(feed: str, who: str, why: str, ids: Sequence[str], key: str | None, re
 @contextmanager
 def _feed(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection", "Settings", "FeedSpec"]]:
     """A feed and the warehouse that has its tables; what goes wrong ends the command with its message."""
-    from orchestration_project.components.feeds import feed_specs
+    from orchestration_project.components.feed_list import feeds_of_project
     from orchestration_project.ingest.load import make_tables
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
 
     try:
-        settings, specs = Settings.from_env(), feed_specs()
+        settings = Settings.from_env()
+        specs = {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
         if name not in specs:
             raise click.ClickException(f"There is no feed {name!r}; there are {', '.join(sorted(specs))}.")
         if not settings.database.exists():
@@ -197,6 +199,38 @@ def make_history(home: Path) -> None:
     from orchestration_project import history
 
     history.make_history(home)
+
+
+class Unverified(click.ClickException):
+    """Ends `verify` where it can't tell whether something disagrees."""
+
+    exit_code = 2
+
+
+@main.command("verify")
+@click.argument("feeds", nargs=-1, metavar="[FEED]...")
+@click.option(
+    "--batch", "batches", multiple=True, help="Partition key of a batch to verify; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence[str], as_json: bool) -> None:
+    """Prove again that the files of each FEED (default: of all), the ledger and the tables agree. Changes nothing.
+
+    Exits with 0 when all is proven, 1 when something disagrees, 2 when it could not be verified.
+    """
+    from orchestration_project.errors import PlatformError
+    from orchestration_project.verification import print_verification, verify_project
+
+    try:
+        found = verify_project(feeds, batches or None)
+    except PlatformError as error:
+        raise Unverified(str(error)) from error
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print_verification(Console(), found)
+    context.exit(0 if found.proven else 1)
 
 
 if __name__ == "__main__":

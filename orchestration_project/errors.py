@@ -5,8 +5,10 @@ PlatformError
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
 ├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
+├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
+    └── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
 """
 
 import re
@@ -61,12 +63,20 @@ class RepairError(PlatformError):
     """What was asked for rejects can't be done, or a waiver in the archive can't be read."""
 
 
+class DiskFull(PlatformError):
+    """A disk had no room for what was to be written."""
+
+
 class WarehouseBusy(PlatformError):
     """The warehouse stayed locked by somebody else for longer than the configured wait."""
 
 
 class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
+
+
+class WarehouseBroken(WarehouseError):
+    """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""
 
 
 def without_values(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.feed_spec import RANGE_END, RANGE_START, FeedSpec
+from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import discover
@@ -38,7 +38,7 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
     return dg.define_asset_job(
         f"{spec.name}_job",
-        selection=dg.AssetSelection.assets(spec.raw) | published | published.downstream(),
+        selection=dg.AssetSelection.assets(spec.raw) | (published.downstream() - dg.AssetSelection.groups(OPERATIONS)),
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
         executor_def=dg.in_process_executor,
         tags={"feed": spec.name},
@@ -124,7 +124,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         job=job,
         cron_schedule=spec.delivery.schedule,
         execution_timezone=batching.timezone.key,
-        default_status=_schedule_status(),
+        default_status=schedule_status(),
         description=f"Loads the last complete batch of the feed {spec.name}, and what still lies in landing.",
     )
     def sweep(context: dg.ScheduleEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest]:
@@ -153,5 +153,6 @@ def _sensor_status() -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if Settings.from_env().automation else dg.DefaultSensorStatus.STOPPED
 
 
-def _schedule_status() -> dg.DefaultScheduleStatus:
+def schedule_status() -> dg.DefaultScheduleStatus:
+    """Whether schedules start switched on: `AUTOMATION`."""
     return dg.DefaultScheduleStatus.RUNNING if Settings.from_env().automation else dg.DefaultScheduleStatus.STOPPED

@@ -12,6 +12,8 @@ from orchestration_project.transforms.publish import cleaned_table, rejected_tab
 from orchestration_project.transforms.stage import raw_table
 
 POOL = "warehouse"
+OPERATIONS = "operations"
+"""The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
 RANGE_START, RANGE_END, PARTITION = (
     "dagster/asset_partition_range_start",
     "dagster/asset_partition_range_end",

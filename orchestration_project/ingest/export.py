@@ -88,7 +88,7 @@ def _open_rejects(
 
 
 def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
-    taken = ledger.known_files(connection, feed.name, [batching.key(batch)])
+    taken = ledger.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
     names = (batching.repair_name(batch, number) for number in count(1))
     return next(name for name in names if name not in taken and not (landing / name).exists())
 

@@ -152,18 +152,20 @@ def _landed(
 def _recovered(
     connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request
 ) -> list[Delivery]:
-    """Deliveries from the archive that the ledger does not know, in order: all of them after the warehouse was lost."""
+    """Deliveries from the archive that came after all that the ledger knows of their name, in order.
+
+    These are all of them after the warehouse was lost, and the last ones after its last transactions were.
+    """
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    known = ledger.known_files(connection, feed.name, None if batches is None else list(batches))
+    known = ledger.known_deliveries(connection, feed.name, None if batches is None else list(batches), options.snapshot)
     if batches is None:
-        # Every batch of a snapshot feed counts for the one table, so the archive is read only for an empty ledger.
-        batches = {} if known else dict(_archived_batches(root, batching))
+        batches = dict(archived_batches(root, batching))
     found = [
         Delivery(item.file, batch, _hash(item.file), item.file.path.relative_to(root).as_posix(), item.number)
         for key, batch in batches.items()
         for item in archived(root, key)
-        if item.file.name not in known
+        if item.number > known.get(item.file.name, 0)
     ]
     return sorted(found, key=lambda delivery: (delivery.number, delivery.batch))
 
@@ -174,7 +176,9 @@ def _unfaithful(
     """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    entries = ledger.unfaithful_entries(connection, feed.name, raw_table(feed), batches, reading_of(feed))
+    entries = ledger.unfaithful_entries(
+        connection, feed.name, raw_table(feed), batches, reading_of(feed), batching.key_format
+    )
     found = []
     for entry in entries:
         file = find(root / str(entry.archived_as))
@@ -194,7 +198,8 @@ def _by_key(request: Request, batching: Batching) -> dict[str, Batch] | None:
     return None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
 
 
-def _archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
+def archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
+    """The batches that an archive has folders for, by partition key."""
     for key in batch_keys(root):
         with suppress(ValueError):  # somebody else's folder, such as lost+found
             yield key, batching.from_key(key)

@@ -44,6 +44,7 @@ from orchestration_project.transforms.repairs import resolve
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
@@ -73,13 +74,21 @@ def load(
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
+        DiskFull: a disk had no room; what was not committed by then has changed nothing.
         WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
             was changed.
     """
-    settings.landing(feed.name).mkdir(parents=True, exist_ok=True)
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
-    folders = [settings.landing(feed.name), settings.archive(feed.name), _work_folder(warehouse)]
-    with warehouse.connection(purpose, folders) as connection, _own_folder(_work_folder(warehouse)) as work:
+    work = warehouse.database.with_name(f"{warehouse.database.name}.work")
+    landing, archive, quarantine = (
+        place(feed.name) for place in (settings.landing, settings.archive, settings.quarantine)
+    )
+    with (
+        warehouse.connection(purpose, [landing, archive, work]) as connection,
+        clear_faults(warehouse.database, purpose, landing, archive, quarantine),
+        _own_folder(work),
+    ):
+        landing.mkdir(parents=True, exist_ok=True)
         return _Loader(connection, settings, feed, options, request, work, log).run()
 
 
@@ -219,11 +228,26 @@ class _Loader:
         return [delivery for delivery in self.intake.latest if delivery.archived_as is None]
 
     def _remove(self, entries: Sequence[Entry]) -> None:
+        """Take out the rows of some files, and those of the batches asked for that no loaded file has brought."""
+        if self.request.read:
+            self._remove_strays()
         batches = {self.options.batching.from_key(entry.batch) for entry in entries}
         self.connection.execute(
             f"""DELETE FROM {ident(raw_table(self.feed))} WHERE {batch_filter(batches)} AND (_file, _file_version) IN
                 (SELECT (unnest($files), unnest($versions)))""",
             {"files": [entry.file for entry in entries], "versions": [entry.version for entry in entries]},
+        )
+
+    def _remove_strays(self) -> None:
+        raw, wanted = ident(raw_table(self.feed)), self.request.batches
+        condition = "true" if wanted is None else batch_filter(wanted)
+        self.connection.execute(
+            f"""DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (
+                SELECT (_batch_date, _file, _file_version)
+                FROM (SELECT DISTINCT _batch_date, _file, _file_version FROM {raw} WHERE {condition})
+                ANTI JOIN (FROM {ledger.TABLE} WHERE feed = $feed AND status = 'loaded')
+                ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format))""",
+            {"feed": self.feed.name, "key_format": self.options.batching.key_format},
         )
 
     def _stage(self, entries: Sequence[Entry]) -> None:

@@ -148,11 +148,16 @@ class Batching:
 
     def key(self, batch: Batch) -> str:
         """The partition key of a batch."""
-        return batch.strftime(KEY_FORMATS[self.cadence])
+        return batch.strftime(self.key_format)
+
+    @property
+    def key_format(self) -> str:
+        """The form of partition keys, for `strftime`, which DuckDB has too."""
+        return KEY_FORMATS[self.cadence]
 
     def from_key(self, key: str) -> Batch:
         """The batch of a partition key."""
-        return self.floor(dt.datetime.strptime(key, KEY_FORMATS[self.cadence]))
+        return self.floor(dt.datetime.strptime(key, self.key_format))
 
     @property
     def sql_type(self) -> str:

@@ -25,6 +25,8 @@ from orchestration_project.landing.store import ensure_bytes, ensure_folder, flu
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP})
 """How a file system refuses a hard link for no fault of the file: a copy does as well."""
 
+INCOMING = ".incoming"
+
 
 @dataclass(frozen=True, slots=True)
 class Handover:
@@ -42,7 +44,7 @@ class Handover:
 
     @property
     def _incoming(self) -> Path:
-        return self.archive / ".incoming"
+        return self.archive / INCOMING
 
     @property
     def _taken(self) -> Path:
@@ -223,7 +225,7 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        whole = target.with_name(".incoming")
+        whole = target.with_name(INCOMING)
         _copy(source, whole)
         whole.rename(target)
         source.unlink()

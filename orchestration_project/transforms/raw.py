@@ -3,10 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, without_values
 from orchestration_project.transforms.prepare import Prepared
+from orchestration_project.warehouse.faults import no_fault_of_files
+
+if TYPE_CHECKING:
+    import duckdb
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
@@ -53,13 +58,18 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     )
 
 
-def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefused:
+def unreadable(name: str, what: str, error: "duckdb.Error | None" = None) -> FileRefused:
     """The refusal of a file that can't be read.
 
     Args:
         name: the file's logical name.
         what: what is wrong with it.
         error: the engine's, told without values.
+
+    Raises:
+        duckdb.Error: the error itself, where a full disk or too little memory is at fault, not the file.
     """
+    if error and no_fault_of_files(error):
+        raise error
     told = f": {without_values(error)}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

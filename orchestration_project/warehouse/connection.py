@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
+from orchestration_project.warehouse.faults import clear_faults, fault_of, no_room
 from orchestration_project.warehouse.sql import literals
 
 if TYPE_CHECKING:
@@ -72,25 +73,32 @@ class Warehouse:
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: its file can't be read.
+            DiskFull: a disk had no room.
         """
         with self.connection(purpose, folders) as connection, transaction(connection):
             yield connection
 
     @contextmanager
-    def connection(self, purpose: str, folders: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
+    def connection(
+        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
+    ) -> Iterator["DuckDBPyConnection"]:
         """A connection under the warehouse lock; it is closed whatever happens.
 
         Args:
             purpose: what the holder does, shown to whoever waits.
             folders: where its statements may read and write files; nowhere by default.
+            read_only: leave the file as it is, byte for byte; it must exist.
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
-            WarehouseError: the warehouse can't be locked or opened.
+            WarehouseBroken: its file can't be read.
+            WarehouseError: it can't be locked.
+            DiskFull: a disk had no room.
         """
         deadline = time.monotonic() + self.lock_timeout
-        with self._locked(purpose):
-            connection = self._open(deadline)
+        with clear_faults(self.database, purpose), self._locked(purpose):
+            connection = self._open(deadline, purpose, read_only)
             try:
                 _shut(connection, folders)
                 yield connection
@@ -109,6 +117,8 @@ class Warehouse:
                 " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
             ) from error
         except OSError as error:
+            if no_room(error):
+                raise
             raise WarehouseError(
                 f"{lock.lock_file} can't be locked: {error.strerror}. The warehouse's folder has to be writable;"
                 " DATA_DIR and WAREHOUSE_URL say where it is"
@@ -123,7 +133,7 @@ class Warehouse:
             lock.release()
             reached(Point.UNLOCKED)
 
-    def _open(self, deadline: float) -> "DuckDBPyConnection":
+    def _open(self, deadline: float, purpose: str, read_only: bool) -> "DuckDBPyConnection":
         import duckdb
 
         config = SHUT | {"custom_user_agent": "orchestration_project"}
@@ -133,10 +143,11 @@ class Warehouse:
             config["memory_limit"] = self.memory_limit
         while True:
             try:
-                connection = duckdb.connect(str(self.database), config=config)
+                connection = duckdb.connect(str(self.database), read_only, config)
             except duckdb.Error as error:
                 if not any(sign in str(error) for sign in HELD_OPEN):
-                    raise WarehouseError(f"{self.database} can't be opened as a DuckDB file: {error}") from error
+                    fault = fault_of(error, self.database, purpose)
+                    raise fault or WarehouseError(f"{self.database} can't be opened: {error}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"{self.database} is held open outside the platform: {error}. Close that program (a reader"

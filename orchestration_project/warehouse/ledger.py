@@ -187,11 +187,17 @@ def current_entries(
 
 
 def unfaithful_entries(
-    connection: "DuckDBPyConnection", feed: str, raw: str, batches: Mapping[str, object] | None, read_as: str
+    connection: "DuckDBPyConnection",
+    feed: str,
+    raw: str,
+    batches: Mapping[str, object] | None,
+    read_as: str,
+    key_format: str,
 ) -> list[Entry]:
     """The loaded files of some batches (None: of all) whose rows are not what reading them now would give.
 
-    They were read under another contract, or the raw table has another number of their rows than the file has records.
+    They were read under another contract, or the raw table does not have their rows under their batch once each. The
+    sums of the row numbers and of their squares tell the latter in one pass without a set of all rows.
 
     Args:
         connection: to the warehouse.
@@ -199,28 +205,54 @@ def unfaithful_entries(
         raw: its raw table.
         batches: by partition key, the value of `_batch_date`.
         read_as: identifies what of the contract decides how files are read.
+        key_format: the form of partition keys.
     """
     condition = "true" if batches is None else batch_filter(batches.values())
     return _entries(
         connection,
         f"""feed = $feed AND (file, version) IN (
             SELECT (file, version) FROM {TABLE} LEFT JOIN (
-                SELECT _file, _file_version, count(*) AS rows FROM {ident(raw)} WHERE {condition} GROUP BY ALL)
-            ON file = _file AND version = _file_version
+                SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(_row) AS sum,
+                    sum(_row::HUGEINT * _row) AS squares
+                FROM {ident(raw)} WHERE {condition} GROUP BY ALL)
+            ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)
             WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))
-            AND (coalesce(rows, 0) <> records OR read_as IS DISTINCT FROM $read_as))""",
-        {"feed": feed, "all": batches is None, "keys": list(batches or ()), "read_as": read_as},
+            AND (coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
+                OR sum <> records * (records + 1) // 2
+                OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6))""",
+        {
+            "feed": feed,
+            "all": batches is None,
+            "keys": list(batches or ()),
+            "read_as": read_as,
+            "key_format": key_format,
+        },
     )
 
 
-def known_files(connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None) -> set[str]:
-    """The files of some batches (None: of all) whose delivery the ledger knows."""
+def known_deliveries(
+    connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None, snapshot: bool
+) -> dict[str, int]:
+    """The files of some batches (None: of all) that the ledger knows, with the number of the last delivery of each.
+
+    A file that lost its current version, as only a write from outside can bring about, is not known; nor are those of a
+    snapshot feed, where most have none, if all did.
+    """
     rows = connection.execute(
-        f"""SELECT DISTINCT file FROM {TABLE}
-            WHERE feed = $1 AND status <> 'quarantined' AND ($2 OR batch IN (SELECT unnest($3)))""",
-        [feed, batches is None, list(batches or ())],
+        f"""WITH own AS (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined')
+            SELECT file, max(delivery) FROM own
+            WHERE ($all OR file IN (SELECT file FROM own WHERE batch IN (SELECT unnest($keys))))
+            GROUP BY file HAVING bool_or(status <> 'superseded')
+            OR ($snapshot AND EXISTS (FROM own WHERE status <> 'superseded'))""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ()), "snapshot": snapshot},
     ).fetchall()
-    return {file for (file,) in rows}
+    return dict(rows)
+
+
+def kept_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
+    """The entries of a feed whose files are in the archive, in order of batch, file and delivery."""
+    found = _entries(connection, "feed = $feed AND status <> 'quarantined'", {"feed": feed})
+    return sorted(found, key=lambda entry: (entry.batch, entry.file, entry.delivery))
 
 
 def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: str) -> str | None:

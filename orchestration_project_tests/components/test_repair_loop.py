@@ -10,11 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from orchestration_project.__main__ import main
-from orchestration_project.components.feeds import feed_specs
 from orchestration_project.components.resources import Platform
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import (
-    REPOSITORY,
     Workbench,
     evaluations,
     materializations,
@@ -138,10 +136,3 @@ def test_batches_and_rejects_that_are_not_there_are_said(bench: Workbench) -> No
     )
     who = ("--by", "Ada", "--because", "why")
     assert "no reject x" in command("waive", "sales", *who, "--reject", "x", exit_code=1)
-
-
-def test_feeds_are_found_by_name() -> None:
-    """In every folder that has a `defs.yaml`, with the options that it sets."""
-    assert set(feed_specs()) == {"products", "sales"}
-    assert set(feed_specs(REPOSITORY / "examples")) == {"nyc_taxi", "online_retail"}
-    assert feed_specs()["products"].options.snapshot

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from orchestration_project.contracts.feed import SourceFormat
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import DiskFull, FileRefused
 from orchestration_project.transforms import prepare as module
 from orchestration_project_tests.ingest.shop import Shop, feed, named
 from orchestration_project_tests.transforms.staging import records
@@ -93,7 +93,7 @@ def test_a_full_disk_is_not_the_fault_of_the_file(tmp_path: Path, monkeypatch: p
     shop = Shop(tmp_path)
     shop.deliver(named(1), gzip.compress(TEXT.encode()))
     monkeypatch.setattr("shutil.copyfileobj", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskFull, match="has too little room"):
         shop.load()
     assert shop.landing() == [named(1)]
 

@@ -15,7 +15,7 @@ from orchestration_project.warehouse.ledger import (
     batch_sizes,
     current_entries,
     ensure_ledger,
-    known_files,
+    known_deliveries,
     loaded_batches,
     refused_files,
     settle,
@@ -223,10 +223,10 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     identity = ("a", loaded[0].version)
     # The number that was counted in the bytes of b stays; a had none.
     write_counts(connection, "f", [(*identity, 9, 1, 5, 3, 1, 1, 0), ("b", loaded[1].version, 7, 0, 7, 0, 0, 0, 0)])
-    assert known_files(connection, "f", None) == {"a", "b", "d"}
-    assert known_files(connection, "f", ["2024-01-02"]) == {"b", "d"}
-    assert known_files(connection, "f", []) == set()
+    assert known_deliveries(connection, "f", None, False) == {"a": 1, "b": 1, "d": 1}
+    assert known_deliveries(connection, "f", ["2024-01-02"], False) == {"b": 1, "d": 1}
+    assert known_deliveries(connection, "f", [], False) == {}
     assert loaded_batches(connection, "f") == ["2024-01-01", "2024-01-02"]
     assert batch_sizes(connection, "f") == {"2024-01-01": 9, "2024-01-02": 1}
     assert refused_files(connection, "f", "r") == [("c", "no_header: none")]
-    assert known_files(connection, "other", None) == set()
+    assert known_deliveries(connection, "other", None, False) == {}
