@@ -330,7 +330,7 @@ def test_a_file_that_was_committed_but_not_moved(shop: Shop) -> None:
     before, place = state(shop), shop.settings.archive("f") / "2024-01-02" / named(2)
     place.rename(shop.settings.landing("f") / named(2))
     (finding,) = findings(shop)
-    assert finding.what == "waits in landing to be moved to the archive"
+    assert finding.what == "waits to be moved to the archive"
     assert "--partition 2024-01-02" in finding.remedy
     shop.load()
     assert findings(shop) == []
