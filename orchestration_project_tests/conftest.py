@@ -8,7 +8,7 @@ import pytest
 
 from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
-SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_HOME")
+SETTINGS = ("DATA_DIR", "MAX_FILE_BYTES", "AUTOMATION", "DAGSTER_HOME")
 
 
 @pytest.fixture(autouse=True)

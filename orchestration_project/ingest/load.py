@@ -60,7 +60,7 @@ def load(
 
     Args:
         warehouse: where the tables are.
-        settings: where the files are.
+        settings: where the files are, and how large one may be.
         feed: the contract.
         options: how the feed is run.
         request: which batches and which tables.
@@ -124,7 +124,7 @@ class _Loader:
                     report = self._write()
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
-                prepare_latest(self.connection, self.feed, self.intake, self.work)
+                prepare_latest(self.connection, self.feed, self.intake, self.work, self.settings.max_file_bytes)
         for name, fault in self.intake.unread.items():
             self.log(
                 f"{self.feed.name}: {name!r} keeps the rows it has: it can't be read as the contract says now: {fault}"
@@ -204,7 +204,8 @@ class _Loader:
         path = self.archive / str(entry.archived_as)
         try:
             ensure_bytes(path, entry.sha256)
-            return prepare_counted(self.connection, self.feed, path, entry.file, self.work)
+            limit = self.settings.max_file_bytes
+            return prepare_counted(self.connection, self.feed, path, entry.file, self.work, limit)
         except (FileRefused, OSError) as error:
             raise lost(entry.file, error) from error
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
-from orchestration_project.transforms.records import BLANKS
+from orchestration_project.transforms.records import BLANKS, MAX_RECORD_BYTES
 from orchestration_project.warehouse.sql import ident, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MAX_RECORD_BYTES = 64 << 20
 ERROR_CODES = {
     "MISSING COLUMNS": "too_few_columns",
     "TOO MANY COLUMNS": "too_many_columns",
@@ -46,7 +45,8 @@ NUMBERS = f"""
 class Dialect:
     """How records are split.
 
-    `quote` is empty when nothing is quoted; `skip` lines stand before the first record. DuckDB takes the first line
+    `quote` is empty when nothing is quoted; `skip` lines stand before the first record; `long_records` asks for larger
+    buffers. DuckDB takes the first line
     end, even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted
     an unquoted line is skipped. Files with different line ends are not read together.
     """
@@ -56,6 +56,7 @@ class Dialect:
     width: int
     line_end: str = "\n"
     skip: int = 0
+    long_records: bool = False
 
 
 OURS = Dialect(",", '"', width=3, skip=1)
@@ -93,9 +94,10 @@ def _scan(paths: Iterable[str], dialect: Dialect) -> str:
 def _explicit(dialect: Dialect) -> str:
     """Options that leave DuckDB nothing to guess from a sample or from a path."""
     delimiter, quote = literal(dialect.delimiter), literal(dialect.quote)
+    long = f", max_line_size = {MAX_RECORD_BYTES}, buffer_size = {MAX_RECORD_BYTES}" if dialect.long_records else ""
     return f"""auto_detect = false, header = false, delim = {delimiter}, quote = {quote}, escape = {quote},
         comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8', compression = 'none',
-        hive_partitioning = false, max_line_size = {MAX_RECORD_BYTES}"""
+        hive_partitioning = false{long}"""
 
 
 def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
@@ -114,19 +116,14 @@ def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialec
 
 def _collect_gaps(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
     """Fill `_gaps`; the numbers are those of the file as it was delivered."""
-    blank = [(index, number) for index, file in enumerate(files) for number in file.prepared.blank]
-    connection.execute(
-        """CREATE TEMP TABLE _gaps AS SELECT unnest($files)::UBIGINT AS _f, unnest($numbers)::BIGINT AS record,
-            NULL::VARCHAR AS raw, NULL::VARCHAR AS error""",
-        {"files": [index for index, _ in blank], "numbers": [number for _, number in blank]},
-    )
-    broken = {index: file.prepared.broken for index, file in enumerate(files) if file.prepared.broken is not None}
-    if broken:
+    connection.execute("CREATE TEMP TABLE _gaps (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
+    gaps = {index: file.prepared.gaps for index, file in enumerate(files) if file.prepared.gaps is not None}
+    if gaps:
         connection.execute(
             f"""INSERT INTO _gaps SELECT $files[(file_index + 1)::BIGINT], record, raw, error
-                FROM read_csv([{literals(map(str, broken.values()))}], {_explicit(OURS)},
+                FROM read_csv([{literals(map(str, gaps.values()))}], {_explicit(OURS)},
                 columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
-            {"files": list(broken)},
+            {"files": list(gaps)},
         )
     connection.execute(f"INSERT INTO _gaps {_unsplit(skip)}", {"paths": [file.path for file in files]})
 
