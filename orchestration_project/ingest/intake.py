@@ -241,4 +241,4 @@ def prepare_counted(
         FileNotFoundError: there is none.
     """
     prepared = prepare(feed, path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
-    return replace(prepared, records=count(connection, prepared))
+    return replace(prepared, records=count(connection, prepared, max_bytes))

@@ -16,6 +16,7 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+NEED_A_MARK = ("utf-16", "utf-32")
 
 
 def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Path, int]:
@@ -36,6 +37,13 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
     mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
     if mark and BOMS[mark] != "utf-8":
         return _transcode(path, BOMS[mark], len(mark), name, work), 0
+    if declared in NEED_A_MARK:
+        raise FileRefused(
+            "undecodable",
+            f"{name!r} has no byte order mark, which {declared} needs; declare {declared}-le or {declared}-be",
+            line=1,
+            byte=0,
+        )
     if declared and declared.startswith(("utf-16", "utf-32")):
         return _transcode(path, declared, 0, name, work), 0
     try:

@@ -23,6 +23,7 @@ BLANK, INVALID, AMBIGUOUS = "blank", "invalid_json: not a JSON object", "ambiguo
 MAX_KEYS = 100_000
 # A CASE, since AND may be evaluated in any order and json_type fails on what is no JSON.
 IS_OBJECT = "CASE WHEN json_valid(c0) THEN json_type(c0) = 'OBJECT' ELSE false END"
+KEYS = "json_keys(CASE WHEN fault IS NULL THEN c0 END)"
 # DuckDB reads numbers with a fraction or an exponent as doubles, which keep 15 digits in any case.
 MAY_BE_ROUNDED = r"[0-9.]{17}|[0-9][eE]"
 STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9.]{17,}(?:[eE][+-]?[0-9]+)?|-?[0-9.]+[eE][+-]?[0-9]+)"""
@@ -87,10 +88,7 @@ def _insert(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyF
 
 def _keys(connection: "DuckDBPyConnection") -> dict[int, list[str]]:
     """The keys that stand in the objects of each file, by the file's index; `_shapes` has the lists that occur."""
-    connection.execute(
-        """CREATE OR REPLACE TEMP TABLE _shapes AS
-            SELECT DISTINCT _f, json_keys(c0) AS keys FROM _lines WHERE fault IS NULL"""
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _shapes AS SELECT DISTINCT _f, {KEYS} AS keys FROM _lines")
     rows = connection.execute(
         f"SELECT _f, list(DISTINCT key)[:{MAX_KEYS + 1}] FROM (SELECT _f, unnest(keys) AS key FROM _shapes) GROUP BY _f"
     ).fetchall()
@@ -108,15 +106,12 @@ def _require_keys(feed: Feed, file: ReadyFile, keys: Collection[str]) -> None:
 def _find_ambiguous(connection: "DuckDBPyConnection", own: Mapping[Column, Sequence[str]]) -> None:
     """Note as a fault that a key, or another spelling of it, stands twice in an object: which one counts is unknown."""
     connection.execute(
-        "DELETE FROM _shapes WHERE list_unique(keys) = len(keys)"
+        "DELETE FROM _shapes WHERE keys IS NULL OR list_unique(keys) = len(keys)"
         " AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN $own])",
         {"own": [found for found in own.values() if found]},
     )
-    connection.execute(
-        f"""UPDATE _lines SET fault = {literal(AMBIGUOUS)}
-            WHERE CASE WHEN fault IS NULL AND EXISTS (FROM _shapes)
-                THEN json_keys(c0) IN (SELECT keys FROM _shapes) END"""
-    )
+    if connection.execute("SELECT count(*) FROM _shapes").fetchone() != (0,):
+        connection.execute(f"UPDATE _lines SET fault = {literal(AMBIGUOUS)} WHERE {KEYS} IN (SELECT keys FROM _shapes)")
 
 
 def _values(own: Mapping[Column, Sequence[str]]) -> dict[str, str]:

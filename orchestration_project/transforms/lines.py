@@ -27,18 +27,14 @@ ERROR_CODES = {
 }
 # rowid follows insertion order, so a record's place in its file costs no window over the whole scan.
 FIRST_LINES = "SELECT _f, min(rowid) AS first, count(*) AS lines FROM _lines GROUP BY _f"
-# The lines of files with gaps, numbered stretch by stretch: `missing` records stand before a stretch and not in _lines.
-NUMBERS = f"""
+# What a line's rowid has to be raised by to give its number, from a `line` on: the gaps before it are not in _lines.
+SHIFTS = f"""
     WITH numbered AS (SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps),
     steps AS (
         SELECT _f, record - nth AS before, nth AS missing FROM numbered
-        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps),
-    stretches AS (
-        SELECT _f, before, max(missing) AS missing, lead(before) OVER (PARTITION BY _f ORDER BY before) AS next
-        FROM steps GROUP BY _f, before)
-    SELECT unnest(range(first + before, first + coalesce(next, lines))) AS line,
-        unnest(range(before + missing + 1, coalesce(next, lines) + missing + 1)) AS number
-    FROM stretches JOIN ({FIRST_LINES}) USING (_f)"""
+        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps)
+    SELECT _f, first + before AS line, max(missing) - first + 1 AS shift
+    FROM steps JOIN ({FIRST_LINES}) USING (_f) GROUP BY _f, before, first"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,32 +171,37 @@ def insert_lines(
         values: the raw table's columns as SQL over `_lines`.
         left_out: indexes of files whose records are not inserted.
     """
-    kept = [(index, file) for index, file in enumerate(files) if index not in left_out]
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _files AS SELECT unnest($i)::UBIGINT AS _f, unnest($batch) AS batch,"
-        " unnest($name) AS name, unnest($version) AS version",
-        {
-            "i": [index for index, _ in kept],
-            "batch": [file.batch for _, file in kept],
-            "name": [file.name for _, file in kept],
-            "version": [file.version for _, file in kept],
-        },
-    )
+    first = {index: rowid for index, rowid, _ in connection.execute(FIRST_LINES).fetchall()}
+    with_gaps = {index for (index,) in connection.execute("SELECT DISTINCT _f FROM _gaps").fetchall()} - {*left_out}
+    without = {*range(len(files))} - with_gaps - {*left_out}
     listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
-    insert = f"""INSERT INTO {ident(raw_table(feed))} BY NAME
-        SELECT batch AS _batch_date, name AS _file, version AS _file_version"""
-    connection.execute(
-        f"""{insert}, _lines.rowid - first + 1 AS _row, {listed}
-            FROM _lines JOIN ({FIRST_LINES}) USING (_f) JOIN _files USING (_f) WHERE _f NOT IN (SELECT _f FROM _gaps)"""
+
+    def insert(selected: str, these: Collection[int], **lists: list[int | None]) -> None:
+        # Lists by file instead of joins with the files: for these DuckDB may put all lines into a hash table.
+        connection.execute(
+            f"""INSERT INTO {ident(raw_table(feed))} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
+                $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}
+                WHERE $these[(_f + 1)::BIGINT]""",
+            {
+                "batches": [file.batch for file in files],
+                "names": [file.name for file in files],
+                "versions": [file.version for file in files],
+                "these": [index in these for index in range(len(files))],
+                **lists,
+            },
+        )
+
+    insert(
+        f"rowid - $first[(_f + 1)::BIGINT] + 1 AS _row, {listed} FROM _lines",
+        without,
+        first=[first.get(index) for index in range(len(files))],
     )
-    connection.execute(
-        f"""{insert}, number AS _row, {listed}
-            FROM _lines JOIN ({NUMBERS}) ON _lines.rowid = line JOIN _files USING (_f)"""
-    )
-    connection.execute(
-        f"{insert}, record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps JOIN _files USING (_f)"
-    )
-    drop(connection, "_lines", "_gaps", "_files", "_errors", "_scans")
+    if with_gaps:
+        shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
+            ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""
+        insert(f"number AS _row, {listed} FROM ({shifted})", with_gaps)
+        insert("record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps", with_gaps)
+    drop(connection, "_lines", "_gaps", "_errors", "_scans")
 
 
 def drop(connection: "DuckDBPyConnection", *tables: str) -> None:

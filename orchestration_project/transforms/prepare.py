@@ -17,7 +17,15 @@ from orchestration_project.transforms.decompress import decompress
 from orchestration_project.transforms.excise import excise
 from orchestration_project.transforms.header import HEAD_BYTES, Header, find_header, is_one_line
 from orchestration_project.transforms.json_array import write_elements
-from orchestration_project.transforms.records import FIRST_LINE, LONG_RECORD_BYTES, Records, Split, scan, split
+from orchestration_project.transforms.records import (
+    FIRST_LINE,
+    LONG_RECORD_BYTES,
+    MAX_RECORD_BYTES,
+    Records,
+    Split,
+    scan,
+    split,
+)
 
 BLOCK = 4 << 20
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
@@ -139,6 +147,8 @@ def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
     if not records.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
         records = _scan_lines(readable, work)
+    if records.longest > MAX_RECORD_BYTES:
+        raise FileRefused("record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it")
     return _counted(Prepared(name, readable, quote="", line_end=records.line_end), records, work / "gaps.csv")
 
 

@@ -60,6 +60,13 @@ def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefu
         name: the file's logical name.
         what: what is wrong with it.
         error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
+
+    Raises:
+        duckdb.OutOfMemoryException: it is the error: that is the fault of the machine or its settings, not of the file.
     """
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException):
+        raise error
     told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -250,7 +250,7 @@ def split(path: Path, offset: int, width: int, delimiter: str, quote: str, good:
     Args:
         path: a UTF-8 file.
         offset: where its first data record begins.
-        width: how many fields a record must have.
+        width: how many fields a record must have; empty ones beyond them are left away, as DuckDB does.
         delimiter: one character.
         quote: one character.
         good: file to write well-formed records to, as plain CSV; empty lines stand for blank ones.
@@ -269,13 +269,13 @@ def split(path: Path, offset: int, width: int, delimiter: str, quote: str, good:
                 writer.writerow([])
             elif not well_formed or b"\0" in raw:
                 left_out.broken(count, raw, fault_of(raw))
-            elif len(cells) != width:
+            elif len(cells) < width or any(cells[width:]):
                 code = "too_few_columns" if len(cells) < width else "too_many_columns"
                 left_out.broken(count, raw, f"{code}: expected {width} columns, found {len(cells)}")
             else:
                 # Quotes and doubled quotes make a record longer than it was delivered.
                 longest = max(longest, 2 * len(raw) + 3 * width)
-                writer.writerow(cells)
+                writer.writerow(cells[:width])
     return Split(count, left_out.count, longest)
 
 

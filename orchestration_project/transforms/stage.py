@@ -22,15 +22,15 @@ __all__ = ["ERROR_CODES", "PLATFORM_COLUMNS", "ReadyFile", "count", "raw_layout"
 STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
 
 
-def count(connection: "DuckDBPyConnection", file: Prepared) -> int:
+def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> int:
     """How many records a file has, told by the file itself where they were not counted in its text.
 
     Raises:
-        FileRefused: the file can't be read.
+        FileRefused: the file can't be read, or is larger than `max_bytes`, decompressed.
     """
     if file.records is not None:
         return file.records
-    return count_rows(connection, file.name, str(file.readable))
+    return count_rows(connection, file.name, str(file.readable), max_bytes)
 
 
 def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
