@@ -142,7 +142,20 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> dict[Feed, Shop]:
     }
 
 
-@pytest.mark.parametrize(("contract", "content", "expected"), CASES)
+FOUND = {
+    "another table of the same width": "What stood below another header was loaded as data of the first table.",
+    "UTF-8 although UTF-16 is declared": "A file without a byte order mark stopped the load where UTF-16 is declared.",
+    "empty fields too many, mixed line ends": "Empty fields too many were rejected or not, depending on line ends.",
+}
+
+
+@pytest.mark.parametrize(
+    ("contract", "content", "expected"),
+    [
+        pytest.param(*case.values, id=case.id, marks=[pytest.mark.found(FOUND[case.id])] if case.id in FOUND else [])
+        for case in CASES
+    ],
+)
 def test_a_malformed_file_is_told_exactly(
     contract: Feed, content: bytes, expected: Verdict, shops: dict[Feed, Shop], request: pytest.FixtureRequest
 ) -> None:
