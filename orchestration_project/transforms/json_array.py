@@ -125,5 +125,5 @@ class _Elements:
         self.ended = True
         if not closed:
             self.fault = "it begins with [ and ends with }"
-        elif FILLED[rest].any():
+        elif not self.fault and FILLED[rest].any():
             self.fault = "something stands after its end"
