@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project_tests.ingest.shop import Shop, named
@@ -13,6 +12,7 @@ NEIGHBOUR = named(2, "neighbour")
 
 Verdict = tuple[int, int, int] | str
 """How many records are cleaned, rejected and blank; of a refused file, the rule that it broke."""
+TABLES = ("raw", "cleaned", "rejected")
 
 
 def loaded_beside(folder: Path, contract: Feed, contents: Mapping[str, bytes], neighbour: bytes) -> Shop:
@@ -23,7 +23,7 @@ def loaded_beside(folder: Path, contract: Feed, contents: Mapping[str, bytes], n
         shop.deliver(name, content)
         tried()
     shop.load()
-    assert verdict(shop, NEIGHBOUR) == (1, 0, 0)
+    assert verdicts(shop)[NEIGHBOUR] == (1, 0, 0)
     assert shop.landing() == []
     before = _everything(shop)
     shop.load()
@@ -36,27 +36,31 @@ def _everything(shop: Shop) -> tuple[object, ...]:
     return shop.tables(), entries, shop.archive(), shop.quarantine()
 
 
-def verdict(shop: Shop, name: str) -> Verdict:
-    """What became of a file, from the ledger, which must agree with the tables and the folders."""
-    columns = ("file", "status", "records", "cleaned", "rejected", "blank_records")
-    (entry,) = [item[1:] for item in shop.ledger(*columns) if item[0] == name]
-    status, records, cleaned, rejected, blank = entry
-    tables = shop.rows(
-        " UNION ALL ".join(
-            f"SELECT {place} AS place, count(*) AS rows FROM {table}_f WHERE _file = '{name}'"
-            for place, table in enumerate(("raw", "cleaned", "rejected"))
-        )
-        + " ORDER BY place"
+def verdicts(shop: Shop) -> dict[str, Verdict]:
+    """What became of each file, from the ledger, with which the tables and the folders must agree."""
+    notes = shop.quarantine()
+    parts = [
+        f"SELECT _file, {', '.join(str(int(table == other)) for other in TABLES)} FROM {table}_f" for table in TABLES
+    ]
+    counted = shop.rows(
+        f"""SELECT _file, sum(raw), sum(cleaned), sum(rejected)
+            FROM ({" UNION ALL ".join(parts)}) counted(_file, raw, cleaned, rejected) GROUP BY _file"""
     )
-    found = [row["rows"] for row in tables]
-    if status == "quarantined":
-        assert found == [0, 0, 0]
-        note: dict[str, Any] = shop.quarantine()[name]
-        return str(note["rule"])
-    assert status == "loaded"
-    assert found == [records, cleaned, rejected]
-    assert records == cleaned + rejected + blank
-    return cleaned, rejected, blank
+    found = {name: tuple(counts) for name, *counts in (row.values() for row in counted)}
+    told: dict[str, Verdict] = {}
+    for file, status, *counts, blank in shop.ledger(
+        "file", "status", "records", "cleaned", "rejected", "blank_records"
+    ):
+        if status == "quarantined":
+            assert file not in found
+            told[file] = notes[file]["rule"]
+            continue
+        records, cleaned, rejected = counts
+        assert status == "loaded"
+        assert found.get(file, (0, 0, 0)) == (records, cleaned, rejected)
+        assert records == cleaned + rejected + blank
+        told[file] = (cleaned, rejected, blank)
+    return told
 
 
 def neighbour_of(contract: Feed) -> bytes:
