@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from orchestration_project.transforms.records import BLOCK, CR, LF, Gaps, Grammar, Split, fault_of, gaps_in
+from orchestration_project.transforms.gaps import Gaps, gaps_in
+from orchestration_project.transforms.records import BLOCK, CR, LF, Grammar, Split, fault_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt

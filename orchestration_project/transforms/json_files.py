@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 JSON_NUMBERS = ("BIGINT", "UBIGINT", "DOUBLE", "HUGEINT", "UHUGEINT")
 BLANK, INVALID, AMBIGUOUS = "blank", "invalid_json: not a JSON object", "ambiguous_key: a key stands twice"
 MAX_KEYS = 100_000
+"""More than these are data: their names would fill the memory."""
 # A CASE, since AND may be evaluated in any order and json_type fails on what is no JSON.
 IS_OBJECT = "CASE WHEN json_valid(c0) THEN json_type(c0) = 'OBJECT' ELSE false END"
 KEYS = "json_keys(CASE WHEN fault IS NULL THEN c0 END)"

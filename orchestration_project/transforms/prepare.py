@@ -15,10 +15,10 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.transforms.decode import as_utf8
 from orchestration_project.transforms.decompress import decompress
 from orchestration_project.transforms.excise import excise
+from orchestration_project.transforms.gaps import FIRST_LINE
 from orchestration_project.transforms.header import HEAD_BYTES, Header, find_header, is_one_line
 from orchestration_project.transforms.json_array import write_elements
 from orchestration_project.transforms.records import (
-    FIRST_LINE,
     LONG_RECORD_BYTES,
     MAX_RECORD_BYTES,
     Records,

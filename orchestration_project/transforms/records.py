@@ -9,26 +9,20 @@ import csv
 import mmap
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-Positions = npt.NDArray[np.intp]
+from orchestration_project.transforms.gaps import FIRST_LINE, Gaps, Positions, gaps_in
 
 BLOCK = 4 << 20
-PIECE = 64 << 10
 LF, CR = 10, 13
-FIRST_LINE = b"records"
-"""Stands in the first line of files that are written for DuckDB, which takes the end of that line for that of all."""
 MAX_RECORD_BYTES = 64 << 20
 LONG_RECORD_BYTES = 1 << 20
 """Longer records need larger buffers than DuckDB has by default; for others these would cost memory and speed."""
-RAW_BYTES = 512 << 10
-"""How much is kept of the text of a record that can't be split."""
 BLANKS = " \t\r\n\u00a0"
 """Characters that count as padding: a field that has no others is empty."""
 
@@ -47,38 +41,6 @@ class Records:
     regular: bool = True
     uniform: bool = True
     line_end: str = "\n"
-
-
-class Gaps:
-    """Writes down the records that DuckDB leaves out, as CSV of number, raw text and error (`code: message`).
-
-    `count` is how many there are. A blank record has neither text nor error.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self.count = 0
-        self._stream = stream
-        self._writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-
-    def blank(self, numbers: Positions) -> None:
-        """Write down blank records."""
-        self.count += len(numbers)
-        for begin in range(0, len(numbers), PIECE):
-            self._stream.writelines(f"{number},,\n" for number in numbers[begin : begin + PIECE].tolist())
-
-    def broken(self, number: int, raw: bytes, error: str) -> None:
-        """Write down a record that can't be split, with as much of its text as is kept."""
-        self.count += 1
-        text = raw[:RAW_BYTES].decode(errors="ignore").rstrip("\r\n").replace("\0", "\u2400")
-        self._writer.writerow([number, text, error])
-
-
-@contextmanager
-def gaps_in(path: Path) -> Iterator[Gaps]:
-    """Gaps that are written to a file."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(FIRST_LINE.decode() + "\n")
-        yield Gaps(stream)
 
 
 class _Scanner:
