@@ -10,6 +10,7 @@ from orchestration_project.errors import PlatformError
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+MAX_FILE_BYTES = 10_000_000_000
 
 
 class SettingsError(PlatformError):
@@ -27,6 +28,7 @@ class Settings:
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
         threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+        max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
     """
 
     data_dir: Path = Path("data")
@@ -35,6 +37,7 @@ class Settings:
     lock_timeout: float = 300.0
     threads: int | None = None
     memory_limit: str | None = None
+    max_file_bytes: int = MAX_FILE_BYTES
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +54,7 @@ class Settings:
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
+            max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
         )
 
     @property

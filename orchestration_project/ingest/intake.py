@@ -89,7 +89,7 @@ def take_in(
 
     Args:
         connection: to ask the ledger.
-        settings: where the folders are.
+        settings: where the folders are, and how large a file may be.
         feed: the contract.
         options: how the feed is run.
         request: which batches.
@@ -116,7 +116,7 @@ def take_in(
             intake.again.append((delivery, entry))
         elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
             intake.fresh[name].append(delivery)
-    prepare_latest(connection, feed, intake, work)
+    prepare_latest(connection, feed, intake, work, settings.max_file_bytes)
     return intake
 
 
@@ -212,7 +212,7 @@ def _hash(file: FoundFile) -> str:
         raise lost(file.name, error) from error
 
 
-def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path) -> None:
+def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path, max_bytes: int) -> None:
     """Prepare the delivery of each name that counts; of one that can't be read, the delivery before it.
 
     Raises:
@@ -222,7 +222,7 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
         faults: dict[str, FileRefused | FileChanged] = {}
         for delivery in waiting:
             try:
-                prepared = _prepared(connection, feed, delivery, work)
+                prepared = _prepared(connection, feed, delivery, work, max_bytes)
             except (FileRefused, FileChanged) as error:
                 faults[delivery.file.name] = error
             else:
@@ -231,9 +231,9 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
         intake.leave_out(faults)
 
 
-def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path) -> Prepared:
+def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path, max_bytes: int) -> Prepared:
     try:
-        prepared = prepare_counted(connection, feed, delivery.file.path, delivery.file.name, work)
+        prepared = prepare_counted(connection, feed, delivery.file.path, delivery.file.name, work, max_bytes)
     except (FileNotFoundError, FileRefused):
         # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.
         ensure_unchanged(delivery.file)
@@ -242,7 +242,9 @@ def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, 
     return prepared
 
 
-def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path) -> Prepared:
+def prepare_counted(
+    connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path, max_bytes: int
+) -> Prepared:
     """Prepare one file, its records counted.
 
     Args:
@@ -251,11 +253,12 @@ def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, na
         path: the file.
         name: its logical name.
         work: a folder in which one for this file's rewritten copies is made.
+        max_bytes: how large the file may be, decompressed.
 
     Raises:
         FileRefused: the file can't be read.
         FileNotFoundError: there is none.
     """
     form = form_of(feed, name)
-    prepared = prepare(form, path, name, Path(tempfile.mkdtemp(dir=work)))
-    return replace(prepared, records=count(connection, form, prepared))
+    prepared = prepare(form, path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
+    return replace(prepared, records=count(connection, prepared, max_bytes))

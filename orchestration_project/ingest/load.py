@@ -13,7 +13,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.feed import Feed
+from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
@@ -41,6 +41,7 @@ from orchestration_project.transforms.publish import (
 )
 from orchestration_project.transforms.raw import ReadyFile, raw_layout, raw_table
 from orchestration_project.transforms.repairs import resolve
+from orchestration_project.transforms.several_tables import SecondHeader, second_headers
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
@@ -66,7 +67,7 @@ def load(
 
     Args:
         warehouse: where the tables are.
-        settings: where the files are.
+        settings: where the files are, and how large one may be.
         feed: the contract.
         options: how the feed is run.
         request: which batches and which tables.
@@ -158,7 +159,7 @@ class _Loader:
                     report = self._write()
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
-                prepare_latest(self.connection, self.feed, self.intake, self.work)
+                prepare_latest(self.connection, self.feed, self.intake, self.work, self.settings.max_file_bytes)
         reached(Point.COMMITTED)
         for name, fault in self.intake.unread.items():
             self.log(
@@ -272,7 +273,8 @@ class _Loader:
         path = self.archive / str(entry.archived_as)
         try:
             ensure_bytes(path, entry.sha256)
-            return prepare_counted(self.connection, self.feed, path, entry.file, self.work)
+            limit = self.settings.max_file_bytes
+            return prepare_counted(self.connection, self.feed, path, entry.file, self.work, limit)
         except (FileRefused, OSError) as error:
             raise lost(entry.file, error) from error
 
@@ -306,7 +308,9 @@ class _Loader:
         self._refuse_bad_files(plan)
 
     def _refuse_bad_files(self, plan: Plan) -> None:
-        """Refuse the new files of which too much breaks the contract; what they would have replaced stays.
+        """Refuse the new files that hold another table too, or of which too much breaks the contract.
+
+        What they would have replaced stays.
 
         Raises:
             FilesUnfit: names them.
@@ -323,8 +327,21 @@ class _Loader:
             for rate in reject_rates(self.connection, limit)
             if (rate.file, rate.version) in loaded
         }
+        faults |= {
+            found.file: FileRefused(
+                "several_tables",
+                f"{found.file!r}: record {found.row} is the header of another table ({found.fields}); deliver one table"
+                " a file",
+            )
+            for found in self._second_headers()
+            if (found.file, found.version) in loaded
+        }
         if faults:
             raise FilesUnfit(faults)
+
+    def _second_headers(self) -> list[SecondHeader]:
+        delimited = self.feed.source.format is FileFormat.CSV
+        return second_headers(self.connection, self.feed) if delimited else []
 
     def _balance(self, plan: Plan, counts: Sequence[FileCount]) -> None:
         """Write each file's counts to the ledger; a file whose records do not balance stops the load.

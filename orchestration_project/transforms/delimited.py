@@ -73,7 +73,14 @@ def _stage(
     for file in files:
         header = _header(file)
         prepared = file.prepared
-        dialect = Dialect(header.delimiter, prepared.quote, len(header.fields), prepared.line_end, prepared.skip)
+        dialect = Dialect(
+            header.delimiter,
+            prepared.quote,
+            len(header.fields),
+            prepared.line_end,
+            prepared.skip,
+            prepared.long_records,
+        )
         groups[header.fields, dialect].append(file)
     failed: list[ReadyFile] = []
     for (_, dialect), alike in groups.items():

@@ -327,8 +327,8 @@ def test_a_crash_while_rows_are_written(shop: Shop) -> None:
 def after_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Path], object]) -> None:
     """Have something happen to a file in landing once it has been read."""
 
-    def prepare_and_act(feed: object, path: Path, file: str, work: Path) -> Prepared:
-        prepared = prepare(shop.feed, path, file, work)
+    def prepare_and_act(feed: object, path: Path, file: str, work: Path, max_bytes: int) -> Prepared:
+        prepared = prepare(shop.feed, path, file, work, max_bytes)
         if file == name and path.exists():
             act(path)
         return prepared
