@@ -45,7 +45,8 @@ from orchestration_project.transforms.several_tables import SecondHeader, second
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
-from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.faults import clear_faults, no_room
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
@@ -246,7 +247,7 @@ class _Loader:
             f"""DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (
                 SELECT (_batch_date, _file, _file_version)
                 FROM (SELECT DISTINCT _batch_date, _file, _file_version FROM {raw} WHERE {condition})
-                ANTI JOIN (FROM {ledger.TABLE} WHERE feed = $feed AND status = 'loaded')
+                ANTI JOIN (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
                 ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format))""",
             {"feed": self.feed.name, "key_format": self.options.batching.key_format},
         )
@@ -375,7 +376,8 @@ class _Loader:
     def _archive_known(self) -> None:
         """Take files off landing whose bytes were loaded before; put them away, if a run did not live to do it."""
         known = []
-        for delivery, entry in self.intake.again:
+        landed = [(delivery, entry) for delivery, entry in self.intake.again if delivery.archived_as is None]
+        for delivery, entry in landed:
             place = self.archive / str(entry.archived_as)
             with self._leaving(delivery.file):
                 if not place.exists():
@@ -410,6 +412,8 @@ class _Loader:
         except FileChanged as error:
             self.intake.changed.append(error.name)
         except OSError as error:
+            if no_room(error):
+                raise
             self.intake.stuck[file.name] = str(error.strerror)
 
     def _reason(self, item: Refused) -> dict[str, object]:

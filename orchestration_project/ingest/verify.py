@@ -49,6 +49,7 @@ def verify(
         return found
     try:
         with warehouse.connection("verification", read_only=True) as connection:
+            ledger.stand_in(connection)
             found.findings += ledger_lacks(connection)
             readable = [] if found.findings else sources
             archives = [_compare(connection, settings, source, keys, found) for source in readable]

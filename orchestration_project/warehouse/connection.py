@@ -143,6 +143,8 @@ class Warehouse:
             config["memory_limit"] = self.memory_limit
         while True:
             try:
+                if not (read_only or self.database.exists()):
+                    self._create()
                 connection = duckdb.connect(str(self.database), read_only, config)
             except duckdb.Error as error:
                 if not any(sign in str(error) for sign in HELD_OPEN):
@@ -156,6 +158,18 @@ class Warehouse:
                 time.sleep(RETRY_SECONDS)
             else:
                 return connection
+
+    def _create(self) -> None:
+        """Make the file, whole or not at all: half a header, left by a kill or a full disk, could never be opened."""
+        import duckdb
+
+        new = self.database.with_name(f"{self.database.name}.new")
+        new.unlink(missing_ok=True)
+        try:
+            duckdb.connect(str(new)).close()
+            new.rename(self.database)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 def _shut(connection: "DuckDBPyConnection", folders: Iterable[Path]) -> None:

@@ -75,7 +75,8 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
     text = str(error)
     if no_room(error):
         named = FILE_NAMED.search(text)
-        written = error.filename if isinstance(error, OSError) else named and named[1]
+        # Of a copy that failed the second name is that of what was written.
+        written = error.filename2 or error.filename if isinstance(error, OSError) else named and named[1]
         return _disk_full(written, database, purpose, folders)
     if isinstance(error, duckdb.OutOfMemoryException) and not any(sign in text for sign in BROKEN_TOLD):
         return WarehouseError(

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse.sql import ident, literal
-from orchestration_project.warehouse.tables import batch_filter, ensure_table
+from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -156,6 +156,13 @@ def of_repairs(feed: str) -> str:
 def ensure_ledger(connection: "DuckDBPyConnection") -> None:
     """Make sure that the ledger exists."""
     ensure_table(connection, TABLE, COLUMNS)
+
+
+def stand_in(connection: "DuckDBPyConnection") -> None:
+    """Have statements of this connection that ask the ledger find an empty one where the warehouse has none."""
+    if not exists(connection, TABLE):
+        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in COLUMNS.items())
+        connection.execute(f"CREATE TEMP TABLE {TABLE} ({listed})")
 
 
 def current_entries(

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Bound, Required
-from orchestration_project.ingest import load
+from orchestration_project.failpoints import Point
 from orchestration_project.landing.waivers import Waiver, write_waiver
 from orchestration_project_tests.ingest.repairs import repair_name
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.stops import dying
 
 pytestmark = pytest.mark.promise("repair")
 
@@ -26,10 +27,6 @@ CONTRACT = feed(
 DAYS = 3
 LINES = ["a,1", "a,2", "b,1", "b,3", "c,-1", "d,x", ",", "short"]
 COUNTS = ("file", "status", "records", "cleaned", "rejected", "blank_records", "repaired", "waived", "attempts")
-
-
-class Killed(BaseException):
-    """The process dies here."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +120,12 @@ def test_tables_are_a_function_of_files_repairs_and_waivers(
 
 
 def _load(shop: Shop, data: st.DataObject) -> None:
-    """Load all that is there, some of it, none, or die before the files are moved."""
+    """Load all that is there, some of it, none, or die on the way."""
     how = data.draw(st.sampled_from(["nothing", "all", "one day", "crash"]))
-    with pytest.MonkeyPatch.context() as patched:
-        if how == "crash":
-            patched.setattr(load, "move", _die)
-        try:
-            if how == "one day":
-                shop.load(day(data.draw(st.integers(1, DAYS))))
-            elif how != "nothing":
-                shop.load()
-        except Killed:
-            pass
-
-
-def _die(*_: object) -> None:
-    raise Killed
+    if how == "one day":
+        shop.load(day(data.draw(st.integers(1, DAYS))))
+    elif how == "crash":
+        with dying(data.draw(st.sampled_from(Point))):
+            shop.load()
+    elif how == "all":
+        shop.load()
