@@ -5,24 +5,25 @@ and only then move files. A run that dies before the commit has changed nothing;
 landing that the next run recognises by their hash and only has to move.
 """
 
-import datetime as dt
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
 from orchestration_project.ingest.judging import compare
-from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Report, Request
+from orchestration_project.ingest.model import FeedOptions, Report, Request
+from orchestration_project.ingest.moves import Moves, changed_files
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
+from orchestration_project.ingest.refusing import bad_files
 from orchestration_project.ingest.waiving import take_waivers
 from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.files import FoundFile, ensure_unchanged
 from orchestration_project.landing.handover import Handover
 from orchestration_project.landing.store import ensure_bytes
 from orchestration_project.settings import Settings
@@ -35,17 +36,15 @@ from orchestration_project.transforms.publish import (
     count_reasons,
     count_records,
     publish,
-    reject_rates,
     rejected_layout,
     rejected_table,
 )
 from orchestration_project.transforms.raw import ReadyFile, raw_layout, raw_table
 from orchestration_project.transforms.repairs import resolve
-from orchestration_project.transforms.several_tables import SecondHeader, second_headers
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
-from orchestration_project.warehouse.faults import clear_faults, no_room
+from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.sql import ident
@@ -92,11 +91,6 @@ def load(
     ):
         landing.mkdir(parents=True, exist_ok=True)
         return _Loader(connection, settings, feed, options, request, work, log).run()
-
-
-def _work_folder(warehouse: Warehouse) -> Path:
-    """The folder for rewritten copies, on the warehouse's disk."""
-    return warehouse.database.with_name(f"{warehouse.database.name}.work")
 
 
 @contextmanager
@@ -148,16 +142,18 @@ class _Loader:
     def run(self) -> Report:
         """Take in, commit, move. Files that prove unfit on the way are left out and the rest is tried again."""
         make_tables(self.connection, self.feed, self.options.batching)
-        self.handover.recover(self._place_of)
+        self.handover.recover(partial(ledger.archived_as, self.connection, self.feed.name))
         if self.request.read:
             self.intake = take_in(self.connection, self.settings, self.feed, self.options, self.request, self.work)
-        self._archive_known()
-        report = None
-        while report is None:
+        moves = Moves(self.handover, self.intake, self.feed, self.request, self.log)
+        moves.archive_known()
+        while True:
             try:
                 with transaction(self.connection):
                     reached(Point.BEGUN)
                     report = self._write()
+                    moves.secure()
+                break
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
                 prepare_latest(self.connection, self.feed, self.intake, self.work, self.settings.max_file_bytes)
@@ -166,7 +162,7 @@ class _Loader:
             self.log(
                 f"{self.feed.name}: {name!r} keeps the rows it has: it can't be read as the contract says now: {fault}"
             )
-        self._hand_over(report)
+        moves.hand_over(report.entries)
         return report
 
     def _all_faults(self, faults: Mapping[str, FileRefused | FileChanged]) -> dict[str, FileRefused | FileChanged]:
@@ -183,7 +179,7 @@ class _Loader:
             if item.archived_as is None and (fault := refused.get(item.sha256))
         }
         found = {**same, **faults}
-        return {**found, **_changed([item for item in latest if item.file.name in found])}
+        return {**found, **changed_files([item for item in latest if item.file.name in found])}
 
     def _write(self) -> Report:
         plan = make_plan(self.intake.fresh, self.intake.current, self.feed, self.options, self.request, self.archive)
@@ -203,31 +199,10 @@ class _Loader:
         counts = count_records(self.connection, self.feed, batches)
         self._balance(plan, counts)
         reached(Point.COUNTED)
-        self._secure()
         reasons = count_reasons(self.connection, self.feed, batches)
         intake = self.intake
         again = [delivery.file.name for delivery, _ in intake.again]
         return Report(plan.entries, intake.refused, again, intake.changed, intake.stuck, batches, counts, reasons)
-
-    def _secure(self) -> None:
-        """The last step before the commit: the files are still what was read, and their bytes are the archive's.
-
-        Raises:
-            FilesUnfit: names those that are not.
-        """
-        if changed := _changed(self.intake.latest):
-            raise FilesUnfit(changed)
-        landed = self._landed()
-        if not landed:
-            return
-        try:
-            self.handover.secure((delivery.file, delivery.sha256) for delivery in landed)
-        except FileChanged as error:
-            raise FilesUnfit({error.name: error, **_changed(landed)}) from error
-
-    def _landed(self) -> list[Delivery]:
-        """The deliveries that count and came from landing."""
-        return [delivery for delivery in self.intake.latest if delivery.archived_as is None]
 
     def _remove(self, entries: Sequence[Entry]) -> None:
         """Take out the rows of some files, and those of the batches asked for that no loaded file has brought."""
@@ -316,33 +291,10 @@ class _Loader:
         Raises:
             FilesUnfit: names them.
         """
-        limit = self.options.max_reject_rate
         new = {item.file.name for item in self.intake.latest if item.archived_as is None}
         loaded = {(entry.file, entry.version) for entry in plan.loads if entry.file in new}
-        faults = {
-            rate.file: FileRefused(
-                "too_many_rejects",
-                f"{rate.file!r}: {rate.rejected} of {rate.records} records break the contract, more than"
-                f" max_reject_rate {limit:g} allows: {rate.worst}",
-            )
-            for rate in reject_rates(self.connection, limit)
-            if (rate.file, rate.version) in loaded
-        }
-        faults |= {
-            found.file: FileRefused(
-                "several_tables",
-                f"{found.file!r}: record {found.row} is the header of another table ({found.fields}); deliver one table"
-                " a file",
-            )
-            for found in self._second_headers()
-            if (found.file, found.version) in loaded
-        }
-        if faults:
+        if faults := bad_files(self.connection, self.feed, self.options.max_reject_rate, loaded):
             raise FilesUnfit(faults)
-
-    def _second_headers(self) -> list[SecondHeader]:
-        delimited = self.feed.source.format is FileFormat.CSV
-        return second_headers(self.connection, self.feed) if delimited else []
 
     def _balance(self, plan: Plan, counts: Sequence[FileCount]) -> None:
         """Write each file's counts to the ledger; a file whose records do not balance stops the load.
@@ -367,77 +319,3 @@ class _Loader:
                     f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
                 )
         ledger.write_counts(self.connection, self.feed.name, [astuple(count)[1:] for count in settled])
-
-    # -- around the commit --------------------------------------------------------------------------------------------
-
-    def _place_of(self, name: str, sha256: str) -> str | None:
-        return ledger.archived_as(self.connection, self.feed.name, name, sha256)
-
-    def _archive_known(self) -> None:
-        """Take files off landing whose bytes were loaded before; put them away, if a run did not live to do it."""
-        known = []
-        landed = [(delivery, entry) for delivery, entry in self.intake.again if delivery.archived_as is None]
-        for delivery, entry in landed:
-            place = self.archive / str(entry.archived_as)
-            with self._leaving(delivery.file):
-                if not place.exists():
-                    self.handover.secure([(delivery.file, delivery.sha256)])
-                known.append((delivery.file, place, delivery.sha256))
-        self._archive(known)
-
-    def _hand_over(self, report: Report) -> None:
-        """Move what was committed. A file that was written to since then stays: the next run looks at it anew."""
-        places = {(entry.file, entry.sha256): self.archive / str(entry.archived_as) for entry in report.entries}
-        self._archive([(item.file, places[item.file.name, item.sha256], item.sha256) for item in self._landed()])
-        for item in self.intake.refused:
-            with self._leaving(item.file):
-                self.handover.refuse(item.file, self._reason(item))
-        self.handover.tidy()
-        reached(Point.MOVED)
-
-    def _archive(self, files: Sequence[tuple[FoundFile, Path, str]]) -> None:
-        if not files:
-            return
-        for name in self.handover.archive_all(files):
-            self.log(f"{self.feed.name}: the accepted bytes of {name!r} were overwritten before they could be archived")
-        for file, _, _ in files:
-            with self._leaving(file):
-                self.handover.clear(file)
-
-    @contextmanager
-    def _leaving(self, file: FoundFile) -> Iterator[None]:
-        """Note a file that can't leave landing; the others do."""
-        try:
-            yield
-        except FileChanged as error:
-            self.intake.changed.append(error.name)
-        except OSError as error:
-            if no_room(error):
-                raise
-            self.intake.stuck[file.name] = str(error.strerror)
-
-    def _reason(self, item: Refused) -> dict[str, object]:
-        return {
-            "feed": self.feed.name,
-            "file": item.file.name,
-            "rule": item.error.rule,
-            "reason": item.error.message,
-            "line": item.error.line,
-            "byte": item.error.byte,
-            "sha256": item.sha256 or None,
-            "bytes": item.file.size,
-            "contract_version": self.feed.version,
-            "run_id": self.request.run_id or None,
-            "refused_at": self.request.now.astimezone(dt.UTC).isoformat(),
-        }
-
-
-def _changed(deliveries: Iterable[Delivery]) -> dict[str, FileChanged]:
-    """The deliveries whose files are not the ones that were listed any more."""
-    found = {}
-    for delivery in deliveries:
-        try:
-            ensure_unchanged(delivery.file)
-        except FileChanged as error:
-            found[delivery.file.name] = error
-    return found

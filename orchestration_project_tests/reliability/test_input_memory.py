@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 import zstandard
 
+from orchestration_project.errors import WarehouseError
 from orchestration_project.settings import Settings
 from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -143,10 +143,10 @@ def test_a_small_memory_limit_is_enough_for_small_files(tmp_path: Path) -> None:
 
 @pytest.mark.found("A file was refused, as unreadable, when DuckDB ran out of memory.")
 def test_too_little_memory_is_not_the_fault_of_the_file(tmp_path: Path) -> None:
-    """The load stops with the engine's message; the file stays in landing and loads when there is memory."""
+    """The load stops and says what to do; the file stays in landing and loads when there is memory."""
     starved = StarvedShop(tmp_path)
     starved.deliver(named(1), "id,n\n" + "a,1\n" * 100_000)
-    with pytest.raises(duckdb.OutOfMemoryException):
+    with pytest.raises(WarehouseError, match="WAREHOUSE_MEMORY_LIMIT higher"):
         starved.load()
     assert starved.landing() == [named(1)]
     shop = FrugalShop(tmp_path)

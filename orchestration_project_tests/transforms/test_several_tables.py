@@ -15,7 +15,9 @@ TYPED = feed(column("id", "VARCHAR", Required()), column("place"), column("n", "
     ("contract", "content", "refused"),
     [
         pytest.param(TEXTS, "id,place\na,x\nplace,id\ny,b\n", True, id="all text"),
-        pytest.param(TEXTS, "id,place\na,x\nKEY, City\ny,b\n", True, id="another spelling and an unknown name"),
+        pytest.param(TEXTS, "id,place\na,x\nPlace, KEY\ny,b\n", True, id="another spelling"),
+        pytest.param(TEXTS, "id,place\na,x\nplace,London\n", False, id="text that has a column's name in it"),
+        pytest.param(TYPED, "id,place,n\na,x,1\nid,place,city\n", True, id="an unknown name"),
         pytest.param(TEXTS, "id,place\na,x\nid,\nb,y\n", False, id="one field that is a name"),
         pytest.param(TEXTS, "id,place\na,x\nid,place\nb,y\n", False, id="the same header"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,n,place\nb,2,y\n", True, id="typed"),
