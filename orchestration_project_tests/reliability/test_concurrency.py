@@ -59,7 +59,7 @@ def undisturbed(folder: Path, versions: dict[int, int]) -> Shop:
     return shop
 
 
-@pytest.mark.parametrize("seed", range(effort(2, 15)))
+@pytest.mark.parametrize("seed", range(effort(2, 5)))
 def test_loads_at_once_give_what_one_load_gives(tmp_path: Path, seed: int) -> None:
     """Whatever days several processes load at the same time while files arrive, the tables are those of one load."""
     dice = random.Random(seed)  # noqa: S311 - it shuffles work

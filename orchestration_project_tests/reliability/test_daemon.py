@@ -76,7 +76,7 @@ def test_a_flood_is_worked_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("crash")
-@pytest.mark.parametrize("moment", [pytest.param(number, id=f"moment {number}") for number in range(effort(1, 4))])
+@pytest.mark.parametrize("moment", [pytest.param(number, id=f"moment {number}") for number in range(effort(1, 2))])
 @pytest.mark.parametrize("killed", KILLED)
 def test_a_kill_loses_nothing(tmp_path: Path, killed: tuple[str, ...], moment: int) -> None:
     """Parts of `dagster dev` are killed while a run is under way; started again, it has every file once."""

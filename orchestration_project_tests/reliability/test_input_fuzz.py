@@ -149,7 +149,7 @@ def check(found: Verdict, expected: int | None, allowed: set[str]) -> None:
 
 
 UNHURRIED = settings(
-    max_examples=effort(4, 150),
+    max_examples=effort(4, 60),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

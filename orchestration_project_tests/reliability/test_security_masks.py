@@ -183,7 +183,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, min_size=1, max_size=25).map("".join), st.sampled_from(["csv", "latin-1", "json", "array"]))
-@settings(max_examples=effort(30, 500), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort(30, 300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_message_of_a_load_shows_a_personal_value(
     tmp_path_factory: pytest.TempPathFactory, text: str, kind: str
 ) -> None:

@@ -82,7 +82,7 @@ def test_a_column_may_have_any_name(form: FileFormat, tmp_path: Path) -> None:
 
 @given(ANY_NAME, ANY_NAME)
 @example('"', "'")
-@settings(max_examples=effort(8, 300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort(8, 100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_name_or_value_is_more_than_text(tmp_path_factory: pytest.TempPathFactory, name: str, value: str) -> None:
     """Whatever stands in a header that the contract does not know, and in a value, is found again as it was."""
     tried()

@@ -24,7 +24,7 @@ TEXTS = st.text(
 )
 
 
-@settings(max_examples=effort(60, 5000), deadline=None)
+@settings(max_examples=effort(60, 2000), deadline=None)
 @given(texts=st.lists(TEXTS, max_size=40))
 def test_protection_is_taken_away_again(texts: list[str]) -> None:
     """For every text at all; and what is protected begins with no formula."""
