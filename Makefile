@@ -52,7 +52,7 @@ test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
-	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report docs/reliability.md $(ARGS)
+	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report=docs/reliability.md $(ARGS)
 
 dev: .venv/.locked home history ## Start Dagster's UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000
