@@ -35,6 +35,7 @@ from orchestration_project.transforms.publish import (
     cleaned_table,
     count_reasons,
     count_records,
+    nothing_of,
     publish,
     rejected_layout,
     rejected_table,
@@ -305,7 +306,7 @@ class _Loader:
         found = {(count.file, count.version): count for count in counts}
         for entry in plan.loads:
             identity = (entry.file, entry.version)
-            count = found.setdefault(identity, FileCount(None, *identity, records=0, blank=0, cleaned=0, rejected=0))
+            count = found.setdefault(identity, nothing_of(*identity))
             if entry.records not in (None, count.records):
                 raise WarehouseError(
                     f"{self.feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"

@@ -106,6 +106,11 @@ class FileCount:
         return self.rejected - self.repaired - self.waived - self.attempts
 
 
+def nothing_of(file: str, version: str) -> FileCount:
+    """The count of a file of which the tables have nothing."""
+    return FileCount(None, file, version, records=0, blank=0, cleaned=0, rejected=0)
+
+
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
     """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
     condition = "true" if batches is None else batch_filter(batches)

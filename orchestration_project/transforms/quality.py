@@ -29,6 +29,7 @@ from orchestration_project.transforms.publish import (
     FileCount,
     cleaned_table,
     count_records,
+    nothing_of,
     rejected_table,
 )
 from orchestration_project.transforms.stage import ERROR_CODES, PLATFORM_COLUMNS, raw_table
@@ -280,25 +281,14 @@ def _number(connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule) -> floa
 class Balance:
     """A file's records, counted in its bytes (`records`, by the ledger) and in the tables."""
 
-    file: str
     records: int
-    in_raw: int
-    cleaned: int
-    rejected: int
-    blank: int
-    repaired: int = 0
-    waived: int = 0
-    attempts: int = 0
-
-    @property
-    def open(self) -> int:
-        """How many rejects nobody has corrected or waived."""
-        return self.rejected - self.repaired - self.waived - self.attempts
+    counted: FileCount
 
     @property
     def even(self) -> bool:
         """Whether every record is somewhere, once."""
-        return self.records == self.in_raw == self.cleaned + self.rejected + self.blank
+        found = self.counted
+        return self.records == found.records == found.cleaned + found.rejected + found.blank
 
 
 def balances(
@@ -319,20 +309,10 @@ def balances(
     ).fetchall()
     expected = {(file, version): records or 0 for file, version, records in listed}
     counted = {(count.file, count.version): count for count in count_records(connection, feed, batches)}
-    return [_balance(identity, expected, counted) for identity in sorted({*expected, *counted})]
-
-
-def _balance(
-    identity: tuple[str, str],
-    expected: Mapping[tuple[str, str], int],
-    counted: Mapping[tuple[str, str], FileCount],
-) -> Balance:
-    records = expected.get(identity, 0)
-    count = counted.get(identity)
-    if count is None:
-        return Balance(identity[0], records, in_raw=0, cleaned=0, rejected=0, blank=0)
-    closed = {"repaired": count.repaired, "waived": count.waived, "attempts": count.attempts}
-    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank, **closed)
+    return [
+        Balance(expected.get(identity, 0), counted.get(identity) or nothing_of(*identity))
+        for identity in sorted({*expected, *counted})
+    ]
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:
