@@ -218,7 +218,7 @@ class _Loader:
 
     def _remove_strays(self) -> None:
         raw, wanted = ident(raw_table(self.feed)), self.request.batches
-        condition = "true" if wanted is None else batch_filter(wanted)
+        condition = batch_filter(wanted)
         self.connection.execute(
             f"""DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (
                 SELECT (_batch_date, _file, _file_version)
@@ -266,7 +266,7 @@ class _Loader:
     # -- judging and publishing ---------------------------------------------------------------------------------------
 
     def _publish(self, plan: Plan, batches: list[Batch] | None) -> list[Batch] | None:
-        judge(self.connection, self.feed, "true" if batches is None else batch_filter(batches))
+        judge(self.connection, self.feed, batch_filter(batches))
         reached(Point.JUDGED)
         self._refuse_bad_files(plan)
         batches = compare(self.connection, self.feed, self.options, batches, self.log)

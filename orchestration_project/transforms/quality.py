@@ -125,7 +125,7 @@ def measure_rules(
     connection: "DuckDBPyConnection", feed: Feed, checks: Sequence[RuleCheck], batches: Sequence[Batch] | None
 ) -> dict[str, RuleFinding]:
     """Measure all rules with one scan of the cleaned and one of the rejected table."""
-    condition = _condition(batches)
+    condition = batch_filter(batches)
     counted = [check for check in checks if check.violations is not None]
     listed = ", ".join(str(check.violations) for check in counted) or "0"
     row = connection.execute(f"SELECT {listed} FROM {ident(cleaned_table(feed))} WHERE {condition}").fetchone() or ()
@@ -151,7 +151,7 @@ def sample_rejected(
     starts = " OR ".join(f"starts_with(reason, {literal(reason)})" for reason in reasons)
     rows = connection.execute(
         f"""SELECT {", ".join(shown)}, _file, _file_version, _row, _raw_line, array_to_string(_reasons, '; ')
-            FROM {ident(rejected_table(feed))} WHERE {_condition(batches)}
+            FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)}
             AND len(list_filter(_reasons, lambda reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
     ).fetchall()
     return [masked(feed, dict(zip(names, row, strict=True))) for row in rows]
@@ -319,10 +319,6 @@ def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Se
     """The columns that the contract does not know, and in how many records they have a value."""
     rows = connection.execute(
         f"""SELECT key, count(*) FROM (SELECT unnest(json_keys(_rescued)) AS key FROM {ident(raw_table(feed))}
-            WHERE _rescued IS NOT NULL AND {_condition(batches)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
+            WHERE _rescued IS NOT NULL AND {batch_filter(batches)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
     ).fetchall()
     return dict(rows)
-
-
-def _condition(batches: Sequence[Batch] | None) -> str:
-    return "true" if batches is None else batch_filter(batches)
