@@ -40,7 +40,7 @@ from orchestration_project.transforms.publish import (
     rejected_layout,
     rejected_table,
 )
-from orchestration_project.transforms.raw import ReadyFile, raw_layout, raw_table
+from orchestration_project.transforms.raw import REMOVED, STAGED, ReadyFile, raw_layout, raw_table, show_records
 from orchestration_project.transforms.repairs import resolve
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
@@ -150,10 +150,7 @@ class _Loader:
         moves.archive_known()
         while True:
             try:
-                with transaction(self.connection):
-                    reached(Point.BEGUN)
-                    report = self._write()
-                    moves.secure()
+                report = self._attempt(moves)
                 break
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
@@ -182,21 +179,41 @@ class _Loader:
         found = {**same, **faults}
         return {**found, **changed_files([item for item in latest if item.file.name in found])}
 
-    def _write(self) -> Report:
+    def _attempt(self, moves: Moves) -> Report:
+        """Read and judge what is new, then write all of it in one transaction.
+
+        Raises:
+            FilesUnfit: names the files to leave out; nothing was changed.
+        """
         plan = make_plan(self.intake.fresh, self.intake.current, self.feed, self.options, self.request, self.archive)
-        self._remove(plan.removals)
-        reached(Point.REMOVED)
+        self._note_removals(plan.removals)
         self._stage(plan.loads)
         reached(Point.STAGED)
+        batches = self._touched(plan)
+        # Records that are there already are judged anew where they are published anew.
+        new = batch_filter({self.options.batching.from_key(entry.batch) for entry in plan.loads})
+        judge(self.connection, self.feed, batch_filter(batches) if self.request.publish else new)
+        reached(Point.JUDGED)
+        self._refuse_bad_files(plan)
+        with transaction(self.connection):
+            reached(Point.BEGUN)
+            report = self._write(plan, batches)
+            moves.secure()
+        return report
+
+    def _write(self, plan: Plan, batches: list[Batch] | None) -> Report:
+        raw = ident(raw_table(self.feed))
+        self._remove(raw)
+        reached(Point.REMOVED)
         refused = refusal_entries(self.intake.refused, self.feed, self.options, self.request)
         ledger.write_entries(self.connection, [*plan.entries, *refused])
         reached(Point.ENTERED)
-        waived = take_waivers(self.connection, self.archive, self.feed) if self.request.publish else []
-        batches = self._touched(plan, waived)
         if self.request.publish:
-            batches = self._publish(plan, batches)
-        else:
-            self._judge_new(plan)
+            batches = self._publish(self._judge_waived(batches))
+        self.connection.execute(f"INSERT INTO {raw} BY NAME FROM {STAGED}")
+        reached(Point.INSERTED)
+        if self.request.publish and self._has_closed():
+            resolve(self.connection, self.feed, batches)
         counts = count_records(self.connection, self.feed, batches)
         self._balance(plan, counts)
         reached(Point.COUNTED)
@@ -205,33 +222,43 @@ class _Loader:
         again = [delivery.file.name for delivery, _ in intake.again]
         return Report(plan.entries, intake.refused, again, intake.changed, intake.stuck, batches, counts, reasons)
 
-    def _remove(self, entries: Sequence[Entry]) -> None:
-        """Take out the rows of some files, and those of the batches asked for that no loaded file has brought."""
+    def _note_removals(self, entries: Sequence[Entry]) -> None:
+        """Fill `_removed` with the files of entries, and those in the batches asked for that no load has brought."""
+        raw, wanted = ident(raw_table(self.feed)), batch_filter(self.request.batches)
+        batching = self.options.batching
+        self.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {REMOVED}"
+            f" (_batch_date {batching.sql_type}, _file VARCHAR, _file_version VARCHAR)"
+        )
+        self.connection.execute(
+            f"INSERT INTO {REMOVED} SELECT unnest($batches), unnest($files), unnest($versions)",
+            {
+                "batches": [str(batching.from_key(entry.batch)) for entry in entries],
+                "files": [entry.file for entry in entries],
+                "versions": [entry.version for entry in entries],
+            },
+        )
         if self.request.read:
-            self._remove_strays()
-        batches = {self.options.batching.from_key(entry.batch) for entry in entries}
-        self.connection.execute(
-            f"""DELETE FROM {ident(raw_table(self.feed))} WHERE {batch_filter(batches)} AND (_file, _file_version) IN
-                (SELECT (unnest($files), unnest($versions)))""",
-            {"files": [entry.file for entry in entries], "versions": [entry.version for entry in entries]},
-        )
+            self.connection.execute(
+                f"""INSERT INTO {REMOVED} SELECT *
+                    FROM (SELECT DISTINCT _batch_date, _file, _file_version FROM {raw} WHERE {wanted})
+                    ANTI JOIN (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
+                    ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)""",
+                {"feed": self.feed.name, "key_format": batching.key_format},
+            )
 
-    def _remove_strays(self) -> None:
-        raw, wanted = ident(raw_table(self.feed)), self.request.batches
-        condition = batch_filter(wanted)
-        self.connection.execute(
-            f"""DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (
-                SELECT (_batch_date, _file, _file_version)
-                FROM (SELECT DISTINCT _batch_date, _file, _file_version FROM {raw} WHERE {condition})
-                ANTI JOIN (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
-                ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format))""",
-            {"feed": self.feed.name, "key_format": self.options.batching.key_format},
-        )
+    def _remove(self, raw: str) -> None:
+        removed = self.connection.execute(f"SELECT DISTINCT _batch_date FROM {REMOVED}").fetchall()
+        if removed:
+            condition = batch_filter(batch for (batch,) in removed)
+            self.connection.execute(
+                f"DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (FROM {REMOVED})"
+            )
 
     def _stage(self, entries: Sequence[Entry]) -> None:
-        if not entries:
-            return
-        self.log(f"{self.feed.name}: reading {len(entries)} file(s), {sum(entry.bytes for entry in entries):,} bytes")
+        if entries:
+            size = sum(entry.bytes for entry in entries)
+            self.log(f"{self.feed.name}: reading {len(entries)} file(s), {size:,} bytes")
         prepared = {delivery.file.name: delivery.prepared for delivery in self.intake.latest}
         from_key = self.options.batching.from_key
         ready = [
@@ -243,7 +270,8 @@ class _Loader:
             )
             for entry in entries
         ]
-        stage(self.connection, self.feed, ready)
+        stage(self.connection, self.feed, self.options.batching.sql_type, ready)
+        show_records(self.connection, self.feed)
 
     def _from_archive(self, entry: Entry) -> Prepared:
         """Prepare a file that was a duplicate until now: its bytes are in the archive."""
@@ -255,34 +283,34 @@ class _Loader:
         except (FileRefused, OSError) as error:
             raise lost(entry.file, error) from error
 
-    def _touched(self, plan: Plan, waived: Sequence[Batch]) -> list[Batch] | None:
-        """The batches asked for and those whose files or waivers changed, in order; None for a snapshot."""
+    def _touched(self, plan: Plan) -> list[Batch] | None:
+        """The batches asked for and those whose files changed, in order; None for a snapshot."""
         if self.request.batches is None:
             return None
         from_key = self.options.batching.from_key
-        changed = (from_key(entry.batch) for entry in [*plan.loads, *plan.removals])
-        return sorted({*self.request.batches, *changed, *waived})
+        return sorted({*self.request.batches, *(from_key(entry.batch) for entry in [*plan.loads, *plan.removals])})
 
     # -- judging and publishing ---------------------------------------------------------------------------------------
 
-    def _publish(self, plan: Plan, batches: list[Batch] | None) -> list[Batch] | None:
-        judge(self.connection, self.feed, batch_filter(batches))
-        reached(Point.JUDGED)
-        self._refuse_bad_files(plan)
+    def _judge_waived(self, batches: list[Batch] | None) -> list[Batch] | None:
+        """Take waivers in, and judge the batches that they are about too."""
+        waived = take_waivers(self.connection, self.archive, self.feed)
+        if batches is None:
+            return None
+        if others := {*waived} - {*batches}:
+            judge(self.connection, self.feed, batch_filter(others), append=True)
+        return sorted({*batches, *others})
+
+    def _publish(self, batches: list[Batch] | None) -> list[Batch] | None:
         batches = compare(self.connection, self.feed, self.options, batches, self.log)
         publish(self.connection, self.feed, batches)
-        if ledger.repaired_batches(self.connection, self.feed.name) or has_waivers(self.connection, self.feed.name):
-            resolve(self.connection, self.feed, batches)
         reached(Point.PUBLISHED)
         return batches
 
-    def _judge_new(self, plan: Plan) -> None:
-        judge(
-            self.connection,
-            self.feed,
-            batch_filter({self.options.batching.from_key(entry.batch) for entry in plan.loads}),
-        )
-        self._refuse_bad_files(plan)
+    def _has_closed(self) -> bool:
+        """Whether rejects of the feed have ever been repaired or waived."""
+        feed = self.feed.name
+        return bool(ledger.repaired_batches(self.connection, feed)) or has_waivers(self.connection, feed)
 
     def _refuse_bad_files(self, plan: Plan) -> None:
         """Refuse the new files that hold another table too, or of which too much breaks the contract.

@@ -42,10 +42,10 @@ def stage_delimited(
     files: Sequence[ReadyFile],
     values: Callable[[Header], dict[str, str]] = values_of,
 ) -> None:
-    """Insert every record of delimited files into `raw_x`.
+    """Insert every record of delimited files into `_staged`.
 
     Args:
-        connection: inside a transaction.
+        connection: with `_staged` to insert into.
         feed: the contract.
         files: what to read.
         values: gives the raw table's values as SQL over the fields of a record.
@@ -55,16 +55,15 @@ def stage_delimited(
     """
     again = [
         replace(file, prepared=split_carefully(feed, file.prepared, Path(mkdtemp(dir=file.work))))
-        for file in _stage(connection, feed, files, values)
+        for file in _stage(connection, files, values)
     ]
-    if broken := _stage(connection, feed, again, values):
+    if broken := _stage(connection, again, values):
         what = "has records that can't be told apart reliably; deliver it as plain CSV"
         raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
 
 
 def _stage(
     connection: "DuckDBPyConnection",
-    feed: Feed,
     files: Iterable[ReadyFile],
     values: Callable[[Header], dict[str, str]],
 ) -> list[ReadyFile]:
@@ -86,7 +85,7 @@ def _stage(
     for (_, dialect), alike in groups.items():
         read_lines(connection, alike, dialect)
         odd = uneven(connection, alike)
-        insert_lines(connection, feed, alike, values(_header(alike[0])), odd)
+        insert_lines(connection, alike, values(_header(alike[0])), odd)
         failed += [alike[index] for index in sorted(odd)]
     return failed
 

@@ -31,7 +31,7 @@ STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9.]{17,}(?:[eE][+-]?[0-9]+)?|-?
 
 
 def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of JSON files into `raw_x`.
+    """Insert every record of JSON files into `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
@@ -83,7 +83,7 @@ def _insert(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyF
     known = sorted(set().union(*keys.values()))
     own = {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.source_columns}
     _find_ambiguous(connection, own)
-    insert_lines(connection, feed, files, _values(own))
+    insert_lines(connection, files, _values(own))
     drop(connection, "_shapes")
 
 

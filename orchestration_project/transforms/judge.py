@@ -1,16 +1,22 @@
 """Judge raw records: one pass gives every record its values and every rule that it broke.
 
-The result is the temporary table `_judged`: `_rid` (the record's rowid in `raw_x`), the platform's columns, the
-contract's columns as values, and `_reasons`, NULL for a record that breaks nothing. Blank records are left out.
+The result is the temporary table `_judged`: `_rid` (the record's in `_records`), the platform's columns, the contract's
+columns as values, and `_reasons`, NULL for a record that breaks nothing. Blank records are left out.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
-from orchestration_project.transforms.records import BLANKS
-from orchestration_project.transforms.values import Condition, source_conditions, text_of, value_conditions, value_of
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS
+from orchestration_project.transforms.values import (
+    Condition,
+    source_conditions,
+    stripped,
+    text_of,
+    value_conditions,
+    value_of,
+)
 from orchestration_project.warehouse.sql import ident, idents, literal
 
 if TYPE_CHECKING:
@@ -20,12 +26,12 @@ PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
 
 
 def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: bool = False) -> None:
-    """Fill `_judged` with the raw records for which `condition` holds.
+    """Fill `_judged` with the records of `_records` for which `condition` holds.
 
     Args:
-        connection: inside a transaction.
+        connection: with `_records` to read.
         feed: the contract.
-        condition: SQL over the raw table.
+        condition: SQL over the raw table's columns.
         append: add to the table instead of making it anew.
     """
     start = "INSERT INTO _judged" if append else "CREATE OR REPLACE TEMP TABLE _judged AS"
@@ -35,7 +41,7 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: 
 def judged_select(feed: Feed, condition: str) -> str:
     """The query behind `_judged`."""
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
-    query = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition} AND ({filled(feed)})"
+    query = f"SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)})"
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
@@ -56,7 +62,7 @@ def filled(feed: Feed) -> str:
     As a filter DuckDB looks at the next operand of an OR only for the rows for which no earlier one holds; mostly the
     first field decides.
     """
-    fields = [f"trim({ident(column.name)}, {literal(BLANKS)}) <> ''" for column in feed.source_columns]
+    fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.source_columns]
     return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
 
 

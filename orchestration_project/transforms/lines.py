@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
+from orchestration_project.transforms.raw import STAGED, ReadyFile, unreadable
 from orchestration_project.transforms.records import BLANKS, MAX_RECORD_BYTES
 from orchestration_project.warehouse.sql import ident, literal, literals
 
@@ -157,16 +156,14 @@ def uneven(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> set[
 
 def insert_lines(
     connection: "DuckDBPyConnection",
-    feed: Feed,
     files: Sequence[ReadyFile],
     values: Mapping[str, str],
     left_out: Collection[int] = (),
 ) -> None:
-    """Number the records of `_lines` and `_gaps` and insert them into the raw table.
+    """Number the records of `_lines` and `_gaps` and insert them into `_staged`.
 
     Args:
         connection: after `read_lines`.
-        feed: the contract.
         files: those that were read.
         values: the raw table's columns as SQL over `_lines`.
         left_out: indexes of files whose records are not inserted.
@@ -179,7 +176,7 @@ def insert_lines(
     def insert(selected: str, these: Collection[int], **lists: list[int | None]) -> None:
         # Lists by file instead of joins with the files: for these DuckDB may put all lines into a hash table.
         connection.execute(
-            f"""INSERT INTO {ident(raw_table(feed))} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
+            f"""INSERT INTO {STAGED} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
                 $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}
                 WHERE $these[(_f + 1)::BIGINT]""",
             {

@@ -8,7 +8,7 @@ from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.transforms.decompress import too_large
 from orchestration_project.transforms.header import match_columns, require_columns
-from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
+from orchestration_project.transforms.raw import STAGED, ReadyFile, unreadable
 from orchestration_project.transforms.values import is_number, localised
 from orchestration_project.warehouse.sql import ident, literal, literals
 
@@ -43,7 +43,7 @@ def count_rows(connection: "DuckDBPyConnection", name: str, path: str, max_bytes
 
 
 def stage_parquet(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every row of Parquet files into `raw_x`.
+    """Insert every row of Parquet files into `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
@@ -53,12 +53,12 @@ def stage_parquet(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[
     groups = _alike(connection, feed, files)
     try:
         for listed, alike in groups:
-            _insert(connection, feed, listed, alike)
+            _insert(connection, listed, alike)
     except duckdb.Error:
         if faults := _faults(connection, groups):
             raise FilesUnfit(faults) from None
         raise
-    if short := _short(connection, feed, files):
+    if short := _short(connection, files):
         raise FilesUnfit(short)
 
 
@@ -93,9 +93,7 @@ def _schema(connection: "DuckDBPyConnection", file: ReadyFile) -> Schema:
     import duckdb
 
     try:
-        # On a cursor, for an error would end the load's transaction, and every file after this one be blamed for that.
-        with connection.cursor() as cursor:
-            rows = cursor.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {_scan([file])})").fetchall()
+        rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {_scan([file])})").fetchall()
     except duckdb.Error as error:
         raise unreadable(file.name, "is not a readable Parquet file", error) from None
     return tuple((name, sql_type) for name, sql_type in rows)
@@ -105,9 +103,9 @@ def _scan(files: Sequence[ReadyFile], options: str = "") -> str:
     return f"read_parquet([{literals(file.path for file in files)}], hive_partitioning = false{options})"
 
 
-def _insert(connection: "DuckDBPyConnection", feed: Feed, listed: str, files: Sequence[ReadyFile]) -> None:
+def _insert(connection: "DuckDBPyConnection", listed: str, files: Sequence[ReadyFile]) -> None:
     connection.execute(
-        f"""INSERT INTO {ident(raw_table(feed))} BY NAME
+        f"""INSERT INTO {STAGED} BY NAME
             SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
             $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {listed}
             FROM {_scan(files, ", file_row_number = true")}""",
@@ -136,13 +134,9 @@ def _faults(
     return found
 
 
-def _short(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
+def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
     """The files of which not as many rows were read as their footers tell."""
-    rows = connection.execute(
-        f"""SELECT _file, count(*) FROM {ident(raw_table(feed))}
-            WHERE (_file, _file_version) IN (SELECT (unnest($names), unnest($versions))) GROUP BY 1""",
-        {"names": [file.name for file in files], "versions": [file.version for file in files]},
-    ).fetchall()
+    rows = connection.execute(f"SELECT _file, count(*) FROM {STAGED} GROUP BY _file").fetchall()
     read = dict(rows)
     return {
         file.name: unreadable(

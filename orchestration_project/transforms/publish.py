@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.judge import filled
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS, raw_table
 from orchestration_project.transforms.rejects import IS_WAIVED, is_attempt, reject_id
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal
@@ -75,7 +75,7 @@ def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
                 UNION ALL SELECT _rid, list(reason ORDER BY reason) FROM _losers GROUP BY _rid)
             SELECT {raw}, _batch_date, _file, _file_version, _row, _rescued, _raw_line, _reasons,
                 {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
-            FROM {ident(raw_table(feed))} AS raw JOIN refused ON raw.rowid = refused._rid
+            FROM {RECORDS} JOIN refused USING (_rid)
             LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
             ON ledger.file = _file AND ledger.version = _file_version""",
     )

@@ -1,4 +1,8 @@
-"""What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`."""
+"""What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`.
+
+New records are first read into the temporary table `_staged`, outside of the transaction that adds them to `raw_x`:
+DuckDB reads what a transaction has not committed yet with a single thread.
+"""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,6 +13,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, without_values
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.warehouse.faults import no_fault_of_files
+from orchestration_project.warehouse.sql import ident
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,6 +21,9 @@ if TYPE_CHECKING:
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
+STAGED = "_staged"
+REMOVED = "_removed"
+RECORDS = "_records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,27 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
         dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
         | {column.name: "VARCHAR" for column in feed.source_columns}
         | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
+    )
+
+
+def make_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed, batch_type: str) -> None:
+    """Make an empty `_staged`, which has the columns of the raw table."""
+    columns = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in raw_layout(feed, batch_type).items())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({columns})")
+
+
+def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
+    """Make the view `_records`: what `raw_x` will hold, before it does, with a number `_rid` for each record.
+
+    These are its records but for those of the files in `_removed` (`_batch_date`, `_file`, `_file_version`), and those
+    in `_staged`.
+    """
+    removed = connection.execute(f"SELECT count(*) FROM {REMOVED}").fetchone() != (0,)
+    kept = f"ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)" if removed else ""
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP VIEW {RECORDS} AS
+            SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}
+            UNION ALL BY NAME SELECT -1 - rowid AS _rid, * FROM {STAGED}"""
     )
 
 

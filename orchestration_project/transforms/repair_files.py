@@ -62,7 +62,7 @@ def unprotected(text: str) -> str:
 
 
 def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of repair files into `raw_x`.
+    """Insert every record of repair files into `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.

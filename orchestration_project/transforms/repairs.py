@@ -12,7 +12,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.keys import find_losers
 from orchestration_project.transforms.publish import cleaned_table, rejected_table
-from orchestration_project.transforms.raw import raw_table
+from orchestration_project.transforms.raw import RECORDS, raw_table
 from orchestration_project.transforms.rejects import NOT_REJECTED, REPAIRED_AGAIN, WAIVED_BY, WITHOUT_ID, reject_id
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import of_repairs
@@ -74,7 +74,7 @@ def judge_repairs(
 
 def _attempts(feed: Feed, condition: str) -> str:
     """Query of the repair records with what is wrong with them, NULL if nothing is, and the record they correct."""
-    named = f"SELECT rowid AS _rid, _repairs FROM {ident(raw_table(feed))} WHERE {condition}"
+    named = f"SELECT _rid, _repairs FROM {RECORDS} WHERE {condition}"
     records = f"""SELECT judged.*, _repairs, modified_at,
             row_number() OVER newest AS place, first_value({{'file': _file, 'row': _row}}) OVER newest AS kept
         FROM (SELECT _rid, {RECORD} FROM _judged) judged

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.transforms.header import spellings
-from orchestration_project.transforms.raw import raw_table
-from orchestration_project.transforms.records import BLANKS
-from orchestration_project.warehouse.sql import ident, literal, literals
+from orchestration_project.transforms.raw import RECORDS
+from orchestration_project.transforms.values import stripped
+from orchestration_project.warehouse.sql import ident, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -30,7 +30,7 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
     some of them may well be data.
     """
     names = literals(sorted(set().union(*(spellings(column) for column in feed.source_columns))))
-    texts = [f"lower(trim({ident(column.name)}, {literal(BLANKS)}))" for column in feed.source_columns]
+    texts = [f"lower({stripped(ident(column.name))})" for column in feed.source_columns]
     named = " + ".join(f"coalesce({text} IN ({names}), false)::INTEGER" for text in texts)
     own = " OR ".join(
         f"coalesce({text} IN ({literals(sorted(spellings(column)))}), false)"
@@ -40,10 +40,12 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
     typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
     several = f"({named}) > 1 OR {own}"
     condition, share = ("_reasons IS NOT NULL", 2) if typed else ("true", 1)
+    # Else all records would be looked at before they are joined with the few that break a rule.
+    kind = "MATERIALIZED" if typed else "NOT MATERIALIZED"
     rows = connection.execute(
-        f"""SELECT _file, _file_version, min(_row)
-            FROM {ident(raw_table(feed))} AS raw
-            SEMI JOIN (SELECT _rid FROM _judged WHERE {condition}) ON raw.rowid = _rid
+        f"""WITH suspects AS {kind} (
+                FROM {RECORDS} SEMI JOIN (SELECT _rid FROM _judged WHERE {condition}) USING (_rid))
+            SELECT _file, _file_version, min(_row) FROM suspects
             WHERE _parse_error IS NULL AND ({named}) * {share} >= ({filled}) AND ({several})
             AND ({filled}) >= {min(2, len(texts))}
             GROUP BY _file, _file_version"""

@@ -1,4 +1,4 @@
-"""Read prepared files into `raw_x`: every record of every file, as text, numbered in file order.
+"""Read prepared files into `_staged`: every record of every file, as text, numbered in file order.
 
 The records that arrive are counted and compared with those that were counted in the files' bytes.
 """
@@ -13,7 +13,7 @@ from orchestration_project.transforms.json_files import stage_json
 from orchestration_project.transforms.lines import ERROR_CODES
 from orchestration_project.transforms.parquet_files import count_rows, stage_parquet
 from orchestration_project.transforms.prepare import Prepared
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS, ReadyFile, raw_layout, raw_table
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, ReadyFile, make_staged, raw_layout, raw_table
 from orchestration_project.transforms.repair_files import stage_repairs
 
 if TYPE_CHECKING:
@@ -35,11 +35,18 @@ def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> i
     return count_rows(connection, file.name, str(file.readable), max_bytes)
 
 
-def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of the files into `raw_x`.
+def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> None:
+    """Fill `_staged` with every record of the files.
+
+    Args:
+        connection: outside of a transaction.
+        feed: the contract.
+        batch_type: DuckDB type of `_batch_date`.
+        files: what to read.
 
     Raises:
-        FilesUnfit: names the files that can't be loaded; the caller rolls back and goes on without them.
+        FilesUnfit: names the files that can't be loaded; the caller goes on without them.
     """
+    make_staged(connection, feed, batch_type)
     STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
     stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])

@@ -46,10 +46,21 @@ class Condition:
     broken: str
 
 
+def stripped(text: str) -> str:
+    """SQL for a text without blanks around it.
+
+    DuckDB's trim by characters costs more than the conversion of a value, so it is left to the texts that need it.
+    """
+    blank = " OR ".join(f"suffix({text}, {literal(character)})" for character in BLANKS)
+    # Of all characters but the no-break space, blanks and controls are those below the exclamation mark.
+    padded = f"{text} < '!' OR prefix({text}, '\u00a0') OR {blank}"
+    return f"CASE WHEN {padded} THEN trim({text}, {literal(BLANKS)}) ELSE {text} END"
+
+
 def text_of(column: Column, raw: str) -> str:
     """The text that counts: without padding, NULL when empty or one of the contract's words for missing."""
     parsing = column.parsing
-    text = f"trim({raw}, {literal(BLANKS)})" if parsing.trim else raw
+    text = stripped(raw) if parsing.trim else raw
     if parsing.null_words:
         return f"CASE WHEN {text} NOT IN ('', {literals(parsing.null_words)}) THEN {text} END"
     return f"nullif({text}, '')"

@@ -8,16 +8,14 @@ import duckdb
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.transforms.prepare import prepare
-from orchestration_project.transforms.raw import ReadyFile, raw_layout
+from orchestration_project.transforms.raw import ReadyFile
 from orchestration_project.transforms.stage import count, stage
-from orchestration_project.warehouse.tables import ensure_table
 
 
 def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dict[tuple[str, int], object]:
     """What is read as each record, by file and number: its values, its parse error's code, or () if it is blank."""
     names = [column.name for column in feed.source_columns]
     with duckdb.connect(config={"threads": 1}) as connection:
-        ensure_table(connection, "raw_f", raw_layout(feed, "DATE"))
         ready = []
         for index, (name, content) in enumerate(contents.items()):
             (work := folder / f"work{index}").mkdir()
@@ -26,11 +24,11 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
             prepared = prepare(feed, path, name, work, max_bytes=1 << 30)
             prepared = replace(prepared, records=count(connection, prepared, max_bytes=1 << 30))
             ready.append(ReadyFile(prepared, "2024-01-01", "0", folder))
-        stage(connection, feed, ready)
+        stage(connection, feed, "DATE", ready)
         rows = connection.execute(
-            f"SELECT _file, _row, _parse_error, {', '.join(names)} FROM raw_f ORDER BY _file, _row"
+            f"SELECT _file, _row, _parse_error, {', '.join(names)} FROM _staged ORDER BY _file, _row"
         ).fetchall()
-        counts = dict(connection.execute("SELECT _file, count(*) FROM raw_f GROUP BY 1").fetchall())
+        counts = dict(connection.execute("SELECT _file, count(*) FROM _staged GROUP BY 1").fetchall())
         assert {file.name: counts.get(file.name, 0) for file in ready} == {
             file.name: file.prepared.records for file in ready
         }
