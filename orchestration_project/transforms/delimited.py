@@ -13,6 +13,8 @@ from orchestration_project.transforms.header import Header
 from orchestration_project.transforms.lines import Dialect, insert_lines, read_lines, uneven
 from orchestration_project.transforms.prepare import split_carefully
 from orchestration_project.transforms.raw import ReadyFile, unreadable
+from orchestration_project.transforms.records import BLANKS
+from orchestration_project.transforms.values import stripped
 from orchestration_project.warehouse.sql import ident, literal
 
 if TYPE_CHECKING:
@@ -22,18 +24,24 @@ if TYPE_CHECKING:
 def values_of(header: Header) -> dict[str, str]:
     """The raw table's values as SQL over the fields c0, c1, ... of a record."""
     values = {name: f"c{position}" for name, position in header.positions.items()}
-    repeated = " AND ".join(
-        f"lower(trim(c{position})) = lower(trim({literal(header.fields[position])}))"
-        for position in header.positions.values()
-    )
     if unexpected := _distinct(header.unexpected):
         pairs = ", ".join(f"{literal(name)}, {field}" for field, name in unexpected.items())
         present = f"coalesce({', '.join(unexpected)}) IS NOT NULL"
         values["_rescued"] = f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END"
     fields = ", ".join(ident(f"c{position}") for position in range(len(header.fields)))
-    values["_raw_line"] = f"CASE WHEN {repeated} THEN concat_ws({literal(header.delimiter)}, {fields}) END"
+    line, repeated = f"concat_ws({literal(header.delimiter)}, {fields})", _repeats(header)
+    values["_raw_line"] = f"CASE WHEN {repeated} THEN {line} END"
     values["_parse_error"] = f"CASE WHEN {repeated} THEN 'repeated_header: the header line stands again' END"
     return values
+
+
+def _repeats(header: Header) -> str:
+    """A condition over the fields of a record that holds where the header stands again."""
+    named = {f"c{position}": header.fields[position].strip(BLANKS) for position in header.positions.values()}
+    return " AND ".join(
+        f"strlen({stripped(field)}) = {len(name.encode())} AND lower({stripped(field)}) = lower({literal(name)})"
+        for field, name in named.items()
+    )
 
 
 def stage_delimited(
@@ -85,7 +93,12 @@ def _stage(
     for (_, dialect), alike in groups.items():
         read_lines(connection, alike, dialect)
         odd = uneven(connection, alike)
-        insert_lines(connection, alike, values(_header(alike[0])), odd)
+        header = _header(alike[0])
+        given = values(header)
+        # Looking for such records is cheap, asking each of all records whether it is one is not.
+        if connection.execute(f"SELECT count(*) FROM _lines WHERE {_repeats(header)}").fetchone() == (0,):
+            given = {name: value for name, value in given.items() if name not in ("_raw_line", "_parse_error")}
+        insert_lines(connection, alike, given, odd)
         failed += [alike[index] for index in sorted(odd)]
     return failed
 

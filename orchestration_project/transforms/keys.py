@@ -87,23 +87,34 @@ def find_losers(
         within_reach = bool(look_back) and batches is not None
         condition = f"{batch_filter(look_back)} AND {among}"
         outside = published_candidates(feed, key, condition) if within_reach else None
-        connection.execute(f"INSERT INTO _losers {_losers(feed, key, outside, window_seconds, among)}")
+        pool = _pool(key, outside, among)
+        # Counting the hashes of keys is much cheaper than a window over all records; the windows see the few that occur
+        # more than once. Keys that only share a hash are told apart there.
+        connection.execute(
+            f"""CREATE OR REPLACE TEMP TABLE _doubled AS SELECT hash({idents(key.columns)}) AS _hash
+                FROM ({pool}) GROUP BY ALL HAVING count(*) > 1"""
+        )
+        if connection.execute("SELECT count(*) FROM _doubled").fetchone() != (0,):
+            connection.execute(f"INSERT INTO _losers {_losers(feed, key, pool, window_seconds)}")
 
 
-def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float, among: str) -> str:
-    columns = idents(key.columns)
+def _pool(key: Key, outside: str | None, among: str) -> str:
+    """Query of all records that are candidates for a key."""
     present = " AND ".join(f"{ident(name)} IS NOT NULL" for name in key.columns)
-    own = f"SELECT {columns}, {IDENTITY}, _rid FROM _judged WHERE _reasons IS NULL AND {present} AND {among}"
-    pool = f"{own} UNION ALL SELECT *, NULL FROM ({outside})" if outside else own
-    # Counting keys is much cheaper than a window over all records; the windows see only keys that occur more than once.
-    doubled = f"SELECT {columns} FROM ({pool}) GROUP BY ALL HAVING count(*) > 1"
+    own = f"""SELECT {idents(key.columns)}, {IDENTITY}, _rid FROM _judged
+        WHERE _reasons IS NULL AND {present} AND {among}"""
+    return f"{own} UNION ALL SELECT *, NULL FROM ({outside})" if outside else own
+
+
+def _losers(feed: Feed, key: Key, pool: str, window_seconds: float) -> str:
+    columns = idents(key.columns)
     ledger = (
         f"SELECT file AS _file, version AS _file_version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}"
     )
     candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
             coalesce(place.modified_at, ledger.modified_at) AS _modified_at, coalesce(place.file, _file) AS _from,
             coalesce(place.row, _row) AS _nth, place.file IS NOT NULL AS _repaired
-        FROM ({pool}) pool SEMI JOIN ({doubled}) doubled USING ({columns})
+        FROM (FROM ({pool}) WHERE hash({columns}) IN (FROM _doubled)) pool
         LEFT JOIN ({ledger}) ledger USING (_file, _file_version)
         LEFT JOIN _places place USING (_file, _file_version, _row)"""
     in_batch = f"""SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,

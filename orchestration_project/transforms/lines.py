@@ -175,15 +175,16 @@ def insert_lines(
 
     def insert(selected: str, these: Collection[int], **lists: list[int | None]) -> None:
         # Lists by file instead of joins with the files: for these DuckDB may put all lines into a hash table.
+        if len(these) < len(files):
+            selected += " WHERE $these[(_f + 1)::BIGINT]"
+            lists["these"] = [index in these for index in range(len(files))]
         connection.execute(
             f"""INSERT INTO {STAGED} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
-                $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}
-                WHERE $these[(_f + 1)::BIGINT]""",
+                $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}""",
             {
                 "batches": [file.batch for file in files],
                 "names": [file.name for file in files],
                 "versions": [file.version for file in files],
-                "these": [index in these for index in range(len(files))],
                 **lists,
             },
         )

@@ -111,11 +111,26 @@ def nothing_of(file: str, version: str) -> FileCount:
     return FileCount(None, file, version, records=0, blank=0, cleaned=0, rejected=0)
 
 
+def count_blank(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> None:
+    """Fill `_blank` with each file's number of blank records in `_records`, for some batches (None: all)."""
+    # As a filter of its own, whether a record is filled takes a fifth of the time.
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE _blank AS
+            SELECT _batch_date, _file, _file_version, sum(number)::BIGINT AS number FROM (
+                SELECT _batch_date, _file, _file_version, count(*) AS number FROM {RECORDS}
+                WHERE {batch_filter(batches)} GROUP BY ALL
+                UNION ALL SELECT _batch_date, _file, _file_version, -count(*) FROM {RECORDS}
+                WHERE {batch_filter(batches)} AND ({filled(feed)}) GROUP BY ALL) GROUP BY ALL"""
+    )
+
+
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
-    """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
+    """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all).
+
+    How many are blank is in `_blank` already.
+    """
     condition = batch_filter(batches)
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
-    # Blank records are those that are not filled: as a filter of its own, that test is five times as fast.
     attempt = is_attempt(feed)
     rejects = {
         "rejected": "count(*)",
@@ -124,8 +139,8 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
         "attempts": f"count(*) FILTER ({attempt})",
     }
     parts = [
-        ({"records": "count(*)", "blank": "count(*)"}, raw, condition),
-        ({"blank": "-count(*)"}, raw, f"{condition} AND ({filled(feed)})"),
+        ({"records": "count(*)"}, raw, condition),
+        ({"blank": "sum(number)"}, "_blank", condition),
         ({"cleaned": "count(*)"}, cleaned, condition),
         (rejects, rejected, condition),
     ]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.1
 HELD_OPEN = ("Could not set lock on file", "different configuration")
 """What DuckDB says when another process, or another connection of this one, has the file open."""
+STORAGE_VERSION = "v1.4.0"
+"""The oldest DuckDB that can read the file. What 1.3 brought writes text with a third less work than the default."""
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -166,7 +168,7 @@ class Warehouse:
         new = self.database.with_name(f"{self.database.name}.new")
         new.unlink(missing_ok=True)
         try:
-            duckdb.connect(str(new)).close()
+            duckdb.connect(str(new), config={"storage_compatibility_version": STORAGE_VERSION}).close()
             new.rename(self.database)
         finally:
             new.unlink(missing_ok=True)
