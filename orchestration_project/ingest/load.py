@@ -33,7 +33,6 @@ from orchestration_project.transforms.publish import (
     FileCount,
     cleaned_layout,
     cleaned_table,
-    count_blank,
     count_reasons,
     count_records,
     nothing_of,
@@ -211,7 +210,6 @@ class _Loader:
         reached(Point.ENTERED)
         if self.request.publish:
             batches = self._publish(self._judge_waived(batches))
-        count_blank(self.connection, self.feed, batches)
         self.connection.execute(f"INSERT INTO {raw} BY NAME FROM {STAGED}")
         reached(Point.INSERTED)
         if self.request.publish and self._has_closed():
