@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
+from orchestration_project.landing.attempts import attempts
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, find, fingerprint
 from orchestration_project.landing.store import archived, batch_keys, ensure_bytes, ensure_storable
@@ -134,19 +136,26 @@ def _landed(
     wanted = None if request.batches is None else set(request.batches)
     listed = discover(settings.landing(feed.name))
     reached(Point.LISTED)
+    placed: list[tuple[FoundFile, Batch]] = []
     for found in listed:
-        batch: Batch | None = None
         try:
             ensure_storable(found.name)
             batch = batching.batch_of(found.name, found.modified_at)
+        except FileRefused as error:
+            intake.refused.append(Refused(found, error))
+        else:
             # A batch that has not begun yet waits in landing.
             if batch <= latest and (wanted is None or batch in wanted):
-                yield Delivery(found, batch, fingerprint(found))
-                reached(Point.FINGERPRINTED)
-        except FileRefused as error:
-            intake.refused.append(Refused(found, error, batch))
-        except FileChanged as error:
-            intake.changed.append(error.name)
+                placed.append((found, batch))
+    hashed = attempts(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
+    for (found, batch), digest in hashed:
+        if isinstance(digest, FileRefused):
+            intake.refused.append(Refused(found, digest, batch))
+        elif isinstance(digest, FileChanged):
+            intake.changed.append(found.name)
+        else:
+            yield Delivery(found, batch, digest)
+            reached(Point.FINGERPRINTED)
 
 
 def _recovered(
@@ -220,14 +229,13 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
     """
     while waiting := [delivery for delivery in intake.latest if delivery.prepared is None]:
         faults: dict[str, FileRefused | FileChanged] = {}
-        for delivery in waiting:
-            try:
-                prepared = _prepared(connection, feed, delivery, work, max_bytes)
-            except (FileRefused, FileChanged) as error:
-                faults[delivery.file.name] = error
-            else:
+        read = partial(_prepared, connection, feed, work=work, max_bytes=max_bytes)
+        for delivery, prepared in attempts(read, waiting, lambda item: item.file.size):
+            if isinstance(prepared, Prepared):
                 intake.fresh[delivery.file.name][-1] = replace(delivery, prepared=prepared)
                 reached(Point.PREPARED)
+            else:
+                faults[delivery.file.name] = prepared
         intake.leave_out(faults)
 
 

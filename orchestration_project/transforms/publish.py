@@ -9,7 +9,6 @@ from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.judge import filled
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS, raw_table
 from orchestration_project.transforms.rejects import IS_WAIVED, is_attempt, reject_id
-from orchestration_project.transforms.values import stripped
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal
 from orchestration_project.warehouse.tables import batch_filter, replace_batches
@@ -125,7 +124,7 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     }
     parts = [
         ({"records": "count(*)"}, raw, condition),
-        ({"blank": "count(*)"}, f"({_suspects(feed, condition)})", f"NOT ({filled(feed)})"),
+        ({"blank": "count(*)"}, raw, f"{condition} AND {_blank(feed)}"),
         ({"cleaned": "count(*)"}, cleaned, condition),
         (rejects, rejected, condition),
     ]
@@ -144,18 +143,15 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     return [FileCount(*row) for row in rows]
 
 
-def _suspects(feed: Feed, condition: str) -> str:
-    """Query of the raw records that may be blank: those without a value that hardly any other record lacks.
+def _blank(feed: Feed) -> str:
+    """A condition over the raw table that holds for blank records.
 
-    So only one column of all records is looked at.
+    It begins with comparisons that DuckDB makes before it reads other columns, with a column that hardly any record
+    lacks: a text of nothing but blanks begins with one.
     """
-    raw = ident(raw_table(feed))
     needed = [column.name for column in feed.source_columns if column.required]
     column = ident((needed or [feed.source_columns[0].name])[0])
-    return f"""WITH lacking AS MATERIALIZED (
-            SELECT rowid AS _rid FROM {raw} WHERE {condition} AND coalesce({stripped(column)}, '') = ''),
-        suspects AS MATERIALIZED (FROM {raw} SEMI JOIN lacking ON {raw}.rowid = _rid WHERE {condition})
-        FROM suspects"""
+    return f"({column} IS NULL OR {column} < '!' OR {column} >= '\u00a0') AND NOT coalesce({filled(feed)}, false)"
 
 
 @dataclass(frozen=True, slots=True)

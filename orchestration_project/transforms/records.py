@@ -69,6 +69,7 @@ class _Scanner:
         values = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(values == LF)
         self._lines(ends)
+        self.all_line_feeds += len(ends)
         if self.closing_last and data[0] not in self.beside_quotes:
             self.found.regular = False
         self.closing_last = False
@@ -103,9 +104,8 @@ class _Scanner:
 
     def _line_ends(self, data: bytes, values: npt.NDArray[np.uint8], ends: Positions) -> None:
         self.line_feeds += len(ends)
-        self.all_line_feeds += data.count(b"\n")
-        self.all_pairs += data.count(b"\r\n") + (self.previous == CR and data[0] == LF)
         if CR in data or self.previous == CR:
+            self.all_pairs += data.count(b"\r\n") + (self.previous == CR and data[0] == LF)
             before = np.where(ends > 0, values[ends - 1], self.previous)
             self.pairs += int((before == CR).sum())
             self.carriage_returns += data.count(b"\r")

@@ -32,7 +32,9 @@ def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> i
     """
     if file.records is not None:
         return file.records
-    return count_rows(connection, file.name, str(file.readable), max_bytes)
+    # On a cursor of its own, since files may be counted at the same time.
+    with connection.cursor() as cursor:
+        return count_rows(cursor, file.name, str(file.readable), max_bytes)
 
 
 def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> None:
