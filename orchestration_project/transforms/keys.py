@@ -94,16 +94,21 @@ def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float, am
     columns = idents(key.columns)
     present = " AND ".join(f"{ident(name)} IS NOT NULL" for name in key.columns)
     own = f"SELECT {columns}, {IDENTITY}, _rid FROM _judged WHERE _reasons IS NULL AND {present} AND {among}"
-    pool = f"{own} UNION ALL SELECT *, NULL FROM ({outside})" if outside else own
     # Counting keys is much cheaper than a window over all records; the windows see only keys that occur more than once.
-    doubled = f"SELECT {columns} FROM ({pool}) GROUP BY ALL HAVING count(*) > 1"
+    several = f"SELECT {columns} FROM ({own}) GROUP BY ALL HAVING count(*) > 1"
+    pool, shared = own, ""
+    if outside:
+        # The keys of a long look-back are many: they are not counted, only looked up, in one scan.
+        shared = f"WITH shared AS MATERIALIZED (FROM ({outside}) SEMI JOIN ({own}) own USING ({columns}))"
+        several += f" UNION ALL SELECT {columns} FROM shared"
+        pool += " UNION ALL SELECT *, NULL FROM shared"
     ledger = (
         f"SELECT file AS _file, version AS _file_version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}"
     )
     candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
             coalesce(place.modified_at, ledger.modified_at) AS _modified_at, coalesce(place.file, _file) AS _from,
             coalesce(place.row, _row) AS _nth, place.file IS NOT NULL AS _repaired
-        FROM ({pool}) pool SEMI JOIN ({doubled}) doubled USING ({columns})
+        FROM ({pool}) pool SEMI JOIN ({several}) several USING ({columns})
         LEFT JOIN ({ledger}) ledger USING (_file, _file_version)
         LEFT JOIN _places place USING (_file, _file_version, _row)"""
     in_batch = f"""SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,
@@ -116,7 +121,7 @@ def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float, am
         found = f"SELECT b.*, e._earlier FROM ({in_batch}) b JOIN ({earlier}) e USING ({columns}, _at)"
     else:
         found = f"SELECT *, NULL::STRUCT(file VARCHAR, row BIGINT) AS _earlier FROM ({in_batch})"
-    return f"""SELECT _rid, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
+    return f"""{shared} SELECT _rid, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
         FROM (SELECT _rid, coalesce(_earlier, _winner) AS kept FROM ({found})
             WHERE _rid IS NOT NULL AND (_place > 1 OR _earlier IS NOT NULL))"""
 
