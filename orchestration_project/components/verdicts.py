@@ -5,6 +5,7 @@ which only a write from outside can cause.
 """
 
 import datetime as dt
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -225,9 +226,11 @@ def volume(subject: Subject) -> Verdict:
     """Judges whether each batch is about as large as the ones before it."""
     tolerance = subject.spec.delivery.volume_tolerance
     sizes = ledger.batch_sizes(subject.connection, subject.spec.name)
+    loaded = sorted(sizes)
     odd: list[dict[str, Cell]] = []
     for key in subject.keys or []:
-        trailing = [sizes[earlier] for earlier in sorted(sizes) if earlier < key][-TRAILING_BATCHES:]
+        place = bisect_left(loaded, key)
+        trailing = [sizes[earlier] for earlier in loaded[max(0, place - TRAILING_BATCHES) : place]]
         mean = sum(trailing) / len(trailing) if trailing else 0.0
         if len(trailing) >= MIN_TRAILING_BATCHES and not mean / tolerance <= sizes[key] <= mean * tolerance:
             odd.append({"batch": key, "records": sizes[key], "mean of the batches before": round(mean, 1)})

@@ -70,5 +70,7 @@ def _within_reach(
     """Other batches that may share keys with some: those as far before or after them as the feed looks back."""
     if not reach:
         return []
-    published = map(options.batching.from_key, ledger.loaded_batches(connection, feed.name))
+    batching = options.batching
+    first, last = batching.key(batches[0] - reach), batching.key(batches[-1] + reach)
+    published = map(batching.from_key, ledger.loaded_batches(connection, feed.name, first, last))
     return sorted({found for found in published if batches[0] - reach <= found <= batches[-1] + reach} - {*batches})

@@ -48,6 +48,7 @@ from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.published import ensure_published, note_published
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
 from orchestration_project.warehouse.waivers import ensure_waivers, has_waivers
@@ -119,6 +120,7 @@ def make_tables(connection: "DuckDBPyConnection", feed: Feed, batching: Batching
     ensure_table(connection, raw_table(feed), raw_layout(feed, batching.sql_type))
     ensure_table(connection, cleaned_table(feed), cleaned_layout(feed, batching.sql_type))
     ensure_table(connection, rejected_table(feed), rejected_layout(feed, batching.sql_type))
+    ensure_published(connection, cleaned_table(feed))
 
 
 class _Loader:
@@ -304,6 +306,7 @@ class _Loader:
     def _publish(self, batches: list[Batch] | None) -> list[Batch] | None:
         batches = compare(self.connection, self.feed, self.options, batches, self.log)
         publish(self.connection, self.feed, batches)
+        note_published(self.connection, cleaned_table(self.feed), batches)
         reached(Point.PUBLISHED)
         return batches
 

@@ -118,7 +118,7 @@ def _rebuild(settings: Settings, sources: Sequence[Source]) -> Iterator[Finding]
 def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:
     """Units and revenue of the marts against the cleaned tables, as the marts' own checks compare them."""
     if exists(connection, aggregate.SALES) and exists(connection, aggregate.DAILY):
-        for day in aggregate.stale_days(connection):
+        for day in aggregate.differing_days(connection):
             yield Finding(
                 "",
                 str(day),
@@ -129,7 +129,7 @@ def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:
                 materialize([aggregate.DAILY], [str(day)]),
             )
     if exists(connection, aggregate.SALES) and exists(connection, aggregate.PRODUCTS):
-        listed, sold = aggregate.totals(connection)
+        listed, sold = (aggregate.totals(connection, table) for table in (aggregate.PRODUCTS, aggregate.SALES))
         if listed != sold:
             yield Finding(
                 "",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import RepairError
 from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.waivers import Waiver, read_waivers, write_waiver
+from orchestration_project.landing.waivers import Waiver, read_waivers, waivers_listing, write_waiver
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.publish import RULE_OF_REASON, count_records, rejected_table
 from orchestration_project.transforms.rejects import is_open
@@ -22,7 +22,7 @@ from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import transaction
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import batch_filter
-from orchestration_project.warehouse.waivers import Row, replace_waivers
+from orchestration_project.warehouse.waivers import Row, has_taken, replace_waivers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -119,18 +119,23 @@ def _of_batch(connection: "DuckDBPyConnection", feed: Feed, choice: Choice) -> W
 def take_waivers(connection: "DuckDBPyConnection", archive: Path, feed: Feed) -> list[Batch]:
     """Make the table `waivers` say what the archive says; of several waivers of a reject the first counts.
 
+    They are read when something about their files has changed; over the years they become many.
+
     Returns:
         The batches with published rejects whose waiver is another one now.
 
     Raises:
         RepairError: a waiver in the archive can't be read.
     """
+    listing = waivers_listing(archive)
+    if has_taken(connection, feed.name, listing):
+        return []
     rows: dict[str, Row] = {}
     for waiver in read_waivers(archive):
         moment = waiver.waived_at.astimezone(dt.UTC).replace(tzinfo=None)
         for reject in waiver.reject_ids:
             rows.setdefault(reject, (reject, waiver.waived_by, waiver.because, moment))
-    changed = replace_waivers(connection, feed.name, list(rows.values()))
+    changed = replace_waivers(connection, feed.name, list(rows.values()), listing)
     if not changed:
         return []
     batches = connection.execute(

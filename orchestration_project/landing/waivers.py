@@ -37,6 +37,13 @@ def write_waiver(archive: Path, waiver: Waiver) -> Path:
     return path
 
 
+def waivers_listing(archive: Path) -> str:
+    """Identifies a feed's waivers by the names, sizes and times of their files, unread; empty if there are none."""
+    found = ((path.name, path.lstat()) for path in _files(archive / FOLDER))
+    listed = "".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in found)
+    return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
+
+
 def read_waivers(archive: Path) -> list[Waiver]:
     """All waivers of a feed, the oldest first.
 
@@ -47,7 +54,7 @@ def read_waivers(archive: Path) -> list[Waiver]:
 
 
 def _read(folder: Path) -> Iterator[Waiver]:
-    for path in sorted(folder.glob("[!.]*.json")):
+    for path in _files(folder):
         try:
             waiver = _waiver(**json.loads(path.read_bytes()))
         except (OSError, ValueError, TypeError) as error:
@@ -55,6 +62,10 @@ def _read(folder: Path) -> Iterator[Waiver]:
                 f"{path} can't be read as a waiver: restore it from a backup, or remove it and waive its rejects again"
             ) from error
         yield waiver
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[!.]*.json"))
 
 
 def _waiver(waived_by: str, because: str, waived_at: str, reject_ids: list[str]) -> Waiver:

@@ -87,23 +87,29 @@ def find_losers(
         within_reach = bool(look_back) and batches is not None
         condition = f"{batch_filter(look_back)} AND {among}"
         outside = published_candidates(feed, key, condition) if within_reach else None
-        pool = _pool(key, outside, among)
+        own = _candidates(key, among)
+        columns = idents(key.columns)
         # Counting the hashes of keys is much cheaper than a window over all records; the windows see the few that occur
         # more than once. Keys that only share a hash are told apart there.
-        connection.execute(
-            f"""CREATE OR REPLACE TEMP TABLE _doubled AS SELECT hash({idents(key.columns)}) AS _hash
-                FROM ({pool}) GROUP BY ALL HAVING count(*) > 1"""
-        )
-        if connection.execute("SELECT count(*) FROM _doubled").fetchone() != (0,):
+        several = f"SELECT hash({columns}) AS _hash FROM ({own}) GROUP BY ALL HAVING count(*) > 1"
+        pool = own
+        if outside:
+            # The keys of a long look-back are many: they are not counted, only looked up, in one scan.
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE _shared AS FROM ({outside}) SEMI JOIN ({own}) own USING ({columns})"
+            )
+            several += f" UNION ALL SELECT hash({columns}) FROM _shared"
+            pool += " UNION ALL SELECT *, NULL FROM _shared"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE _several AS {several}")
+        if connection.execute("SELECT count(*) FROM _several").fetchone() != (0,):
             connection.execute(f"INSERT INTO _losers {_losers(feed, key, pool, window_seconds)}")
 
 
-def _pool(key: Key, outside: str | None, among: str) -> str:
-    """Query of all records that are candidates for a key."""
+def _candidates(key: Key, among: str) -> str:
+    """Query of the judged records that are candidates for a key."""
     present = " AND ".join(f"{ident(name)} IS NOT NULL" for name in key.columns)
-    own = f"""SELECT {idents(key.columns)}, {IDENTITY}, _rid FROM _judged
+    return f"""SELECT {idents(key.columns)}, {IDENTITY}, _rid FROM _judged
         WHERE _reasons IS NULL AND {present} AND {among}"""
-    return f"{own} UNION ALL SELECT *, NULL FROM ({outside})" if outside else own
 
 
 def _losers(feed: Feed, key: Key, pool: str, window_seconds: float) -> str:
@@ -114,7 +120,7 @@ def _losers(feed: Feed, key: Key, pool: str, window_seconds: float) -> str:
     candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
             coalesce(place.modified_at, ledger.modified_at) AS _modified_at, coalesce(place.file, _file) AS _from,
             coalesce(place.row, _row) AS _nth, place.file IS NOT NULL AS _repaired
-        FROM (FROM ({pool}) WHERE hash({columns}) IN (FROM _doubled)) pool
+        FROM (FROM ({pool}) WHERE hash({columns}) IN (FROM _several)) pool
         LEFT JOIN ({ledger}) ledger USING (_file, _file_version)
         LEFT JOIN _places place USING (_file, _file_version, _row)"""
     in_batch = f"""SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,

@@ -271,10 +271,14 @@ def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: 
     return None if row is None else str(row[0])
 
 
-def loaded_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
-    """The partition keys of the batches that have loaded files, in order."""
+def loaded_batches(
+    connection: "DuckDBPyConnection", feed: str, first: str | None = None, last: str | None = None
+) -> list[str]:
+    """The partition keys of the batches that have loaded files, from the first to the last (None: of all), in order."""
     rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' ORDER BY 1", [feed]
+        f"""SELECT DISTINCT batch FROM {TABLE} WHERE feed = $feed AND status = 'loaded'
+            AND batch BETWEEN coalesce($first, batch) AND coalesce($last, batch) ORDER BY 1""",
+        {"feed": feed, "first": first, "last": last},
     ).fetchall()
     return [batch for (batch,) in rows]
 

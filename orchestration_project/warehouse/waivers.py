@@ -18,6 +18,9 @@ COLUMNS = {
     "because": "VARCHAR",
     "waived_at": "TIMESTAMP",
 }
+TAKEN = "waivers_taken"
+TAKEN_COLUMNS = {"feed": "VARCHAR", "listing": "VARCHAR", "waivers": "BIGINT"}
+"""Which state of the archive the table has: what identifies it, and how many waivers that gave."""
 VALUES = ", ".join(f"unnest(${name}::{sql_type}[]) AS {name}" for name, sql_type in COLUMNS.items())
 
 Row = tuple[str, str, str, "dt.datetime"]
@@ -25,12 +28,23 @@ Row = tuple[str, str, str, "dt.datetime"]
 
 
 def ensure_waivers(connection: "DuckDBPyConnection") -> None:
-    """Make sure that the table exists."""
+    """Make sure that the table exists, and the note of what it was filled from."""
     ensure_table(connection, TABLE, COLUMNS)
+    ensure_table(connection, TAKEN, TAKEN_COLUMNS)
 
 
-def replace_waivers(connection: "DuckDBPyConnection", feed: str, rows: Sequence[Row]) -> list[str]:
-    """Make the table hold these waivers of a feed, one a reject, and no others.
+def has_taken(connection: "DuckDBPyConnection", feed: str, listing: str) -> bool:
+    """Whether the table holds what the archive says in the state that `listing` identifies (empty: no waivers)."""
+    row = connection.execute(
+        f"""SELECT coalesce((SELECT (listing, waivers) FROM {TAKEN} WHERE feed = $feed), ('', 0))
+            = ($listing, (SELECT count(*) FROM {TABLE} WHERE feed = $feed))""",
+        {"feed": feed, "listing": listing},
+    ).fetchone()
+    return row == (True,)
+
+
+def replace_waivers(connection: "DuckDBPyConnection", feed: str, rows: Sequence[Row], listing: str) -> list[str]:
+    """Make the table hold these waivers of a feed, one a reject, and no others; `listing` identifies their source.
 
     Returns:
         The rejects whose waiver is another one now.
@@ -47,6 +61,8 @@ def replace_waivers(connection: "DuckDBPyConnection", feed: str, rows: Sequence[
     if changed:
         connection.execute(f"DELETE {held}", [feed])
         connection.execute(f"INSERT INTO {TABLE} BY NAME FROM _waivers")
+    connection.execute(f"DELETE FROM {TAKEN} WHERE feed = $1", [feed])
+    connection.execute(f"INSERT INTO {TAKEN} VALUES ($1, $2, $3)", [feed, listing, len(rows)])
     return [reject for (reject,) in changed]
 
 

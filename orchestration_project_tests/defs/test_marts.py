@@ -61,6 +61,37 @@ def test_stale_days_are_named(bench: Workbench) -> None:
     assert bench.query("SELECT sum(units_sold) FROM product_warehouse") == [(6,)]
 
 
+@pytest.mark.parametrize("day", [pytest.param(DAY, id="the run's day"), pytest.param(None, id="all days")])
+def test_a_sale_changed_by_hand_is_found(bench: Workbench, day: str | None) -> None:
+    """The cleaned sales are added up again: those of the run's days, and all where a run names none."""
+    bench.query("UPDATE cleaned_sales SET quantity = quantity + 1 WHERE _batch_date = '2024-01-15'")
+    found = bench.check(("product_daily_sales", "matches_cleaned_sales"), first=day)["matches_cleaned_sales"]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (found.description or "").endswith("materialize product_daily_sales again: 2024-01-15")
+
+
+def test_sales_removed_by_hand_are_found_whatever_day_is_judged(bench: Workbench) -> None:
+    """A day that lost rows fails both checks in a run for another day, is named, and heals by its load."""
+    checks = ("product_daily_sales", "matches_cleaned_sales"), ("product_warehouse", "totals_match")
+    bench.query("DELETE FROM cleaned_sales WHERE _batch_date = '2024-01-15' AND product_id = 9")
+    for found in bench.check(*checks, first=NEXT).values():
+        assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert (found.description or "").endswith("for 1 batch day(s); load them again: 2024-01-15")
+    bench.run("raw_sales", "cleaned_sales", "rejected_sales", first=DAY)
+    assert all(found.passed for found in bench.check(*checks, first=NEXT).values())
+
+
+def test_a_day_that_a_load_changed_is_found_until_the_mart_has_it(bench: Workbench) -> None:
+    """A day that was loaded without its mart fails the checks of other days too; any day's mart heals it."""
+    checks = ("product_daily_sales", "matches_cleaned_sales"), ("product_warehouse", "totals_match")
+    bench.drop("sales", f"sales_{DAY}.csv", sales(sale("A1"), sale("A2"), sale("A3")))
+    bench.run("raw_sales", "cleaned_sales", "rejected_sales", first=DAY)
+    for found in bench.check(*checks, first=NEXT).values():
+        assert (found.description or "").endswith("materialize product_daily_sales again: 2024-01-15")
+    bench.run("product_daily_sales", "product_warehouse", first=NEXT)
+    assert all(found.passed for found in bench.check(*checks).values())
+
+
 def test_a_users_asset_needs_nothing_but_the_decorator(bench: Workbench) -> None:
     """A parameter named like a table is that table as a DataFrame; what is returned is a table."""
 

@@ -173,7 +173,7 @@ def test_a_correction_to_nothing(shop: Shop) -> None:
     shop.load()
     shop.deliver(named(1), "id,n\n")
     shop.load()
-    assert shop.tables() == {"raw": [], "cleaned": [], "rejected": []}
+    assert not any(shop.tables().values())
     assert shop.ledger("status", "records", "cleaned") == [("superseded", 1, 1), ("loaded", 0, 0)]
 
 
@@ -565,7 +565,7 @@ def test_bad_bytes_under_many_names(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         shop.deliver(named(number), BAD)
     shop.load()
-    assert shop.tables() == {"raw": [], "cleaned": [], "rejected": []}
+    assert not any(shop.tables().values())
     assert [(name, note["reason"].startswith(f"{name!r}")) for name, note in sorted(shop.quarantine().items())] == [
         (named(number), True) for number in (1, 2, 3)
     ]

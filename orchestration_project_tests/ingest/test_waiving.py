@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -120,6 +121,33 @@ def test_a_waiver_that_is_taken_back_opens_its_rejects(shop: Shop) -> None:
     shop.load(day(2))
     assert set(resolved(shop).values()) == {None}
     assert shop.rows("FROM waivers") == []
+
+
+def test_waivers_are_read_only_when_their_files_have_changed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load costs no more when there are many; a file that somebody edits counts as it is then."""
+
+    def not_needed(_: object) -> NoReturn:
+        raise AssertionError("waivers were read")
+
+    let_be(shop, reject(shop, named(1), 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(waiving, "read_waivers", not_needed)
+        shop.load()
+        with pytest.raises(AssertionError, match="were read"):
+            let_be(shop, reject(shop, named(2), 1))
+    assert shop.load(day(1)).batches == [day(1), day(2)]
+    (first, _) = files(shop)
+    first.write_text(first.read_text(encoding="utf-8").replace("Ada", "Eve"), encoding="utf-8")
+    shop.load(day(2))
+    assert shop.rows("SELECT waived_by FROM waivers ORDER BY 1") == [{"waived_by": "Ada"}, {"waived_by": "Eve"}]
+
+
+def test_waivers_that_somebody_deleted_from_the_table_come_back(shop: Shop) -> None:
+    """The archive is the truth, whatever the table says."""
+    let_be(shop, reject(shop, named(1), 1))
+    shop.rows("DELETE FROM waivers")
+    shop.load(day(2))
+    assert resolved(shop)[named(1), 1] == WAIVED
 
 
 IN_FULL = '{"waived_by": "Ada", "because": "test", "waived_at": "%s", "reject_ids": %s}'

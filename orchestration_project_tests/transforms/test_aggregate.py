@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from orchestration_project.transforms import aggregate
+from orchestration_project.warehouse.published import note_published
 
 MARCH_1 = dt.date(2024, 3, 1)
 
@@ -17,7 +18,8 @@ MARCH_1 = dt.date(2024, 3, 1)
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """Empty sources."""
     with duckdb.connect() as connection:
-        aggregate.ensure_sources(connection, aggregate.SALES, aggregate.CATALOGUE, aggregate.PRODUCTS)
+        aggregate.ensure_sources(connection, aggregate.CATALOGUE, aggregate.PRODUCTS)
+        aggregate.ensure_daily_sales(connection)
         yield connection
 
 
@@ -30,13 +32,14 @@ def sell(
     amount: str,
     days_ago: int = 0,
 ) -> None:
-    """A line of a cleaned sale, sold some days before its batch."""
+    """A line of a cleaned sale, sold some days before its batch, as a load publishes it."""
     sold_at = dt.datetime.combine(batch, dt.time(18, 30)) - dt.timedelta(days=days_ago)
     connection.execute(
         "INSERT INTO cleaned_sales (order_id, product_id, quantity, total_amount, sold_at, _batch_date)"
         " VALUES (?, ?, ?, ?, ?, ?)",
         [order, product, units, Decimal(amount), sold_at, batch],
     )
+    note_published(connection, aggregate.SALES, [batch])
 
 
 def ago(days: int) -> dt.date:
@@ -73,27 +76,65 @@ def test_a_day_is_replaced(connection: duckdb.DuckDBPyConnection) -> None:
     assert connection.execute("SELECT count(*) FROM product_daily_sales").fetchone() == (0,)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param("UPDATE cleaned_sales SET quantity = 3 WHERE order_id = 'A'", id="units"),
-        pytest.param("UPDATE cleaned_sales SET total_amount = 9.99 WHERE order_id = 'A'", id="revenue"),
-        pytest.param("UPDATE cleaned_sales SET product_id = 3 WHERE order_id = 'A'", id="another product"),
-        pytest.param("DELETE FROM cleaned_sales WHERE order_id = 'A'", id="gone"),
-        pytest.param("DELETE FROM product_daily_sales WHERE _batch_date = '2024-02-29'", id="lost in the mart"),
-    ],
-)
-def test_other_days_that_changed_are_replaced_too(connection: duckdb.DuckDBPyConnection, change: str) -> None:
-    """A day whose sales have changed since is stale, is named, and is computed again whatever day is asked for."""
+CHANGES = [
+    pytest.param("UPDATE cleaned_sales SET quantity = 3 WHERE order_id = 'A'", id="units"),
+    pytest.param("UPDATE cleaned_sales SET total_amount = 9.99 WHERE order_id = 'A'", id="revenue"),
+    pytest.param("UPDATE cleaned_sales SET product_id = 3 WHERE order_id = 'A'", id="another product"),
+    pytest.param("UPDATE cleaned_sales SET _batch_date = '2024-03-01' WHERE order_id = 'A'", id="another day"),
+    pytest.param("DELETE FROM cleaned_sales WHERE order_id = 'A'", id="gone"),
+    pytest.param("DELETE FROM cleaned_sales WHERE _batch_date = '2024-02-29'", id="all gone"),
+    pytest.param("DELETE FROM product_daily_sales WHERE _batch_date = '2024-02-29'", id="lost in the mart"),
+    pytest.param(
+        "UPDATE product_daily_sales SET revenue = 1 WHERE _batch_date < '2024-03-01'", id="written in the mart"
+    ),
+]
+
+
+@pytest.fixture
+def two_days(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Two days of sales and their mart."""
     sell(connection, ago(1), "A", 1, 2, "10.00")
     sell(connection, ago(1), "B", 2, 2, "10.00")
     sell(connection, MARCH_1, "C", 2, 1, "5.00")
     aggregate.replace_daily_sales(connection, [ago(1), MARCH_1])
-    assert aggregate.stale_days(connection) == []
-    connection.execute(change)
-    assert aggregate.stale_days(connection) == [ago(1)]
-    assert set(aggregate.replace_daily_sales(connection, [MARCH_1])) == {ago(1), MARCH_1}
-    assert aggregate.stale_days(connection) == []
+    assert aggregate.outdated_days(connection) == aggregate.differing_days(connection) == []
+    return connection
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_days_that_changed_are_replaced_too(two_days: duckdb.DuckDBPyConnection, change: str) -> None:
+    """A day whose published sales have changed since is named, and computed again whatever day is asked for."""
+    two_days.execute(change)
+    note_published(two_days, aggregate.SALES, None)
+    assert aggregate.differing_days(two_days)[0] == ago(1)
+    assert aggregate.outdated_days(two_days)[0] == ago(1)
+    assert set(aggregate.replace_daily_sales(two_days, [MARCH_1])) == {ago(1), MARCH_1}
+    assert aggregate.outdated_days(two_days) == aggregate.differing_days(two_days) == []
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_mart_of_an_older_release_is_compared_once(two_days: duckdb.DuckDBPyConnection, change: str) -> None:
+    """Where nothing tells what days were made from, those that differ from the sales are replaced, and no others."""
+    two_days.execute(change)
+    two_days.execute("DROP TABLE product_daily_sales_built; DROP TABLE published_batches")
+    wrong = aggregate.differing_days(two_days)
+    assert list(aggregate.replace_daily_sales(two_days, [])) == wrong
+    assert aggregate.outdated_days(two_days) == aggregate.differing_days(two_days) == []
+
+
+def test_a_lost_mart_is_made_again(two_days: duckdb.DuckDBPyConnection) -> None:
+    """When somebody drops the mart, any materialization brings all of its days back."""
+    before = two_days.execute("FROM product_daily_sales ORDER BY ALL").fetchall()
+    two_days.execute("DROP TABLE product_daily_sales")
+    assert set(aggregate.replace_daily_sales(two_days, [MARCH_1])) == {ago(1), MARCH_1}
+    assert two_days.execute("FROM product_daily_sales ORDER BY ALL").fetchall() == before
+
+
+def test_only_the_days_asked_for_are_added_up(two_days: duckdb.DuckDBPyConnection) -> None:
+    """A value that somebody changed is found on its own day, and where all days are compared."""
+    two_days.execute("UPDATE cleaned_sales SET quantity = 3 WHERE order_id = 'A'")
+    assert aggregate.differing_days(two_days, [MARCH_1]) == []
+    assert aggregate.differing_days(two_days, [ago(1)]) == aggregate.differing_days(two_days) == [ago(1)]
 
 
 def test_product_figures(connection: duckdb.DuckDBPyConnection) -> None:
@@ -134,11 +175,12 @@ def test_no_sales_at_all(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_totals_and_orphans(connection: duckdb.DuckDBPyConnection) -> None:
-    """Totals of both ends are sums to the cent, zero for empty tables; orphans come the dearest first."""
-    assert aggregate.totals(connection) == (aggregate.Totals(0, Decimal(0)), aggregate.Totals(0, Decimal(0)))
+    """Totals of sales and marts are sums to the cent, zero for empty tables; orphans come the dearest first."""
+    tables = (aggregate.SALES, aggregate.DAILY, aggregate.PRODUCTS)
+    assert {aggregate.totals(connection, table) for table in tables} == {aggregate.Totals(0, Decimal(0))}
     sell(connection, MARCH_1, "A", 8, 2, "10.10")
     sell(connection, MARCH_1, "B", 9, 1, "99.99")
     aggregate.replace_daily_sales(connection, [MARCH_1])
     connection.execute(f"INSERT INTO product_warehouse {aggregate.PRODUCT_SELECT}")
-    assert aggregate.totals(connection) == (aggregate.Totals(3, Decimal("110.09")),) * 2
+    assert {aggregate.totals(connection, table) for table in tables} == {aggregate.Totals(3, Decimal("110.09"))}
     assert [product for product, _, _ in aggregate.orphans(connection)] == [9, 8]

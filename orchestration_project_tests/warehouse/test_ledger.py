@@ -227,6 +227,8 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     assert known_deliveries(connection, "f", ["2024-01-02"], False) == {"b": 1, "d": 1}
     assert known_deliveries(connection, "f", [], False) == {}
     assert loaded_batches(connection, "f") == ["2024-01-01", "2024-01-02"]
+    assert loaded_batches(connection, "f", "2024-01-02", "2024-01-09") == ["2024-01-02"]
+    assert loaded_batches(connection, "f", "2023-12-25", "2024-01-01") == ["2024-01-01"]
     assert batch_sizes(connection, "f") == {"2024-01-01": 9, "2024-01-02": 1}
     assert refused_files(connection, "f", "r") == [("c", "no_header: none")]
     assert known_deliveries(connection, "other", None, False) == {}

@@ -1,16 +1,16 @@
 """The product marts: sales by product and day, and the product warehouse, with their checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 import pandas as pd
 
-from orchestration_project.components.feed_spec import POOL, partitions_of
+from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
-from orchestration_project.ingest.model import FeedOptions
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms import aggregate
+from orchestration_project.warehouse.published import changed_outside
 
 OWNERS = ["team:sales_data"]
 ROWS_SHOWN = 20
@@ -49,20 +49,20 @@ def _schema(columns: Mapping[str, str], descriptions: Mapping[str, str]) -> dg.T
 @dg.definitions
 def product_marts(context: dg.ComponentLoadContext) -> dg.Definitions:
     """The marts; the daily one is partitioned as the sales feed is."""
-    sales = context.load_component("sales", expected_type=FileFeed)
+    sales = context.load_component("sales", expected_type=FileFeed).spec
     return dg.Definitions(
-        assets=[_daily_sales(sales.options), product_warehouse],
-        asset_checks=[matches_cleaned_sales, totals_match, orphan_products],
+        assets=[_daily_sales(sales), product_warehouse],
+        asset_checks=[_matches_cleaned_sales(sales), totals_match, orphan_products],
     )
 
 
-def _daily_sales(options: FeedOptions) -> dg.AssetsDefinition:
-    batching = options.batching
+def _daily_sales(sales: FeedSpec) -> dg.AssetsDefinition:
+    batching = sales.options.batching
 
     @dg.asset(
         name=aggregate.DAILY,
         deps=[aggregate.SALES],
-        partitions_def=partitions_of(options),
+        partitions_def=sales.partitions_def,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
         group_name="marts",
@@ -112,29 +112,44 @@ def product_warehouse(context: dg.AssetExecutionContext, platform: Platform) -> 
     return pd.DataFrame(rows, columns=list(aggregate.PRODUCT_COLUMNS), dtype=object)
 
 
-@dg.asset_check(asset=aggregate.DAILY, blocking=True, pool=POOL)
-def matches_cleaned_sales(platform: Platform) -> dg.AssetCheckResult:
-    """Units and revenue of every batch day equal the cleaned sales."""
-    with platform.warehouse.transaction(f"check of {aggregate.DAILY}") as connection:
-        aggregate.ensure_sources(connection, aggregate.SALES, aggregate.DAILY)
-        stale = aggregate.stale_days(connection)
-    description = _stale_text(stale) if stale else "Every batch day equals the cleaned sales."
-    return dg.AssetCheckResult(passed=not stale, description=description, metadata={"stale_days": len(stale)})
+def _matches_cleaned_sales(sales: FeedSpec) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=aggregate.DAILY,
+        blocking=True,
+        pool=POOL,
+        description="Units and revenue of each product equal the cleaned sales: added up again for the batch days of"
+        " the run, for all days in a run that names none. The others were made from what is published, and neither side"
+        " has been written to since, told by numbers of rows and sums of days.",
+    )
+    def matches_cleaned_sales(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
+        asked = sales.keys_of_run(context.run.tags)
+        days = None if asked is None else sorted(map(sales.options.batching.from_key, asked))
+        with platform.warehouse.transaction(f"check of {aggregate.DAILY}") as connection:
+            aggregate.ensure_daily_sales(connection)
+            stale = {*aggregate.outdated_days(connection), *aggregate.differing_days(connection, days)}
+            fault = _fault(stale, changed_outside(connection, aggregate.SALES))
+        return dg.AssetCheckResult(
+            passed=not fault,
+            description=fault or "Every batch day equals the cleaned sales.",
+            metadata={"stale_days": len(stale), "days_added_up": "all" if days is None else len(days)},
+        )
+
+    return matches_cleaned_sales
 
 
 @dg.asset_check(asset=aggregate.PRODUCTS, blocking=True, pool=POOL, additional_deps=[aggregate.SALES])
 def totals_match(platform: Platform) -> dg.AssetCheckResult:
-    """Units and revenue over all products equal the sums over all cleaned sales, to the cent."""
+    """Units and revenue over all products equal the sums over all batch days, each of which is up to date."""
     with platform.warehouse.transaction(f"check of {aggregate.PRODUCTS}") as connection:
-        aggregate.ensure_sources(connection, aggregate.SALES, aggregate.DAILY, aggregate.PRODUCTS)
-        found, sold = aggregate.totals(connection)
-        stale = aggregate.stale_days(connection) if found != sold else []
-    description = f"{found.units} units and {found.revenue} revenue, as in the cleaned sales."
-    if found != sold:
-        description = _stale_text(stale) if stale else f"Materialize {aggregate.PRODUCTS} again: it is not up to date."
+        aggregate.ensure_daily_sales(connection)
+        aggregate.ensure_sources(connection, aggregate.PRODUCTS)
+        found, sold = (aggregate.totals(connection, table) for table in (aggregate.PRODUCTS, aggregate.DAILY))
+        fault = _fault(aggregate.outdated_days(connection), changed_outside(connection, aggregate.SALES))
+    if not fault and found != sold:
+        fault = f"Materialize {aggregate.PRODUCTS} again: it is not up to date."
     return dg.AssetCheckResult(
-        passed=found == sold,
-        description=description,
+        passed=not fault,
+        description=fault or f"{found.units} units and {found.revenue} revenue, as in the daily sales.",
         metadata={
             "units": found.units,
             "units_expected": sold.units,
@@ -144,10 +159,20 @@ def totals_match(platform: Platform) -> dg.AssetCheckResult:
     )
 
 
-def _stale_text(stale: Sequence[Batch]) -> str:
-    days = ", ".join(str(day) for day in stale[:ROWS_SHOWN])
-    more = f" and {len(stale) - ROWS_SHOWN} more" if len(stale) > ROWS_SHOWN else ""
-    return f"{len(stale)} batch day(s) differ from the cleaned sales; materialize {aggregate.DAILY} again: {days}{more}"
+def _fault(stale: Collection[Batch], changed: Collection[Batch]) -> str:
+    """What is wrong with the daily mart or the sales that it is made from, and what to do; empty if nothing is."""
+    if changed:
+        what = f"{aggregate.SALES} has more or fewer rows than were loaded for {len(changed)} batch day(s)"
+        return f"{what}; load them again: {_listed(changed)}"
+    if stale:
+        what = f"{len(stale)} batch day(s) differ from the cleaned sales"
+        return f"{what}; materialize {aggregate.DAILY} again: {_listed(stale)}"
+    return ""
+
+
+def _listed(days: Collection[Batch]) -> str:
+    shown = ", ".join(f"{day:%Y-%m-%d}" for day in sorted(days)[:ROWS_SHOWN])
+    return f"{shown} and {len(days) - ROWS_SHOWN} more" if len(days) > ROWS_SHOWN else shown
 
 
 @dg.asset_check(asset=aggregate.PRODUCTS, pool=POOL)

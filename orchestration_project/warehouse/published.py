@@ -1,0 +1,66 @@
+"""`published_batches`: what each batch of a cleaned table holds, written in the transaction that writes its rows.
+
+So whoever made something from a batch can tell whether it is up to date, and whoever checks a table whether rows came
+or went outside of a load, without reading the rows of all batches. A batch without rows is not listed.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TABLE = "published_batches"
+COLUMNS = {"table_name": "VARCHAR", "_batch_date": "TIMESTAMP", "rows": "BIGINT", "content": "HUGEINT"}
+
+
+def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
+    """Make sure that the batches of a cleaned table are listed.
+
+    All rows are read where none is: a warehouse from before there was this list has to be taken as it is.
+    """
+    ensure_table(connection, TABLE, COLUMNS)
+    listed = connection.execute(f"SELECT 1 FROM {TABLE} WHERE table_name = $1 LIMIT 1", [table]).fetchone()
+    if not listed and exists(connection, table):
+        note_published(connection, table, None)
+
+
+def note_published(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None) -> None:
+    """List what some batches (None: all) of a cleaned table hold now.
+
+    `content` is a sum over hashes: it depends on the batch's rows alone, neither on their order nor on the time, so
+    that the same files give the same again.
+    """
+    condition = batch_filter(batches)
+    connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $1 AND {condition}", [table])
+    connection.execute(
+        f"""INSERT INTO {TABLE} SELECT $1, _batch_date, count(*), sum(hash(cleaned))
+            FROM {ident(table)} AS cleaned WHERE {condition} GROUP BY _batch_date""",
+        [table],
+    )
+
+
+def changed_outside(connection: "DuckDBPyConnection", table: str) -> list[dt.datetime]:
+    """The starts of a cleaned table's batches that have more or fewer rows than were published, in order.
+
+    DuckDB knows the number of a table's rows without reading them; they are counted by batch only if that is wrong.
+    """
+    published = f"FROM {TABLE} WHERE table_name = $1"
+    found = connection.execute(
+        f"SELECT (SELECT count(*) FROM {ident(table)}) = (SELECT coalesce(sum(rows), 0) {published})", [table]
+    ).fetchone()
+    if found == (True,):
+        return []
+    rows = connection.execute(
+        f"""SELECT coalesce(present._batch_date, published._batch_date) AS batch
+            FROM (SELECT _batch_date, count(*) AS rows FROM {ident(table)} GROUP BY 1) AS present
+            FULL JOIN (SELECT _batch_date, rows {published}) AS published
+            ON present._batch_date = published._batch_date
+            WHERE present.rows IS DISTINCT FROM published.rows ORDER BY 1""",
+        [table],
+    ).fetchall()
+    return [batch for (batch,) in rows]

@@ -1,0 +1,87 @@
+"""What is noted of published batches, over a table that is written to by hand."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from orchestration_project.warehouse.published import changed_outside, ensure_published, note_published
+
+FIRST, SECOND, THIRD = (dt.datetime.fromisoformat(f"2024-01-0{day}") for day in (1, 2, 3))
+TABLE = "cleaned_f"
+
+Note = tuple[int, int]
+
+
+@pytest.fixture(params=["DATE", "TIMESTAMP"])
+def connection(request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Two rows on the first day and one on the second, of batches of days or of hours."""
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE {TABLE} (id VARCHAR, n INTEGER, _batch_date {request.param})")
+        connection.execute(f"INSERT INTO {TABLE} VALUES ('a', 1, '{FIRST}'), ('b', 2, '{FIRST}'), ('a', 1, '{SECOND}')")
+        ensure_published(connection, TABLE)
+        yield connection
+
+
+def noted(connection: duckdb.DuckDBPyConnection) -> dict[dt.datetime, Note]:
+    """Number of rows and content by batch."""
+    rows = connection.execute("SELECT _batch_date, rows, content FROM published_batches").fetchall()
+    return {batch: (number, content) for batch, number, content in rows}
+
+
+def test_a_table_from_before_is_taken_as_it_is(connection: duckdb.DuckDBPyConnection) -> None:
+    """Where no batch is listed, all are, once: later changes show."""
+    before = noted(connection)
+    assert {batch: rows for batch, (rows, _) in before.items()} == {FIRST: 2, SECOND: 1}
+    connection.execute(f"DELETE FROM {TABLE} WHERE id = 'b'")
+    ensure_published(connection, TABLE)
+    assert noted(connection) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} ORDER BY id DESC", True, id="order"),
+        pytest.param(f"UPDATE {TABLE} SET n = 3 WHERE id = 'b'", False, id="value"),
+        pytest.param(f"UPDATE {TABLE} SET n = NULL WHERE id = 'b'", False, id="null"),
+        pytest.param(f"UPDATE {TABLE} SET id = 'a', n = 1 WHERE id = 'b'", False, id="doubled"),
+        pytest.param(f"DELETE FROM {TABLE} WHERE id = 'b'", False, id="row less"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES ('b', 2, '{FIRST}')", False, id="row more"),
+    ],
+)
+def test_content_depends_on_the_rows_alone(connection: duckdb.DuckDBPyConnection, change: str, same: bool) -> None:
+    """Another value or another number of equal rows is another content, another order is not."""
+    before = noted(connection)
+    connection.execute(change)
+    note_published(connection, TABLE, [FIRST])
+    assert (noted(connection)[FIRST] == before[FIRST]) is same
+    assert noted(connection)[SECOND] == before[SECOND]
+
+
+def test_a_batch_without_rows_is_not_listed(connection: duckdb.DuckDBPyConnection) -> None:
+    """What was listed of a batch goes with its rows; other tables' batches stay."""
+    connection.execute("INSERT INTO published_batches VALUES ('cleaned_g', '2024-01-01', 7, 7)")
+    connection.execute(f"DELETE FROM {TABLE} WHERE _batch_date = '{FIRST}'")
+    note_published(connection, TABLE, [FIRST, SECOND])
+    rows = connection.execute("SELECT table_name, _batch_date, rows FROM published_batches ORDER BY 1").fetchall()
+    assert rows == [(TABLE, SECOND, 1), ("cleaned_g", FIRST, 7)]
+
+
+@pytest.mark.parametrize(
+    ("change", "batches"),
+    [
+        pytest.param(f"DELETE FROM {TABLE} WHERE id = 'b'", [FIRST], id="row less"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES ('c', 2, '{SECOND}')", [SECOND], id="row more"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES ('c', 2, '{THIRD}')", [THIRD], id="new batch"),
+        pytest.param(f"DELETE FROM {TABLE}", [FIRST, SECOND], id="all gone"),
+        pytest.param(f"UPDATE {TABLE} SET n = 9", [], id="as many as before"),
+    ],
+)
+def test_rows_that_no_load_brought_or_took_are_found(
+    connection: duckdb.DuckDBPyConnection, change: str, batches: list[dt.datetime]
+) -> None:
+    """The batches with more or fewer rows than were published are named."""
+    assert changed_outside(connection, TABLE) == []
+    connection.execute(change)
+    assert changed_outside(connection, TABLE) == batches
