@@ -1,18 +1,21 @@
 """Assembles the code location: everything below `defs/`, and the resources."""
 
 import warnings
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
-from orchestration_project.components.range_runs import made_once_a_run
-from orchestration_project.components.resources import Platform
-from orchestration_project.warehouse.io_manager import WarehouseIOManager
-
 
 @dg.definitions
+@cache  # a command of Dagster asks for them six times; a reload starts a new process
 def defs() -> dg.Definitions:
     """All definitions of the project."""
+    # Most processes of Dagster import this module to see that it is there: what takes time comes when it is used.
+    from orchestration_project.components.range_runs import made_once_a_run
+    from orchestration_project.components.resources import Platform
+    from orchestration_project.warehouse.io_manager import WarehouseIOManager
+
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     return dg.Definitions.merge(
