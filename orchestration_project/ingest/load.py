@@ -212,7 +212,7 @@ class _Loader:
         reached(Point.ENTERED)
         if self.request.publish:
             batches = self._publish(self._judge_waived(batches))
-        self.connection.execute(f"INSERT INTO {raw} BY NAME FROM {STAGED}")
+        self.connection.execute(f"INSERT INTO {raw} BY NAME SELECT * EXCLUDE (_rid) FROM {STAGED}")
         reached(Point.INSERTED)
         if self.request.publish and self._has_closed():
             resolve(self.connection, self.feed, batches)

@@ -90,7 +90,8 @@ def _stage(
         )
         groups[header.fields, dialect].append(file)
     failed: list[ReadyFile] = []
-    for (_, dialect), alike in groups.items():
+    # The largest group comes last: its records may stay where they are.
+    for number, ((_, dialect), alike) in enumerate(sorted(groups.items(), key=_size), start=1):
         read_lines(connection, alike, dialect)
         odd = uneven(connection, alike)
         header = _header(alike[0])
@@ -98,9 +99,13 @@ def _stage(
         # Looking for such records is cheap, asking each of all records whether it is one is not.
         if connection.execute(f"SELECT count(*) FROM _lines WHERE {_repeats(header)}").fetchone() == (0,):
             given = {name: value for name, value in given.items() if name not in ("_raw_line", "_parse_error")}
-        insert_lines(connection, alike, given, odd)
+        insert_lines(connection, alike, given, odd, stay=number == len(groups) and not failed)
         failed += [alike[index] for index in sorted(odd)]
     return failed
+
+
+def _size(group: tuple[object, list[ReadyFile]]) -> int:
+    return sum(file.prepared.records or 0 for file in group[1])
 
 
 def _header(file: ReadyFile) -> Header:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.transforms.raw import STAGED, ReadyFile, unreadable
+from orchestration_project.transforms.raw import COPIED, ReadyFile, show_staged, unreadable
 from orchestration_project.transforms.records import BLANKS, MAX_RECORD_BYTES
 from orchestration_project.warehouse.sql import ident, literal, literals
 
@@ -159,47 +159,58 @@ def insert_lines(
     files: Sequence[ReadyFile],
     values: Mapping[str, str],
     left_out: Collection[int] = (),
+    stay: bool = False,
 ) -> None:
-    """Number the records of `_lines` and `_gaps` and insert them into `_staged`.
+    """Number the records of `_lines` and `_gaps` and add them to `_staged`.
 
     Args:
         connection: after `read_lines`.
         files: those that were read.
         values: the raw table's columns as SQL over `_lines`.
-        left_out: indexes of files whose records are not inserted.
+        left_out: indexes of files whose records are not added.
+        stay: whether no lines will be read after these. They are not copied then, unless their numbers take a join.
     """
     first = {index: rowid for index, rowid, _ in connection.execute(FIRST_LINES).fetchall()}
     with_gaps = {index for (index,) in connection.execute("SELECT DISTINCT _f FROM _gaps").fetchall()} - {*left_out}
     without = {*range(len(files))} - with_gaps - {*left_out}
     listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
+    of_files = _of_files(connection, files)
 
-    def insert(selected: str, these: Collection[int], **lists: list[int | None]) -> None:
-        # Lists by file instead of joins with the files: for these DuckDB may put all lines into a hash table.
-        if len(these) < len(files):
-            selected += " WHERE $these[(_f + 1)::BIGINT]"
-            lists["these"] = [index in these for index in range(len(files))]
-        connection.execute(
-            f"""INSERT INTO {STAGED} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
-                $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}""",
-            {
-                "batches": [file.batch for file in files],
-                "names": [file.name for file in files],
-                "versions": [file.version for file in files],
-                **lists,
-            },
-        )
+    def insert(selected: str, these: Collection[int]) -> None:
+        among = _by_file(("true" if index in these else "false") for index in range(len(files)))
+        connection.execute(f"INSERT INTO {COPIED} BY NAME SELECT {of_files}, {selected} WHERE {among}")
 
-    insert(
-        f"rowid - $first[(_f + 1)::BIGINT] + 1 AS _row, {listed} FROM _lines",
-        without,
-        first=[first.get(index) for index in range(len(files))],
-    )
+    starts = _by_file(str(first.get(index, "NULL")) for index in range(len(files)))
+    numbered = f"rowid - {starts} + 1 AS _row, {listed} FROM _lines"
+    if stay and len(without) == len(files):
+        show_staged(connection, f"SELECT rowid AS _nth, {of_files}, {numbered}")
+        return
+    insert(numbered, without)
     if with_gaps:
         shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
             ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""
         insert(f"number AS _row, {listed} FROM ({shifted})", with_gaps)
         insert("record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps", with_gaps)
     drop(connection, "_lines", "_gaps", "_errors", "_scans")
+
+
+def _of_files(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> str:
+    """The columns that tell a record's file, as SQL over `_f`."""
+    batch_type = connection.execute(f"SELECT typeof(any_value(_batch_date)) FROM {COPIED}").fetchone() or ()
+    batches = _by_file((literal(file.batch) for file in files), f"{batch_type[0]}[]")
+    names, versions = (
+        _by_file(map(literal, of)) for of in zip(*((file.name, file.version) for file in files), strict=True)
+    )
+    return f"{batches} AS _batch_date, {names} AS _file, {versions} AS _file_version"
+
+
+def _by_file(values: Iterable[str], sql_type: str = "") -> str:
+    """SQL for the value of a line's file.
+
+    A list instead of a join with the files: for that DuckDB may put all lines into a hash table.
+    """
+    cast = f"::{sql_type}" if sql_type else ""
+    return f"([{', '.join(values)}]{cast})[(_f + 1)::BIGINT]"
 
 
 def drop(connection: "DuckDBPyConnection", *tables: str) -> None:

@@ -8,7 +8,7 @@ from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.transforms.decompress import too_large
 from orchestration_project.transforms.header import match_columns, require_columns
-from orchestration_project.transforms.raw import STAGED, ReadyFile, unreadable
+from orchestration_project.transforms.raw import COPIED, ReadyFile, unreadable
 from orchestration_project.transforms.values import is_number, localised
 from orchestration_project.warehouse.sql import ident, literal, literals
 
@@ -105,7 +105,7 @@ def _scan(files: Sequence[ReadyFile], options: str = "") -> str:
 
 def _insert(connection: "DuckDBPyConnection", listed: str, files: Sequence[ReadyFile]) -> None:
     connection.execute(
-        f"""INSERT INTO {STAGED} BY NAME
+        f"""INSERT INTO {COPIED} BY NAME
             SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
             $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {listed}
             FROM {_scan(files, ", file_row_number = true")}""",
@@ -136,7 +136,7 @@ def _faults(
 
 def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
     """The files of which not as many rows were read as their footers tell."""
-    rows = connection.execute(f"SELECT _file, count(*) FROM {STAGED} GROUP BY _file").fetchall()
+    rows = connection.execute(f"SELECT _file, count(*) FROM {COPIED} GROUP BY _file").fetchall()
     read = dict(rows)
     return {
         file.name: unreadable(

@@ -1,7 +1,7 @@
 """What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`.
 
-New records are first read into the temporary table `_staged`, outside of the transaction that adds them to `raw_x`:
-DuckDB reads what a transaction has not committed yet with a single thread.
+New records are first read into temporary tables, outside of the transaction that adds them to `raw_x`: DuckDB reads
+what a transaction has not committed yet with a single thread. The view `_staged` shows them.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
-STAGED = "_staged"
+STAGED, COPIED = "_staged", "_copied"
 REMOVED = "_removed"
 RECORDS = "_records"
 
@@ -67,9 +67,21 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
 
 
 def make_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed, batch_type: str) -> None:
-    """Make an empty `_staged`, which has the columns of the raw table."""
+    """Make an empty `_copied`, which has the columns of the raw table, and `_staged`, which shows it."""
     columns = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in raw_layout(feed, batch_type).items())
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} ({columns})")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {COPIED} ({columns})")
+    show_staged(connection)
+
+
+def show_staged(connection: "duckdb.DuckDBPyConnection", select: str = "") -> None:
+    """Make the view `_staged`: the records in `_copied`, and those that a query gives of another temporary table.
+
+    Args:
+        connection: after `make_staged`.
+        select: gives columns of the raw table, and `_nth`, a number from 0 that is a record's own.
+    """
+    more = f"UNION ALL BY NAME SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) FROM ({select})" if select else ""
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED} {more}")
 
 
 def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
@@ -83,7 +95,7 @@ def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
     connection.execute(
         f"""CREATE OR REPLACE TEMP VIEW {RECORDS} AS
             SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}
-            UNION ALL BY NAME SELECT -1 - rowid AS _rid, * FROM {STAGED}"""
+            UNION ALL BY NAME FROM {STAGED}"""
     )
 
 
