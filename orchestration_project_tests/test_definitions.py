@@ -1,12 +1,14 @@
 """The code location as a whole: the list of all there is, and that everything is described."""
 
+import subprocess
+import sys
 import warnings
 
 import dagster as dg
 import pytest
 
 from orchestration_project.definitions import defs as project_definitions
-from orchestration_project_tests.components.workbench import project
+from orchestration_project_tests.components.workbench import REPOSITORY, project
 
 RULES_OF_SALES = """
     channel_enum channel_required order_id_maxLength order_id_pattern order_id_required order_line_minimum
@@ -155,3 +157,16 @@ def test_loading_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dg.Definitions.validate_loadable(project_definitions())
+
+
+def test_they_are_built_once() -> None:
+    """However often a process of Dagster asks for the definitions, they are the same."""
+    assert project_definitions() is project_definitions()
+
+
+def test_importing_the_module_loads_no_engine() -> None:
+    """What takes time to import comes when the definitions are asked for."""
+    slow = "{'duckdb', 'numpy', 'pandas', 'sqlglot'}"
+    command = f"import sys, orchestration_project.definitions; print({slow} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

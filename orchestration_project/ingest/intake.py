@@ -17,6 +17,7 @@ from orchestration_project.landing.attempts import attempts
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, find, fingerprint
 from orchestration_project.landing.store import archived, batch_keys, ensure_bytes, ensure_storable
+from orchestration_project.progress import Progress
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project.transforms.raw import raw_table, reading_of
@@ -85,7 +86,13 @@ def lost(name: str, error: Exception) -> WarehouseError:
 
 
 def take_in(
-    connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request, work: Path
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    feed: Feed,
+    options: FeedOptions,
+    request: Request,
+    work: Path,
+    progress: Progress,
 ) -> Intake:
     """Find and prepare the files that the request is about.
 
@@ -96,6 +103,7 @@ def take_in(
         options: how the feed is run.
         request: which batches.
         work: a folder for rewritten copies.
+        progress: tells how far it has come.
 
     Raises:
         WarehouseError: a file in the archive can't be read any more.
@@ -104,7 +112,7 @@ def take_in(
     deliveries = [
         *_recovered(connection, settings, feed, options, request),
         *_unfaithful(connection, settings, feed, options, request),
-        *_landed(intake, settings, feed, options, request),
+        *progress.of(_landed(intake, settings, feed, options, request), f"{feed.name}: files hashed"),
     ]
     names, hashes = {item.file.name for item in deliveries}, {item.sha256 for item in deliveries}
     if names:
@@ -118,7 +126,7 @@ def take_in(
             intake.again.append((delivery, entry))
         elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
             intake.fresh[name].append(delivery)
-    prepare_latest(connection, feed, intake, work, settings.max_file_bytes)
+    prepare_latest(connection, feed, intake, work, settings.max_file_bytes, progress)
     return intake
 
 
@@ -221,7 +229,9 @@ def _hash(file: FoundFile) -> str:
         raise lost(file.name, error) from error
 
 
-def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path, max_bytes: int) -> None:
+def prepare_latest(
+    connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path, max_bytes: int, progress: Progress
+) -> None:
     """Prepare the delivery of each name that counts; of one that can't be read, the delivery before it.
 
     Raises:
@@ -230,7 +240,8 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
     while waiting := [delivery for delivery in intake.latest if delivery.prepared is None]:
         faults: dict[str, FileRefused | FileChanged] = {}
         read = partial(_prepared, connection, feed, work=work, max_bytes=max_bytes)
-        for delivery, prepared in attempts(read, waiting, lambda item: item.file.size):
+        attempted = attempts(read, waiting, lambda item: item.file.size)
+        for delivery, prepared in progress.of(attempted, f"{feed.name}: files prepared", len(waiting)):
             if isinstance(prepared, Prepared):
                 intake.fresh[delivery.file.name][-1] = replace(delivery, prepared=prepared)
                 reached(Point.PREPARED)

@@ -6,6 +6,7 @@ landing that the next run recognises by their hash and only has to move.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -26,6 +27,7 @@ from orchestration_project.ingest.waiving import take_waivers
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.handover import Handover
 from orchestration_project.landing.store import ensure_bytes
+from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
 from orchestration_project.transforms.prepare import Prepared
@@ -139,7 +141,7 @@ class _Loader:
         self.connection, self.feed, self.options, self.request = connection, feed, options, request
         self.archive = settings.archive(feed.name)
         self.handover = Handover(settings.landing(feed.name), self.archive, settings.quarantine(feed.name))
-        self.settings, self.work, self.log = settings, work, log
+        self.settings, self.work, self.log, self.progress = settings, work, log, Progress(log)
         self.intake = Intake()
 
     def run(self) -> Report:
@@ -147,7 +149,9 @@ class _Loader:
         make_tables(self.connection, self.feed, self.options.batching)
         self.handover.recover(partial(ledger.archived_as, self.connection, self.feed.name))
         if self.request.read:
-            self.intake = take_in(self.connection, self.settings, self.feed, self.options, self.request, self.work)
+            self.intake = take_in(
+                self.connection, self.settings, self.feed, self.options, self.request, self.work, self.progress
+            )
         moves = Moves(self.handover, self.intake, self.feed, self.request, self.log)
         moves.archive_known()
         while True:
@@ -156,7 +160,8 @@ class _Loader:
                 break
             except FilesUnfit as error:
                 self.intake.leave_out(self._all_faults(error.faults))
-                prepare_latest(self.connection, self.feed, self.intake, self.work, self.settings.max_file_bytes)
+                limit = self.settings.max_file_bytes
+                prepare_latest(self.connection, self.feed, self.intake, self.work, limit, self.progress)
         reached(Point.COMMITTED)
         for name, fault in self.intake.unread.items():
             self.log(
@@ -272,8 +277,12 @@ class _Loader:
             )
             for entry in entries
         ]
+        began = time.monotonic()
         stage(self.connection, self.feed, self.options.batching.sql_type, ready)
         show_records(self.connection, self.feed)
+        if ready:
+            records = sum(item.prepared.records or 0 for item in ready)
+            self.log(f"{self.feed.name}: records read: {pace(records, time.monotonic() - began)}")
 
     def _from_archive(self, entry: Entry) -> Prepared:
         """Prepare a file that was a duplicate until now: its bytes are in the archive."""

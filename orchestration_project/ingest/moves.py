@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FilesUnfit
@@ -13,8 +14,11 @@ from orchestration_project.ingest.intake import Intake
 from orchestration_project.ingest.model import Delivery, Refused, Request
 from orchestration_project.landing.files import FoundFile, ensure_unchanged
 from orchestration_project.landing.handover import Handover
+from orchestration_project.progress import Progress
 from orchestration_project.warehouse.faults import no_room
 from orchestration_project.warehouse.ledger import Entry
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class Moves:
         if not landed:
             return
         try:
-            self.handover.secure((delivery.file, delivery.sha256) for delivery in landed)
+            files = [(delivery.file, delivery.sha256) for delivery in landed]
+            self.handover.secure(self._progress(files, "secured"))
         except FileChanged as error:
             raise FilesUnfit({error.name: error, **changed_files(landed)}) from error
 
@@ -86,11 +91,14 @@ class Moves:
     def _archive(self, files: Sequence[tuple[FoundFile, Path, str]]) -> None:
         if not files:
             return
-        for name in self.handover.archive_all(files):
+        for name in self.handover.archive_all(self._progress(files, "archived")):
             self.log(f"{self.feed.name}: the accepted bytes of {name!r} were overwritten before they could be archived")
-        for file, _, _ in files:
+        for file, _, _ in self._progress(files, "taken off landing"):
             with self._leaving(file):
                 self.handover.clear(file)
+
+    def _progress(self, files: Sequence[T], done: str) -> Iterator[T]:
+        return Progress(self.log).of(files, f"{self.feed.name}: files {done}", len(files))
 
     @contextmanager
     def _leaving(self, file: FoundFile) -> Iterator[None]:

@@ -21,10 +21,15 @@ class FoundFile:
     `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text.
     """
 
-    path: Path
+    location: str
     name: str
     size: int
     mtime_ns: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is. A sensor that looks at 100,000 files asks for none of their paths."""
+        return Path(self.location)
 
     @property
     def modified_at(self) -> dt.datetime:
@@ -52,19 +57,19 @@ def _regular_files(folder: Path) -> Iterator[FoundFile]:
                 continue
             try:
                 if entry.is_file(follow_symlinks=False):
-                    yield _found(folder / entry.name, entry.stat(follow_symlinks=False))
+                    yield _found(entry.path, entry.name, entry.stat(follow_symlinks=False))
             except FileNotFoundError:  # taken away between the listing and the look
                 continue
 
 
 def find(path: Path) -> FoundFile | None:
     """The regular file at a path; None when there is none."""
-    return _found(path, path.lstat()) if path.is_file() and not path.is_symlink() else None
+    return _found(str(path), path.name, path.lstat()) if path.is_file() and not path.is_symlink() else None
 
 
-def _found(path: Path, status: os.stat_result) -> FoundFile:
-    name = os.fsencode(path.name).decode("utf-8", errors="backslashreplace")
-    return FoundFile(path, name, status.st_size, status.st_mtime_ns)
+def _found(location: str, own_name: str, status: os.stat_result) -> FoundFile:
+    name = os.fsencode(own_name).decode("utf-8", errors="backslashreplace")
+    return FoundFile(location, name, status.st_size, status.st_mtime_ns)
 
 
 def fingerprint(found: FoundFile) -> str:

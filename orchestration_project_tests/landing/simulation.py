@@ -3,7 +3,6 @@
 import datetime as dt
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from orchestration_project.landing.batches import Batching, Cadence
 from orchestration_project.landing.files import FoundFile
@@ -47,7 +46,7 @@ class Simulation:
 
     def write(self, name: str, age: float = 0.0, size: int = 5) -> None:
         """A file appears or is written to; its own clock says that this was `age` seconds ago."""
-        self.files[name] = FoundFile(Path("landing") / name, name, size, max(0, int((self.now - age) * 1e9)))
+        self.files[name] = FoundFile(f"landing/{name}", name, size, max(0, int((self.now - age) * 1e9)))
         self.changed_at[name] = self.now
 
     def take_away(self, name: str) -> None:

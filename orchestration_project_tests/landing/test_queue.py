@@ -4,7 +4,6 @@ import datetime as dt
 import json
 from collections.abc import Collection
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -52,7 +51,7 @@ def named(number: int, name: str = "s") -> str:
 
 
 def found(name: str = named(1), mtime: float = NOW - 3600, size: int = 5) -> FoundFile:
-    return FoundFile(Path("landing") / name, name, size, int(mtime * 1e9))
+    return FoundFile(f"landing/{name}", name, size, int(mtime * 1e9))
 
 
 def looked(files: list[FoundFile], state: State, now: float = NOW, under_way: Collection[str] = ()) -> Look:
