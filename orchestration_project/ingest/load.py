@@ -199,7 +199,9 @@ class _Loader:
         batches = self._touched(plan)
         # Records that are there already are judged anew where they are published anew.
         new = batch_filter({self.options.batching.from_key(entry.batch) for entry in plan.loads})
-        judge(self.connection, self.feed, batch_filter(batches) if self.request.publish else new)
+        began = time.monotonic()
+        judged = judge(self.connection, self.feed, batch_filter(batches) if self.request.publish else new)
+        self._tell("judged", judged, began)
         reached(Point.JUDGED)
         self._refuse_bad_files(plan)
         with transaction(self.connection):
@@ -280,9 +282,11 @@ class _Loader:
         began = time.monotonic()
         stage(self.connection, self.feed, self.options.batching.sql_type, ready)
         show_records(self.connection, self.feed)
-        if ready:
-            records = sum(item.prepared.records or 0 for item in ready)
-            self.log(f"{self.feed.name}: records read: {pace(records, time.monotonic() - began)}")
+        self._tell("read", sum(item.prepared.records or 0 for item in ready), began)
+
+    def _tell(self, done: str, records: int, began: float) -> None:
+        if records:
+            self.log(f"{self.feed.name}: records {done}: {pace(records, time.monotonic() - began)}")
 
     def _from_archive(self, entry: Entry) -> Prepared:
         """Prepare a file that was a duplicate until now: its bytes are in the archive."""
@@ -313,8 +317,9 @@ class _Loader:
         return sorted({*batches, *others})
 
     def _publish(self, batches: list[Batch] | None) -> list[Batch] | None:
+        began = time.monotonic()
         batches = compare(self.connection, self.feed, self.options, batches, self.log)
-        publish(self.connection, self.feed, batches)
+        self._tell("published", publish(self.connection, self.feed, batches), began)
         note_published(self.connection, cleaned_table(self.feed), batches)
         reached(Point.PUBLISHED)
         return batches

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
 
 
-def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: bool = False) -> None:
+def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: bool = False) -> int:
     """Fill `_judged` with the records of `_records` for which `condition` holds.
 
     Args:
@@ -33,9 +33,13 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: 
         feed: the contract.
         condition: SQL over the raw table's columns.
         append: add to the table instead of making it anew.
+
+    Returns:
+        How many these are.
     """
     start = "INSERT INTO _judged" if append else "CREATE OR REPLACE TEMP TABLE _judged AS"
-    connection.execute(f"{start} {judged_select(feed, condition)}")
+    judged = connection.execute(f"{start} {judged_select(feed, condition)}").fetchone()
+    return int(judged[0]) if judged else 0
 
 
 def judged_select(feed: Feed, condition: str) -> str:

@@ -52,21 +52,24 @@ def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     )
 
 
-def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> None:
+def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> int:
     """Replace the published rows of some batches (None: all) by `_judged` and `_losers`.
 
     `_reject_id` and `_rejected_at` (when the file was last modified, UTC) depend on the file alone: a re-run or a
     rebuild gives the same.
+
+    Returns:
+        How many there are now.
     """
     columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
-    replace_batches(
+    cleaned = replace_batches(
         connection,
         cleaned_table(feed),
         batches,
         f"SELECT {columns} FROM _judged ANTI JOIN _losers USING (_rid) WHERE _reasons IS NULL",
     )
     raw = idents([column.name for column in feed.source_columns])
-    replace_batches(
+    rejected = replace_batches(
         connection,
         rejected_table(feed),
         batches,
@@ -79,6 +82,7 @@ def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
             LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
             ON ledger.file = _file AND ledger.version = _file_version""",
     )
+    return cleaned + rejected
 
 
 @dataclass(frozen=True, slots=True)
