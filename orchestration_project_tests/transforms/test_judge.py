@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from orchestration_project.contracts.feed import Bound, Length, OneOf, Pattern, Required
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 
@@ -76,3 +78,12 @@ def test_rejected_rows_carry_what_was_delivered(tmp_path: Path) -> None:
     shop.lose_warehouse()
     shop.load()
     assert shop.table("rejected") == [first, second]
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "\t", "\u00a0", "\u00a0 ", " \u00a0\t"])
+def test_blank_records_are_counted_as_blank(nothing: str, tmp_path: Path) -> None:
+    """A record of nothing but blanks is blank, one with a value behind blanks is not, whatever the blanks are."""
+    shop = Shop(tmp_path, feed(column("a"), column("b")))
+    shop.deliver(named(1), f"a,b\n{nothing},{nothing}\n{nothing},x\n\u00c4,\u00a0y\n\u00a1,\n")
+    (count,) = shop.load().counts
+    assert (count.records, count.blank, count.cleaned) == (4, 1, 3)

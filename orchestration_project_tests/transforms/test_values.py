@@ -6,6 +6,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestration_project.contracts.date_formats import translate
 from orchestration_project.contracts.feed import (
@@ -21,7 +23,8 @@ from orchestration_project.contracts.feed import (
     TextFormat,
 )
 from orchestration_project.contracts.regexes import TEXT_FORMATS
-from orchestration_project.transforms.values import broken, text_of, value_of
+from orchestration_project.transforms.records import BLANKS
+from orchestration_project.transforms.values import broken, stripped, text_of, value_of
 from orchestration_project_tests.ingest.shop import column, feed, read
 
 D, at = Decimal, dt.datetime.fromisoformat
@@ -317,3 +320,16 @@ def test_a_hostile_contract_is_quoted(tmp_path: Path) -> None:
     )
     shop = read(tmp_path, '"i""d\'); --",n,"y\'); --"\na,1,z\n', contract)
     assert shop.cleaned("id", "_rescued") == [("a", '{"y\'); --":"z"}')]
+
+
+PADDED = st.lists(st.text([*BLANKS, "a", "!", "\u00c4", "\u00a1", "\u2003", "\x1f"]) | st.none(), min_size=1)
+
+
+@given(texts=PADDED)
+def test_blanks_around_a_text_are_taken_off(texts: list[str | None]) -> None:
+    """Exactly the blanks at both ends go, whatever stands beside them."""
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            f"SELECT {stripped('t')} FROM (SELECT unnest($1::VARCHAR[]) AS t)", [texts]
+        ).fetchall()
+    assert found == [(None if text is None else text.strip(BLANKS),) for text in texts]
