@@ -191,11 +191,12 @@ def insert_lines(
             },
         )
 
-    insert(
-        f"rowid - $first[(_f + 1)::BIGINT] + 1 AS _row, {listed} FROM _lines",
-        without,
-        first=[first.get(index) for index in range(len(files))],
-    )
+    if without:
+        insert(
+            f"rowid - $first[(_f + 1)::BIGINT] + 1 AS _row, {listed} FROM _lines",
+            without,
+            first=[first.get(index) for index in range(len(files))],
+        )
     if with_gaps:
         shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
             ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""
