@@ -6,7 +6,7 @@ from decimal import Decimal
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.reporting import pictures
@@ -43,6 +43,7 @@ def test_values_below_zero_hang_from_the_line() -> None:
     assert up["y"] + up["height"] == pytest.approx(down["y"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(-(10**12), 10**12), min_size=1, max_size=120))
 def test_bars_stay_in_the_picture(heights: list[int | None]) -> None:
     """Whatever the numbers are, no bar leaves the picture."""
@@ -52,6 +53,7 @@ def test_bars_stay_in_the_picture(heights: list[int | None]) -> None:
         assert bar["y"] + bar["height"] <= HEIGHT
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**17), 0), st.integers(0, 10**17))
 def test_ticks(cents_below: int, cents_above: int) -> None:
     """Ticks enclose the values, zero is one of them, and they are few."""

@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.reporting.series import MAX_BUCKETS, Unit, floor, starts, unit_for
@@ -26,6 +26,7 @@ def test_unit(days: int, unit: Unit) -> None:
     assert unit_for(FIRST, FIRST + dt.timedelta(days=days - 1)) is unit
 
 
+@settings(deadline=None)
 @given(st.dates(dt.date(1990, 1, 1), dt.date(2060, 1, 1)), st.integers(0, 20000))
 def test_stretches_cover_the_span_without_holes(first: dt.date, days: int) -> None:
     """Each day of a span falls into one of the stretches, which follow each other and are not too many."""
