@@ -30,7 +30,7 @@ endif
 
 SAMPLE_DAYS := $(sort $(patsubst data/sample/sales/sales_%.csv,%,$(wildcard data/sample/sales/sales_*.csv)))
 SAMPLE_RANGE := $(firstword $(SAMPLE_DAYS))...$(lastword $(SAMPLE_DAYS))
-SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_products,cleaned_products,rejected_products,product_warehouse
+SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_products,cleaned_products,rejected_products,product_warehouse,sales_report
 LOG := $(DATA_DIR)/logs/run.log
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 

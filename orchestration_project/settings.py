@@ -22,7 +22,7 @@ class Settings:
     """Where things are and how patient the platform is.
 
     Attributes:
-        data_dir: root of landing, archive, quarantine, repairs and (by default) the warehouse; `DATA_DIR`.
+        data_dir: root of landing, archive, quarantine, repairs, reports and (by default) the warehouse; `DATA_DIR`.
         warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
@@ -86,6 +86,11 @@ class Settings:
     def repairs(self, feed: str) -> Path:
         """Where a feed's rejects are exported to, to be corrected."""
         return self.data_dir / "repairs" / feed
+
+    @property
+    def reports(self) -> Path:
+        """Where the sales report is written."""
+        return self.data_dir / "reports"
 
 
 def _flag(name: str, text: str) -> bool:

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from orchestration_project.errors import visible
+from orchestration_project.reporting.shelf import NEWEST
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.aggregate import PRODUCTS
 from orchestration_project.transforms.publish import RULE_OF_REASON
@@ -64,6 +65,7 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
                 [
                     *news,
                     f"Warehouse  {printable(settings.database)}",
+                    *_report(settings),
                     "UI         http://127.0.0.1:3000 after `make dev`",
                 ]
             ),
@@ -75,6 +77,11 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
 def printable(value: object) -> str:
     """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
     return escape(visible(str(value)))
+
+
+def _report(settings: Settings) -> list[str]:
+    path = settings.reports / NEWEST
+    return [f"Report     {printable(path)}"] if path.is_file() else []
 
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:

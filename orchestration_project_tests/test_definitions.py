@@ -44,12 +44,14 @@ GROUPS = {
     "rejected_sales": "cleaned",
     "product_daily_sales": "marts",
     "product_warehouse": "marts",
+    "sales_report": "delivery",
     "verification": "operations",
 }
 KINDS = {
     "landing_products": {"file", "json"},
     "landing_sales": {"file", "csv"},
     "product_warehouse": {"duckdb", "pandas"},
+    "sales_report": {"duckdb", "html"},
     "verification": {"duckdb", "file"},
 }
 PARTITIONED = {"raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales"}
@@ -96,7 +98,7 @@ def test_every_asset_is_described(name: str) -> None:
     assert spec.description
     assert spec.owners
     assert spec.kinds == KINDS.get(name, {"duckdb", "sql"})
-    if not name.startswith("landing"):
+    if not name.startswith(("landing", "sales_report")):
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)
         assert [column.name for column in schema.columns if not column.description] == []

@@ -64,8 +64,9 @@ def test_news(loaded: Path) -> None:
 
 
 def test_places(loaded: Path) -> None:
-    """It ends with where the warehouse and the UI are."""
+    """It ends with where the warehouse, the report and the UI are."""
     assert str(loaded / "warehouse.duckdb") in printed(loaded)
+    assert str(loaded / "reports" / "index.html") in printed(loaded)
     assert "http://127.0.0.1:3000" in printed(loaded)
 
 

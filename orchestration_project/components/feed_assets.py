@@ -1,10 +1,11 @@
 """A feed's assets: the drop folder, and the three tables that one load writes together."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.feed_metadata import metadata_of, parts
+from orchestration_project.components.feed_metadata import metadata_of, parts, run_metadata
 from orchestration_project.components.feed_spec import POOL, FeedSpec, table_schema
 from orchestration_project.components.resources import Platform
 from orchestration_project.failpoints import Point, reached
@@ -43,9 +44,10 @@ def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
     )
     def load_files(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         request = _request(spec, context)
+        began = time.perf_counter()
         report = load(platform.warehouse, platform.settings, spec.feed, spec.options, request, context.log.info)
         _tell(context, spec, report)
-        yield from _results(context, spec, request, report)
+        yield from _results(context, spec, request, report, time.perf_counter() - began)
         reached(Point.REPORTED)
 
     return load_files
@@ -116,21 +118,25 @@ def _table_spec(
 
 
 def _results(
-    context: dg.AssetExecutionContext, spec: FeedSpec, request: Request, report: Report
+    context: dg.AssetExecutionContext, spec: FeedSpec, request: Request, report: Report, seconds: float
 ) -> Iterator[dg.MaterializeResult[None]]:
     """An event for each selected table and batch, with the batch's own metadata.
 
     Batches and tables that were written beyond the selection get a materialization too: nothing changes unrecorded.
+    What is about the run as a whole is told with the last batch.
     """
     written = [spec.raw] if request.read else []
     written += [spec.cleaned, spec.rejected] if request.publish else []
     asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
     by_batch = parts(report, spec.options.batching)
+    last = list(by_batch)[-1]
     for key in written:
         selected = key in context.selected_asset_keys
         for batch, part in by_batch.items():
             partition = None if batch is None else spec.options.batching.key(batch)
             metadata = metadata_of(spec, key, part)
+            if batch == last:
+                metadata |= run_metadata(spec, key, report, seconds)
             if not selected or batch not in asked:
                 context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
             else:

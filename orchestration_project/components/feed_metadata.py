@@ -9,6 +9,8 @@ import dagster as dg
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.ingest.model import Refused, Report
 from orchestration_project.landing.batches import Batch, Batching
+from orchestration_project.reporting import pictures
+from orchestration_project.reporting.model import Quality
 from orchestration_project.transforms.publish import FileCount, ReasonCount
 from orchestration_project.warehouse.ledger import Entry
 
@@ -64,7 +66,7 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
         "repaired": dg.MetadataValue.int(sum(count.repaired for count in part.counts)),
         "waived": dg.MetadataValue.int(sum(count.waived for count in part.counts)),
     }
-    reasons = _reason_table(part.reasons)
+    reasons = _reason_table(part.reasons, rejected)
     return {**shown, "rejects_by_reason": reasons} if reasons else shown
 
 
@@ -88,12 +90,30 @@ def _file_metadata(part: Part) -> Metadata:
     return shown
 
 
-def _reason_table(reasons: Iterable[ReasonCount]) -> dg.MetadataValue | None:
+def run_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report, seconds: float) -> Metadata:
+    """What is told of a load as a whole, once a run and table: how long it took, and the newest days as a chart.
+
+    One day is no chart.
+    """
+    shown: Metadata = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
+    days = [Quality(item.day, item.cleaned, item.rejected) for item in report.newest]
+    charts = {spec.cleaned: pictures.rows, spec.rejected: pictures.reject_share}
+    if len(days) > 1 and key in charts:
+        shown["newest_days"] = dg.MetadataValue.md(charts[key](days, "batch day").markdown)
+    return shown
+
+
+def _reason_table(reasons: Iterable[ReasonCount], rejected: int) -> dg.MetadataValue | None:
+    """How many of the rejected records each rule was broken by; a record may have broken several."""
     totals: dict[str, int] = defaultdict(int)
     for item in reasons:
         totals[item.reason] += item.records
     worst_first = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
-    return table([{"reason": reason, "records": count} for reason, count in worst_first]) if totals else None
+    if not totals:
+        return None
+    return table(
+        [{"reason": reason, "records": count, "share": round(count / rejected, 4)} for reason, count in worst_first]
+    )
 
 
 def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:

@@ -58,6 +58,8 @@ from orchestration_project.warehouse.waivers import ensure_waivers, has_waivers
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+NEWEST_DAYS = 60
+
 
 def load(
     warehouse: Warehouse,
@@ -227,9 +229,12 @@ class _Loader:
         self._balance(plan, counts)
         reached(Point.COUNTED)
         reasons = count_reasons(self.connection, self.feed, batches)
+        newest = ledger.newest_days(self.connection, self.feed.name, NEWEST_DAYS)
         intake = self.intake
         again = [delivery.file.name for delivery, _ in intake.again]
-        return Report(plan.entries, intake.refused, again, intake.changed, intake.stuck, batches, counts, reasons)
+        return Report(
+            plan.entries, intake.refused, again, intake.changed, intake.stuck, batches, counts, reasons, newest
+        )
 
     def _note_removals(self, entries: Sequence[Entry]) -> None:
         """Fill `_removed` with the files of entries, and those in the batches asked for that no load has brought."""

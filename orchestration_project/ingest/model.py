@@ -9,7 +9,7 @@ from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.landing.files import FoundFile
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.publish import FileCount, ReasonCount
-from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger import DayCount, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class Report:
             for a snapshot.
         counts: the records of each file in these batches, as the tables have them.
         reasons: why records of these batches are rejected.
+        newest: the records of the feed's newest batch days, loaded now or before.
     """
 
     entries: list[Entry]
@@ -106,3 +107,4 @@ class Report:
     batches: list[Batch] | None
     counts: list[FileCount]
     reasons: list[ReasonCount]
+    newest: list[DayCount]

@@ -109,14 +109,19 @@ def ensure_bytes(path: Path, sha256: str) -> None:
         raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, replacing: bool = False) -> None:
     """Write a file so that it is there whole or not at all, even after a power cut.
+
+    Args:
+        path: where to.
+        content: all of it.
+        replacing: let it take the place of a file that is there, which stays until then.
 
     Raises:
         FileExistsError: something is there; it stays as it is.
     """
     ensure_folder(path.parent)
-    if os.path.lexists(path):
+    if not replacing and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "will not be overwritten", str(path))
     partial = path.with_name(f".{path.name}.part")
     try:

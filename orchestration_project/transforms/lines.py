@@ -185,7 +185,8 @@ def insert_lines(
     if stay and len(without) == len(files):
         show_staged(connection, f"SELECT rowid AS _nth, {of_files}, {numbered}")
         return
-    insert(numbered, without)
+    if without:
+        insert(numbered, without)
     if with_gaps:
         shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
             ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""

@@ -301,6 +301,25 @@ def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
     return {batch: records or 0 for batch, records in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """The records of the loaded files of a day's batches."""
+
+    day: dt.date
+    cleaned: int
+    rejected: int
+
+
+def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list[DayCount]:
+    """What became of the records of the newest batch days of a feed, in order of days."""
+    rows = connection.execute(
+        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' GROUP BY 1 ORDER BY 1 DESC LIMIT {limit:d}""",
+        [feed],
+    ).fetchall()
+    return [DayCount(*row) for row in reversed(rows)]
+
+
 def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> list[tuple[str, str]]:
     """The files that a run refused, with the reason."""
     return connection.execute(

@@ -78,7 +78,7 @@ def test_a_range_run_records_each_batch_with_its_own_numbers(loaded: Loaded) -> 
         6,
     )
     assert value(cleaned[NEXT].metadata, "reject_rate") == pytest.approx(0.8)
-    assert value(rejected[NEXT].metadata, "rejects_by_reason")[0].keys() == {"reason", "records"}
+    assert value(rejected[NEXT].metadata, "rejects_by_reason")[0].keys() == {"reason", "records", "share"}
     assert {row["reason"]: row["records"] for row in value(rejected[NEXT].metadata, "rejects_by_reason")} == {
         "channel: enum": 1,
         "quantity: minimum": 1,
@@ -303,7 +303,7 @@ def test_snapshot_replaces_the_catalogue(bench: Workbench) -> None:
     first = bench.run(job="products_job")
     assert value(materializations(first, "cleaned_products")[None].metadata, "dagster/row_count") == 1
     assert value(materializations(first, "rejected_products")[None].metadata, "rejects_by_reason") == [
-        {"reason": "name: required", "records": 1}
+        {"reason": "name: required", "records": 1, "share": 1.0}
     ]
     bench.drop("products", "products_2024-01-16.json", catalogue((3, "Lamp", "Living", 40.0)))
     bench.run(job="products_job")

@@ -5,13 +5,16 @@ import gzip
 import io
 import zipfile
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 import zstandard
 
 from orchestration_project.contracts.feed import Feed, FileFormat, SourceFormat
-from orchestration_project_tests.ingest.shop import feed, named
+from orchestration_project.settings import Settings
+from orchestration_project_tests.ingest.shop import Shop, feed, named
 from orchestration_project_tests.reliability.hostile import Verdict, loaded_beside, neighbour_of, verdicts
 
 pytestmark = pytest.mark.promise("input")
@@ -161,3 +164,20 @@ def test_a_malformed_file_is_told_exactly(
 ) -> None:
     """Each malformed file loads or is refused as if it were alone, whatever lies beside it; a good one always loads."""
     assert told[NAMES[request.node.callspec.id]] == expected
+
+
+@pytest.mark.found("Files that all had blank or broken records, many in one load, failed whenever they were loaded.")
+def test_many_records_beside_gaps(tmp_path: Path) -> None:
+    """However many records come in files that all have blank ones, each of them is read."""
+
+    class Parallel(Shop):
+        """DuckDB lost rows only when it had threads to spare."""
+
+        @property
+        def settings(self) -> Settings:
+            return replace(super().settings, threads=2)
+
+    shop, records = Parallel(tmp_path), 400_000
+    shop.deliver(named(1), "id,n\n\n" + "".join(f"k{number},1\n" for number in range(records)))
+    shop.load()
+    assert shop.ledger("records", "blank_records", "cleaned") == [(records + 1, 1, records)]

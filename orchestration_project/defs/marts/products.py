@@ -9,11 +9,14 @@ from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.landing.batches import Batch
+from orchestration_project.reporting import pictures
+from orchestration_project.reporting.sales import read_newest
 from orchestration_project.transforms import aggregate
 from orchestration_project.warehouse.published import changed_outside
 
 OWNERS = ["team:sales_data"]
 ROWS_SHOWN = 20
+DAYS_SHOWN = 60
 
 DAILY_DESCRIPTIONS = {
     "_batch_date": "Batch day that the sales were delivered for.",
@@ -80,12 +83,17 @@ def _daily_sales(sales: FeedSpec) -> dg.AssetsDefinition:
         asked = [batching.from_key(key) for key in context.partition_keys]
         with platform.warehouse.transaction(f"{aggregate.DAILY}, run {context.run.run_id}") as connection:
             rows = aggregate.replace_daily_sales(connection, asked)
+            newest = read_newest(connection, DAYS_SHOWN)
         for day, count in rows.items():
             key, metadata = batching.key(day), {"dagster/partition_row_count": count}
             if day in asked:
                 context.add_asset_metadata(metadata, partition_key=key)
             else:
                 context.log_event(dg.AssetMaterialization(aggregate.DAILY, partition=key, metadata=metadata))
+        # Once a run, not on each of its days.
+        if len(newest) > 1:
+            chart = dg.MetadataValue.md(pictures.revenue(newest, "day").markdown)
+            context.add_asset_metadata({"newest_days": chart}, partition_key=batching.key(max(asked)))
         return dg.MaterializeResult()
 
     return product_daily_sales
