@@ -72,7 +72,11 @@ class DiskFull(PlatformError):
 
 
 class WarehouseBusy(PlatformError):
-    """The warehouse stayed locked by somebody else for longer than the configured wait."""
+    """The warehouse stayed locked by somebody else for longer than the configured wait; `holder` tells by whom."""
+
+    def __init__(self, message: str, holder: str) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class WarehouseError(PlatformError):

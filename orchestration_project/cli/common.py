@@ -1,5 +1,6 @@
 """What several commands need: the feeds by name, the warehouse with a feed's tables, tables to print."""
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,10 +90,20 @@ def new_table(title: str, **columns: bool) -> "Table":
 
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name, is_number in columns.items():
-        table.add_column(name.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+        longest_word = max(map(len, name.split("_")))
+        table.add_column(
+            name.replace("_", " ").strip(),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            min_width=longest_word,
+        )
     return table
 
 
 def print_json(value: object) -> None:
     """Print plain data as JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, dt.date) else str(value)

@@ -6,7 +6,7 @@ import click
 
 from orchestration_project.cli.feeds import explain
 from orchestration_project.cli.rejects import export_rejects, waive
-from orchestration_project.cli.reports import summary
+from orchestration_project.cli.reports import show_status, summary
 from orchestration_project.cli.samples import load_sample, sample
 from orchestration_project.cli.upkeep import make_history, verify_feeds
 from orchestration_project.errors import PlatformError
@@ -40,6 +40,7 @@ def main() -> None:
 
 
 for command in (
+    show_status,
     summary,
     explain,
     export_rejects,

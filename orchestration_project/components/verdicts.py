@@ -208,10 +208,7 @@ def newest_batch(subject: Subject) -> Verdict:
     loaded = ledger.loaded_batches(subject.connection, spec.name)
     if not loaded:
         return NOTHING_LOADED
-    # The batch after the newest one is late once its end and the latency are over.
-    due = batching.after(batching.after(batching.from_key(loaded[-1])))
-    start = due if isinstance(due, dt.datetime) else dt.datetime.combine(due, dt.time())
-    deadline = start.replace(tzinfo=batching.timezone) + spec.feed.latency
+    deadline = batching.next_due(batching.from_key(loaded[-1]), spec.feed.latency)
     late = subject.now > deadline
     metadata: Metadata = {
         "newest_batch": dg.MetadataValue.text(loaded[-1]),

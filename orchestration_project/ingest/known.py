@@ -31,6 +31,11 @@ class Known:
     what: str
 
 
+def impatient(settings: Settings) -> Warehouse:
+    """The warehouse for whoever only asks it something."""
+    return replace(Warehouse.from_settings(settings), lock_timeout=min(settings.lock_timeout, PATIENCE_SECONDS))
+
+
 def known_of(
     settings: Settings, feed: Feed, options: FeedOptions, delivery: Delivery
 ) -> tuple[Known | None, list[str]]:
@@ -53,8 +58,7 @@ def known_of(
 
 def _current(settings: Settings, feed: Feed, options: FeedOptions, delivery: Delivery) -> dict[str, Entry]:
     """The ledger's current entries of all files concerned, by name."""
-    warehouse = replace(Warehouse.from_settings(settings), lock_timeout=min(settings.lock_timeout, PATIENCE_SECONDS))
-    with warehouse.connection(f"explanation of {delivery.file.name}", read_only=True) as connection:
+    with impatient(settings).connection(f"explanation of {delivery.file.name}", read_only=True) as connection:
         if not exists(connection, ledger.TABLE):
             return {}
         for lacking in ledger_lacks(connection):

@@ -142,6 +142,12 @@ class Batching:
             case Cadence.MONTHLY:
                 return (batch + dt.timedelta(days=31)).replace(day=1)
 
+    def next_due(self, newest: Batch, latency: dt.timedelta) -> dt.datetime:
+        """When the batch that follows the newest one is late: its end and the latency are over then."""
+        end = self.after(self.after(newest))
+        moment = end if isinstance(end, dt.datetime) else dt.datetime.combine(end, dt.time())
+        return moment.replace(tzinfo=self.timezone) + latency
+
     def current(self, now: dt.datetime) -> Batch:
         """The batch that is under way at `now` (with a time zone)."""
         return self.floor(now.astimezone(self.timezone).replace(tzinfo=None))
