@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestration_project.landing.files import FoundFile
     from orchestration_project.settings import Settings
 
+DEFS = Path(__file__).parents[1] / "defs"
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
 
@@ -82,3 +83,38 @@ def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapp
         raise click.UsageError(f"{file} fits {', '.join(fit.feed for fit in best)}: name one with --feed.")
     click.echo(f"{found.name} has the format and the columns of {best[0].feed}.", err=True)
     return specs[best[0].feed]
+
+
+@click.command("new-feed")
+@click.argument("files", type=EXISTING_FILE, nargs=-1, required=True, metavar="FILE...")
+@click.option("--name", required=True, help="The feed's name: small letters, digits and _.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write to; orchestration_project/defs/NAME/ when left out.",
+)
+def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
+    """Draft a feed, a contract and a defs.yaml, from sample files of it. Nothing is overwritten.
+
+    What is written are guesses from the samples, each with a comment `# check: ...` that tells what it rests on; values
+    of the samples are not in it. The draft is tried: it takes all of the samples.
+
+    Example: python -m orchestration_project new-feed /tmp/receipts_*.csv --name receipts
+    """
+    from rich.console import Console
+
+    from orchestration_project.cli.shown import print_draft
+    from orchestration_project.drafting.draft import draft, write_draft
+    from orchestration_project.ingest.explain import found_file
+    from orchestration_project.settings import Settings
+
+    folder = output or DEFS / name
+    if folder.exists() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is there already and will not be overwritten; give another with --output.")
+    found = [file for path in files if (file := found_file(path))]
+    if len(found) < len(files):
+        raise click.UsageError("Each FILE has to be a regular file.")
+    settings = Settings.from_env()
+    drafted = draft(settings, name, found)
+    paths = write_draft(drafted, folder)
+    print_draft(Console(), name, drafted, paths, settings.landing(name), in_place=folder.resolve() == DEFS / name)

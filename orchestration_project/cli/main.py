@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from orchestration_project.cli.feeds import explain
+from orchestration_project.cli.feeds import explain, new_feed
 from orchestration_project.cli.rejects import export_rejects, waive
 from orchestration_project.cli.reports import show_status, summary
 from orchestration_project.cli.samples import load_sample, sample
@@ -43,6 +43,7 @@ for command in (
     show_status,
     summary,
     explain,
+    new_feed,
     export_rejects,
     waive,
     verify_feeds,

@@ -1,11 +1,14 @@
-"""How an explanation is printed."""
+"""How explanations and drafts are printed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
 from orchestration_project.cli.common import new_table
+from orchestration_project.drafting.draft import Draft
 from orchestration_project.ingest.explain import Example, Explanation, Outcome
+from orchestration_project.ingest.findings import DEFINITIONS
 from orchestration_project.summary import printable
 
 VERDICTS = {
@@ -30,6 +33,33 @@ def print_explanation(console: Console, found: Explanation) -> None:
         console.print(table)
     for note in found.notes:
         console.print(f"Note: {printable(note)}", soft_wrap=True, highlight=False)
+
+
+def print_draft(
+    console: Console, name: str, drafted: Draft, paths: Sequence[Path], landing: Path, in_place: bool
+) -> None:
+    """Print what was drafted and what to do next.
+
+    Args:
+        console: where to.
+        name: of the feed.
+        drafted: the draft.
+        paths: its files.
+        landing: the feed's drop folder.
+        in_place: whether they are where Dagster finds them.
+    """
+    table = new_table("What the draft makes of the samples", file=False, records=True, cleaned=True, rejected=True)
+    for item in drafted.tried:
+        table.add_row(printable(item.file), f"{item.records:,}", f"{item.cleaned:,}", f"{item.rejected:,}")
+    console.print(table)
+    for path in paths:
+        console.print(f"written: {printable(path)}", soft_wrap=True, highlight=False)
+    steps = [f"go through each `check:` in {paths[0].name} and {paths[-1].name}"]
+    steps += [] if in_place else [f"move the folder to orchestration_project/defs/{name}"]
+    steps += ["dg check defs", f"drop files in {landing}"]
+    steps += [f"dagster asset materialize -m {DEFINITIONS} --select 'raw_{name},cleaned_{name},rejected_{name}' ..."]
+    for number, step in enumerate(steps, start=1):
+        console.print(f"{number}. {printable(step)}", soft_wrap=True, highlight=False)
 
 
 def _facts(found: Explanation) -> Iterator[str]:

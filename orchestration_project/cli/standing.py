@@ -12,6 +12,7 @@ from orchestration_project.summary import printable
 FILES_SHOWN = 10
 UNKNOWN = "?"
 COLOURS = {Freshness.LATE: "[red]late[/red]", Freshness.FRESH: "[green]fresh[/green]", Freshness.NO_LATENCY: "-"}
+NOTHING = "empty"
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
@@ -51,7 +52,7 @@ def _feeds(found: Status) -> Table:
         table.add_row(
             feed.feed,
             feed.newest_batch or "-",
-            COLOURS.get(feed.freshness, "nothing loaded"),
+            COLOURS.get(feed.freshness, NOTHING),
             _waiting(feed),
             UNKNOWN if given_up is None else str(len(given_up)),
             str(len(feed.refused)),

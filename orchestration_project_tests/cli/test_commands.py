@@ -31,7 +31,9 @@ def test_module_is_a_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestration_project", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(name in done.stdout for name in ("explain", "load-sample", "sample", "status", "summary", "verify"))
+    assert all(
+        name in done.stdout for name in ("explain", "load-sample", "new-feed", "sample", "status", "summary", "verify")
+    )
 
 
 def test_sample_tells_what_it_injected(tmp_path: Path) -> None:

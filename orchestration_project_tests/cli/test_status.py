@@ -30,7 +30,7 @@ def refuse(data_dir: Path, number: int) -> None:
 def test_an_empty_project_is_well(data_dir: Path) -> None:
     """Each feed has its row, what can't be known is said, and the exit code is 0."""
     output = status().stdout
-    assert re.search(r"products .*nothing loaded", output)
+    assert re.search(r"products .*empty", output)
     assert "DAGSTER_HOME is not set" in output
     assert "All is well." in output
 
