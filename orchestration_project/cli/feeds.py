@@ -43,7 +43,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
 
     found = found_file(file)
     if found is None:
-        raise click.UsageError(f"{file} is no regular file.")
+        raise click.UsageError(f"{file} is no regular file: loads leave links, pipes and the like alone.")
     if is_repair(file.name):
         raise click.UsageError(
             f"{file} is a repair file: what becomes of it depends on the rejects that it corrects; only a load tells."

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from orchestration_project.cli.common import new_table
-from orchestration_project.drafting.draft import Draft
 from orchestration_project.ingest.explain import Example, Explanation, Outcome
 from orchestration_project.ingest.findings import DEFINITIONS
 from orchestration_project.summary import printable
+
+if TYPE_CHECKING:
+    from orchestration_project.drafting.draft import Draft
 
 VERDICTS = {
     Outcome.LOADED: "[green]would be loaded whole[/green]",
@@ -36,7 +39,7 @@ def print_explanation(console: Console, found: Explanation) -> None:
 
 
 def print_draft(
-    console: Console, name: str, drafted: Draft, paths: Sequence[Path], landing: Path, in_place: bool
+    console: Console, name: str, drafted: "Draft", paths: Sequence[Path], landing: Path, in_place: bool
 ) -> None:
     """Print what was drafted and what to do next.
 

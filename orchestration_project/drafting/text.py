@@ -59,7 +59,9 @@ def _check(*reasons: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    # YAML takes few unprintable characters as they are, and half of a surrogate pair, as JSON writes them, not at all.
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(mark if mark.isprintable() else f"\\U{ord(mark):08x}" for mark in written)
 
 
 def _head(found: Findings) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,6 +214,5 @@ def _short(value: str | int | None) -> str | None:
 
 
 def found_file(path: Path) -> FoundFile | None:
-    """A file to be explained, under the name that it has there; None when it is no regular file."""
-    found = find(path.resolve())
-    return replace(found, name=path.name) if found else None
+    """A file by its path from the root, as DuckDB wants it; None for what loads leave alone, such as links."""
+    return find(path.parent.resolve() / path.name)

@@ -76,6 +76,7 @@ def test_json_has_the_documented_fields(data_dir: Path) -> None:
         pytest.param("missing.csv", "does not exist", id="missing"),
         pytest.param(".", "is a directory", id="folder"),
         pytest.param("pipe", "is no regular file", id="pipe"),
+        pytest.param("link.csv", "is no regular file", id="link"),
         pytest.param("2024-01-15.repair.csv", "is a repair file", id="repair file"),
         pytest.param("cut.csv.gz", "can't be decompressed", id="damaged"),
         pytest.param("other.csv", "has the columns of no feed (products, sales)", id="no feed's"),
@@ -84,12 +85,21 @@ def test_json_has_the_documented_fields(data_dir: Path) -> None:
 def test_what_cannot_be_explained_is_said(name: str, said: str, tmp_path: Path, data_dir: Path) -> None:
     """In a line and with exit code 2; nothing is printed as a result."""
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "other.csv")
     written(tmp_path / "2024-01-15.repair.csv", "")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n")[:-4])
     written(tmp_path / "other.csv", "a,b\n1,2\n")
     result = explain(tmp_path / name, exit_code=2)
     assert said in " ".join(result.stderr.split())
     assert not result.stdout
+
+
+def test_a_relative_path(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is found from where the command is typed, below a folder that is a link too."""
+    written(tmp_path / "mail" / SALES, sales(sale("A1")))
+    (tmp_path / "post").symlink_to(tmp_path / "mail")
+    monkeypatch.chdir(tmp_path)
+    explain(f"post/{SALES}", "--feed", "sales")
 
 
 def test_a_mistyped_feed_is_corrected(data_dir: Path) -> None:

@@ -244,7 +244,23 @@ CELL = st.sampled_from(
     ["", "1", "x", "2,5", "2024-01-01", "N/A", "é", '"', "'", "007", "1.0", "yes", "a\tb", "#", "{{"]
 )
 HEADER = st.sampled_from(
-    ["a", "Order ID", "éclat", "a b", "rowid", "select", "x'y", 'q"t', "{table}", "# check", "b: c", "%s"]
+    [
+        "a",
+        "Order ID",
+        "éclat",
+        "a b",
+        "rowid",
+        "select",
+        "x'y",
+        'q"t',
+        "{table}",
+        "# check",
+        "b: c",
+        "%s",
+        "\x7f😀",
+        "a\u2028b",
+        "\x85n",
+    ]
 )
 
 
