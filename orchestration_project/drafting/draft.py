@@ -100,12 +100,14 @@ def _look(
 
 def _common(layouts: Sequence[Layout]) -> Layout:
     """One layout for all samples, with the columns of all of them."""
-    first = layouts[0]
-    if len({(layout.format, layout.delimiter) for layout in layouts}) > 1:
+    # A file of one column shows no delimiter.
+    delimiters = {layout.delimiter for layout in layouts if layout.delimiter}
+    if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
         raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
     fields = {field.casefold(): field for layout in reversed(layouts) for field in reversed(layout.fields)}
     encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
-    return replace(first, encoding=encoding, fields=tuple(reversed(fields.values())))
+    delimiter = next(iter(delimiters), None)
+    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(reversed(fields.values())))
 
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:

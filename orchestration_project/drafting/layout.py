@@ -1,6 +1,7 @@
 """How sample files are written: format, encoding, delimiter, header."""
 
 import csv
+import io
 import json
 import re
 from collections import Counter
@@ -155,7 +156,7 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
         if found:
             _, _, delimiter, fields = max(found)
             return delimiter, fields
-    first = next((line for line in head.splitlines() if line.strip()), "")
+    first = next((line for line in io.StringIO(head, newline=None) if line.strip()), "").rstrip("\n")
     if not first or VALUE.fullmatch(first) or any(delimiter in first for delimiter in DELIMITERS):
         raise DraftError(
             f"{name!r} has no header that could be found: the platform finds columns by their names, so the first line"
@@ -167,7 +168,7 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
 def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
     """The share of the records with the commonest width, and the first of these, if it looks like a header."""
     try:
-        reader = csv.reader(head.splitlines(keepends=True), delimiter=delimiter)
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
         records = [record for record in islice(reader, RECORDS_LOOKED_AT) if record]
     except csv.Error:
         return
