@@ -104,10 +104,13 @@ def _common(layouts: Sequence[Layout]) -> Layout:
     delimiters = {layout.delimiter for layout in layouts if layout.delimiter}
     if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
         raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
-    fields = {field.casefold(): field for layout in reversed(layouts) for field in reversed(layout.fields)}
+    fields: dict[str, str] = {}
+    for layout in layouts:
+        for field in layout.fields:
+            fields.setdefault(field.casefold(), field)
     encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
     delimiter = next(iter(delimiters), None)
-    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(reversed(fields.values())))
+    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()))
 
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:

@@ -26,7 +26,7 @@ SMALL = 100_000_000
 """Whole numbers below it become INTEGER, which holds twenty times as much."""
 MONEY_SCALE, MOST_DECIMALS = 2, 6
 NUMBER, MOMENT = re.compile(r"\d"), re.compile(r"\d{8}|\d[-/.]\w+[-/.]\d|\d:\d\d")
-LOOKS = {"boolean": re.compile("")} | dict.fromkeys(("integer", "number"), NUMBER)
+LOOKS = {"boolean": re.compile(r"^\D+$")} | dict.fromkeys(("integer", "number"), NUMBER)
 LOOKS |= dict.fromkeys(("date", "timestamp", "time"), MOMENT)
 """What most values of a column contain that may be of a type: the others need not be tried."""
 LEADING_ZERO = re.compile(r"[+-]?0\d+")
@@ -86,8 +86,12 @@ def _fitting(
 ) -> tuple[Candidate, list[str]]:
     """The candidate that fits most values, and the other forms of dates that fit as many."""
     present = tuple(sign for sign in CURRENCIES if any(sign in value for value in tried))
-    kinds = frozenset(kind for kind, form in LOOKS.items() if _mostly(form, tried))
-    options, fits = _tests(kinds, present, comma_first)
+    kinds = {kind for kind, form in LOOKS.items() if _mostly(form, tried)}
+    if len({value.casefold() for value in tried}) == 1:
+        kinds.discard("boolean")  # nothing but `N` may be the first of many letters
+    if not kinds:
+        return TEXT, []
+    options, fits = _tests(frozenset(kinds), present, comma_first)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE _tried AS SELECT unnest($1) AS c, unnest($2) AS n", [[*tried], [*tried.values()]]
     )

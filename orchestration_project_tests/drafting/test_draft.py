@@ -32,6 +32,8 @@ from orchestration_project_tests.reliability.evidence import effort, tried
         pytest.param(["0.12345678", "2.5", "3.5"], "DOUBLE", id="many decimals"),
         pytest.param(["1.5e-3", "2.5", "3.5"], "DOUBLE", id="exponents"),
         pytest.param(["yes", "no", "yes"], "BOOLEAN", id="boolean"),
+        pytest.param(["0", "1", "1"], "INTEGER", id="0 and 1 are numbers"),
+        pytest.param(["N", "N", "N"], "VARCHAR", id="one letter is no boolean"),
         pytest.param(["2024-01-31", "2024-02-01", "2024-02-02"], "DATE", id="date"),
         pytest.param(["2024-01-31T10:00:00Z", "2024-01-31T10:00:00.5+01:00"] * 2, "TIMESTAMPTZ", id="offset"),
         pytest.param(["10:00", "11:30", "12:00:01"], "TIME", id="time"),
