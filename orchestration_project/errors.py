@@ -4,6 +4,7 @@ PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── settings.SettingsError    an environment variable can't be used
 ├── history.HistoryError      the databases of Dagster's history can't be made
+├── drafting.layout.DraftError  no feed can be drafted from sample files
 ├── verification.NoSuchFeed   a feed or batch that was named is none of the project's
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
@@ -72,7 +73,11 @@ class DiskFull(PlatformError):
 
 
 class WarehouseBusy(PlatformError):
-    """The warehouse stayed locked by somebody else for longer than the configured wait."""
+    """The warehouse stayed locked by somebody else for longer than the configured wait; `holder` tells by whom."""
+
+    def __init__(self, message: str, holder: str = "") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class WarehouseError(PlatformError):

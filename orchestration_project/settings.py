@@ -25,6 +25,7 @@ class Settings:
         data_dir: root of landing, archive, quarantine, repairs, reports and (by default) the warehouse; `DATA_DIR`.
         warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
+        dagster_home: where Dagster's history is, None when it is not set; `DAGSTER_HOME`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
         threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
@@ -34,6 +35,7 @@ class Settings:
     data_dir: Path = Path("data")
     warehouse_url: str = field(default="", repr=False)  # it may hold a password
     automation: bool = False
+    dagster_home: Path | None = None
     lock_timeout: float = 300.0
     threads: int | None = None
     memory_limit: str | None = None
@@ -51,6 +53,7 @@ class Settings:
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
             warehouse_url=env.get("WAREHOUSE_URL", ""),
             automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
+            dagster_home=Path(home).expanduser() if (home := env.get("DAGSTER_HOME")) else None,
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from orchestration_project.components.feed_list import feeds_of_project
 from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.errors import PlatformError
 from orchestration_project.ingest.findings import Source, Verification
 from orchestration_project.ingest.verify import verify
@@ -33,7 +34,8 @@ def verify_project(feeds: Sequence[str], keys: Sequence[str] | None) -> Verifica
     """
     known = {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
     if strange := [name for name in feeds if name not in known]:
-        raise NoSuchFeed(f"no such feed: {', '.join(strange)}; there are {', '.join(known)}")
+        hint = did_you_mean(strange[0], known)
+        raise NoSuchFeed(f"no such feed: {', '.join(strange)}; there are {', '.join(known)}{hint}")
     chosen = [known[name] for name in feeds or known]
     for spec in chosen:
         _require_keys(spec, keys or [])

@@ -12,11 +12,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_settings_table_names_exactly_the_variables_that_are_read() -> None:
-    """Every variable that settings.py reads is documented, and no other but DAGSTER_HOME, which is Dagster's."""
+    """Every variable that settings.py reads is documented, and no other."""
     code = (ROOT / "orchestration_project/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'env\.get\("([A-Z_]+)"', code))
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Settings")[2].partition("## ")[0]
-    assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read | {"DAGSTER_HOME"}
+    assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

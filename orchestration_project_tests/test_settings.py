@@ -22,6 +22,7 @@ def test_every_variable() -> None:
             "DATA_DIR": "~/shop data",
             "WAREHOUSE_URL": "duckdb:////srv/it%27s/w.duckdb",
             "AUTOMATION": " On ",
+            "DAGSTER_HOME": "~/home",
             "WAREHOUSE_LOCK_TIMEOUT": "1.5",
             "WAREHOUSE_THREADS": "3",
             "WAREHOUSE_MEMORY_LIMIT": "2GB",
@@ -31,6 +32,7 @@ def test_every_variable() -> None:
     assert settings.data_dir == Path.home() / "shop data"
     assert settings.database == Path("/srv/it's/w.duckdb")
     assert settings.automation
+    assert settings.dagster_home == Path.home() / "home"
     assert (settings.lock_timeout, settings.threads, settings.memory_limit) == (1.5, 3, "2GB")
     assert settings.max_file_bytes == 5_000_000
 

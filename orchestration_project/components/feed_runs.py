@@ -67,7 +67,7 @@ def build_sensor(
         now, batching = clock(), spec.options.batching
         files = discover(platform.settings.landing(spec.name))
         placed = place(files, batching, dt.datetime.fromtimestamp(now, dt.UTC))
-        under_way = _under_way(context.instance, job.name)
+        under_way = runs_under_way(context.instance, job.name)
         found = look(placed, read_state(context.cursor, now), now, spec.delivery.settle_seconds, under_way)
         # One run loads all that lies there of a snapshot feed, so a second would find nothing.
         room = max(0, (1 if spec.options.snapshot else MAX_UNDER_WAY) - len(under_way))
@@ -80,7 +80,7 @@ def build_sensor(
     return files_sensor
 
 
-def _under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
+def runs_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
     """The keys of the job's runs that are still to end."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
     return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}

@@ -54,7 +54,7 @@ def compare(
         affected = changed_later(connection, feed, batches, later) if later else []
         if affected:
             log(f"{feed.name}: {len(affected)} later batch(es) share keys with what changed")
-            judge(connection, feed, batch_filter(affected), append=True)
+            judge(connection, feed, batch_filter(affected), more=True)
             batches = sorted([*batches, *affected])
         # What changed before a batch can change only the verdict on its repairs, and so what comes after it.
         fresh = [batch for batch in affected if batch in repaired]

@@ -42,7 +42,15 @@ from orchestration_project.transforms.publish import (
     rejected_layout,
     rejected_table,
 )
-from orchestration_project.transforms.raw import REMOVED, STAGED, ReadyFile, raw_layout, raw_table, show_records
+from orchestration_project.transforms.raw import (
+    REMOVED,
+    ReadyFile,
+    insert_staged,
+    make_removed,
+    raw_layout,
+    raw_table,
+    show_records,
+)
 from orchestration_project.transforms.repairs import resolve
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
@@ -213,15 +221,14 @@ class _Loader:
         return report
 
     def _write(self, plan: Plan, batches: list[Batch] | None) -> Report:
-        raw = ident(raw_table(self.feed))
-        self._remove(raw)
+        self._remove()
         reached(Point.REMOVED)
         refused = refusal_entries(self.intake.refused, self.feed, self.options, self.request)
         ledger.write_entries(self.connection, [*plan.entries, *refused])
         reached(Point.ENTERED)
         if self.request.publish:
             batches = self._publish(self._judge_waived(batches))
-        self.connection.execute(f"INSERT INTO {raw} BY NAME SELECT * EXCLUDE (_rid) FROM {STAGED}")
+        insert_staged(self.connection, self.feed)
         reached(Point.INSERTED)
         if self.request.publish and self._has_closed():
             resolve(self.connection, self.feed, batches)
@@ -240,10 +247,7 @@ class _Loader:
         """Fill `_removed` with the files of entries, and those in the batches asked for that no load has brought."""
         raw, wanted = ident(raw_table(self.feed)), batch_filter(self.request.batches)
         batching = self.options.batching
-        self.connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {REMOVED}"
-            f" (_batch_date {batching.sql_type}, _file VARCHAR, _file_version VARCHAR)"
-        )
+        make_removed(self.connection, batching.sql_type)
         self.connection.execute(
             f"INSERT INTO {REMOVED} SELECT unnest($batches), unnest($files), unnest($versions)",
             {
@@ -261,7 +265,8 @@ class _Loader:
                 {"feed": self.feed.name, "key_format": batching.key_format},
             )
 
-    def _remove(self, raw: str) -> None:
+    def _remove(self) -> None:
+        raw = ident(raw_table(self.feed))
         removed = self.connection.execute(f"SELECT DISTINCT _batch_date FROM {REMOVED}").fetchall()
         if removed:
             condition = batch_filter(batch for (batch,) in removed)
@@ -318,7 +323,7 @@ class _Loader:
         if batches is None:
             return None
         if others := {*waived} - {*batches}:
-            judge(self.connection, self.feed, batch_filter(others), append=True)
+            judge(self.connection, self.feed, batch_filter(others), more=True)
         return sorted({*batches, *others})
 
     def _publish(self, batches: list[Batch] | None) -> list[Batch] | None:

@@ -18,6 +18,7 @@ from orchestration_project.transforms.values import (
     value_of,
 )
 from orchestration_project.warehouse.sql import ident, idents, literal
+from orchestration_project.warehouse.tables import append
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,20 +26,22 @@ if TYPE_CHECKING:
 PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
 
 
-def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, append: bool = False) -> int:
+def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bool = False) -> int:
     """Fill `_judged` with the records of `_records` for which `condition` holds.
 
     Args:
         connection: with `_records` to read.
         feed: the contract.
         condition: SQL over the raw table's columns.
-        append: add to the table instead of making it anew.
+        more: add to the table instead of making it anew.
 
     Returns:
         How many these are.
     """
-    start = "INSERT INTO _judged" if append else "CREATE OR REPLACE TEMP TABLE _judged AS"
-    judged = connection.execute(f"{start} {judged_select(feed, condition)}").fetchone()
+    select = judged_select(feed, condition)
+    if more:
+        return append(connection, "_judged", select)
+    judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
     return int(judged[0]) if judged else 0
 
 

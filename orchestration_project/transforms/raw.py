@@ -84,6 +84,13 @@ def show_staged(connection: "duckdb.DuckDBPyConnection", select: str = "") -> No
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED} {more}")
 
 
+def make_removed(connection: "duckdb.DuckDBPyConnection", batch_type: str) -> None:
+    """Make an empty `_removed`."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {REMOVED} (_batch_date {batch_type}, _file VARCHAR, _file_version VARCHAR)"
+    )
+
+
 def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
     """Make the view `_records`: what `raw_x` will hold, before it does, with a number `_rid` for each record.
 
@@ -97,6 +104,11 @@ def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
             SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}
             UNION ALL BY NAME FROM {STAGED}"""
     )
+
+
+def insert_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
+    """Add the records in `_staged` to the raw table; `_records` holds until then."""
+    connection.execute(f"INSERT INTO {ident(raw_table(feed))} BY NAME SELECT * EXCLUDE (_rid) FROM {STAGED}")
 
 
 def unreadable(name: str, what: str, error: "duckdb.Error | None" = None) -> FileRefused:

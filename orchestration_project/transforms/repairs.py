@@ -17,7 +17,7 @@ from orchestration_project.transforms.rejects import NOT_REJECTED, REPAIRED_AGAI
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.sql import ident, literal
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import append, batch_filter
 from orchestration_project.warehouse.waivers import TABLE as WAIVERS
 
 if TYPE_CHECKING:
@@ -66,9 +66,11 @@ def judge_repairs(
         """UPDATE _judged SET _reasons = list_append(coalesce(_reasons, []::VARCHAR[]), reason)
             FROM _attempts WHERE _attempts._rid = _judged._rid AND reason IS NOT NULL"""
     )
-    connection.execute(
-        """INSERT INTO _places SELECT _file, _file_version, _row, target.file, target.row, target.modified_at
-            FROM _attempts WHERE reason IS NULL"""
+    append(
+        connection,
+        "_places",
+        """SELECT _file, _file_version, _row, target.file, target.row, target.modified_at
+            FROM _attempts WHERE reason IS NULL""",
     )
 
 
@@ -92,12 +94,14 @@ def _attempts(feed: Feed, condition: str) -> str:
 def place_published(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch]) -> None:
     """Add the published repair records of some batches to `_places`."""
     raw, rejected = ident(raw_table(feed)), ident(rejected_table(feed))
-    connection.execute(
-        f"""INSERT INTO _places SELECT raw._file, raw._file_version, raw._row, target._file, target._row, modified_at
+    append(
+        connection,
+        "_places",
+        f"""SELECT raw._file, raw._file_version, raw._row, target._file, target._row, modified_at
             FROM (FROM {raw} WHERE {batch_filter(batches)} AND _repairs IS NOT NULL) raw
             JOIN (FROM {rejected} WHERE {batch_filter(batches)}) target
             ON raw._repairs = target._reject_id AND raw._batch_date = target._batch_date
-            LEFT JOIN ({_ages(feed)}) age ON age._file = target._file AND age._file_version = target._file_version"""
+            LEFT JOIN ({_ages(feed)}) age ON age._file = target._file AND age._file_version = target._file_version""",
     )
 
 

@@ -114,9 +114,11 @@ class Warehouse:
             self.database.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=self.lock_timeout)
         except Timeout as error:
+            told = _read_holder(holder)
             raise WarehouseBusy(
-                f"{self.database} is in use by {_read_holder(holder)}; waited {self.lock_timeout:g} s. Wait for it to"
-                " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
+                f"{self.database} is in use by {told}; waited {self.lock_timeout:g} s. Wait for it to"
+                " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait",
+                told,
             ) from error
         except OSError as error:
             if no_room(error):
@@ -155,7 +157,8 @@ class Warehouse:
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"{self.database} is held open outside the platform: {error}. Close that program (a reader"
-                        " blocks the writer too) and run again"
+                        " blocks the writer too) and run again",
+                        "a program outside the platform",
                     ) from error
                 time.sleep(RETRY_SECONDS)
             else:

@@ -79,6 +79,21 @@ def batch_filter(batches: Iterable[object] | None) -> str:
     return f"_batch_date IN ({literals(listed)})" if listed else "false"
 
 
+def append(connection: "DuckDBPyConnection", table: str, select: str) -> int:
+    """Add the result of a query to a temporary table into which more may be inserted in the same transaction.
+
+    DuckDB 1.5.5 loses the rows of a large INSERT that follows one of no rows in the same transaction, and tells that it
+    inserted them: so one of no rows is not made.
+
+    Returns:
+        The number of rows inserted.
+    """
+    if connection.execute(f"SELECT 1 FROM ({select}) LIMIT 1").fetchone() is None:
+        return 0
+    inserted = connection.execute(f"INSERT INTO temp.{ident(table)} {select}").fetchone()
+    return int(inserted[0]) if inserted else 0
+
+
 def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, select: str) -> int:
     """Replace the rows of some batches (None: all rows) with the result of a query, columns matched by name.
 

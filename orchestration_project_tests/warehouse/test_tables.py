@@ -8,7 +8,14 @@ import pytest
 
 from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse.sql import ident, idents, literal, literals
-from orchestration_project.warehouse.tables import batch_filter, columns_of, ensure_table, exists, replace_batches
+from orchestration_project.warehouse.tables import (
+    append,
+    batch_filter,
+    columns_of,
+    ensure_table,
+    exists,
+    replace_batches,
+)
 
 DAYS = [dt.date(2024, 1, number) for number in (1, 2, 3)]
 HOSTILE = "a\"b'c; DROP TABLE t; --"
@@ -84,3 +91,16 @@ def test_quoting(connection: duckdb.DuckDBPyConnection, text: str) -> None:
     assert cursor.description[0][0] == (text or "x")
     assert cursor.fetchone() == (text, text, text)
     assert idents(["a", 'b"']) == '"a", "b"""'
+
+
+@pytest.mark.parametrize("sizes", [[0, 300_000], [300_000, 0, 300_000], [0, 1, 300_000], [0, 0]], ids=str)
+def test_appended_rows_stay(sizes: list[int], connection: duckdb.DuckDBPyConnection) -> None:
+    """Whatever number of rows is appended in a transaction, none before it or after it makes them go."""
+    connection.execute("SET threads = 2")
+    connection.execute("CREATE TABLE source AS SELECT range AS i FROM range(300_000)")
+    connection.execute("BEGIN")
+    connection.execute("CREATE TEMP TABLE t (i BIGINT, text VARCHAR)")
+    for size in sizes:
+        assert append(connection, "t", f"SELECT i, 'x' || i FROM source WHERE i < {size}") == size
+    connection.execute("COMMIT")
+    assert connection.execute("SELECT count(*) FROM t").fetchone() == (sum(sizes),)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration_project.__main__ import COMMITTED_SAMPLE, main
+from orchestration_project.cli.main import main
+from orchestration_project.cli.samples import COMMITTED_SAMPLE
 from orchestration_project.warehouse.connection import Warehouse
 
 SAMPLE_FILES = 8
@@ -30,7 +31,9 @@ def test_module_is_a_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestration_project", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(name in done.stdout for name in ("sample", "load-sample", "summary", "verify"))
+    assert all(
+        name in done.stdout for name in ("explain", "load-sample", "new-feed", "sample", "status", "summary", "verify")
+    )
 
 
 def test_sample_tells_what_it_injected(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_verify_tells_by_its_exit_code(data_dir: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        pytest.param(["sails"], "no such feed: sails; there are products, sales", id="feed"),
+        pytest.param(["sails"], "no such feed: sails; there are products, sales; did you mean 'sales'?", id="feed"),
         pytest.param(["sales", "--batch", "15.01.2024"], "write it like 2010-01-01", id="batch"),
     ],
 )

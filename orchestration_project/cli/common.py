@@ -1,0 +1,109 @@
+"""What several commands need: the feeds by name, the warehouse with a feed's tables, tables to print."""
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from rich.table import Table
+
+    from orchestration_project.components.feed_spec import FeedSpec
+    from orchestration_project.landing.batches import Batch
+    from orchestration_project.settings import Settings
+
+
+def project_feeds() -> dict[str, "FeedSpec"]:
+    """The feeds of this project by name.
+
+    Raises:
+        ContractError: a contract can't be used.
+    """
+    from orchestration_project.components.feed_list import feeds_of_project
+
+    return {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
+
+
+def feed_named(name: str, specs: Mapping[str, "FeedSpec"]) -> "FeedSpec":
+    """The feed of a name.
+
+    Raises:
+        UsageError: there is none; the nearest one is suggested.
+    """
+    from orchestration_project.contracts.errors import did_you_mean
+
+    if name not in specs:
+        raise click.UsageError(
+            f"There is no feed {name!r}; there are {', '.join(sorted(specs))}{did_you_mean(name, specs)}"
+        )
+    return specs[name]
+
+
+@contextmanager
+def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection", "Settings", "FeedSpec"]]:
+    """A feed and the warehouse that has its tables.
+
+    Raises:
+        UsageError: there is no such feed, or no warehouse.
+        PlatformError: the warehouse can't be used.
+    """
+    from orchestration_project.ingest.load import make_tables
+    from orchestration_project.settings import Settings
+    from orchestration_project.warehouse.connection import Warehouse
+
+    settings = Settings.from_env()
+    spec = feed_named(name, project_feeds())
+    if not settings.database.exists():
+        raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
+    with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
+        make_tables(connection, spec.feed, spec.options.batching)
+        yield connection, settings, spec
+
+
+def batch_of(spec: "FeedSpec", key: str) -> "Batch":
+    """The batch of a partition key.
+
+    Raises:
+        UsageError: it is none.
+    """
+    batching = spec.options.batching
+    try:
+        return batching.from_key(key)
+    except ValueError:
+        raise click.UsageError(f"{key!r} is not a batch; write it like {batching.key(batching.start)}") from None
+
+
+def new_table(title: str, **columns: bool) -> "Table":
+    """A table to print.
+
+    Args:
+        title: stands above it.
+        columns: by name, whether they hold numbers; `_` stands for a blank.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name, is_number in columns.items():
+        longest_word = max(map(len, name.split("_")))
+        table.add_column(
+            name.replace("_", " ").strip(),
+            justify="right" if is_number else "left",
+            overflow="fold",
+            min_width=longest_word,
+        )
+    return table
+
+
+def print_json(value: object) -> None:
+    """Print plain data as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, dt.date) else str(value)

@@ -1,0 +1,54 @@
+"""The group of all commands, and how their errors end: one clear line and exit code 2."""
+
+from typing import Any
+
+import click
+
+from orchestration_project.cli.feeds import explain, new_feed
+from orchestration_project.cli.rejects import export_rejects, waive
+from orchestration_project.cli.reports import show_status, summary
+from orchestration_project.cli.samples import load_sample, sample
+from orchestration_project.cli.upkeep import make_history, verify_feeds
+from orchestration_project.errors import PlatformError
+
+
+class Failed(click.ClickException):
+    """What was asked for could not be done, or could not be told."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Commands whose expected errors are told without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except PlatformError as error:
+            raise Failed(str(error)) from error
+        except BrokenPipeError:
+            raise  # click's own affair: whoever read the output has seen enough
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise Failed(f"{where}{error.strerror or error}") from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Commands around the pipeline; the pipeline itself is run by `dagster` and `dg`."""
+
+
+for command in (
+    show_status,
+    summary,
+    explain,
+    new_feed,
+    export_rejects,
+    waive,
+    verify_feeds,
+    sample,
+    load_sample,
+    make_history,
+):
+    main.add_command(command)

@@ -1,0 +1,76 @@
+"""`new-feed` as it is typed: what is written where, what is said, and that nothing is overwritten."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orchestration_project.cli import feeds
+from orchestration_project.cli.main import main
+
+
+def new_feed(*arguments: str | Path, exit_code: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["new-feed", *map(str, arguments)])
+    assert result.exit_code == exit_code, result.output
+    return result
+
+
+@pytest.fixture
+def sample(tmp_path: Path, data_dir: Path) -> Path:
+    path = tmp_path / "till_2024-01-15.csv"
+    path.write_text("receipt_id,amount\n1,2.50\n2,3.75\n", encoding="utf-8")
+    return path
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_draft_is_written_where_dagster_finds_it(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below defs by default, and what to do next is said."""
+    monkeypatch.setattr(feeds, "DEFS", tmp_path / "defs")
+    output = new_feed(sample, "--name", "till").stdout
+    assert files(tmp_path / "defs" / "till") == ["defs.yaml", "till.odcs.yaml"]
+    assert "1. go through each `check:`" in output
+    assert "2. dg check defs" in output
+
+
+def test_another_folder(sample: Path, tmp_path: Path) -> None:
+    """`--output` takes it; the steps then tell to move it."""
+    assert "move the folder" in new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
+    assert files(tmp_path / "draft") == ["defs.yaml", "till.odcs.yaml"]
+
+
+def test_nothing_is_overwritten(sample: Path, tmp_path: Path) -> None:
+    """A feed that is there stays as it is."""
+    (tmp_path / "draft").mkdir()
+    (tmp_path / "draft" / "mine").write_text("x", encoding="utf-8")
+    assert (
+        "will not be overwritten"
+        in new_feed(sample, "--name", "till", "--output", tmp_path / "draft", exit_code=2).stderr
+    )
+    assert "will not be overwritten" in new_feed(sample, "--name", "sales", exit_code=2).stderr
+    assert files(tmp_path / "draft") == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["till.csv"], "does not exist", id="no such file"),
+        pytest.param([], "Missing argument", id="no file"),
+        pytest.param(["SAMPLE", "--name", "Till!"], "can't be a feed's name", id="name"),
+        pytest.param(["no_header.csv"], "has no header", id="no header"),
+    ],
+)
+def test_what_cannot_be_drafted_is_said(arguments: list[str], said: str, sample: Path, tmp_path: Path) -> None:
+    """In a line, with exit code 2, and nothing is written."""
+    (tmp_path / "no_header.csv").write_text("1,2\n", encoding="utf-8")
+    paths = [
+        str(sample) if word == "SAMPLE" else str(tmp_path / word) if word.endswith(".csv") else word
+        for word in arguments
+    ]
+    result = new_feed("--name", "till", "--output", tmp_path / "draft", *paths, exit_code=2)
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "draft").exists()
