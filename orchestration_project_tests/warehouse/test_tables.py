@@ -101,6 +101,6 @@ def test_appended_rows_stay(sizes: list[int], connection: duckdb.DuckDBPyConnect
     connection.execute("BEGIN")
     connection.execute("CREATE TEMP TABLE t (i BIGINT, text VARCHAR)")
     for size in sizes:
-        assert append(connection, "t", f"SELECT i, 'x' || i FROM source WHERE i < {size}") == size
+        assert append(connection, "t", f"SELECT i, 'x' || i FROM source WHERE i % 1_000_000 < {size}") == size
     connection.execute("COMMIT")
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (sum(sizes),)
