@@ -39,7 +39,7 @@ STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 help: ## Show these targets
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile
 
-run: .venv/.locked home ## Load the sample, materialize every table, print a summary
+run: .venv/.locked home history ## Load the sample, materialize every table, print a summary
 	@$(BIN)/python -m orchestration_project load-sample
 	@mkdir -p "$(DATA_DIR)/logs"
 	@echo "Materializing $(SAMPLE_RANGE); Dagster's log: $(LOG)"
@@ -52,9 +52,9 @@ test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
-	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report docs/reliability.md $(ARGS)
+	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report=docs/reliability.md $(ARGS)
 
-dev: .venv/.locked home ## Start Dagster's UI on http://127.0.0.1:3000
+dev: .venv/.locked home history ## Start Dagster's UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 check: .venv/.locked home ## Lint, format, types, imports, definitions
@@ -69,6 +69,11 @@ check: .venv/.locked home ## Lint, format, types, imports, definitions
 home:
 	@mkdir -p "$(DAGSTER_HOME)"
 	@[ -e "$(DAGSTER_HOME)/dagster.yaml" ] || ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
+
+# Processes that start at the same time on an empty DAGSTER_HOME break its databases; the mark saves a start of Python.
+.PHONY: history
+history: .venv/.locked home
+	@[ -e "$(DAGSTER_HOME)/.history-made" ] || $(BIN)/python -m orchestration_project make-history "$(DAGSTER_HOME)"
 
 # Hashes are checked, and the build backend is locked too: nothing is resolved on the user's machine.
 .venv/.locked: pyproject.toml uv.lock

@@ -4,11 +4,17 @@ PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
+├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
+├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
+    └── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
 """
 
+import re
 from collections.abc import Mapping
+
+_QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 class PlatformError(Exception):
@@ -53,9 +59,31 @@ class FilesUnfit(PlatformError):
         self.faults = dict(faults)
 
 
+class RepairError(PlatformError):
+    """What was asked for rejects can't be done, or a waiver in the archive can't be read."""
+
+
+class DiskFull(PlatformError):
+    """A disk had no room for what was to be written."""
+
+
 class WarehouseBusy(PlatformError):
     """The warehouse stayed locked by somebody else for longer than the configured wait."""
 
 
 class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
+
+
+class WarehouseBroken(WarehouseError):
+    """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""
+
+
+def without_values(error: Exception) -> str:
+    """The first line of an engine's message without what it quotes: that may be personal."""
+    return _QUOTED.sub("...", (str(error).splitlines() or [""])[0])
+
+
+def visible(text: str) -> str:
+    """A text from outside as one line in which a terminal finds no instruction."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

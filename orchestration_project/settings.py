@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,6 +10,7 @@ from orchestration_project.errors import PlatformError
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+MAX_FILE_BYTES = 10_000_000_000
 
 
 class SettingsError(PlatformError):
@@ -21,20 +22,22 @@ class Settings:
     """Where things are and how patient the platform is.
 
     Attributes:
-        data_dir: root of landing, archive, quarantine and (by default) the warehouse; `DATA_DIR`.
+        data_dir: root of landing, archive, quarantine, repairs and (by default) the warehouse; `DATA_DIR`.
         warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
         threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+        max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
     """
 
     data_dir: Path = Path("data")
-    warehouse_url: str = ""
+    warehouse_url: str = field(default="", repr=False)  # it may hold a password
     automation: bool = False
     lock_timeout: float = 300.0
     threads: int | None = None
     memory_limit: str | None = None
+    max_file_bytes: int = MAX_FILE_BYTES
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -51,6 +54,7 @@ class Settings:
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
+            max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
         )
 
     @property
@@ -60,8 +64,10 @@ class Settings:
             return self.data_dir / "warehouse.duckdb"
         scheme, _, path = self.warehouse_url.partition(":///")
         if scheme != "duckdb" or not path:
+            # The value is not told: it may hold a password.
             raise SettingsError(
-                f"WAREHOUSE_URL={self.warehouse_url!r} is not supported: write duckdb:///relative/path or duckdb:////absolute/path"
+                "WAREHOUSE_URL has another form than duckdb:///relative/path or duckdb:////absolute/path, which are the"
+                " ones supported"
             )
         return Path(unquote(path)).expanduser().absolute()
 
@@ -76,6 +82,10 @@ class Settings:
     def quarantine(self, feed: str) -> Path:
         """Where a feed's refused files are moved, each with its reason."""
         return self.data_dir / "quarantine" / feed
+
+    def repairs(self, feed: str) -> Path:
+        """Where a feed's rejects are exported to, to be corrected."""
+        return self.data_dir / "repairs" / feed
 
 
 def _flag(name: str, text: str) -> bool:

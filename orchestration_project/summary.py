@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from orchestration_project.errors import visible
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.aggregate import PRODUCTS
 from orchestration_project.transforms.publish import RULE_OF_REASON
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 BATCHES_SHOWN = 14
 REASONS_SHOWN = 2
 PRODUCTS_SHOWN = 5
+COUNTS = {
+    "rows in": "records",
+    "cleaned": "cleaned",
+    "blank": "blank_records",
+    "rejected": "rejected",
+    "open": "rejected - repaired - waived - attempts",
+    "repaired": "repaired",
+    "waived": "waived",
+}
+SHOWN_IF_ANY = ("repaired", "waived")
 
 
 def print_summary(console: Console, settings: Settings, since: dt.datetime | None = None) -> None:
@@ -34,7 +45,8 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
         since: tell whether anything came in since that moment (with a time zone).
     """
     if not settings.database.exists():
-        console.print(f"There is no warehouse at {settings.database} yet; `make run` builds one from the sample.")
+        where = printable(settings.database)
+        console.print(f"There is no warehouse at {where} yet; `make run` builds one from the sample.")
         return
     with Warehouse.from_settings(settings).connection("summary") as connection:
         if not exists(connection, LEDGER):
@@ -48,30 +60,42 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
     console.print(Group(*tables))
     console.print(
         Panel(
-            "\n".join([*news, f"Warehouse  {settings.database}", "UI         http://127.0.0.1:3000 after `make dev`"]),
+            "\n".join(
+                [
+                    *news,
+                    f"Warehouse  {printable(settings.database)}",
+                    "UI         http://127.0.0.1:3000 after `make dev`",
+                ]
+            ),
             expand=False,
         )
     )
 
 
+def printable(value: object) -> str:
+    """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
+    return escape(visible(str(value)))
+
+
 def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
+    sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
     rows = connection.execute(
-        f"""SELECT batch, sum(records) FILTER (status = 'loaded'),
-            sum(cleaned) FILTER (status = 'loaded'), sum(rejected) FILTER (status = 'loaded'),
-            sum(blank_records) FILTER (status = 'loaded'), count(*) FILTER (status = 'quarantined')
+        f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
             FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
         [feed],
     ).fetchall()
+    batches = [(batch, refused, dict(zip(COUNTS, counts, strict=True))) for batch, refused, *counts in reversed(rows)]
+    shown = [name for name in COUNTS if name not in SHOWN_IF_ANY or any(counts[name] for *_, counts in batches)]
     reasons = _reasons(connection, feed)
     table = _table(feed)
     table.add_column("batch", no_wrap=True)
-    for name in ("rows in", "cleaned", "rejected", "blank"):
+    for name in shown:
         table.add_column(name, justify="right")
     table.add_column("rejected because")
-    for batch, *counts, refused in reversed(rows):
-        why = [escape(reason) for reason in reasons.get(batch, [])]
+    for batch, refused, counts in batches:
+        why = [printable(reason) for reason in reasons.get(batch, [])]
         why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
-        table.add_row(batch or "none", *(f"{count or 0:,}" for count in counts), ", ".join(why))
+        table.add_row(printable(batch or "none"), *(f"{counts[name]:,}" for name in shown), ", ".join(why))
     return table
 
 
@@ -114,11 +138,11 @@ def _top_products(connection: "DuckDBPyConnection") -> Table:
     table.add_column("revenue", justify="right")
     for product, code, name, category, price, units, revenue in rows:
         table.add_row(
-            str(product),
-            escape(code or "-"),
-            escape(name or "not in the catalogue"),
-            escape(category or "-"),
-            price or "-",
+            printable(product),
+            printable(code or "-"),
+            printable(name or "not in the catalogue"),
+            printable(category or "-"),
+            printable(price or "-"),
             f"{units:,}",
             f"{revenue:,}",
         )

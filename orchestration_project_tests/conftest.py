@@ -10,7 +10,7 @@ from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
 pytest_plugins = ["orchestration_project_tests.reliability.report"]
 
-SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_HOME")
+SETTINGS = ("DATA_DIR", "MAX_FILE_BYTES", "AUTOMATION", "DAGSTER_HOME")
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ CHECKS = {
     "raw_sales": OF_RAW,
     "rejected_products": ["reject_rate"],
     "rejected_sales": ["reject_rate"],
+    "verification": ["everything_proven"],
 }
 GROUPS = {
     "landing_products": "landing",
@@ -41,11 +42,13 @@ GROUPS = {
     "rejected_sales": "cleaned",
     "product_daily_sales": "marts",
     "product_warehouse": "marts",
+    "verification": "operations",
 }
 KINDS = {
     "landing_products": {"file", "json"},
     "landing_sales": {"file", "csv"},
     "product_warehouse": {"duckdb", "pandas"},
+    "verification": {"duckdb", "file"},
 }
 PARTITIONED = {"raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales"}
 SPECS = {spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs()}
@@ -67,12 +70,17 @@ def test_checks() -> None:
 
 
 def test_jobs_sensors_and_schedules() -> None:
-    """Each feed has a job, a sensor and a schedule; each is described."""
+    """Each feed has a job, a sensor and a schedule, the verification a job and a schedule; each is described."""
     repository = project().get_repository_def()
-    jobs = [repository.get_job(name) for name in ("products_job", "sales_job")]
-    assert {name for name in repository.job_names if not name.startswith("__")} == {"products_job", "sales_job"}
+    names = {"products_job", "sales_job", "verification_job"}
+    jobs = [repository.get_job(name) for name in sorted(names)]
+    assert {name for name in repository.job_names if not name.startswith("__")} == names
     assert {sensor.name for sensor in repository.sensor_defs} == {"products_files_sensor", "sales_files_sensor"}
-    assert {item.name for item in repository.schedule_defs} == {"products_daily_schedule", "sales_daily_schedule"}
+    assert {item.name for item in repository.schedule_defs} == {
+        "products_daily_schedule",
+        "sales_daily_schedule",
+        "verification_weekly_schedule",
+    }
     described = [item.description for item in jobs]
     described += [item.description for item in repository.sensor_defs]
     described += [item.description for item in repository.schedule_defs]
@@ -101,17 +109,30 @@ def test_partitions_and_backfills(name: str) -> None:
     assert asset.op.pool == "warehouse"
 
 
+def check_specs() -> list[dg.AssetCheckSpec]:
+    """The specs of all checks."""
+    assets = [asset for asset in project().assets or () if isinstance(asset, dg.AssetsDefinition)]
+    return [spec for item in [*assets, *(project().asset_checks or ())] for spec in item.check_specs]
+
+
 def test_every_check_is_described() -> None:
     """A check says in a sentence what holds when it passes."""
-    specs = [spec for check in project().asset_checks or () for spec in check.check_specs]
+    specs = check_specs()
     assert [spec.name for spec in specs if not (spec.description or "").endswith(".")] == []
 
 
 def test_blocking_checks() -> None:
     """What must never be built upon blocks: rules in published rows, accounting, empty deliveries, totals."""
-    specs = [spec for check in project().asset_checks or () for spec in check.check_specs]
+    specs = check_specs()
     others = {spec.name for spec in specs if not spec.blocking}
-    assert others == {*OF_RAW, "reject_rate", "known_customers", "free_items_are_rare", "orphan_products"}
+    assert others == {
+        *OF_RAW,
+        "reject_rate",
+        "known_customers",
+        "free_items_are_rare",
+        "orphan_products",
+        "everything_proven",
+    }
 
 
 def test_lineage_runs_from_landing_to_the_mart() -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration_project_tests.reliability.evidence import PROMISES
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -46,3 +48,29 @@ def test_the_documented_checks_are_the_ones_that_every_feed_has() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "orchestration_project").rglob("*.py"))
     assert documented
     assert [name for name in documented if f'"{name}"' not in code and f"def {name}(" not in code] == []
+
+
+def test_the_threat_model_names_tests_that_exist() -> None:
+    """Each row of the table in docs/security.md names tests, and each of them is there."""
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8").partition("| threat ")[2].partition("\n\n")[0]
+    rows = [re.findall(r"`(test_\w+\.py)::(test_\w+)`", row) for row in page.splitlines()[2:]]
+    folder = ROOT / "orchestration_project_tests/reliability"
+    assert rows
+    assert all(rows)
+    assert [
+        name for row in rows for file, name in row if f"def {name}(" not in (folder / file).read_text(encoding="utf-8")
+    ] == []
+
+
+def test_the_reliability_report_is_about_the_promises_and_tests_that_there_are() -> None:
+    """docs/reliability.md has a row for every promise, with tests behind it, none of which failed."""
+    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([A-Z][^|]*\.) \| ([^|]+ \| [^|]+ \| [^|]+) \|", page, re.MULTILINE))
+    figures = {promise: [int(text.replace(",", "")) for text in row.split(" | ")] for promise, row in rows.items()}
+    assert set(PROMISES.values()) <= set(figures)
+    assert all(tests and cases >= tests and not failed for tests, cases, failed in figures.values())
+    assert [
+        file
+        for file in set(re.findall(r"`(orchestration_project_tests/[\w/]+\.py)", page))
+        if not (ROOT / file).exists()
+    ] == []

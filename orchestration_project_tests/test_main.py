@@ -1,5 +1,6 @@
 """The commands of `python -m orchestration_project`, as they are typed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orchestration_project.__main__ import COMMITTED_SAMPLE, main
+from orchestration_project.warehouse.connection import Warehouse
 
 SAMPLE_FILES = 8
 
@@ -28,7 +30,7 @@ def test_module_is_a_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "orchestration_project", "--help"], capture_output=True, text=True, check=True
     )
-    assert all(name in done.stdout for name in ("sample", "load-sample", "summary"))
+    assert all(name in done.stdout for name in ("sample", "load-sample", "summary", "verify"))
 
 
 def test_sample_tells_what_it_injected(tmp_path: Path) -> None:
@@ -112,3 +114,59 @@ def test_load_sample_takes_another_folder(tmp_path: Path, data_dir: Path) -> Non
     command("sample", str(tmp_path / "made"), "--days", "1", "--rows", "10")
     command("load-sample", "--from", str(tmp_path / "made"))
     assert sorted(landed(data_dir)) == ["products/products_2024-01-15.json", "sales/sales_2024-01-15.csv"]
+
+
+def test_verify_tells_by_its_exit_code(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify` ends with 0 when all is proven, with 1 when something disagrees, with 2 when it can't tell."""
+    assert "all proven" in command("verify").output
+    archived = data_dir / "archive" / "sales" / "2024-01-15" / "sales_2024-01-15.csv"
+    archived.parent.mkdir(parents=True)
+    archived.write_text("order_id\n", encoding="utf-8")
+    found = CliRunner().invoke(main, ["verify", "sales", "--json"])
+    assert found.exit_code == 1
+    result = json.loads(found.output)
+    assert not result["proven"]
+    assert [item["what"] for item in result["findings"]] == [
+        "the warehouse is missing",
+        "has to be rebuilt from the archive",
+        "has to be rebuilt from the archive",
+    ]
+    monkeypatch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
+    with Warehouse(data_dir / "warehouse.duckdb").connection("the big load"):
+        busy = CliRunner().invoke(main, ["verify"])
+    assert busy.exit_code == 2
+    assert "the big load" in busy.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["sails"], "no such feed: sails; there are products, sales", id="feed"),
+        pytest.param(["sales", "--batch", "15.01.2024"], "write it like 2010-01-01", id="batch"),
+    ],
+)
+def test_verify_refuses_what_is_not_there(arguments: list[str], told: str, data_dir: Path) -> None:
+    """A feed or batch that does not exist is named, with what does."""
+    result = CliRunner().invoke(main, ["verify", *arguments])
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_verify_looks_at_the_batches_that_are_named(data_dir: Path) -> None:
+    """`--batch` leaves the other batches out."""
+    with Warehouse(data_dir / "warehouse.duckdb").connection("makes it"):
+        pass
+    for day in ("2024-01-15", "2024-01-16"):
+        archived = data_dir / "archive" / "sales" / day / f"sales_{day}.csv"
+        archived.parent.mkdir(parents=True)
+        archived.write_text("order_id\n", encoding="utf-8")
+    result = CliRunner().invoke(main, ["verify", "sales", "--batch", "2024-01-16", "--json"])
+    assert [item["batch"] for item in json.loads(result.output)["findings"]] == ["2024-01-16"]
+
+
+def test_verify_has_nothing_to_rebuild_without_an_archive(data_dir: Path) -> None:
+    """A warehouse that can't be read is told once where no feed has archived files."""
+    (data_dir / "warehouse.duckdb").write_text("no database", encoding="utf-8")
+    result = CliRunner().invoke(main, ["verify", "--json"])
+    assert result.exit_code == 1
+    assert [item["what"] for item in json.loads(result.output)["findings"]] == ["the warehouse can't be read"]

@@ -25,17 +25,20 @@ def test_every_variable() -> None:
             "WAREHOUSE_LOCK_TIMEOUT": "1.5",
             "WAREHOUSE_THREADS": "3",
             "WAREHOUSE_MEMORY_LIMIT": "2GB",
+            "MAX_FILE_BYTES": "5000000",
         }
     )
     assert settings.data_dir == Path.home() / "shop data"
     assert settings.database == Path("/srv/it's/w.duckdb")
     assert settings.automation
     assert (settings.lock_timeout, settings.threads, settings.memory_limit) == (1.5, 3, "2GB")
+    assert settings.max_file_bytes == 5_000_000
 
 
 def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
+    names += " MAX_FILE_BYTES"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
 
@@ -60,6 +63,7 @@ def test_words_for_yes(word: str) -> None:
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "nan", id="NaN"),
         pytest.param("WAREHOUSE_THREADS", "0", id="no thread"),
         pytest.param("WAREHOUSE_THREADS", "1.5", id="half a thread"),
+        pytest.param("MAX_FILE_BYTES", "1GB", id="bytes with a unit"),
     ],
 )
 def test_refused_values(name: str, value: str) -> None:

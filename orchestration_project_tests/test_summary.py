@@ -42,10 +42,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_batches(loaded: Path) -> None:
-    """Each batch shows rows in, cleaned, rejected and blank, the most frequent reasons and refused files."""
+    """Each batch shows rows in, cleaned, blank, rejected and open ones, the most frequent reasons and refused files."""
     lines = {line.split()[0]: line for line in printed(loaded).splitlines() if "2024-01-1" in line}
-    assert lines[DAY].split() == [DAY, "2", "2", "0", "0"]
-    assert lines[NEXT].split()[:5] == [NEXT, "4", "1", "3", "0"]
+    assert lines[DAY].split() == [DAY, "2", "2", "0", "0", "0"]
+    assert lines[NEXT].split()[:6] == [NEXT, "4", "1", "0", "3", "3"]
     assert "channel: enum 2, product_id: required 2, 3 more, 1 file(s) in quarantine" in lines[NEXT]
 
 

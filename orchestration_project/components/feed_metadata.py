@@ -58,8 +58,14 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
     if key == spec.cleaned:
         rate = rejected / (rejected + cleaned) if rejected else 0.0
         return {count_name: dg.MetadataValue.int(cleaned), "reject_rate": dg.MetadataValue.float(rate)}
+    shown: Metadata = {
+        count_name: dg.MetadataValue.int(rejected),
+        "open": dg.MetadataValue.int(sum(count.open for count in part.counts)),
+        "repaired": dg.MetadataValue.int(sum(count.repaired for count in part.counts)),
+        "waived": dg.MetadataValue.int(sum(count.waived for count in part.counts)),
+    }
     reasons = _reason_table(part.reasons)
-    return {count_name: dg.MetadataValue.int(rejected), **({"rejects_by_reason": reasons} if reasons else {})}
+    return {**shown, "rejects_by_reason": reasons} if reasons else shown
 
 
 def _file_metadata(part: Part) -> Metadata:

@@ -1,26 +1,35 @@
 """How a feed's runs come about: its job, the sensor that watches landing, the schedule that sweeps it."""
 
 import datetime as dt
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.feed_spec import RANGE_END, RANGE_START, FeedSpec
+from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
-from orchestration_project.errors import FileRefused
 from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.files import FoundFile, discover
-from orchestration_project.landing.queue import MAX_REQUESTS, Look, asked, look, ranges, read_state, write_state
+from orchestration_project.landing.files import discover
+from orchestration_project.landing.queue import (
+    MAX_REQUESTS,
+    MAX_UNDER_WAY,
+    Look,
+    ask,
+    look,
+    place,
+    ranges,
+    read_state,
+    write_state,
+)
 from orchestration_project.settings import Settings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 RUN_KEY = "dagster/run_key"
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 NAMES_SHOWN = 3
 
 
@@ -29,7 +38,7 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
     return dg.define_asset_job(
         f"{spec.name}_job",
-        selection=dg.AssetSelection.assets(spec.raw) | published | published.downstream(),
+        selection=dg.AssetSelection.assets(spec.raw) | (published.downstream() - dg.AssetSelection.groups(OPERATIONS)),
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
         executor_def=dg.in_process_executor,
         tags={"feed": spec.name},
@@ -55,26 +64,26 @@ def build_sensor(
         description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive.",
     )
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-        now = clock()
+        now, batching = clock(), spec.options.batching
         files = discover(platform.settings.landing(spec.name))
-        found = look(files, read_state(context.cursor), now, spec.delivery.settle_seconds, _running(context.instance))
+        placed = place(files, batching, dt.datetime.fromtimestamp(now, dt.UTC))
+        under_way = _under_way(context.instance, job.name)
+        found = look(placed, read_state(context.cursor, now), now, spec.delivery.settle_seconds, under_way)
+        # One run loads all that lies there of a snapshot feed, so a second would find nothing.
+        room = max(0, (1 if spec.options.snapshot else MAX_UNDER_WAY) - len(under_way))
+        wanted, state = ask(spec.name, found, batching, now, room, together=spec.options.snapshot)
         _alarm(context, spec, found)
-        requests = list(_requests(spec, found, now))
-        idle = None if requests else _idle(spec, found)
-        return dg.SensorResult(requests, skip_reason=idle, cursor=write_state(found.state))
+        requests = [_request(spec, run.start, run.end, run.run_key) for run in wanted]
+        idle = None if requests else _idle(spec, found, len(files))
+        return dg.SensorResult(requests, skip_reason=idle, cursor=write_state(state))
 
     return files_sensor
 
 
-def _running(instance: dg.DagsterInstance) -> Callable[[str], bool]:
-    """Tells whether the run with a run key is still to end; asks the instance once a key, for many files share one."""
-
-    @cache
-    def is_running(run_key: str) -> bool:
-        runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY: run_key}), limit=1)
-        return bool(runs) and not runs[0].is_finished
-
-    return is_running
+def _under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """The keys of the job's runs that are still to end."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
+    return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}
 
 
 def _alarm(context: dg.SensorEvaluationContext, spec: FeedSpec, found: Look) -> None:
@@ -86,42 +95,6 @@ def _alarm(context: dg.SensorEvaluationContext, spec: FeedSpec, found: Look) -> 
         )
 
 
-def _requests(spec: FeedSpec, found: Look, now: float) -> Iterator[dg.RunRequest]:
-    """Requests for the files that are due, noted in the state."""
-    moment = dt.datetime.fromtimestamp(now, dt.UTC)
-    placed = [(batch, file) for file in found.due if (batch := _batch(spec, file, moment))]
-    for start, end in ranges((batch for batch, _ in placed), spec.options.batching):
-        # A snapshot has one table for all its batches, so they go into one run.
-        files = [file for batch, file in placed if spec.options.snapshot or start <= batch <= end]
-        run_key = _run_key(spec, start, end, files, found)
-        asked(found.state, files, run_key, now)
-        yield _request(spec, start, end, run_key)
-        if spec.options.snapshot:
-            return
-
-
-def _batch(spec: FeedSpec, found: FoundFile, now: dt.datetime) -> Batch | None:
-    """The batch whose run takes a file in; None for one that has not begun.
-
-    Any run of the feed puts a file away that has no batch of its own, so the current batch's is asked.
-    """
-    batching = spec.options.batching
-    current = batching.current(now)
-    try:
-        batch = batching.batch_of(found.name, found.modified_at)
-    except FileRefused:
-        return current
-    return batch if batch <= current else None
-
-
-def _run_key(spec: FeedSpec, start: Batch, end: Batch, files: Sequence[FoundFile], found: Look) -> str:
-    """Differs for other files, other versions of them and another attempt: a run key is never run twice."""
-    known = [(file, found.state[file.name]) for file in files]
-    parts = [f"{file.name}/{file.signature}/{waiting.requests}/{waiting.seen_at}" for file, waiting in known]
-    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{spec.name}:{start}...{end}:{digest}"
-
-
 def _request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRequest:
     first, last = spec.options.batching.key(start), spec.options.batching.key(end)
     if spec.options.snapshot:
@@ -131,13 +104,14 @@ def _request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRe
     return dg.RunRequest(run_key, tags={RANGE_START: first, RANGE_END: last})
 
 
-def _idle(spec: FeedSpec, found: Look) -> str:
-    if not found.state:
+def _idle(spec: FeedSpec, found: Look, files: int) -> str:
+    if not files:
         return f"Nothing in landing/{spec.name}."
+    held = f" {len(found.due)} batch(es) wait for another run to end," if found.due else ""
     return (
-        f"{len(found.state)} file(s) in landing/{spec.name}: {len(found.settling)} still being written,"
-        f" {len(found.running)} in a run, {len(found.given_up)} given up after {MAX_REQUESTS} runs, the others wait for"
-        " their batch to begin or their next attempt."
+        f"{files} file(s) in landing/{spec.name}: {found.settling} still being written, {found.running} in a run,"
+        f" {len(found.given_up)} given up after {MAX_REQUESTS} runs,{held} the others wait for their batch to begin or"
+        " their next attempt."
     )
 
 
@@ -150,7 +124,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         job=job,
         cron_schedule=spec.delivery.schedule,
         execution_timezone=batching.timezone.key,
-        default_status=_schedule_status(),
+        default_status=schedule_status(),
         description=f"Loads the last complete batch of the feed {spec.name}, and what still lies in landing.",
     )
     def sweep(context: dg.ScheduleEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest]:
@@ -160,10 +134,10 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         if spec.options.snapshot:
             yield _request(spec, complete, complete, tick)
             return
-        lying = discover(platform.settings.landing(spec.name))
-        waiting = [batch for found in lying if (batch := _batch(spec, found, moment))]
-        for start, end in ranges([*([complete] if complete >= batching.start else []), *waiting], batching):
-            yield _request(spec, start, end, f"{tick}:{batching.key(start)}")
+        lying = place(discover(platform.settings.landing(spec.name)), batching, moment)
+        sizes = ({complete: 0} if complete >= batching.start else {}) | {batch: len(lying[batch]) for batch in lying}
+        for run in ranges(sizes, batching):
+            yield _request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
 
     return sweep
 
@@ -179,5 +153,6 @@ def _sensor_status() -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if Settings.from_env().automation else dg.DefaultSensorStatus.STOPPED
 
 
-def _schedule_status() -> dg.DefaultScheduleStatus:
+def schedule_status() -> dg.DefaultScheduleStatus:
+    """Whether schedules start switched on: `AUTOMATION`."""
     return dg.DefaultScheduleStatus.RUNNING if Settings.from_env().automation else dg.DefaultScheduleStatus.STOPPED

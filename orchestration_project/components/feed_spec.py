@@ -12,6 +12,8 @@ from orchestration_project.transforms.publish import cleaned_table, rejected_tab
 from orchestration_project.transforms.stage import raw_table
 
 POOL = "warehouse"
+OPERATIONS = "operations"
+"""The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
 RANGE_START, RANGE_END, PARTITION = (
     "dagster/asset_partition_range_start",
     "dagster/asset_partition_range_end",
@@ -125,8 +127,9 @@ PLATFORM_DESCRIPTIONS = {
     "_rescued": "Values of columns that the contract does not know, as JSON.",
     "_raw_line": "Text of a record that could not be split into columns.",
     "_parse_error": "What was wrong with a record that could not be split.",
+    "_repairs": "Of a record of a repair file: `_reject_id` of the reject that it corrects.",
     "_reasons": "Every rule that the record broke, as `column: rule`.",
     "_reject_id": "Identifies the rejected record; the same after a re-run or a rebuild.",
     "_rejected_at": "Modification time (UTC) of the file that the record came in.",
-    "_resolved_by": "File that corrected the record, once one did.",
+    "_resolved_by": "Repair file that corrected the record, or who waived it and why; empty while it is open.",
 }

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import re
+from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -32,7 +34,9 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     """
 
     contract: Annotated[
-        str, Field(description="Path of the contract (Open Data Contract Standard), relative to this file.")
+        str,
+        dg.Resolver(lambda context, path: str(context.resolve_source_relative_path(path)), model_field_type=str),
+        Field(description="Path of the contract (Open Data Contract Standard), relative to this file."),
     ]
     mode: Annotated[
         Literal["batches", "snapshot"],
@@ -123,9 +127,9 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             )
         return self
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster passes it
         """The feed's definitions."""
-        spec = self.spec_of(load_feed(context.path / self.contract))
+        spec = self.spec
         job = build_job(spec)
         return dg.Definitions(
             assets=[landing_spec(spec), build_feed_assets(spec)],
@@ -134,6 +138,11 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             sensors=[build_sensor(spec, job)],
             schedules=[build_schedule(spec, job)],
         )
+
+    @cached_property
+    def spec(self) -> FeedSpec:
+        """The feed; its contract is read once."""
+        return self.spec_of(load_feed(Path(self.contract)))
 
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""

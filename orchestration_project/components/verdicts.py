@@ -140,6 +140,9 @@ def accounting(subject: Subject) -> Verdict:
         "cleaned": dg.MetadataValue.int(sum(item.cleaned for item in files)),
         "rejected": dg.MetadataValue.int(sum(item.rejected for item in files)),
         "blank": dg.MetadataValue.int(sum(item.blank for item in files)),
+        "open": dg.MetadataValue.int(sum(item.open for item in files)),
+        "repaired": dg.MetadataValue.int(sum(item.repaired for item in files)),
+        "waived": dg.MetadataValue.int(sum(item.waived for item in files)),
     }
     if files:
         metadata["by_file"] = table(
@@ -151,6 +154,9 @@ def accounting(subject: Subject) -> Verdict:
                     "cleaned": item.cleaned,
                     "rejected": item.rejected,
                     "blank": item.blank,
+                    "open": item.open,
+                    "repaired": item.repaired,
+                    "waived": item.waived,
                 }
                 for item in uneven or files
             ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.sql_bounds import check_bounds
 from orchestration_project.contracts.sql_nodes import SCALAR, check_nodes
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def parse_expression(text: str, names: Sequence[str], place: Place) -> Expressio
 
     before = len(place.problems)
     root = parse_statement(text, place)
-    if root is None or not check_nodes(root, SCALAR, place):
+    if root is None or not (check_nodes(root, SCALAR, place) and check_bounds(root, place)):
         return None
     declared = {name.casefold(): name for name in names}
     used: dict[str, None] = {}

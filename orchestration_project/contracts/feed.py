@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+MASK = "***"
+"""What is shown in the place of a personal value."""
+
 
 class FileFormat(StrEnum):
     """How a feed's files are written. CSV covers every delimiter, TSV included."""

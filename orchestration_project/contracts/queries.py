@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.errors import Place, did_you_mean, listed
 from orchestration_project.contracts.expressions import parse_statement, write_statement
+from orchestration_project.contracts.sql_bounds import check_bounds
 from orchestration_project.contracts.sql_nodes import QUERY, check_nodes
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def parse_query(
 
     before = len(place.problems)
     root = parse_statement(_with_names(text, column, place), place)
-    if root is None or len(place.problems) > before or not check_nodes(root, QUERY, place):
+    if root is None or len(place.problems) > before:
+        return None
+    if not (check_nodes(root, QUERY, place) and check_bounds(root, place)):
         return None
     if not isinstance(root, exp.Select):
         place.problem("must be one SELECT")

@@ -21,7 +21,7 @@ _SYNTAX = """
 _FUNCTIONS = """
     Upper Lower Trim Length Left Right Substring Concat ConcatWs Replace Pad Reverse Repeat SplitPart StrPosition
     Contains StartsWith EndsWith RegexpReplace RegexpLike RegexpFullMatch RegexpExtract Translate Ascii Chr MD5 SHA2 Hex
-    Levenshtein Abs Round Ceil Floor Trunc Sign Sqrt Ln Log Exp Greatest Least Coalesce Nullif IsNan IsInf
+    Abs Round Ceil Floor Trunc Sign Sqrt Ln Log Exp Greatest Least Coalesce Nullif IsNan IsInf
     DateDiff TimestampTrunc DateTrunc Extract Year Quarter Month Week Day Hour Minute Second DayOfWeek DayOfWeekIso
     DayOfYear Dayname Monthname LastDay TimeToUnix TimeToStr DateAdd Date DateFromParts TimestampFromParts
 """

@@ -18,9 +18,10 @@ from orchestration_project.landing.store import archived, batch_keys, ensure_byt
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.prepare import Prepared, prepare
 from orchestration_project.transforms.raw import raw_table, reading_of
+from orchestration_project.transforms.repair_files import form_of
 from orchestration_project.transforms.stage import count
 from orchestration_project.warehouse import ledger
-from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger import Entry, Status
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,7 +89,7 @@ def take_in(
 
     Args:
         connection: to ask the ledger.
-        settings: where the folders are.
+        settings: where the folders are, and how large a file may be.
         feed: the contract.
         options: how the feed is run.
         request: which batches.
@@ -111,12 +112,18 @@ def take_in(
         name, entry = delivery.file.name, intake.current.get(delivery.file.name)
         if delivery.reread:
             intake.fresh[name].append(delivery)
-        elif entry and entry.sha256 == delivery.sha256:
+        elif entry and entry.sha256 == delivery.sha256 and not _comes_back(delivery, entry):
             intake.again.append((delivery, entry))
         elif not entry or not delivery.archived_as or delivery.number > entry.delivery:
             intake.fresh[name].append(delivery)
-    prepare_latest(connection, feed, intake, work)
+    prepare_latest(connection, feed, intake, work, settings.max_file_bytes)
     return intake
+
+
+def _comes_back(delivery: Delivery, entry: Entry) -> bool:
+    """Whether bytes that were superseded are delivered anew: they may be the newest snapshot again, or repair it."""
+    modified = delivery.file.modified_at.replace(tzinfo=None)
+    return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
 
 def _landed(
@@ -145,18 +152,20 @@ def _landed(
 def _recovered(
     connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, request: Request
 ) -> list[Delivery]:
-    """Deliveries from the archive that the ledger does not know, in order: all of them after the warehouse was lost."""
+    """Deliveries from the archive that came after all that the ledger knows of their name, in order.
+
+    These are all of them after the warehouse was lost, and the last ones after its last transactions were.
+    """
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    known = ledger.known_files(connection, feed.name, None if batches is None else list(batches))
+    known = ledger.known_deliveries(connection, feed.name, None if batches is None else list(batches), options.snapshot)
     if batches is None:
-        # Every batch of a snapshot feed counts for the one table, so the archive is read only for an empty ledger.
-        batches = {} if known else dict(_archived_batches(root, batching))
+        batches = dict(archived_batches(root, batching))
     found = [
         Delivery(item.file, batch, _hash(item.file), item.file.path.relative_to(root).as_posix(), item.number)
         for key, batch in batches.items()
         for item in archived(root, key)
-        if item.file.name not in known
+        if item.number > known.get(item.file.name, 0)
     ]
     return sorted(found, key=lambda delivery: (delivery.number, delivery.batch))
 
@@ -167,7 +176,9 @@ def _unfaithful(
     """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    entries = ledger.unfaithful_entries(connection, feed.name, raw_table(feed), batches, reading_of(feed))
+    entries = ledger.unfaithful_entries(
+        connection, feed.name, raw_table(feed), batches, reading_of(feed), batching.key_format
+    )
     found = []
     for entry in entries:
         file = find(root / str(entry.archived_as))
@@ -187,7 +198,8 @@ def _by_key(request: Request, batching: Batching) -> dict[str, Batch] | None:
     return None if request.batches is None else {batching.key(batch): batch for batch in request.batches}
 
 
-def _archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
+def archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
+    """The batches that an archive has folders for, by partition key."""
     for key in batch_keys(root):
         with suppress(ValueError):  # somebody else's folder, such as lost+found
             yield key, batching.from_key(key)
@@ -200,7 +212,7 @@ def _hash(file: FoundFile) -> str:
         raise lost(file.name, error) from error
 
 
-def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path) -> None:
+def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake, work: Path, max_bytes: int) -> None:
     """Prepare the delivery of each name that counts; of one that can't be read, the delivery before it.
 
     Raises:
@@ -210,7 +222,7 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
         faults: dict[str, FileRefused | FileChanged] = {}
         for delivery in waiting:
             try:
-                prepared = _prepared(connection, feed, delivery, work)
+                prepared = _prepared(connection, feed, delivery, work, max_bytes)
             except (FileRefused, FileChanged) as error:
                 faults[delivery.file.name] = error
             else:
@@ -219,9 +231,9 @@ def prepare_latest(connection: "DuckDBPyConnection", feed: Feed, intake: Intake,
         intake.leave_out(faults)
 
 
-def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path) -> Prepared:
+def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, work: Path, max_bytes: int) -> Prepared:
     try:
-        prepared = prepare_counted(connection, feed, delivery.file.path, delivery.file.name, work)
+        prepared = prepare_counted(connection, feed, delivery.file.path, delivery.file.name, work, max_bytes)
     except (FileNotFoundError, FileRefused):
         # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.
         ensure_unchanged(delivery.file)
@@ -230,7 +242,9 @@ def _prepared(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery, 
     return prepared
 
 
-def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path) -> Prepared:
+def prepare_counted(
+    connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path, max_bytes: int
+) -> Prepared:
     """Prepare one file, its records counted.
 
     Args:
@@ -239,10 +253,12 @@ def prepare_counted(connection: "DuckDBPyConnection", feed: Feed, path: Path, na
         path: the file.
         name: its logical name.
         work: a folder in which one for this file's rewritten copies is made.
+        max_bytes: how large the file may be, decompressed.
 
     Raises:
         FileRefused: the file can't be read.
         FileNotFoundError: there is none.
     """
-    prepared = prepare(feed, path, name, Path(tempfile.mkdtemp(dir=work)))
-    return replace(prepared, records=count(connection, feed, prepared))
+    form = form_of(feed, name)
+    prepared = prepare(form, path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
+    return replace(prepared, records=count(connection, prepared, max_bytes))

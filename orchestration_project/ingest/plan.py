@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
-from orchestration_project.landing.batches import Batch
+from orchestration_project.landing.batches import Batch, is_repair
 from orchestration_project.landing.store import archive_folder
 from orchestration_project.transforms.raw import reading_of
 from orchestration_project.warehouse.ledger import Entry, Status, settle
@@ -89,6 +89,7 @@ def refusal_entries(refused: Iterable[Refused], feed: Feed, options: FeedOptions
             modified_at=_naive(item.file.modified_at),
             bytes=item.file.size,
             status=Status.QUARANTINED,
+            repair=is_repair(item.file.name),
             reason=f"{item.error.rule}: {item.error.message}",
             contract_version=feed.version,
             run_id=request.run_id,
@@ -108,6 +109,7 @@ def _entry(delivery: Delivery, feed: Feed, options: FeedOptions, request: Reques
         modified_at=_naive(delivery.file.modified_at),
         bytes=delivery.file.size,
         status=Status.RECEIVED,
+        repair=is_repair(delivery.file.name),
         records=delivery.prepared.records if delivery.prepared else None,
         archived_as=delivery.archived_as,
         delivery=delivery.number,

@@ -12,6 +12,9 @@ Batch = dt.date | dt.datetime
 """The start of a batch: a date, or for hourly feeds a naive datetime in the feed's time zone."""
 
 GROUPS = ("year", "month", "day", "hour")
+REPAIR = re.compile(r"(?is).*\.repair\.csv(\.gz|\.zst)?")
+REPAIRED_DAY = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\.")
+REPAIRED_HOUR = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})-(?P<hour>\d{2})\.")
 
 
 class Cadence(StrEnum):
@@ -31,6 +34,11 @@ KEY_FORMATS = {
 }
 
 
+def is_repair(name: str) -> bool:
+    """Whether a file is named as a repair file: corrected rejects that come back."""
+    return REPAIR.fullmatch(name) is not None
+
+
 def floor(cadence: Cadence, moment: dt.datetime) -> Batch:
     """The start of the batch that a local moment falls into."""
     match cadence:
@@ -44,13 +52,26 @@ def floor(cadence: Cadence, moment: dt.datetime) -> Batch:
             return moment.date().replace(day=1)
 
 
+def _start(found: re.Match[str] | None) -> dt.datetime:
+    """The moment that the groups of a match name.
+
+    Raises:
+        KeyError: there is no match, or its expression lacks a group.
+        TypeError: a group took no part in the match.
+        ValueError: there is no such moment.
+    """
+    parts = {group: int(found[group]) for group in GROUPS if group in found.re.groupindex} if found else {}
+    return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How a feed's files fall into batches.
 
     `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
     day and hour. None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
-    a date beside dated ones: they count by their modification time. Weeks start on Monday.
+    a date beside dated ones: they count by their modification time. Weeks start on Monday. A repair file's name begins
+    with its batch, whatever the pattern.
     """
 
     cadence: Cadence
@@ -69,7 +90,7 @@ class Batching:
         Raises:
             FileRefused: the name has no date where the pattern expects one, or one before the feed's start.
         """
-        batch = self.floor(self._moment(name, modified_at))
+        batch = self.floor(self._repaired(name) if is_repair(name) else self._moment(name, modified_at))
         if batch < self.start:
             raise FileRefused(
                 "batch_out_of_range",
@@ -78,14 +99,28 @@ class Batching:
             )
         return batch
 
+    def _repaired(self, name: str) -> dt.datetime:
+        found = (REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY).match(name)
+        try:
+            return _start(found)
+        except (KeyError, ValueError):
+            raise FileRefused(
+                "no_batch_in_name",
+                f"{name!r} does not tell the batch that it repairs: name it like {self.repair_name(self.start)}",
+            ) from None
+
+    def repair_name(self, batch: Batch, number: int = 1) -> str:
+        """The name of the `number`-th repair file for a batch."""
+        key = batch.strftime("%Y-%m-%d-%H" if self.cadence is Cadence.HOURLY else "%Y-%m-%d")
+        return f"{key}.repair.csv" if number == 1 else f"{key}.{number}.repair.csv"
+
     def _moment(self, name: str, modified_at: dt.datetime) -> dt.datetime:
         found = self.pattern.search(name) if self.pattern else None
         if self.pattern is None or (found is None and self.undated_by_age):
             return modified_at.astimezone(self.timezone).replace(tzinfo=None)
         try:
-            parts = {group: int(found[group]) for group in GROUPS if group in found.re.groupindex} if found else {}
-            return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
-        except (KeyError, TypeError, ValueError):  # TypeError: a group of the pattern that took no part
+            return _start(found)
+        except (KeyError, TypeError, ValueError):
             raise FileRefused(
                 "no_batch_in_name",
                 f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
@@ -113,11 +148,16 @@ class Batching:
 
     def key(self, batch: Batch) -> str:
         """The partition key of a batch."""
-        return batch.strftime(KEY_FORMATS[self.cadence])
+        return batch.strftime(self.key_format)
+
+    @property
+    def key_format(self) -> str:
+        """The form of partition keys, for `strftime`, which DuckDB has too."""
+        return KEY_FORMATS[self.cadence]
 
     def from_key(self, key: str) -> Batch:
         """The batch of a partition key."""
-        return self.floor(dt.datetime.strptime(key, KEY_FORMATS[self.cadence]))
+        return self.floor(dt.datetime.strptime(key, self.key_format))
 
     @property
     def sql_type(self) -> str:

@@ -20,10 +20,12 @@ from pathlib import Path
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, is_at
-from orchestration_project.landing.store import ensure_bytes, free_name, write_reason
+from orchestration_project.landing.store import ensure_bytes, ensure_folder, flush, free_name, write_reason
 
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP})
 """How a file system refuses a hard link for no fault of the file: a copy does as well."""
+
+INCOMING = ".incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Handover:
 
     @property
     def _incoming(self) -> Path:
-        return self.archive / ".incoming"
+        return self.archive / INCOMING
 
     @property
     def _taken(self) -> Path:
@@ -223,7 +225,7 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        whole = target.with_name(".incoming")
+        whole = target.with_name(INCOMING)
         _copy(source, whole)
         whole.rename(target)
         source.unlink()
@@ -232,20 +234,3 @@ def _move(source: Path, target: Path) -> None:
 def _rename(source: Path, target: Path) -> None:
     ensure_folder(target.parent)
     source.rename(target)
-
-
-def ensure_folder(folder: Path) -> None:
-    """Make a folder and those above it, each of them on disk."""
-    if not folder.is_dir():
-        ensure_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        flush(folder.parent)
-
-
-def flush(folder: Path) -> None:
-    """Have on disk which files are in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ The archive alone is enough to rebuild the warehouse: the folder tells batch, or
 version, the modification time is kept.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -108,3 +109,41 @@ def ensure_bytes(path: Path, sha256: str) -> None:
     with path.open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
             raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, even after a power cut.
+
+    Raises:
+        FileExistsError: something is there; it stays as it is.
+    """
+    ensure_folder(path.parent)
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "will not be overwritten", str(path))
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("wb") as writer:
+            writer.write(content)
+            writer.flush()
+            os.fsync(writer.fileno())
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    flush(path.parent)
+
+
+def ensure_folder(folder: Path) -> None:
+    """Make a folder and those above it, each of them on disk."""
+    if not folder.is_dir():
+        ensure_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush(folder.parent)
+
+
+def flush(folder: Path) -> None:
+    """Have on disk which files are in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

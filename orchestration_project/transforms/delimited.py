@@ -1,7 +1,7 @@
 """Delimited files: those that look alike in one scan, and again record by record where DuckDB counts wrong."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,44 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def stage_delimited(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of delimited files into `raw_x`.
-
-    Raises:
-        FilesUnfit: names the files that can't be loaded.
-    """
-    again = [
-        replace(file, prepared=split_carefully(feed, file.prepared, Path(mkdtemp(dir=file.work))))
-        for file in _stage(connection, feed, files)
-    ]
-    if broken := _stage(connection, feed, again):
-        what = "has records that can't be told apart reliably; deliver it as plain CSV"
-        raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
-
-
-def _stage(connection: "DuckDBPyConnection", feed: Feed, files: Iterable[ReadyFile]) -> list[ReadyFile]:
-    """Stage files, one scan for all that look alike; returns those whose records did not add up."""
-    groups: dict[tuple[tuple[str, ...], Dialect], list[ReadyFile]] = defaultdict(list)
-    for file in files:
-        header = _header(file)
-        prepared = file.prepared
-        dialect = Dialect(header.delimiter, prepared.quote, len(header.fields), prepared.line_end, prepared.skip)
-        groups[header.fields, dialect].append(file)
-    failed: list[ReadyFile] = []
-    for (_, dialect), alike in groups.items():
-        read_lines(connection, alike, dialect)
-        odd = uneven(connection, alike)
-        insert_lines(connection, feed, alike, _values(_header(alike[0])), odd)
-        failed += [alike[index] for index in sorted(odd)]
-    return failed
-
-
-def _header(file: ReadyFile) -> Header:
-    assert file.prepared.header is not None  # a delimited file is refused without one
-    return file.prepared.header
-
-
-def _values(header: Header) -> dict[str, str]:
+def values_of(header: Header) -> dict[str, str]:
     """The raw table's values as SQL over the fields c0, c1, ... of a record."""
     values = {name: f"c{position}" for name, position in header.positions.items()}
     repeated = " AND ".join(
@@ -71,6 +34,66 @@ def _values(header: Header) -> dict[str, str]:
     values["_raw_line"] = f"CASE WHEN {repeated} THEN concat_ws({literal(header.delimiter)}, {fields}) END"
     values["_parse_error"] = f"CASE WHEN {repeated} THEN 'repeated_header: the header line stands again' END"
     return values
+
+
+def stage_delimited(
+    connection: "DuckDBPyConnection",
+    feed: Feed,
+    files: Sequence[ReadyFile],
+    values: Callable[[Header], dict[str, str]] = values_of,
+) -> None:
+    """Insert every record of delimited files into `raw_x`.
+
+    Args:
+        connection: inside a transaction.
+        feed: the contract.
+        files: what to read.
+        values: gives the raw table's values as SQL over the fields of a record.
+
+    Raises:
+        FilesUnfit: names the files that can't be loaded.
+    """
+    again = [
+        replace(file, prepared=split_carefully(feed, file.prepared, Path(mkdtemp(dir=file.work))))
+        for file in _stage(connection, feed, files, values)
+    ]
+    if broken := _stage(connection, feed, again, values):
+        what = "has records that can't be told apart reliably; deliver it as plain CSV"
+        raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
+
+
+def _stage(
+    connection: "DuckDBPyConnection",
+    feed: Feed,
+    files: Iterable[ReadyFile],
+    values: Callable[[Header], dict[str, str]],
+) -> list[ReadyFile]:
+    """Stage files, one scan for all that look alike; returns those whose records did not add up."""
+    groups: dict[tuple[tuple[str, ...], Dialect], list[ReadyFile]] = defaultdict(list)
+    for file in files:
+        header = _header(file)
+        prepared = file.prepared
+        dialect = Dialect(
+            header.delimiter,
+            prepared.quote,
+            len(header.fields),
+            prepared.line_end,
+            prepared.skip,
+            prepared.long_records,
+        )
+        groups[header.fields, dialect].append(file)
+    failed: list[ReadyFile] = []
+    for (_, dialect), alike in groups.items():
+        read_lines(connection, alike, dialect)
+        odd = uneven(connection, alike)
+        insert_lines(connection, feed, alike, values(_header(alike[0])), odd)
+        failed += [alike[index] for index in sorted(odd)]
+    return failed
+
+
+def _header(file: ReadyFile) -> Header:
+    assert file.prepared.header is not None  # a delimited file is refused without one
+    return file.prepared.header
 
 
 def _distinct(unexpected: dict[int, str]) -> dict[str, str]:

@@ -6,13 +6,14 @@ other lines are looked at one by one: they begin a quoted record that goes on ov
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from orchestration_project.transforms.records import BLOCK, CR, LF, Grammar, Split, broken_text, writing
+from orchestration_project.transforms.gaps import Gaps, gaps_in
+from orchestration_project.transforms.records import BLOCK, CR, LF, Grammar, Split, fault_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,22 +39,21 @@ class _Progress:
     until: int
     copied: int
     count: int = 0
-    blank: list[int] = field(default_factory=list)
-    broken: int = 0
+    longest: int = 0
 
 
 def excise(
-    path: Path, offset: int, delimiter: str, quote: str, good: Path, broken: Path, first_line: bytes = b""
+    path: Path, offset: int, delimiter: str, quote: str, good: Path, gaps: Path, first_line: bytes = b""
 ) -> Split:
-    """Copy a file but for its records with broken quotes or NUL bytes; these go to `broken`.
+    """Copy a file but for its records with broken quotes or NUL bytes; these go to `gaps`.
 
     Args:
-        path: a UTF-8 file whose lines all end in the same way, by LF or CR LF.
+        path: a UTF-8 file whose lines all end in the same way, by LF or CR LF; none is longer than a record may be.
         offset: where its first data record begins.
         delimiter: one character.
         quote: one character.
         good: file to write the other records to, byte for byte; empty lines stay among them.
-        broken: file to write broken records to, as CSV of number, raw text and error (`code: message`).
+        gaps: file to write broken and blank records to, see `Gaps`.
         first_line: what to write to `good` before the records.
     """
     grammar = Grammar(delimiter, quote)
@@ -62,17 +62,22 @@ def excise(
         path.open("rb") as stream,
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         good.open("wb") as good_stream,
-        writing(broken) as write_broken,
+        gaps_in(gaps) as left_out,
     ):
         good_stream.write(first_line)
         for start, stop in _blocks(data, offset):
             lines = _lines(data, start, stop, delimiter, quote)
-            for number, begin, end in _broken_lines(data, lines, grammar, progress):
-                good_stream.write(data[progress.copied : begin])
+            for number, begin, end in _broken_lines(data, lines, grammar, progress, left_out):
+                _copy(data, progress.copied, begin, good_stream)
                 progress.copied = end
-                write_broken([number, *broken_text(data[begin:end])])
-        good_stream.write(data[progress.copied :])
-    return Split(progress.count, progress.blank, progress.broken)
+                raw = data[begin:end]
+                left_out.broken(number, raw, fault_of(raw))
+        _copy(data, progress.copied, len(data), good_stream)
+    return Split(progress.count, left_out.count, progress.longest)
+
+
+def _copy(data: mmap.mmap, begin: int, end: int, target: BinaryIO) -> None:
+    target.writelines(data[start : min(start + BLOCK, end)] for start in range(begin, end, BLOCK))
 
 
 def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
@@ -119,7 +124,7 @@ def _badly_quoted(
 
 
 def _broken_lines(
-    data: mmap.mmap, lines: _Lines, grammar: Grammar, progress: _Progress
+    data: mmap.mmap, lines: _Lines, grammar: Grammar, progress: _Progress, gaps: Gaps
 ) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of the block's broken records; counts all its records on the way."""
     inside = lines.starts < progress.until
@@ -128,15 +133,16 @@ def _broken_lines(
         begin = int(lines.starts[index])
         if begin < progress.until:
             continue
-        match = grammar.record.match(data, begin)
+        match = grammar.record_at(data, begin)
         if match is not None and b"\0" not in match[1]:
             progress.until = match.end()
+            progress.longest = max(progress.longest, match.end() - begin)
             following = slice(index + 1, int(np.searchsorted(lines.starts, progress.until)))
             inside[following] = True
             hidden += max(following.stop - following.start, 0)
         else:
-            progress.broken += 1
             yield progress.count + index + 1 - hidden, begin, min(int(lines.ends[index]) + 1, len(data))
     numbers = progress.count + np.cumsum(~inside)
-    progress.blank.extend(numbers[lines.empty & ~inside].tolist())
+    gaps.blank(numbers[lines.empty & ~inside])
+    progress.longest = max(progress.longest, int((lines.ends - lines.starts).max()))
     progress.count += len(inside) - hidden

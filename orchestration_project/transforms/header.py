@@ -2,16 +2,19 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from orchestration_project.contracts.feed import Column, Feed
-from orchestration_project.errors import FileRefused
+from orchestration_project.contracts.feed import MASK, Column, Feed
+from orchestration_project.errors import FileRefused, visible
 
 DELIMITERS = (",", ";", "\t", "|")
 LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
+NAMES_SHOWN, NAME_SHOWN = 50, 100
+REJECT_ID = "_reject_id"
+"""The column by which a record of a repair file names the reject that it corrects."""
 LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
 """A line with its end. `str.splitlines` would also break lines at form feeds and line separators inside of fields."""
 
@@ -82,12 +85,22 @@ def require_columns(
     ]
     if missing or not positions:
         wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
+        found = ", ".join(_shown(feed, positions, fields)) or "nothing"
         raise FileRefused(
             "missing_column",
-            f"{where} lacks {wanted}; found {', '.join(fields[:50]) or 'nothing'}. Correct the file, or add the"
-            " spelling to the contract as a synonym",
+            f"{where} lacks {wanted}; found {found}. Correct the file, or add the spelling to the contract"
+            " as a synonym",
             line=line,
         )
+
+
+def _shown(feed: Feed, positions: Mapping[str, int], fields: Sequence[str]) -> list[str]:
+    """The names that were found. Where most are unknown to the contract they may be a record's values, and personal."""
+    names = [visible(name[:NAME_SHOWN]) for name in fields[:NAMES_SHOWN]]
+    if not feed.personal_columns or 2 * len(positions) >= len(fields):
+        return names
+    known = set().union(*map(spellings, feed.source_columns))
+    return [name if normalised(name) in known else MASK for name in names]
 
 
 def find_header(feed: Feed, head: str) -> Header:

@@ -3,7 +3,9 @@
 Within a batch the last record of the newest file (modification time, then name) wins; across batches, as far back as
 the feed looks, the earlier batch wins. Each of the feed's keys (the primary key, every unique column) is judged by
 itself, over the records that break no other rule, so a batch's candidates depend on that batch alone: replacing one
-batch can change the verdict on the batches that follow within the look-back, never beyond.
+batch can change the verdict on the batches that follow within the look-back, never beyond. A repaired record takes the
+place of the one that it corrects: it counts as if that one had been right from the beginning. Whether it is a candidate
+at all is judged before, in `repairs`, by what the batches before it hold: only there one batch can reach further.
 """
 
 from collections.abc import Sequence
@@ -68,39 +70,46 @@ def find_losers(
     batches: Sequence[Batch] | None,
     look_back: Sequence[Batch],
     window_seconds: float,
+    among: str = "true",
 ) -> None:
     """Fill the temporary table `_losers` (`_rid`, `reason` with the winner's name) for the records of `_judged`.
 
     Args:
-        connection: inside a transaction, `_judged` filled.
+        connection: inside a transaction, `_judged` filled, and `_places` for the repaired records.
         feed: the contract.
         batches: the batches in `_judged`; None for a snapshot.
         look_back: other batches whose published rows count, because one of `batches` is within their reach.
         window_seconds: how far back a batch looks for earlier ones; 0: not at all.
+        among: a condition on `_file`: only such records take part.
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE _losers (_rid BIGINT, reason VARCHAR)")
     for key in keys_of(feed):
         within_reach = bool(look_back) and batches is not None
-        outside = published_candidates(feed, key, batch_filter(look_back)) if within_reach else None
-        connection.execute(f"INSERT INTO _losers {_losers(feed, key, outside, window_seconds)}")
+        condition = f"{batch_filter(look_back)} AND {among}"
+        outside = published_candidates(feed, key, condition) if within_reach else None
+        connection.execute(f"INSERT INTO _losers {_losers(feed, key, outside, window_seconds, among)}")
 
 
-def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float) -> str:
+def _losers(feed: Feed, key: Key, outside: str | None, window_seconds: float, among: str) -> str:
     columns = idents(key.columns)
     present = " AND ".join(f"{ident(name)} IS NOT NULL" for name in key.columns)
-    own = f"SELECT {columns}, {IDENTITY}, _rid FROM _judged WHERE _reasons IS NULL AND {present}"
+    own = f"SELECT {columns}, {IDENTITY}, _rid FROM _judged WHERE _reasons IS NULL AND {present} AND {among}"
     pool = f"{own} UNION ALL SELECT *, NULL FROM ({outside})" if outside else own
     # Counting keys is much cheaper than a window over all records; the windows see only keys that occur more than once.
     doubled = f"SELECT {columns} FROM ({pool}) GROUP BY ALL HAVING count(*) > 1"
     ledger = (
         f"SELECT file AS _file, version AS _file_version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}"
     )
-    candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at, modified_at AS _modified_at
+    candidates = f"""SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
+            coalesce(place.modified_at, ledger.modified_at) AS _modified_at, coalesce(place.file, _file) AS _from,
+            coalesce(place.row, _row) AS _nth, place.file IS NOT NULL AS _repaired
         FROM ({pool}) pool SEMI JOIN ({doubled}) doubled USING ({columns})
-        LEFT JOIN ({ledger}) ledger USING (_file, _file_version)"""
+        LEFT JOIN ({ledger}) ledger USING (_file, _file_version)
+        LEFT JOIN _places place USING (_file, _file_version, _row)"""
     in_batch = f"""SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,
             row_number() OVER newest AS _place FROM ({candidates})
-        WINDOW newest AS (PARTITION BY {columns}, _batch_date ORDER BY _modified_at DESC, _file DESC, _row DESC)"""
+        WINDOW newest AS (PARTITION BY {columns}, _batch_date
+            ORDER BY _modified_at DESC, _from DESC, _nth DESC, _repaired DESC)"""
     if window_seconds:
         earlier = f"""SELECT {columns}, _at, first_value(_winner) OVER (PARTITION BY {columns} ORDER BY _at
             RANGE BETWEEN {window_seconds} PRECEDING AND 1 PRECEDING) AS _earlier FROM ({in_batch}) WHERE _place = 1"""

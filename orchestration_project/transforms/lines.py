@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
-from orchestration_project.transforms.records import BLANKS
+from orchestration_project.transforms.records import BLANKS, MAX_RECORD_BYTES
 from orchestration_project.warehouse.sql import ident, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MAX_RECORD_BYTES = 64 << 20
 ERROR_CODES = {
     "MISSING COLUMNS": "too_few_columns",
     "TOO MANY COLUMNS": "too_many_columns",
@@ -28,25 +27,22 @@ ERROR_CODES = {
 }
 # rowid follows insertion order, so a record's place in its file costs no window over the whole scan.
 FIRST_LINES = "SELECT _f, min(rowid) AS first, count(*) AS lines FROM _lines GROUP BY _f"
-# The lines of files with gaps, numbered stretch by stretch: `missing` records stand before a stretch and not in _lines.
-NUMBERS = f"""
+# What a line's rowid has to be raised by to give its number, from a `line` on: the gaps before it are not in _lines.
+SHIFTS = f"""
     WITH numbered AS (SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps),
     steps AS (
         SELECT _f, record - nth AS before, nth AS missing FROM numbered
-        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps),
-    stretches AS (
-        SELECT _f, before, max(missing) AS missing, lead(before) OVER (PARTITION BY _f ORDER BY before) AS next
-        FROM steps GROUP BY _f, before)
-    SELECT unnest(range(first + before, first + coalesce(next, lines))) AS line,
-        unnest(range(before + missing + 1, coalesce(next, lines) + missing + 1)) AS number
-    FROM stretches JOIN ({FIRST_LINES}) USING (_f)"""
+        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps)
+    SELECT _f, first + before AS line, max(missing) - first + 1 AS shift
+    FROM steps JOIN ({FIRST_LINES}) USING (_f) GROUP BY _f, before, first"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How records are split.
 
-    `quote` is empty when nothing is quoted; `skip` lines stand before the first record. DuckDB takes the first line
+    `quote` is empty when nothing is quoted; `skip` lines stand before the first record; `long_records` asks for larger
+    buffers. DuckDB takes the first line
     end, even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted
     an unquoted line is skipped. Files with different line ends are not read together.
     """
@@ -56,6 +52,7 @@ class Dialect:
     width: int
     line_end: str = "\n"
     skip: int = 0
+    long_records: bool = False
 
 
 OURS = Dialect(",", '"', width=3, skip=1)
@@ -93,9 +90,10 @@ def _scan(paths: Iterable[str], dialect: Dialect) -> str:
 def _explicit(dialect: Dialect) -> str:
     """Options that leave DuckDB nothing to guess from a sample or from a path."""
     delimiter, quote = literal(dialect.delimiter), literal(dialect.quote)
+    long = f", max_line_size = {MAX_RECORD_BYTES}, buffer_size = {MAX_RECORD_BYTES}" if dialect.long_records else ""
     return f"""auto_detect = false, header = false, delim = {delimiter}, quote = {quote}, escape = {quote},
         comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8', compression = 'none',
-        hive_partitioning = false, max_line_size = {MAX_RECORD_BYTES}"""
+        hive_partitioning = false{long}"""
 
 
 def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
@@ -114,19 +112,14 @@ def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialec
 
 def _collect_gaps(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
     """Fill `_gaps`; the numbers are those of the file as it was delivered."""
-    blank = [(index, number) for index, file in enumerate(files) for number in file.prepared.blank]
-    connection.execute(
-        """CREATE TEMP TABLE _gaps AS SELECT unnest($files)::UBIGINT AS _f, unnest($numbers)::BIGINT AS record,
-            NULL::VARCHAR AS raw, NULL::VARCHAR AS error""",
-        {"files": [index for index, _ in blank], "numbers": [number for _, number in blank]},
-    )
-    broken = {index: file.prepared.broken for index, file in enumerate(files) if file.prepared.broken is not None}
-    if broken:
+    connection.execute("CREATE TEMP TABLE _gaps (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
+    gaps = {index: file.prepared.gaps for index, file in enumerate(files) if file.prepared.gaps is not None}
+    if gaps:
         connection.execute(
             f"""INSERT INTO _gaps SELECT $files[(file_index + 1)::BIGINT], record, raw, error
-                FROM read_csv([{literals(map(str, broken.values()))}], {_explicit(OURS)},
+                FROM read_csv([{literals(map(str, gaps.values()))}], {_explicit(OURS)},
                 columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
-            {"files": list(broken)},
+            {"files": list(gaps)},
         )
     connection.execute(f"INSERT INTO _gaps {_unsplit(skip)}", {"paths": [file.path for file in files]})
 
@@ -178,32 +171,37 @@ def insert_lines(
         values: the raw table's columns as SQL over `_lines`.
         left_out: indexes of files whose records are not inserted.
     """
-    kept = [(index, file) for index, file in enumerate(files) if index not in left_out]
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE _files AS SELECT unnest($i)::UBIGINT AS _f, unnest($batch) AS batch,"
-        " unnest($name) AS name, unnest($version) AS version",
-        {
-            "i": [index for index, _ in kept],
-            "batch": [file.batch for _, file in kept],
-            "name": [file.name for _, file in kept],
-            "version": [file.version for _, file in kept],
-        },
-    )
+    first = {index: rowid for index, rowid, _ in connection.execute(FIRST_LINES).fetchall()}
+    with_gaps = {index for (index,) in connection.execute("SELECT DISTINCT _f FROM _gaps").fetchall()} - {*left_out}
+    without = {*range(len(files))} - with_gaps - {*left_out}
     listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
-    insert = f"""INSERT INTO {ident(raw_table(feed))} BY NAME
-        SELECT batch AS _batch_date, name AS _file, version AS _file_version"""
-    connection.execute(
-        f"""{insert}, _lines.rowid - first + 1 AS _row, {listed}
-            FROM _lines JOIN ({FIRST_LINES}) USING (_f) JOIN _files USING (_f) WHERE _f NOT IN (SELECT _f FROM _gaps)"""
+
+    def insert(selected: str, these: Collection[int], **lists: list[int | None]) -> None:
+        # Lists by file instead of joins with the files: for these DuckDB may put all lines into a hash table.
+        connection.execute(
+            f"""INSERT INTO {ident(raw_table(feed))} BY NAME SELECT $batches[(_f + 1)::BIGINT] AS _batch_date,
+                $names[(_f + 1)::BIGINT] AS _file, $versions[(_f + 1)::BIGINT] AS _file_version, {selected}
+                WHERE $these[(_f + 1)::BIGINT]""",
+            {
+                "batches": [file.batch for file in files],
+                "names": [file.name for file in files],
+                "versions": [file.version for file in files],
+                "these": [index in these for index in range(len(files))],
+                **lists,
+            },
+        )
+
+    insert(
+        f"rowid - $first[(_f + 1)::BIGINT] + 1 AS _row, {listed} FROM _lines",
+        without,
+        first=[first.get(index) for index in range(len(files))],
     )
-    connection.execute(
-        f"""{insert}, number AS _row, {listed}
-            FROM _lines JOIN ({NUMBERS}) ON _lines.rowid = line JOIN _files USING (_f)"""
-    )
-    connection.execute(
-        f"{insert}, record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps JOIN _files USING (_f)"
-    )
-    drop(connection, "_lines", "_gaps", "_files", "_errors", "_scans")
+    if with_gaps:
+        shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
+            ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""
+        insert(f"number AS _row, {listed} FROM ({shifted})", with_gaps)
+        insert("record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps", with_gaps)
+    drop(connection, "_lines", "_gaps", "_errors", "_scans")
 
 
 def drop(connection: "DuckDBPyConnection", *tables: str) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.transforms.header import normalised, require_columns, spellings
+from orchestration_project.transforms.decompress import too_large
+from orchestration_project.transforms.header import match_columns, require_columns
 from orchestration_project.transforms.raw import ReadyFile, raw_table, unreadable
 from orchestration_project.transforms.values import is_number, localised
 from orchestration_project.warehouse.sql import ident, literal, literals
@@ -20,19 +21,25 @@ Schema = tuple[tuple[str, str], ...]
 NESTED_TYPES = ("STRUCT", "MAP", "[]", "UNION")
 
 
-def count_rows(connection: "DuckDBPyConnection", name: str, path: str) -> int:
+def count_rows(connection: "DuckDBPyConnection", name: str, path: str, max_bytes: int) -> int:
     """How many rows a Parquet file's footer tells.
 
     Raises:
-        FileRefused: the footer can't be read.
+        FileRefused: the footer can't be read, or the file is larger than `max_bytes`, decompressed.
     """
     import duckdb
 
     try:
-        row = connection.execute(f"SELECT num_rows FROM parquet_file_metadata([{literal(path)}])").fetchone()
+        row = connection.execute(
+            f"""SELECT num_rows, (SELECT sum(total_uncompressed_size) FROM parquet_metadata([{literal(path)}]))
+                FROM parquet_file_metadata([{literal(path)}])"""
+        ).fetchone()
     except duckdb.Error as error:
         raise unreadable(name, "is not a readable Parquet file", error) from None
-    return int(row[0]) if row else 0
+    rows, size = row or (0, 0)
+    if size and size > max_bytes:
+        raise too_large(name, max_bytes)
+    return int(rows)
 
 
 def stage_parquet(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
@@ -117,14 +124,12 @@ def _values(feed: Feed, types: Mapping[str, str]) -> dict[str, str]:
     """The raw table's values as SQL over the columns of a file.
 
     Raises:
-        FileRefused: a required column is missing.
+        FileRefused: a required column is missing, or one is there twice.
     """
-    own = {
-        column: next((name for name in types if normalised(name) in spellings(column)), None)
-        for column in feed.source_columns
-    }
-    found = {column: name for column, name in own.items() if name is not None}
-    require_columns(feed, {column.name: 0 for column in found}, tuple(types), "the Parquet schema")
+    names = tuple(types)
+    positions = match_columns(feed, names)
+    require_columns(feed, positions, names, "the Parquet schema")
+    found = {column: names[positions[column.name]] for column in feed.source_columns if column.name in positions}
     values = {column.name: _text(ident(name), types[name], column) for column, name in found.items()}
     if unexpected := [name for name in types if name not in found.values()]:
         pairs = ", ".join(f"{literal(name)}, {ident(name)}" for name in unexpected)
@@ -143,10 +148,12 @@ def _text(value: str, sql_type: str, column: Column) -> str:
     if not sql_type.startswith(("DATE", "TIME")) or column.parsing.date_format is None:
         return plain
     pattern = literal(column.parsing.date_format)
-    if sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP"):
-        value, moment = f"(DATE '1900-01-01' + {value})", f"(DATE '1900-01-01' + try_strptime({{}}, {pattern})::TIME)"
-    else:
-        moment = f"try_strptime({{}}, {pattern})"
+    is_time = sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP")
+    if is_time:
+        value = f"(DATE '1900-01-01' + {value})"
     written = f"strftime({value}, {pattern})"
+    moment = f"try_strptime({written}, {pattern})"
+    if is_time:
+        moment = f"(DATE '1900-01-01' + {moment}::TIME)"
     # A moment finer than the format would lose a part of it: it stays as it is, and then breaks the type.
-    return f"CASE WHEN {moment.format(written)} = {value} THEN {written} ELSE {plain} END"
+    return f"CASE WHEN {moment} = {value} THEN {written} ELSE {plain} END"

@@ -5,39 +5,36 @@ names. A plain UTF-8 file with its header in the first line is read where it lie
 folder.
 """
 
-import codecs
-import gzip
-import io
 import os
 import shutil
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-import zstandard
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
+from orchestration_project.transforms.decode import as_utf8
+from orchestration_project.transforms.decompress import decompress
 from orchestration_project.transforms.excise import excise
-from orchestration_project.transforms.header import HEAD_BYTES, Header, find_header, is_one_line
-from orchestration_project.transforms.records import FIRST_LINE, Records, scan, split
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsRead
+from orchestration_project.transforms.gaps import FIRST_LINE
+from orchestration_project.transforms.header import (
+    HEAD_BYTES,
+    REJECT_ID,
+    Header,
+    find_header,
+    is_one_line,
+    normalised,
+)
+from orchestration_project.transforms.json_array import write_elements
+from orchestration_project.transforms.records import (
+    LONG_RECORD_BYTES,
+    MAX_RECORD_BYTES,
+    Records,
+    Split,
+    scan,
+    split,
+)
 
 BLOCK = 4 << 20
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-BOMS = {
-    codecs.BOM_UTF8: "utf-8",
-    # That of UTF-16 is the beginning of this one, so this one is looked for first.
-    codecs.BOM_UTF32_LE: "utf-32-le",
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
 NO_DELIMITER = "\x01"
 """Stands where DuckDB wants a delimiter and a JSON line has none; a control character, which JSON forbids in text."""
@@ -53,11 +50,10 @@ class Prepared:
         header: its header; None for JSON and Parquet.
         quote, line_end: of `readable`, whose delimiter the header tells.
         skip: lines before the first record in `readable`.
-        records: records counted without DuckDB's CSV reader, blank ones included; None where the format itself tells.
-        blank: 1-based numbers of the records that are empty lines.
-        broken: CSV of number, raw text and error of records that could not be split; None when DuckDB is to find them.
+        records: records counted without DuckDB's reader, blank ones included; None where the format itself tells.
+        long_records: whether some need larger buffers than usual.
+        gaps: the records that DuckDB leaves out, see `Gaps`; None when there are none.
         text: the whole file as UTF-8 and `offset` where its data begins: what a second, careful reading starts from.
-        array: whether a JSON file is one array rather than an object a line.
     """
 
     name: str
@@ -67,14 +63,13 @@ class Prepared:
     line_end: str = "\n"
     skip: int = 0
     records: int | None = None
-    blank: list[int] = field(default_factory=list)
-    broken: Path | None = None
+    long_records: bool = False
+    gaps: Path | None = None
     text: Path | None = None
     offset: int = 0
-    array: bool = False
 
 
-def prepare(feed: Feed, path: Path, name: str, work: Path) -> Prepared:
+def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Prepared:
     """Prepare one file.
 
     Args:
@@ -82,16 +77,17 @@ def prepare(feed: Feed, path: Path, name: str, work: Path) -> Prepared:
         path: the file.
         name: its logical name, for messages.
         work: an empty folder of its own for rewritten copies.
+        max_bytes: how large the file may be, decompressed.
 
     Raises:
         FileRefused: the file can't be read as the contract says; with line and byte where there are any.
     """
     if path.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all, not even a header; deliver it again")
-    plain = _decompress(path, name, work)
+    plain = decompress(path, name, work, max_bytes)
     if feed.source.format is FileFormat.PARQUET:
         return Prepared(name, _plainly_named(plain, work))
-    text, start = _as_utf8(feed, plain, name, work)
+    text, start = as_utf8(plain, feed.source.encoding, name, work)
     if feed.source.format is FileFormat.JSON:
         return _prepare_json(text, start, name, work)
     return _prepare_delimited(feed, text, start, name, work)
@@ -100,26 +96,27 @@ def prepare(feed: Feed, path: Path, name: str, work: Path) -> Prepared:
 def split_carefully(feed: Feed, file: Prepared, work: Path) -> Prepared:
     """Read a delimited file again, record by record, where the fast way would lose or join records."""
     header, text = _parts(file)
-    good, broken = work / "records.csv", work / "broken.csv"
-    found = split(text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, broken)
-    return replace(
-        file,
-        readable=good,
-        header=replace(header, delimiter=","),
-        quote='"',
-        line_end="\n",
-        records=found.count,
-        blank=found.blank,
-        broken=broken,
-    )
+    good, gaps = work / "records.csv", work / "gaps.csv"
+    found = split(text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, gaps)
+    plain = replace(file, readable=good, header=replace(header, delimiter=","), quote='"', line_end="\n", skip=1)
+    return _counted(plain, found, gaps)
 
 
 def _excised(feed: Feed, file: Prepared, work: Path) -> Prepared:
     """The file without its records with broken quotes, which would make DuckDB join or lose others."""
     header, text = _parts(file)
-    good, broken = work / "regular.csv", work / "broken.csv"
-    found = excise(text, file.offset, header.delimiter, feed.source.quote, good, broken, _first_line(file.line_end))
-    return replace(file, readable=good, records=found.count, blank=found.blank, broken=broken)
+    good, gaps = work / "regular.csv", work / "gaps.csv"
+    found = excise(text, file.offset, header.delimiter, feed.source.quote, good, gaps, _first_line(file.line_end))
+    return _counted(replace(file, readable=good), found, gaps)
+
+
+def _counted(file: Prepared, found: Records | Split, gaps: Path) -> Prepared:
+    return replace(
+        file,
+        records=found.count,
+        long_records=found.longest > LONG_RECORD_BYTES,
+        gaps=gaps if found.gaps else None,
+    )
 
 
 def _parts(file: Prepared) -> tuple[Header, Path]:
@@ -131,23 +128,21 @@ def _parts(file: Prepared) -> tuple[Header, Path]:
 def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path) -> Prepared:
     head = _head(text, start)
     header = find_header(feed, head)
+    if REJECT_ID in map(normalised, header.unexpected.values()):
+        raise FileRefused(
+            "misnamed_repair",
+            f"{name!r} has the column {REJECT_ID} of repair files, whose records would count twice in any other file:"
+            " deliver it under a name that ends with .repair.csv, or without that column",
+            line=header.line,
+        )
     first = head[: header.length]
     offset = start + len(first.encode())
+    gaps = work / "gaps.csv"
     with text.open("rb") as stream:
         stream.seek(offset)
-        records = scan(stream, header.delimiter, feed.source.quote)
-    file = Prepared(
-        name,
-        text,
-        header,
-        quote=feed.source.quote,
-        line_end=records.line_end,
-        skip=1,
-        records=records.count,
-        blank=records.blank,
-        text=text,
-        offset=offset,
-    )
+        records = scan(stream, header.delimiter, feed.source.quote, gaps)
+    plain = Prepared(name, text, header, feed.source.quote, line_end=records.line_end, skip=1, text=text, offset=offset)
+    file = _counted(plain, records, gaps)
     if not records.regular:
         return _excised(feed, file, work) if records.uniform else split_carefully(feed, file, work)
     same_end = not records.count or first[len(first.rstrip("\r\n")) :] == records.line_end
@@ -161,20 +156,27 @@ def _first_line(line_end: str) -> bytes:
 
 
 def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
-    first = _head(text, start).lstrip()[:1]
-    readable = _plainly_named(text, work) if start == 0 else _copy_from(text, start, work / "data.json")
-    if first == "[":
-        return Prepared(name, readable, array=True)
-    records = _scan_lines(readable)
+    readable = _as_lines(text, start, name, work)
+    records = _scan_lines(readable, work)
     if not records.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
-        records = _scan_lines(readable)
-    return Prepared(name, readable, quote="", line_end=records.line_end, records=records.count, blank=records.blank)
+        records = _scan_lines(readable, work)
+    if records.longest > MAX_RECORD_BYTES:
+        raise FileRefused("record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it")
+    return _counted(Prepared(name, readable, quote="", line_end=records.line_end), records, work / "gaps.csv")
 
 
-def _scan_lines(path: Path) -> Records:
+def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
+    """A JSON file with a record a line: itself, or a copy."""
+    if _head(text, start).lstrip()[:1] == "[":
+        write_elements(text, start, work / "elements.json", name)
+        return work / "elements.json"
+    return _plainly_named(text, work) if start == 0 else _copy_from(text, start, work / "data.json")
+
+
+def _scan_lines(path: Path, work: Path) -> Records:
     with path.open("rb") as stream:
-        return scan(stream, NO_DELIMITER, "")
+        return scan(stream, NO_DELIMITER, "", work / "gaps.csv")
 
 
 def _with_line_feeds(source: Path, target: Path) -> Path:
@@ -205,133 +207,3 @@ def _plainly_named(path: Path, work: Path) -> Path:
     # DuckDB takes *, ? and [ in a path for a pattern, and none that is not UTF-8: a copy is the only sure way around.
     unfit = GLOB_CHARACTERS & set(str(path)) or str(path) != os.fsencode(path).decode("utf-8", errors="replace")
     return _copy_from(path, 0, work / "plain") if unfit else path
-
-
-def _decompress(path: Path, name: str, work: Path) -> Path:
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    if not magic.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
-        return path
-    target = work / "decompressed"
-    try:
-        with _decompressor(path, magic) as reader, target.open("wb") as writer:
-            shutil.copyfileobj(reader, writer, BLOCK)
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise FileRefused(
-            "unreadable", f"{name!r} can't be decompressed: {error}; it is damaged or was cut off, deliver it again"
-        ) from error
-    if target.stat().st_size == 0:
-        raise FileRefused("empty_file", f"{name!r} has no bytes at all once decompressed; deliver it again")
-    return target
-
-
-@contextmanager
-def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
-    if magic.startswith(GZIP_MAGIC):
-        with gzip.open(path) as stream:
-            yield stream
-    else:
-        with path.open("rb") as raw:
-            yield _ZstdFrames(raw)
-
-
-class _ZstdFrames:
-    """A zstd stream that tells when its last frame was cut off; the library's reader takes that for the end."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._rest = b""
-
-    def read(self, size: int = BLOCK, /) -> bytes:
-        """The next decompressed bytes, of about `size` compressed ones.
-
-        Raises:
-            EOFError: the last frame is not complete.
-        """
-        while block := self._rest or self._raw.read(size):
-            self._rest = b""
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            data = self._frame.decompress(block)
-            self._rest = self._frame.unused_data if self._frame.eof else b""
-            if data:
-                return data
-        if not self._frame.eof:
-            raise EOFError("the last zstd frame is not complete")
-        return b""
-
-
-def _as_utf8(feed: Feed, path: Path, name: str, work: Path) -> tuple[Path, int]:
-    """The file as UTF-8 and where its text begins."""
-    with path.open("rb") as stream:
-        beginning = stream.read(4)
-    declared = codecs.lookup(feed.source.encoding).name if feed.source.encoding else None
-    mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
-    if mark and BOMS[mark] != "utf-8":
-        return _transcode(path, BOMS[mark], len(mark), name, work), 0
-    if declared and declared.startswith(("utf-16", "utf-32")):
-        return _transcode(path, declared, 0, name, work), 0
-    try:
-        _transcode_blocks(path, "utf-8", len(mark), None)
-    except _Undecodable as error:
-        if mark or not declared or declared in ("utf-8", "ascii"):
-            raise _undecodable(path, name, "UTF-8", error) from None
-        return _transcode(path, declared, 0, name, work), 0
-    return path, len(mark)
-
-
-class _Undecodable(Exception):
-    def __init__(self, byte: int, value: int) -> None:
-        self.byte, self.value = byte, value
-
-
-def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> FileRefused:
-    line = _line_at(path, encoding, error.byte)
-    return FileRefused(
-        "undecodable",
-        f"{name!r} is not {encoding}: byte {error.byte} (0x{error.value:02x}) in line {line} can't be decoded. Deliver"
-        " it as UTF-8, or declare its encoding in the contract's server",
-        line=line,
-        byte=error.byte,
-    )
-
-
-def _line_at(path: Path, encoding: str, byte: int) -> int:
-    """The 1-based line in which a byte stands; any line end counts."""
-    with path.open("rb") as stream, io.BytesIO(stream.read(byte)) as before:
-        text = io.TextIOWrapper(before, encoding, errors="replace", newline=None)
-        return 1 + sum(line.endswith("\n") for line in text)
-
-
-def _transcode(path: Path, encoding: str, start: int, name: str, work: Path) -> Path:
-    target = work / "utf-8"
-    try:
-        with target.open("wb") as writer:
-            _transcode_blocks(path, encoding, start, writer)
-    except _Undecodable as error:
-        raise _undecodable(path, name, encoding, error) from None
-    return target
-
-
-def _transcode_blocks(path: Path, encoding: str, start: int, writer: BinaryIO | None) -> None:
-    """Write a file as UTF-8; without a writer, only prove that it can be decoded."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    position = start
-    with path.open("rb") as stream:
-        stream.seek(start)
-        block = b"\n"
-        while block:
-            block = stream.read(BLOCK)
-            pending = len(decoder.getstate()[0])
-            if writer is None and not pending and block.isascii():
-                position += len(block)
-                continue
-            try:
-                text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                byte = position - pending + error.start
-                raise _Undecodable(byte, error.object[error.start]) from None
-            if writer is not None:
-                writer.write(text.encode())
-            position += len(block)

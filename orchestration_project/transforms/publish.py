@@ -8,6 +8,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.judge import filled
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS, raw_table
+from orchestration_project.transforms.rejects import IS_WAIVED, is_attempt, reject_id
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal
 from orchestration_project.warehouse.tables import batch_filter, replace_batches
@@ -15,7 +16,7 @@ from orchestration_project.warehouse.tables import batch_filter, replace_batches
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-RULE_OF_REASON = "regexp_replace(reason, ' \\(kept: .*$', '')"
+RULE_OF_REASON = "regexp_replace(reason, '(?s) \\(kept: .*$', '')"
 """SQL that takes a reason's details away, so that equal rules are counted together."""
 
 
@@ -73,8 +74,7 @@ def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
                 SELECT _rid, _reasons FROM _judged WHERE _reasons IS NOT NULL
                 UNION ALL SELECT _rid, list(reason ORDER BY reason) FROM _losers GROUP BY _rid)
             SELECT {raw}, _batch_date, _file, _file_version, _row, _rescued, _raw_line, _reasons,
-                left(sha256(concat_ws('/', {literal(feed.name)}, _file, _file_version, _row)), 16) AS _reject_id,
-                modified_at AS _rejected_at
+                {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
             FROM {ident(raw_table(feed))} AS raw JOIN refused ON raw.rowid = refused._rid
             LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
             ON ledger.file = _file AND ledger.version = _file_version""",
@@ -83,7 +83,11 @@ def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
-    """What became of the records of one file, counted in the tables; `batch` is None for a file without any."""
+    """What became of the records of one file, counted in the tables; `batch` is None for a file without any.
+
+    Of the rejected ones some are repaired or waived; `attempts` are failed repairs of rejects that are counted
+    themselves.
+    """
 
     batch: Batch | None
     file: str
@@ -92,6 +96,14 @@ class FileCount:
     blank: int
     cleaned: int
     rejected: int
+    repaired: int = 0
+    waived: int = 0
+    attempts: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many rejects nobody has corrected or waived."""
+        return self.rejected - self.repaired - self.waived - self.attempts
 
 
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
@@ -99,20 +111,30 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     condition = "true" if batches is None else batch_filter(batches)
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
     # Blank records are those that are not filled: as a filter of its own, that test is five times as fast.
+    attempt = is_attempt(feed)
+    rejects = {
+        "rejected": "count(*)",
+        "repaired": f"count(*) FILTER (_resolved_by IS NOT NULL AND NOT {IS_WAIVED} AND NOT {attempt})",
+        "waived": f"count(*) FILTER ({IS_WAIVED} AND NOT {attempt})",
+        "attempts": f"count(*) FILTER ({attempt})",
+    }
     parts = [
-        ("count(*)", "count(*)", "0", "0", raw, condition),
-        ("0", "-count(*)", "0", "0", raw, f"{condition} AND ({filled(feed)})"),
-        ("0", "0", "count(*)", "0", cleaned, condition),
-        ("0", "0", "0", "count(*)", rejected, condition),
+        ({"records": "count(*)", "blank": "count(*)"}, raw, condition),
+        ({"blank": "-count(*)"}, raw, f"{condition} AND ({filled(feed)})"),
+        ({"cleaned": "count(*)"}, cleaned, condition),
+        (rejects, rejected, condition),
     ]
+    names = ("records", "blank", "cleaned", *rejects)
     counted = " UNION ALL ".join(
-        f"""SELECT _batch_date, _file, _file_version, {records} AS records, {blank} AS blank, {kept} AS kept,
-            {refused} AS refused FROM {table} WHERE {where} GROUP BY ALL"""
-        for records, blank, kept, refused, table, where in parts
+        f"""SELECT _batch_date, _file, _file_version, {", ".join(counts.get(name, "0") for name in names)}
+            FROM {table} WHERE {where} GROUP BY _batch_date, _file, _file_version"""
+        for counts, table, where in parts
     )
+    sums = ", ".join(f"sum({name})::BIGINT" for name in names)
     rows = connection.execute(
-        f"""SELECT _batch_date, _file, _file_version, sum(records)::BIGINT, sum(blank)::BIGINT, sum(kept)::BIGINT,
-            sum(refused)::BIGINT FROM ({counted}) GROUP BY ALL ORDER BY ALL"""
+        f"""SELECT _batch_date, _file, _file_version, {sums}
+            FROM ({counted}) AS counted(_batch_date, _file, _file_version, {", ".join(names)})
+            GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     return [FileCount(*row) for row in rows]
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import (
+    MASK,
     Bound,
     Comparison,
     Feed,
@@ -19,6 +21,7 @@ from orchestration_project.contracts.feed import (
     SqlRule,
     TextFormat,
 )
+from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.keys import Key, keys_of
 from orchestration_project.transforms.publish import (
@@ -37,7 +40,6 @@ from orchestration_project.warehouse.tables import batch_filter
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MASK = "***"
 SAMPLE_ROWS = 5
 RECORD_REASONS = tuple(
     f"_raw_line: {code}"
@@ -249,8 +251,29 @@ def _sql_values(
         connection.execute(
             f"CREATE OR REPLACE TEMP VIEW _batch AS SELECT * FROM {ident(cleaned_table(feed))} WHERE {condition}"
         )
+        yield batch, _number(connection, feed, rule)
+
+
+def _number(connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule) -> float | None:
+    """The number that a query returns.
+
+    Raises:
+        WarehouseError: it returns something else or can't be run; what the rows hold is not told.
+    """
+    import duckdb
+
+    rule_name = f"{feed.name}: the query of the quality rule {rule.name!r}"
+    try:
         row = connection.execute(rule.query.replace("{table}", "_batch")).fetchone()
-        yield batch, None if row is None or row[0] is None else float(row[0])
+    except duckdb.Error as error:
+        raise WarehouseError(f"{rule_name} can't be run: {without_values(error)}. Correct it in the contract") from None
+    if row is None or row[0] is None:
+        return None
+    if not isinstance(row[0], int | float | Decimal):
+        raise WarehouseError(
+            f"{rule_name} returns a value of the type {type(row[0]).__name__}; it has to return one number"
+        )
+    return float(row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +286,14 @@ class Balance:
     cleaned: int
     rejected: int
     blank: int
+    repaired: int = 0
+    waived: int = 0
+    attempts: int = 0
+
+    @property
+    def open(self) -> int:
+        """How many rejects nobody has corrected or waived."""
+        return self.rejected - self.repaired - self.waived - self.attempts
 
     @property
     def even(self) -> bool:
@@ -300,7 +331,8 @@ def _balance(
     count = counted.get(identity)
     if count is None:
         return Balance(identity[0], records, in_raw=0, cleaned=0, rejected=0, blank=0)
-    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank)
+    closed = {"repaired": count.repaired, "waived": count.waived, "attempts": count.attempts}
+    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank, **closed)
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:

@@ -1,16 +1,21 @@
 """What `raw_x` looks like, and the files that are about to be read into it. Reading them is the affair of `stage`."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileRefused, without_values
 from orchestration_project.transforms.prepare import Prepared
+from orchestration_project.warehouse.faults import no_fault_of_files
+
+if TYPE_CHECKING:
+    import duckdb
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
-QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
+REPAIRS = "_repairs"
+"""The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +54,22 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     return (
         dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
         | {column.name: "VARCHAR" for column in feed.source_columns}
-        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR"}
+        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
     )
 
 
-def unreadable(name: str, what: str, error: Exception | None = None) -> FileRefused:
+def unreadable(name: str, what: str, error: "duckdb.Error | None" = None) -> FileRefused:
     """The refusal of a file that can't be read.
 
     Args:
         name: the file's logical name.
         what: what is wrong with it.
-        error: the engine's. Of its message only the first line is told, without what it quotes: that may be personal.
+        error: the engine's, told without values.
+
+    Raises:
+        duckdb.Error: the error itself, where a full disk or too little memory is at fault, not the file.
     """
-    told = f": {QUOTED.sub('...', str(error).splitlines()[0])}" if error and str(error) else ""
+    if error and no_fault_of_files(error):
+        raise error
+    told = f": {without_values(error)}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

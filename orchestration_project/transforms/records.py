@@ -8,33 +8,36 @@ reads record by record, keeps the damage of a broken quote to its own line, and 
 import csv
 import mmap
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from orchestration_project.transforms.gaps import FIRST_LINE, Gaps, Positions, gaps_in
+
 BLOCK = 4 << 20
 LF, CR = 10, 13
-FIRST_LINE = b"records"
-"""Stands in the first line of files that are written for DuckDB, which takes the end of that line for that of all."""
+MAX_RECORD_BYTES = 64 << 20
+LONG_RECORD_BYTES = 1 << 20
+"""Longer records need larger buffers than DuckDB has by default; for others these would cost memory and speed."""
 BLANKS = " \t\r\n\u00a0"
 """Characters that count as padding: a field that has no others is empty."""
 
 
 @dataclass(slots=True)
 class Records:
-    """What a scan found: `count` includes blank ones; `blank` are their 1-based numbers.
+    """What a scan found: how many records, blank ones included, how many of them blank, the bytes of the longest.
 
-    `regular` tells if DuckDB can split the file, `uniform` if every line ends in the same way, by LF or CR LF. The
-    other figures hold for a regular file only.
+    `regular` tells if DuckDB can split the file, `uniform` if every line ends in the same way, by LF or CR LF, and none
+    is too long to be looked at. The other figures hold for a regular file only.
     """
 
     count: int = 0
-    blank: list[int] = field(default_factory=list)
+    gaps: int = 0
+    longest: int = 0
     regular: bool = True
     uniform: bool = True
     line_end: str = "\n"
@@ -43,7 +46,8 @@ class Records:
 class _Scanner:
     """The state between two blocks of a scan."""
 
-    def __init__(self, delimiter: str, quote: str) -> None:
+    def __init__(self, delimiter: str, quote: str, gaps: Gaps) -> None:
+        self.gaps = gaps
         self.quote = ord(quote) if quote else -1
         self.beside_quotes = {ord(delimiter), LF, CR, self.quote}
         self.found = Records()
@@ -51,6 +55,8 @@ class _Scanner:
         self.previous = LF
         self.closing_last = False
         self.record_start = 0
+        self.line_start = 0
+        self.longest_line = 0
         self.offset = 0
         self.line_feeds = 0
         self.carriage_returns = 0
@@ -62,6 +68,7 @@ class _Scanner:
         """Take in the next block of the file."""
         values = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(values == LF)
+        self._lines(ends)
         if self.closing_last and data[0] not in self.beside_quotes:
             self.found.regular = False
         self.closing_last = False
@@ -74,7 +81,13 @@ class _Scanner:
         self.previous = data[-1]
         self.offset += len(data)
 
-    def _outside(self, values: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    def _lines(self, ends: Positions) -> None:
+        if len(ends):
+            inner = int(np.diff(ends).max(initial=0))
+            self.longest_line = max(self.longest_line, inner, self.offset + int(ends[0]) - self.line_start)
+            self.line_start = self.offset + int(ends[-1]) + 1
+
+    def _outside(self, values: npt.NDArray[np.uint8], ends: Positions) -> Positions:
         quotes = np.flatnonzero(values == self.quote)
         opening = quotes[self.inside :: 2]
         closing = quotes[1 - self.inside :: 2]
@@ -83,12 +96,12 @@ class _Scanner:
         beside = list(self.beside_quotes)
         if not (np.isin(before, beside).all() and np.isin(after, beside).all()):
             self.found.regular = False
-        outside: npt.NDArray[np.intp] = ends[(np.searchsorted(quotes, ends) + self.inside) % 2 == 0]
+        outside: Positions = ends[(np.searchsorted(quotes, ends) + self.inside) % 2 == 0]
         self.inside = (self.inside + len(quotes)) % 2
         self.closing_last = len(closing) > 0 and int(closing[-1]) == len(values) - 1
         return outside
 
-    def _line_ends(self, data: bytes, values: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> None:
+    def _line_ends(self, data: bytes, values: npt.NDArray[np.uint8], ends: Positions) -> None:
         self.line_feeds += len(ends)
         self.all_line_feeds += data.count(b"\n")
         self.all_pairs += data.count(b"\r\n") + (self.previous == CR and data[0] == LF)
@@ -99,14 +112,15 @@ class _Scanner:
         if b"\0" in data:
             self.found.regular = False
 
-    def _records(self, values: npt.NDArray[np.uint8], ends: npt.NDArray[np.intp]) -> None:
+    def _records(self, values: npt.NDArray[np.uint8], ends: Positions) -> None:
         if not len(ends):
             return
         starts = np.concatenate(([self.record_start - self.offset], ends[:-1] + 1))
         lengths = ends - starts
         only_cr = (lengths == 1) & (np.where(ends > 0, values[ends - 1], self.previous) == CR)
         blank = np.flatnonzero((lengths == 0) | only_cr)
-        self.found.blank.extend((blank + 1 + self.found.count).tolist())
+        self.gaps.blank(blank + 1 + self.found.count)
+        self.found.longest = max(self.found.longest, int(lengths.max()))
         self.found.count += len(ends)
         self.record_start = self.offset + int(ends[-1]) + 1
 
@@ -114,39 +128,45 @@ class _Scanner:
         """The result after the last block."""
         if self.record_start < self.offset:
             self.found.count += 1
+            self.found.longest = max(self.found.longest, self.offset - self.record_start)
+        self.found.gaps = self.gaps.count
         mixed = 0 < self.pairs < self.line_feeds
         # A carriage return inside quotes is data, but whether it is can only be told record by record.
         if self.inside or mixed or self.carriage_returns != self.pairs:
             self.found.regular = False
         returns = self.carriage_returns
-        self.found.uniform = returns in (0, self.all_line_feeds) and self.all_pairs == returns
+        longest_line = max(self.longest_line, self.offset - self.line_start)
+        alike = returns in (0, self.all_line_feeds) and self.all_pairs == returns
+        self.found.uniform = alike and longest_line <= MAX_RECORD_BYTES
         self.found.line_end = "\r\n" if self.all_pairs else "\n"
         return self.found
 
 
-def scan(stream: BinaryIO, delimiter: str, quote: str) -> Records:
-    """Count the records from the stream's position to its end.
+def scan(stream: BinaryIO, delimiter: str, quote: str, gaps: Path) -> Records:
+    """Count the records from the stream's position to its end, and write down the blank ones.
 
     Args:
         stream: UTF-8 bytes, placed at the first data record.
         delimiter: one character.
         quote: one character, or empty when nothing is quoted.
+        gaps: file to write blank records to, see `Gaps`.
     """
     if not (delimiter + quote).isascii():
         return Records(regular=False, uniform=False)  # the scanner compares single bytes
-    scanner = _Scanner(delimiter, quote)
-    while data := stream.read(BLOCK):
-        scanner.block(data)
-    return scanner.finish()
+    with gaps_in(gaps) as blank:
+        scanner = _Scanner(delimiter, quote, blank)
+        while data := stream.read(BLOCK):
+            scanner.block(data)
+        return scanner.finish()
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What `split` or `excise` wrote: all records are numbered from 1; `blank` has the numbers of the blank ones."""
+    """What `split` or `excise` found: how many records, how many of them gaps, the bytes of the longest one kept."""
 
     count: int
-    blank: list[int]
-    broken: int
+    gaps: int
+    longest: int
 
 
 class Grammar:
@@ -166,6 +186,12 @@ class Grammar:
         self.record = re.compile(rb"(%b(?:%b%b)*+)(?:\r\n|\n|\r|\Z)" % (cell, d, cell))
         self.line = re.compile(rb"([^\r\n]*+)(?:\r\n|\n|\r|\Z)")
 
+    def record_at(self, data: mmap.mmap, position: int) -> re.Match[bytes] | None:
+        """The record at a position; None when it is not well-formed or too long, as after a quote left open."""
+        limit = position + MAX_RECORD_BYTES
+        match = self.record.match(data, position, limit)
+        return None if match and match.end() == limit < len(data) else match
+
     def cells(self, record: bytes) -> list[str]:
         """The values of a well-formed record."""
         found, position = [], 0
@@ -180,66 +206,61 @@ class Grammar:
         return text[1:-1].replace(self.quote * 2, self.quote) if text.startswith(self.quote) else text
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[Callable[[Iterable[object]], object]]:
-    """A function that writes a record to a file, as CSV in the plainest form."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(FIRST_LINE.decode() + "\n")
-        yield csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
-
-
-def split(path: Path, offset: int, width: int, delimiter: str, quote: str, good: Path, broken: Path) -> Split:
+def split(path: Path, offset: int, width: int, delimiter: str, quote: str, good: Path, gaps: Path) -> Split:
     """Split an irregular file record by record.
-
-    Well-formed records go to `good`, as plain CSV; the others, but for blank ones, to `broken`, as CSV of number, raw
-    text and error (`code: message`).
 
     Args:
         path: a UTF-8 file.
         offset: where its first data record begins.
-        width: how many fields a record must have.
+        width: how many fields a record must have; empty ones beyond them are left away, as DuckDB does.
         delimiter: one character.
         quote: one character.
-        good: file to write well-formed records to.
-        broken: file to write broken records to.
+        good: file to write well-formed records to, as plain CSV; empty lines stand for blank ones.
+        gaps: file to write broken and blank records to, see `Gaps`.
     """
     grammar = Grammar(delimiter, quote)
-    count, blank, broken_count = 0, [], 0
-    with writing(good) as write_good, writing(broken) as write_broken:
+    count, longest = 0, 0
+    with good.open("w", encoding="utf-8", newline="") as stream, gaps_in(gaps) as left_out:
+        stream.write(FIRST_LINE.decode() + "\n")
+        writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for raw, well_formed in _records(path, offset, grammar):
             count += 1
             cells = grammar.cells(raw) if well_formed else [raw.decode()]
             if not any(cell.strip(BLANKS) for cell in cells):
-                blank.append(count)
+                left_out.blank(np.array([count]))
+                writer.writerow([])
             elif not well_formed or b"\0" in raw:
-                broken_count += 1
-                write_broken([count, *broken_text(raw)])
-            elif len(cells) != width:
-                broken_count += 1
+                left_out.broken(count, raw, fault_of(raw))
+            elif len(cells) < width or any(cells[width:]):
                 code = "too_few_columns" if len(cells) < width else "too_many_columns"
-                write_broken([count, raw.decode(), f"{code}: expected {width} columns, found {len(cells)}"])
+                left_out.broken(count, raw, f"{code}: expected {width} columns, found {len(cells)}")
             else:
-                write_good(cells)
-    return Split(count, blank, broken_count)
+                # Quotes and doubled quotes make a record longer than it was delivered.
+                longest = max(longest, 2 * len(raw) + 3 * width)
+                writer.writerow(cells[:width])
+    return Split(count, left_out.count, longest)
 
 
-def broken_text(raw: bytes) -> tuple[str, str]:
-    """Text and error (`code: message`) of a record that is not well-formed."""
-    text = raw.rstrip(b"\r\n").decode().replace("\0", "\u2400")
+def fault_of(raw: bytes) -> str:
+    """What is wrong (`code: message`) with a record that is not well-formed."""
+    if len(raw) > MAX_RECORD_BYTES:
+        return f"record_too_long: the record has more than {MAX_RECORD_BYTES:,} bytes"
     if b"\0" in raw:
-        return text, "nul_byte: the record has a NUL byte"
-    return text, "bad_quoting: a quote is not closed, or something stands beside a closed quote"
+        return "nul_byte: the record has a NUL byte"
+    return "bad_quoting: a quote is not closed, or something stands beside a closed quote"
 
 
 def _records(path: Path, offset: int, grammar: Grammar) -> Iterator[tuple[bytes, bool]]:
+    """The records of a file, and whether they are well-formed; of those that are too long, no more than proves it."""
     if path.stat().st_size <= offset:
         return
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         position, end = offset, len(data)
         while position < end:
-            match = grammar.record.match(data, position)
+            match = grammar.record_at(data, position)
             well_formed = match is not None
             match = match or grammar.line.match(data, position)
             assert match is not None  # the expression for a line matches anything
-            yield match[1], well_formed
+            begin, stop = match.span(1)
+            yield data[begin : min(stop, begin + MAX_RECORD_BYTES + 1)], well_formed
             position = match.end()

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.landing.batches import is_repair
 from orchestration_project.transforms.delimited import stage_delimited
-from orchestration_project.transforms.json_files import count_elements, stage_json
+from orchestration_project.transforms.json_files import stage_json
 from orchestration_project.transforms.lines import ERROR_CODES
 from orchestration_project.transforms.parquet_files import count_rows, stage_parquet
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS, ReadyFile, raw_layout, raw_table
+from orchestration_project.transforms.repair_files import stage_repairs
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -22,16 +24,15 @@ __all__ = ["ERROR_CODES", "PLATFORM_COLUMNS", "ReadyFile", "count", "raw_layout"
 STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
 
 
-def count(connection: "DuckDBPyConnection", feed: Feed, file: Prepared) -> int:
+def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> int:
     """How many records a file has, told by the file itself where they were not counted in its text.
 
     Raises:
-        FileRefused: the file can't be read.
+        FileRefused: the file can't be read, or is larger than `max_bytes`, decompressed.
     """
     if file.records is not None:
         return file.records
-    counted = count_rows if feed.source.format is FileFormat.PARQUET else count_elements
-    return counted(connection, file.name, str(file.readable))
+    return count_rows(connection, file.name, str(file.readable), max_bytes)
 
 
 def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
@@ -40,4 +41,5 @@ def stage(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFil
     Raises:
         FilesUnfit: names the files that can't be loaded; the caller rolls back and goes on without them.
     """
-    STAGE[feed.source.format](connection, feed, files)
+    STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
+    stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])

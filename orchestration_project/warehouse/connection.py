@@ -2,13 +2,16 @@
 
 DuckDB lets one process write at a time and refuses the others at once. The lock file turns that refusal into a bounded
 wait, and tells who is being waited for.
+
+A connection is shut against everything but the warehouse and the folders that its step asked for: a statement that got
+in by mistake can read no other file, load no extension, reach no network and change no setting.
 """
 
 import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,8 @@ from filelock import FileLock, Timeout
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
+from orchestration_project.warehouse.faults import clear_faults, fault_of, no_room
+from orchestration_project.warehouse.sql import literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,6 +31,15 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.1
 HELD_OPEN = ("Could not set lock on file", "different configuration")
 """What DuckDB says when another process, or another connection of this one, has the file open."""
+SHUT: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    # Else a name that is no table could be that of a variable of the Python code which runs the statement.
+    "python_enable_replacements": False,
+}
+"""What needs no extension, secret or Python variable gets none. JSON, Parquet and time zones are built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +64,43 @@ class Warehouse:
         return cls(settings.database, settings.lock_timeout, settings.threads, settings.memory_limit)
 
     @contextmanager
-    def transaction(self, purpose: str) -> Iterator["DuckDBPyConnection"]:
+    def transaction(self, purpose: str, folders: Iterable[Path] = ()) -> Iterator["DuckDBPyConnection"]:
         """A connection inside a transaction: committed when the block ends, rolled back when it raises.
+
+        Args:
+            purpose: what the holder does, shown to whoever waits.
+            folders: where its statements may read and write files; nowhere by default.
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: its file can't be read.
+            DiskFull: a disk had no room.
         """
-        with self.connection(purpose) as connection, transaction(connection):
+        with self.connection(purpose, folders) as connection, transaction(connection):
             yield connection
 
     @contextmanager
-    def connection(self, purpose: str) -> Iterator["DuckDBPyConnection"]:
+    def connection(
+        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
+    ) -> Iterator["DuckDBPyConnection"]:
         """A connection under the warehouse lock; it is closed whatever happens.
 
         Args:
             purpose: what the holder does, shown to whoever waits.
+            folders: where its statements may read and write files; nowhere by default.
+            read_only: leave the file as it is, byte for byte; it must exist.
 
         Raises:
             WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: its file can't be read.
+            WarehouseError: it can't be locked.
+            DiskFull: a disk had no room.
         """
-        self.database.parent.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + self.lock_timeout
-        with self._locked(purpose):
-            connection = self._open(deadline)
+        with clear_faults(self.database, purpose), self._locked(purpose):
+            connection = self._open(deadline, purpose, read_only)
             try:
+                _shut(connection, folders)
                 yield connection
             finally:
                 connection.close()
@@ -82,35 +109,47 @@ class Warehouse:
     def _locked(self, purpose: str) -> Iterator[None]:
         lock, holder = FileLock(f"{self.database}.lock"), self.database.with_name(f"{self.database.name}.holder.json")
         try:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=self.lock_timeout)
         except Timeout as error:
             raise WarehouseBusy(
                 f"{self.database} is in use by {_read_holder(holder)}; waited {self.lock_timeout:g} s. Wait for it to"
                 " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait"
             ) from error
+        except OSError as error:
+            if no_room(error):
+                raise
+            raise WarehouseError(
+                f"{lock.lock_file} can't be locked: {error.strerror}. The warehouse's folder has to be writable;"
+                " DATA_DIR and WAREHOUSE_URL say where it is"
+            ) from error
         try:
             _write_holder(holder, purpose)
             reached(Point.LOCKED)
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with suppress(OSError):
+                holder.unlink(missing_ok=True)
             lock.release()
             reached(Point.UNLOCKED)
 
-    def _open(self, deadline: float) -> "DuckDBPyConnection":
+    def _open(self, deadline: float, purpose: str, read_only: bool) -> "DuckDBPyConnection":
         import duckdb
 
-        config: dict[str, str | bool | int | float | list[str]] = {"custom_user_agent": "orchestration_project"}
+        config = SHUT | {"custom_user_agent": "orchestration_project"}
         if self.threads:
             config["threads"] = self.threads
         if self.memory_limit:
             config["memory_limit"] = self.memory_limit
         while True:
             try:
-                connection = duckdb.connect(str(self.database), config=config)
+                if not (read_only or self.database.exists()):
+                    self._create()
+                connection = duckdb.connect(str(self.database), read_only, config)
             except duckdb.Error as error:
                 if not any(sign in str(error) for sign in HELD_OPEN):
-                    raise WarehouseError(f"{self.database} can't be opened as a DuckDB file: {error}") from error
+                    fault = fault_of(error, self.database, purpose)
+                    raise fault or WarehouseError(f"{self.database} can't be opened: {error}") from error
                 if time.monotonic() > deadline:
                     raise WarehouseBusy(
                         f"{self.database} is held open outside the platform: {error}. Close that program (a reader"
@@ -118,8 +157,27 @@ class Warehouse:
                     ) from error
                 time.sleep(RETRY_SECONDS)
             else:
-                connection.execute("SET TimeZone = 'UTC'")
                 return connection
+
+    def _create(self) -> None:
+        """Make the file, whole or not at all: half a header, left by a kill or a full disk, could never be opened."""
+        import duckdb
+
+        new = self.database.with_name(f"{self.database.name}.new")
+        new.unlink(missing_ok=True)
+        try:
+            duckdb.connect(str(new)).close()
+            new.rename(self.database)
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def _shut(connection: "DuckDBPyConnection", folders: Iterable[Path]) -> None:
+    """Set a connection up and lock its settings. DuckDB itself adds the database's own files to the folders."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET allowed_directories = [{literals(str(folder.resolve()) for folder in folders)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 @contextmanager
@@ -141,12 +199,26 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
 def _write_holder(path: Path, purpose: str) -> None:
     since = time.strftime("%FT%TZ", time.gmtime())
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": since}
-    path.write_text(json.dumps(holder), encoding="utf-8")
+    with suppress(OSError):  # it only helps those who wait
+        path.write_text(json.dumps(holder), encoding="utf-8")
 
 
 def _read_holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
+        told = f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
+        # A process that was killed left its note; the lock is with one that has not written its own yet.
+        gone = holder["host"] == socket.gethostname() and not _is_running(int(holder["pid"]))
     except (OSError, ValueError, KeyError, TypeError):  # it is just being written, or somebody else's file
         return "another process"
+    return "another process" if gone else told
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

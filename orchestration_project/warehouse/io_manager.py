@@ -16,7 +16,7 @@ from dagster_duckdb.io_manager import DuckDbClient
 from dagster_duckdb_pandas import DuckDBPandasIOManager, DuckDBPandasTypeHandler
 from pydantic import Field
 
-from orchestration_project.errors import WarehouseError
+from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.sql import ident
@@ -142,9 +142,11 @@ def _write(
         _clear(connection, table_slice, types)
         _insert(connection, table_slice, frame, types)
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        # DuckDB's message quotes the value, which may be personal.
         raise WarehouseError(
-            f"{table_slice.table}: a value does not fit its column, the rows that were there stay: {error}"
-        ) from error
+            f"{table_slice.table}: a value does not fit its column, the rows that were there stay:"
+            f" {_misfit(connection, frame, types) or without_values(error)}"
+        ) from None
     _require_own_partitions(connection, table_slice, len(frame))
 
 
@@ -166,6 +168,24 @@ def _insert(
     connection.register(FRAME, _decimals_as_text(frame, types))
     connection.execute(f"INSERT INTO {name} BY NAME SELECT {values} FROM {FRAME}")
     connection.unregister(FRAME)
+
+
+def _misfit(connection: "DuckDBPyConnection", frame: "pd.DataFrame", types: dict[str, str]) -> str | None:
+    """The first column with a value that does not fit its type, and the first such row; None when none is found.
+
+    The connection's transaction has failed, so another one looks.
+    """
+    with connection.cursor() as cursor:
+        cursor.register(FRAME, _decimals_as_text(frame, types))
+        for column, sql_type in types.items():
+            name = ident(column)
+            found = cursor.execute(
+                f"SELECT place FROM (SELECT {name}, row_number() OVER () AS place FROM {FRAME})"
+                f" WHERE {name} IS NOT NULL AND TRY_CAST({name} AS {sql_type}) IS NULL ORDER BY place LIMIT 1"
+            ).fetchone()
+            if found:
+                return f"column {column}, row {found[0]} of the frame is no {sql_type}"
+    return None
 
 
 def _require_own_partitions(connection: "DuckDBPyConnection", table_slice: TableSlice, rows: int) -> None:

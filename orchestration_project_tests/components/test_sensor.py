@@ -15,7 +15,7 @@ from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.contracts import load_feed
-from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS
+from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 
@@ -100,7 +100,7 @@ def test_a_requested_run_loads_the_file(watch: Watch) -> None:
     assert watch.bench.query("SELECT units_sold FROM product_warehouse") == [(2,)]
     assert watch.bench.landing("sales") == []
     assert watch.tick(3600) == []
-    assert json.loads(watch.cursor or "") == {}
+    assert json.loads(watch.cursor or "")["batches"] == {}
 
 
 def test_many_days_are_few_runs(watch: Watch) -> None:
@@ -122,6 +122,16 @@ def test_a_file_that_is_written_to_waits(watch: Watch) -> None:
     watch.drop("sales_2024-01-15.csv", sale("A1"), sale("A2"), age=0)
     assert watch.tick(9) == []
     assert len(watch.tick(1)) == 1
+
+
+def test_a_file_that_vanishes_is_forgotten(watch: Watch) -> None:
+    """When a file is taken away after it was asked for, its run succeeds with nothing and nobody asks again."""
+    path = watch.drop("sales_2024-01-15.csv", sale("A1"))
+    (request,) = watch.tick()
+    path.unlink()
+    assert watch.launch(request).success
+    assert watch.tick(3600) == []
+    assert watch.bench.query("SELECT count(*) FROM file_ledger") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +158,21 @@ def test_nothing_is_asked_while_the_run_is_under_way(watch: Watch) -> None:
     assert watch.tick(7 * 86400) == []
     assert "1 in a run" in watch.said
     watch.bench.instance.report_run_failed(run)
+    assert len(watch.tick()) == 1
+
+
+def test_few_runs_wait_at_once(watch: Watch) -> None:
+    """While as many runs as may be are queued, nothing is asked for, and the tick says why."""
+    watch.drop("sales_2024-01-15.csv", sale("A1"))
+    job = watch.bench.defs.resolve_job_def("sales_job")
+    with watch.bench.environment():
+        queued = [
+            watch.bench.instance.create_run_for_job(job, tags={"dagster/run_key": f"other {number}"})
+            for number in range(MAX_UNDER_WAY)
+        ]
+    assert watch.tick() == []
+    assert "1 batch(es) wait for another run to end" in watch.said
+    watch.bench.instance.report_run_failed(queued[0])
     assert len(watch.tick()) == 1
 
 
@@ -231,7 +256,7 @@ def test_a_snapshot_is_one_run_without_partition(bench: Workbench) -> None:
     (request,) = watch.tick()
     assert request.partition_key is None
     assert not any("partition" in tag for tag in request.tags)
-    assert json.loads(watch.cursor or "")["products_2024-03-09.json"]["requests"] == 0
+    assert list(json.loads(watch.cursor or "")["batches"]) == ["2024-01-01", "2024-02-20", "2024-03-01"]
 
 
 def test_a_snapshot_run_loads_the_newest(bench: Workbench) -> None:

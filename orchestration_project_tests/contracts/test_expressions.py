@@ -24,7 +24,7 @@ repeat(name, 2) | split_part(name, '-', 1) | strpos(name, 'B') | position('B' in
 starts_with(name, 'a') | ends_with(name, 'a') | prefix(name, 'a') | translate(name, 'a', 'b') | strip_accents(name)
 regexp_replace(name, '[^A-Za-z]', '', 'g') | regexp_replace(name, '[^A-Za-z]', '') | regexp_matches(name, 'a.')
 regexp_full_match(name, 'a.') | regexp_extract(name, '(B)(c)', 1) | regexp_extract(name, 'B.') | ascii(name) | chr(65)
-md5(name) | sha256(name) | hex(name) | levenshtein(name, name) | abs(quantity) | round(unit_price, 1)
+md5(name) | sha256(name) | hex(name) | abs(quantity) | round(unit_price, 1)
 round(unit_price)
 ceil(unit_price) | floor(unit_price) | trunc(unit_price) | sign(quantity) | sqrt(quantity) | ln(quantity)
 log10(quantity)

@@ -14,6 +14,7 @@ from orchestration_project.contracts.feed import Column, Feed, Parsing, Required
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import FeedOptions, Report, Request
 from orchestration_project.landing.batches import Batch, Batching, Cadence
+from orchestration_project.landing.waivers import FOLDER
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.raw import PLATFORM_COLUMNS
 from orchestration_project.warehouse.connection import Warehouse
@@ -104,7 +105,11 @@ class Shop:
     def due(self) -> set[Batch]:
         """The batches of the files in landing and in the archive."""
         batching = self.options.batching
-        keys = [path.name for path in self.settings.archive(self.feed.name).glob("[!.]*")]
+        keys = [
+            path.name
+            for path in self.settings.archive(self.feed.name).glob("*")
+            if path.name not in (FOLDER, ".incoming")
+        ]
         found = [*self.settings.landing(self.feed.name).glob("*")]
         dated = [path for path in found if batching.pattern is None or batching.pattern.search(path.name)]
         modified = {path: dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) for path in dated}

@@ -262,12 +262,12 @@ def test_a_late_older_snapshot_changes_nothing(catalogue: Shop) -> None:
 
 @pytest.mark.found("an outdated snapshot that was delivered again was archived once more each time")
 def test_an_older_snapshot_again(catalogue: Shop) -> None:
-    """The same bytes of an outdated snapshot under the same name are known, and only leave landing."""
-    for number in (2, 1):
-        catalogue.deliver(named(number), A if number == 2 else B)
+    """The same bytes of an outdated snapshot, of the same name and time, are known, and only leave landing."""
+    for number, content in ((2, A), (1, B)):
+        catalogue.deliver(named(number), content, minute=number)
         catalogue.load()
     archive = catalogue.archive()
-    catalogue.deliver(named(1), B)
+    catalogue.deliver(named(1), B, minute=1)
     assert catalogue.load().again == [named(1)]
     assert (catalogue.landing(), catalogue.archive(), catalogue.cleaned("id")) == ([], archive, ["a"])
 
@@ -327,8 +327,8 @@ def test_a_crash_while_rows_are_written(shop: Shop) -> None:
 def after_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[Path], object]) -> None:
     """Have something happen to a file in landing once it has been read."""
 
-    def prepare_and_act(feed: object, path: Path, file: str, work: Path) -> Prepared:
-        prepared = prepare(shop.feed, path, file, work)
+    def prepare_and_act(feed: object, path: Path, file: str, work: Path, max_bytes: int) -> Prepared:
+        prepared = prepare(shop.feed, path, file, work, max_bytes)
         if file == name and path.exists():
             act(path)
         return prepared

@@ -39,7 +39,7 @@ def balanced(shop: Shop) -> bool:
     return all(row["records"] == row["cleaned"] + row["rejected"] + row["blank_records"] for row in rows)
 
 
-@settings(max_examples=effort(12, 400), deadline=None)
+@settings(max_examples=effort(12, 120), deadline=None)
 @given(files=FILES, data=st.data(), reach=st.sampled_from([0, 1, 7]), snapshot=st.booleans())
 def test_tables_are_a_function_of_the_files(
     files: dict[str, tuple[str, int]],
@@ -93,7 +93,7 @@ def _load(shop: Shop, data: st.DataObject) -> None:
         shop.load()
 
 
-@settings(max_examples=effort(8, 200), deadline=None)
+@settings(max_examples=effort(8, 80), deadline=None)
 @given(versions=st.lists(st.tuples(st.integers(1, 3), LINES), min_size=1, max_size=6), data=st.data())
 def test_only_the_last_version_of_a_name_counts(
     versions: list[tuple[int, list[str]]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration_project.errors import FileRefused
-from orchestration_project.landing.batches import Batch, Batching, Cadence
+from orchestration_project.landing.batches import Batch, Batching, Cadence, is_repair
 
 START = dt.date(2000, 1, 1)
 HOUR_START = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - batches are in the feed's own time
@@ -45,6 +45,32 @@ def test_batches_by_name(cadence: Cadence, pattern: re.Pattern[str], name: str, 
 
 
 @pytest.mark.parametrize(
+    ("cadence", "name", "key"),
+    [
+        pytest.param(Cadence.DAILY, "2024-02-29.repair.csv", "2024-02-29", id="daily"),
+        pytest.param(Cadence.DAILY, "2024-02-29.2023-01-01.v2.repair.csv.gz", "2024-02-29", id="with a word between"),
+        pytest.param(Cadence.WEEKLY, "2024-02-29.REPAIR.CSV", "2024-02-26", id="weekly, in capitals"),
+        pytest.param(Cadence.MONTHLY, "2024-02-01.repair.csv.zst", "2024-02-01", id="monthly"),
+        pytest.param(Cadence.HOURLY, "2024-02-29-07.repair.csv", "2024-02-29-07:00", id="hourly"),
+    ],
+)
+@pytest.mark.parametrize("pattern", [None, re.compile(r"of (?P<year>\d{4})")], ids=["no pattern", "another pattern"])
+def test_batches_of_repair_files(cadence: Cadence, name: str, key: str, pattern: re.Pattern[str] | None) -> None:
+    """A repair file's name begins with its batch, whatever the feed's pattern and its age."""
+    rules = batching(cadence, pattern=pattern)
+    batch = rules.batch_of(name, MODIFIED)
+    assert (is_repair(name), rules.key(batch)) == (True, key)
+    assert rules.batch_of(rules.repair_name(batch), MODIFIED) == batch
+    assert rules.batch_of(rules.repair_name(batch, 7), MODIFIED) == batch
+
+
+@pytest.mark.parametrize("name", ["2024-02-29.csv", "2024-02-29.repair.csv.bz2", "repair.csv", "2024-02-29_repair.csv"])
+def test_other_files_are_no_repair_files(name: str) -> None:
+    """Only a name that ends with `.repair.csv`, compressed or not, is that of one."""
+    assert not is_repair(name)
+
+
+@pytest.mark.parametrize(
     ("zone", "key"),
     [pytest.param("UTC", "2024-03-31", id="UTC"), pytest.param("Europe/Berlin", "2024-04-01", id="Berlin")],
 )
@@ -64,6 +90,9 @@ def test_batches_by_age(zone: str, key: str) -> None:
         pytest.param(Cadence.DAILY, DAILY, "s_2023-02-29.csv", "no_batch_in_name", id="no such day"),
         pytest.param(Cadence.HOURLY, HOURLY, "s_20240229.csv", "no_batch_in_name", id="a part that is missing"),
         pytest.param(Cadence.HOURLY, HOURLY, "s_20240229T24.csv", "no_batch_in_name", id="hour 24"),
+        pytest.param(Cadence.DAILY, DAILY, "s_2024-02-29.repair.csv", "no_batch_in_name", id="repair: misplaced"),
+        pytest.param(Cadence.DAILY, DAILY, "2024-02-29-07.repair.csv", "no_batch_in_name", id="repair: an hour"),
+        pytest.param(Cadence.HOURLY, HOURLY, "2024-02-29.repair.csv", "no_batch_in_name", id="repair: no hour"),
         pytest.param(Cadence.DAILY, DAILY, "s_1999-12-31.csv", "batch_out_of_range", id="before the start"),
     ],
 )

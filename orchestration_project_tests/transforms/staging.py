@@ -23,8 +23,8 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
             (work := folder / f"work{index}").mkdir()
             path = folder / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-            prepared = prepare(feed, path, name, work)
-            prepared = replace(prepared, records=count(connection, feed, prepared))
+            prepared = prepare(feed, path, name, work, max_bytes=1 << 30)
+            prepared = replace(prepared, records=count(connection, prepared, max_bytes=1 << 30))
             ready.append(ReadyFile(prepared, "2024-01-01", "0", folder))
         stage(connection, feed, ready)
         rows = connection.execute(

@@ -15,10 +15,11 @@ PIECES = st.sampled_from(["a", "b", ",", '"', '""', "\n", "\n", "\0", ' "', '",'
 TEXTS = st.lists(PIECES, max_size=40).map("".join)
 
 
-def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes]], list[int]]:
-    """The kept bytes, the broken records with their numbers and the numbers of empty lines, record by record."""
+def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes | None]]]:
+    """The kept bytes and the gaps, empty lines and broken records with their numbers, record by record."""
     grammar, position, number = Grammar(",", '"'), 0, 0
-    kept, broken, blank = [], [], []
+    kept: list[bytes] = []
+    gaps: list[tuple[int, bytes | None]] = []
     while position < len(data):
         number += 1
         match = grammar.record.match(data, position)
@@ -27,11 +28,11 @@ def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes]], list[in
         assert match is not None
         if good:
             kept.append(match[0])
-            blank += [number] if not match[1] else []
+            gaps += [(number, None)] if not match[1] else []
         else:
-            broken.append((number, match[1]))
+            gaps.append((number, match[1]))
         position = match.end()
-    return kept, broken, blank
+    return kept, gaps
 
 
 @settings(max_examples=300, deadline=None)
@@ -44,17 +45,18 @@ def test_blocks_of_any_size_find_what_reading_record_by_record_finds(
     if not data:
         return
     folder = tmp_path_factory.mktemp("excise")
-    source, good, broken = folder / "in.csv", folder / "good.csv", folder / "broken.csv"
+    source, good, gaps = folder / "in.csv", folder / "good.csv", folder / "gaps.csv"
     source.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
-        result = excise(source, 0, ",", '"', good, broken)
-    kept, lost, blank = expected(data)
+        result = excise(source, 0, ",", '"', good, gaps)
+    kept, left_out = expected(data)
     assert good.read_bytes() == b"".join(kept)
-    assert [(number, raw) for number, raw, _ in _rows(broken)] == [
-        (str(number), raw.decode().replace("\0", "\u2400")) for number, raw in lost
+    assert sorted((int(number), raw) for number, raw, _ in _rows(gaps)) == [
+        (number, raw.decode().replace("\0", "\u2400") if raw else "") for number, raw in left_out
     ]
-    assert (result.count, result.blank, result.broken) == (len(kept) + len(lost), blank, len(lost))
+    broken = sum(raw is not None for _, raw in left_out)
+    assert (result.count, result.gaps) == (len(kept) + broken, len(left_out))
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -73,9 +75,9 @@ def test_a_file_that_a_csv_writer_made_is_regular_and_loses_nothing(
     with source.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(cells)
     with source.open("rb") as stream:
-        found = scan(stream, ",", '"')
-    assert (found.count, found.regular) == (len(cells), True)
+        found = scan(stream, ",", '"', folder / "gaps.csv")
+    assert (found.count, found.gaps, found.regular) == (len(cells), 0, True)
     if cells:
-        result = excise(source, 0, ",", '"', folder / "good.csv", folder / "broken.csv")
-        assert (result.count, result.broken) == (len(cells), 0)
+        result = excise(source, 0, ",", '"', folder / "good.csv", folder / "gaps.csv")
+        assert (result.count, result.gaps) == (len(cells), 0)
         assert (folder / "good.csv").read_bytes() == source.read_bytes()

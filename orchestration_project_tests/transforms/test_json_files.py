@@ -7,6 +7,7 @@ import pytest
 
 from orchestration_project.contracts.feed import FileFormat, Required, SourceFormat
 from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.transforms import json_files
 from orchestration_project_tests.ingest.shop import Shop, column, feed, parsed
 from orchestration_project_tests.transforms.staging import records
 
@@ -81,6 +82,15 @@ def test_keys_that_the_contract_does_not_know_are_rescued(tmp_path: Path) -> Non
         {"x/y~z": {"k": [1]}, "t": "ü"},
         None,
     ]
+
+
+def test_keys_that_are_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with more different keys than any table has columns is refused before they are asked for one by one."""
+    monkeypatch.setattr(json_files, "MAX_KEYS", 3)
+    records(tmp_path, CONTRACT, '{"id":"a","x":1}\n{"id":"b","y":1}\n')
+    (more := tmp_path / "more").mkdir()
+    with pytest.raises(FilesUnfit, match="more than 3 different keys"):
+        records(more, CONTRACT, '{"id":"a","x":1}\n{"id":"b","y":1,"z":1}\n')
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:

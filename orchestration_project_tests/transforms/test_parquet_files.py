@@ -46,6 +46,7 @@ def test_rows_of_files_with_different_schemas(tmp_path: Path) -> None:
     ("sql", "sql_type", "pattern", "expected"),
     [
         pytest.param("DATE '2024-02-01'", "DATE", "dd/MM/yyyy", "2024-02-01", id="date"),
+        pytest.param("DATE '2024-02-01'", "DATE", "'{0}{a}'dd/MM/yyyy", "2024-02-01", id="braces in the pattern"),
         pytest.param(
             "TIMESTAMP '2024-02-01 10:30:00'", "TIMESTAMP", "dd/MM/yyyy HH:mm", "2024-02-01 10:30:00", id="timestamp"
         ),

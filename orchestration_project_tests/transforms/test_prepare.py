@@ -8,8 +8,8 @@ import pytest
 import zstandard
 
 from orchestration_project.contracts.feed import SourceFormat
-from orchestration_project.errors import FileRefused
-from orchestration_project.transforms import prepare as module
+from orchestration_project.errors import DiskFull, FileRefused
+from orchestration_project.transforms import decode, decompress
 from orchestration_project_tests.ingest.shop import Shop, feed, named
 from orchestration_project_tests.transforms.staging import records
 
@@ -41,7 +41,8 @@ def test_compression_and_encoding(
     content: bytes, encoding: str | None, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file is read the same in every compression and encoding, wherever its blocks end."""
-    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(decode, "BLOCK", block)
+    monkeypatch.setattr(decompress, "ZSTD_PIECE", block)
     assert records(tmp_path, feed(source=SourceFormat(encoding=encoding)), content) == EXPECTED
 
 
@@ -93,7 +94,7 @@ def test_a_full_disk_is_not_the_fault_of_the_file(tmp_path: Path, monkeypatch: p
     shop = Shop(tmp_path)
     shop.deliver(named(1), gzip.compress(TEXT.encode()))
     monkeypatch.setattr("shutil.copyfileobj", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskFull, match="has too little room"):
         shop.load()
     assert shop.landing() == [named(1)]
 

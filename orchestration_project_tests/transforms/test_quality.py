@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import (
+    MASK,
     Bound,
     Column,
     Comparison,
@@ -28,7 +29,6 @@ from orchestration_project.contracts.feed import (
 )
 from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
 from orchestration_project.transforms.quality import (
-    MASK,
     Measured,
     balances,
     holds,

@@ -15,7 +15,7 @@ from orchestration_project.warehouse.ledger import (
     batch_sizes,
     current_entries,
     ensure_ledger,
-    known_files,
+    known_deliveries,
     loaded_batches,
     refused_files,
     settle,
@@ -38,6 +38,11 @@ def entry(
     batch = dt.date(2024, 1, day)
     modified = dt.datetime(2024, 2, 1, 0, minute)  # noqa: DTZ001 - the ledger's times are naive UTC
     return Entry("f", file, sha256 * 32, str(batch), batch, modified, 10, status, records)
+
+
+def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
+    """A version of a repair file for the n-th day; its bytes are its own unless they are given."""
+    return replace(entry(file, sha256 or file, day, minute), repair=True)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +100,19 @@ def entry(
             {"a": "loaded", "b": "duplicate"},
             id="snapshot: empty twice",
         ),
+        pytest.param(
+            [entry("a", day=1), repair("r", day=1, minute=1), repair("o", day=2, minute=9), repair("e", day=1)],
+            True,
+            {"a": "loaded", "r": "loaded", "o": "superseded", "e": "superseded"},
+            id="snapshot: repairs of the newest, made since",
+        ),
+        pytest.param(
+            [entry("a", day=1), entry("b", day=2), repair("r", day=1, minute=1), repair("s", "r", day=1, minute=2)],
+            True,
+            {"a": "loaded", "b": "duplicate", "r": "loaded", "s": "duplicate"},
+            id="snapshot: repairs of who holds the newest bytes",
+        ),
+        pytest.param([repair("r", minute=1)], True, {"r": "superseded"}, id="snapshot: repairs of nothing"),
         pytest.param([], True, {}, id="nothing"),
     ],
 )
@@ -193,7 +211,7 @@ def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
     assert concerned("a", "q") == "ab"
     assert concerned("n", "y") == "c"
     assert concerned("n", "q") == ""
-    assert concerned("n", "q", snapshot=True) == "abcd"
+    assert concerned("n", "q", snapshot=True) == "abcde"
     assert current_entries(connection, "f", "c", [], False) == [entry("c", "y", status=Status.LOADED)]
 
 
@@ -204,11 +222,11 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     write_entries(connection, [*loaded, refused, entry("d", "x", 2, status=Status.DUPLICATE)])
     identity = ("a", loaded[0].version)
     # The number that was counted in the bytes of b stays; a had none.
-    write_counts(connection, "f", [(*identity, 9, 1, 5, 3), ("b", loaded[1].version, 7, 0, 7, 0)])
-    assert known_files(connection, "f", None) == {"a", "b", "d"}
-    assert known_files(connection, "f", ["2024-01-02"]) == {"b", "d"}
-    assert known_files(connection, "f", []) == set()
+    write_counts(connection, "f", [(*identity, 9, 1, 5, 3, 1, 1, 0), ("b", loaded[1].version, 7, 0, 7, 0, 0, 0, 0)])
+    assert known_deliveries(connection, "f", None, False) == {"a": 1, "b": 1, "d": 1}
+    assert known_deliveries(connection, "f", ["2024-01-02"], False) == {"b": 1, "d": 1}
+    assert known_deliveries(connection, "f", [], False) == {}
     assert loaded_batches(connection, "f") == ["2024-01-01", "2024-01-02"]
     assert batch_sizes(connection, "f") == {"2024-01-01": 9, "2024-01-02": 1}
     assert refused_files(connection, "f", "r") == [("c", "no_header: none")]
-    assert known_files(connection, "other", None) == set()
+    assert known_deliveries(connection, "other", None, False) == {}

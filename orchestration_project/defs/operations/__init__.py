@@ -1,0 +1,1 @@
+"""What keeps watch over the platform itself."""

@@ -1,0 +1,100 @@
+"""`verification`: once a week, files, ledger and tables are proven again to agree."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from orchestration_project.components.feed_list import feeds_of
+from orchestration_project.components.feed_runs import schedule_status
+from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec
+from orchestration_project.components.resources import Platform
+from orchestration_project.ingest.findings import Finding, Source, Verification
+from orchestration_project.ingest.verify import verify
+from orchestration_project.transforms import aggregate
+
+OWNERS = ["team:sales_data"]
+FINDINGS_SHOWN = 100
+COLUMNS = {
+    "feed": "Feed; empty where the warehouse as a whole is concerned.",
+    "batch": "Partition key.",
+    "file": "File, or table.",
+    "what": "What disagrees.",
+    "expected": "What should be there.",
+    "found": "What is.",
+    "remedy": "What to do.",
+}
+SCHEMA = dg.TableSchema([dg.TableColumn(name, "VARCHAR", described) for name, described in COLUMNS.items()])
+
+
+@dg.definitions
+def operations(context: dg.ComponentLoadContext) -> dg.Definitions:
+    """The verification of all feeds, with its job and schedule."""
+    asset = _verification(feeds_of(context.component_tree))
+    job = dg.define_asset_job(
+        "verification_job",
+        selection=dg.AssetSelection.assets(asset),
+        description="Proves again that files, ledger and tables agree.",
+        executor_def=dg.in_process_executor,
+    )
+    schedule = dg.ScheduleDefinition(
+        name="verification_weekly_schedule",
+        job=job,
+        cron_schedule="0 3 * * 0",
+        execution_timezone="UTC",
+        default_status=schedule_status(),
+        description="Verifies all feeds on Sundays.",
+    )
+    return dg.Definitions(assets=[asset], jobs=[job], schedules=[schedule])
+
+
+def _verification(feeds: Sequence[FeedSpec]) -> dg.AssetsDefinition:
+    tables = [key for spec in feeds for key in (spec.raw, spec.cleaned, spec.rejected)]
+
+    @dg.asset(
+        deps=[*tables, aggregate.DAILY, aggregate.PRODUCTS],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=POOL,
+        group_name=OPERATIONS,
+        kinds={"duckdb", "file"},
+        owners=OWNERS,
+        description="What disagrees between the files in archive and quarantine, the ledger and the tables. It is not"
+        " stored: the metadata of each run has it, and `python -m orchestration_project verify` prints it.",
+        metadata={"dagster/column_schema": SCHEMA},
+        check_specs=[
+            dg.AssetCheckSpec(
+                "everything_proven",
+                asset="verification",
+                description="Files, ledger and tables agree in every feed.",
+            )
+        ],
+    )
+    def verification(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
+        sources = [Source(spec.feed, spec.options) for spec in feeds]
+        found = verify(platform.warehouse, platform.settings, sources)
+        yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_verdict(found)])
+
+    return verification
+
+
+def _metadata(found: Verification) -> dict[str, dg.MetadataValue]:
+    return {
+        "dagster/row_count": dg.MetadataValue.int(len(found.findings)),
+        "files": dg.MetadataValue.int(found.files),
+        "bytes": dg.MetadataValue.int(found.bytes),
+        "records": dg.MetadataValue.int(found.records),
+        "findings": dg.MetadataValue.table([_row(item) for item in found.findings[:FINDINGS_SHOWN]], SCHEMA),
+    }
+
+
+def _row(finding: Finding) -> dg.TableRecord:
+    return dg.TableRecord({name: getattr(finding, name) for name in COLUMNS})
+
+
+def _verdict(found: Verification) -> dg.AssetCheckResult:
+    description = f"{found.files} archived files and {found.records} records are as the ledger says."
+    if not found.proven:
+        first = found.findings[0]
+        description = (
+            f"{len(found.findings)} finding(s), first {first.feed} {first.file!r}: {first.what}; {first.remedy}"
+        )
+    return dg.AssetCheckResult(passed=found.proven, description=description, metadata=_metadata(found))

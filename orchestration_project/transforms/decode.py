@@ -1,0 +1,115 @@
+"""A delivered text as UTF-8: by its byte order mark, else as strict UTF-8, else as the contract declares."""
+
+import codecs
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestration_project.errors import FileRefused
+
+BLOCK = 4 << 20
+BOMS = {
+    codecs.BOM_UTF8: "utf-8",
+    # That of UTF-16 is the beginning of this one, so this one is looked for first.
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+NEED_A_MARK = ("utf-16", "utf-32")
+
+
+def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Path, int]:
+    """The file as UTF-8 and where its text begins: the file itself if it is UTF-8, else a copy.
+
+    Args:
+        path: the file.
+        encoding: what the contract declares.
+        name: the file's logical name, for messages.
+        work: a folder for the copy.
+
+    Raises:
+        FileRefused: a byte can't be decoded; with its line and place.
+    """
+    with path.open("rb") as stream:
+        beginning = stream.read(4)
+    declared = codecs.lookup(encoding).name if encoding else None
+    mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
+    if mark and BOMS[mark] != "utf-8":
+        return _transcode(path, BOMS[mark], len(mark), name, work), 0
+    if declared in NEED_A_MARK:
+        raise FileRefused(
+            "undecodable",
+            f"{name!r} has no byte order mark, which {declared} needs; declare {declared}-le or {declared}-be",
+            line=1,
+            byte=0,
+        )
+    if declared and declared.startswith(("utf-16", "utf-32")):
+        return _transcode(path, declared, 0, name, work), 0
+    try:
+        _transcode_blocks(path, "utf-8", len(mark), None)
+    except _Undecodable as error:
+        if mark or not declared or declared in ("utf-8", "ascii"):
+            raise _undecodable(path, name, "UTF-8", error) from None
+        return _transcode(path, declared, 0, name, work), 0
+    return path, len(mark)
+
+
+class _Undecodable(Exception):
+    def __init__(self, byte: int, value: int) -> None:
+        self.byte, self.value = byte, value
+
+
+def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> FileRefused:
+    line = _line_at(path, encoding, error.byte)
+    return FileRefused(
+        "undecodable",
+        f"{name!r} is not {encoding}: byte {error.byte} (0x{error.value:02x}) in line {line} can't be decoded. Deliver"
+        " it as UTF-8, or declare its encoding in the contract's server",
+        line=line,
+        byte=error.byte,
+    )
+
+
+def _line_at(path: Path, encoding: str, byte: int) -> int:
+    """The 1-based line in which a byte stands; any line end counts."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
+    line, left = 1, byte
+    with path.open("rb") as stream:
+        while block := stream.read(min(BLOCK, left)):
+            line += decoder.decode(block).count("\n")
+            left -= len(block)
+    return line + decoder.decode(b"", final=True).count("\n")
+
+
+def _transcode(path: Path, encoding: str, start: int, name: str, work: Path) -> Path:
+    target = work / "utf-8"
+    try:
+        with target.open("wb") as writer:
+            _transcode_blocks(path, encoding, start, writer)
+    except _Undecodable as error:
+        raise _undecodable(path, name, encoding, error) from None
+    return target
+
+
+def _transcode_blocks(path: Path, encoding: str, start: int, writer: BinaryIO | None) -> None:
+    """Write a file as UTF-8; without a writer, only prove that it can be decoded."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    position = start
+    with path.open("rb") as stream:
+        stream.seek(start)
+        block = b"\n"
+        while block:
+            block = stream.read(BLOCK)
+            pending = len(decoder.getstate()[0])
+            if writer is None and not pending and block.isascii():
+                position += len(block)
+                continue
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                byte = position - pending + error.start
+                raise _Undecodable(byte, error.object[error.start]) from None
+            if writer is not None:
+                writer.write(text.encode())
+            position += len(block)

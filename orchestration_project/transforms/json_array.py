@@ -1,0 +1,129 @@
+"""A JSON array as one element a line, block by block: however large it is, only a block of it is in memory.
+
+Only quotes, escapes, brackets and commas are looked at. What an element is worth is found out when its line is read.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orchestration_project.errors import FileRefused
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+    Positions = npt.NDArray[np.intp]
+
+BLOCK = 1 << 20
+QUOTE, BACKSLASH, COMMA, CLOSING, SPACE, LF, CR, VERTICAL_TAB = b'"\\,] \n\r\x0b'
+STEPS = np.zeros(256, dtype=np.int8)
+STEPS[list(b"[{")] = 1
+STEPS[list(b"]}")] = -1
+NOTEWORTHY = STEPS != 0
+NOTEWORTHY[[COMMA, LF, CR]] = True
+FILLED = np.ones(256, dtype=bool)
+FILLED[list(b" \t\r\n")] = False
+
+
+def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
+    """Write each element of a JSON array as a line.
+
+    Args:
+        source: a UTF-8 file.
+        offset: where the array, or white space before it, begins.
+        target: the file to write.
+        name: the file's logical name, for messages.
+
+    Raises:
+        FileRefused: the array does not end, or something comes after its end.
+    """
+    elements = _Elements()
+    with source.open("rb") as reader, target.open("wb") as writer:
+        reader.seek(offset)
+        while data := reader.read(BLOCK):
+            writer.write(elements.lines(np.frombuffer(data, dtype=np.uint8)))
+    if fault := elements.fault or ("" if elements.ended else "it does not end: a quote or a bracket is open"):
+        raise FileRefused("unreadable", f"{name!r} is not a JSON array of objects: {fault}; deliver it again")
+    if not elements.filled:
+        target.write_bytes(b"")
+
+
+class _Elements:
+    """The state between two blocks.
+
+    Attributes:
+        ended: whether the bracket that closes the array was seen.
+        fault: what is wrong with it.
+        filled: whether anything stands in it.
+    """
+
+    def __init__(self) -> None:
+        self.ended = self.filled = False
+        self.fault = ""
+        self._depth = 0
+        self._inside = False
+        self._escaped = False
+
+    def lines(self, values: "Bytes") -> bytes:
+        """A block with the array's brackets and commas replaced by line ends, and its line ends by blanks."""
+        if self.ended:
+            self._end(values)
+            return b""
+        quotes = self._quotes(values)
+        places = np.flatnonzero(NOTEWORTHY[values])
+        outside = (np.searchsorted(quotes, places) + self._inside) % 2 == 0
+        self._inside = bool((len(quotes) + self._inside) % 2)
+        written = values.copy()
+        broken = places[~outside]
+        # A line end in a string is an error, and so is any other control character: the element stays wrong.
+        written[broken[np.isin(values[broken], (LF, CR))]] = VERTICAL_TAB
+        return self._split(values, written, places[outside])
+
+    def _quotes(self, values: "Bytes") -> "Positions":
+        """Where strings begin and end."""
+        is_quote = values == QUOTE
+        backslashes = np.flatnonzero(values == BACKSLASH)
+        is_quote[0] &= not self._escaped
+        if not len(backslashes):
+            self._escaped = False
+            return np.flatnonzero(is_quote)
+        begins = np.append(True, np.diff(backslashes) > 1)
+        runs = backslashes[begins]
+        lengths = np.diff(np.append(np.flatnonzero(begins), len(backslashes)))
+        after = runs + lengths
+        # The first backslash of a block may itself be escaped by the last one of the block before.
+        lengths[0] -= self._escaped and runs[0] == 0
+        odd = lengths % 2 == 1
+        self._escaped = bool(odd[-1] and after[-1] == len(values))
+        escaped = after[odd & (after < len(values))]
+        is_quote[escaped] = False
+        return np.flatnonzero(is_quote)
+
+    def _split(self, values: "Bytes", written: "Bytes", places: "Positions") -> bytes:
+        kinds = values[places]
+        steps = STEPS[kinds].astype(np.int64)
+        depths = self._depth + np.cumsum(steps)
+        first = self._depth == 0
+        self._depth = int(depths[-1]) if len(depths) else self._depth
+        written[places[(kinds == LF) | (kinds == CR)]] = SPACE
+        written[places[(kinds == COMMA) & (depths == 1)]] = LF
+        if first:
+            written[places[(steps == 1) & (depths == 1)][:1]] = SPACE
+        closing = places[(steps == -1) & (depths == 0)]
+        closing = places[(steps == -1) & (depths == 0)][:1]
+        written[closing] = LF
+        if len(closing):
+            stop = int(closing[0]) + 1
+            self._end(values[stop:], values[closing[0]] == CLOSING)
+            written = written[:stop]
+        self.filled = self.filled or len(closing) < (written == LF).sum() or bool(FILLED[written].any())
+        return written.tobytes()
+
+    def _end(self, rest: "Bytes", closed: bool = True) -> None:
+        self.ended = True
+        if not closed:
+            self.fault = "it begins with [ and ends with }"
+        elif not self.fault and FILLED[rest].any():
+            self.fault = "something stands after its end"
