@@ -69,7 +69,7 @@ def product_daily_sales(cleaned_sales: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@dg.asset
+@dg.asset(backfill_policy=dg.BackfillPolicy.single_run())
 def cleaned_products() -> pd.DataFrame:
     """The catalogue."""
     return pd.concat([pd.read_json(path) for path in sorted((DATA / "landing/products").glob("*.json"))])
@@ -96,7 +96,7 @@ def product_warehouse(product_daily_sales: pd.DataFrame, cleaned_products: pd.Da
 def totals_match(product_warehouse: pd.DataFrame, product_daily_sales: pd.DataFrame) -> dg.AssetCheckResult:
     """Revenue over all products equals the revenue over all days."""
     found, sold = product_warehouse["revenue"].sum(), product_daily_sales["revenue"].sum()
-    return dg.AssetCheckResult(passed=abs(found - sold) < 0.01)
+    return dg.AssetCheckResult(passed=bool(abs(found - sold) < 0.01))
 
 
 defs = dg.Definitions(
