@@ -2,8 +2,12 @@
 
 PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
+├── settings.SettingsError    an environment variable can't be used
+├── history.HistoryError      the databases of Dagster's history can't be made
+├── verification.NoSuchFeed   a feed or batch that was named is none of the project's
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
+├── FilesUnfit                some files of a load are refused or changed; caught by the load itself
 ├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder

@@ -137,26 +137,26 @@ def accounting(subject: Subject) -> Verdict:
     metadata: Metadata = {
         "files": dg.MetadataValue.int(len(files)),
         "records": dg.MetadataValue.int(sum(item.records for item in files)),
-        "cleaned": dg.MetadataValue.int(sum(item.cleaned for item in files)),
-        "rejected": dg.MetadataValue.int(sum(item.rejected for item in files)),
-        "blank": dg.MetadataValue.int(sum(item.blank for item in files)),
-        "open": dg.MetadataValue.int(sum(item.open for item in files)),
-        "repaired": dg.MetadataValue.int(sum(item.repaired for item in files)),
-        "waived": dg.MetadataValue.int(sum(item.waived for item in files)),
+        "cleaned": dg.MetadataValue.int(sum(item.counted.cleaned for item in files)),
+        "rejected": dg.MetadataValue.int(sum(item.counted.rejected for item in files)),
+        "blank": dg.MetadataValue.int(sum(item.counted.blank for item in files)),
+        "open": dg.MetadataValue.int(sum(item.counted.open for item in files)),
+        "repaired": dg.MetadataValue.int(sum(item.counted.repaired for item in files)),
+        "waived": dg.MetadataValue.int(sum(item.counted.waived for item in files)),
     }
     if files:
         metadata["by_file"] = table(
             [
                 {
-                    "file": item.file,
+                    "file": item.counted.file,
                     "records in file": item.records,
-                    "in raw": item.in_raw,
-                    "cleaned": item.cleaned,
-                    "rejected": item.rejected,
-                    "blank": item.blank,
-                    "open": item.open,
-                    "repaired": item.repaired,
-                    "waived": item.waived,
+                    "in raw": item.counted.records,
+                    "cleaned": item.counted.cleaned,
+                    "rejected": item.counted.rejected,
+                    "blank": item.counted.blank,
+                    "open": item.counted.open,
+                    "repaired": item.counted.repaired,
+                    "waived": item.counted.waived,
                 }
                 for item in uneven or files
             ]
@@ -167,8 +167,8 @@ def accounting(subject: Subject) -> Verdict:
 
 def reject_rate(subject: Subject) -> Verdict:
     """Judges the share of rejected records."""
-    rejected = sum(item.rejected for item in subject.files)
-    records = rejected + sum(item.cleaned for item in subject.files)
+    rejected = sum(item.counted.rejected for item in subject.files)
+    records = rejected + sum(item.counted.cleaned for item in subject.files)
     rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
     metadata: Metadata = {
         "reject_rate": dg.MetadataValue.float(rate),

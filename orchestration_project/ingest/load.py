@@ -35,6 +35,7 @@ from orchestration_project.transforms.publish import (
     cleaned_table,
     count_reasons,
     count_records,
+    nothing_of,
     publish,
     rejected_layout,
     rejected_table,
@@ -217,7 +218,7 @@ class _Loader:
 
     def _remove_strays(self) -> None:
         raw, wanted = ident(raw_table(self.feed)), self.request.batches
-        condition = "true" if wanted is None else batch_filter(wanted)
+        condition = batch_filter(wanted)
         self.connection.execute(
             f"""DELETE FROM {raw} WHERE {condition} AND (_batch_date, _file, _file_version) IN (
                 SELECT (_batch_date, _file, _file_version)
@@ -265,7 +266,7 @@ class _Loader:
     # -- judging and publishing ---------------------------------------------------------------------------------------
 
     def _publish(self, plan: Plan, batches: list[Batch] | None) -> list[Batch] | None:
-        judge(self.connection, self.feed, "true" if batches is None else batch_filter(batches))
+        judge(self.connection, self.feed, batch_filter(batches))
         reached(Point.JUDGED)
         self._refuse_bad_files(plan)
         batches = compare(self.connection, self.feed, self.options, batches, self.log)
@@ -305,7 +306,7 @@ class _Loader:
         found = {(count.file, count.version): count for count in counts}
         for entry in plan.loads:
             identity = (entry.file, entry.version)
-            count = found.setdefault(identity, FileCount(None, *identity, records=0, blank=0, cleaned=0, rejected=0))
+            count = found.setdefault(identity, nothing_of(*identity))
             if entry.records not in (None, count.records):
                 raise WarehouseError(
                     f"{self.feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"

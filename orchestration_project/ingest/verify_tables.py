@@ -12,6 +12,7 @@ from orchestration_project.transforms.publish import (
     cleaned_layout,
     cleaned_table,
     count_records,
+    nothing_of,
     rejected_layout,
     rejected_table,
 )
@@ -87,7 +88,7 @@ def table_findings(
         if finding := _difference(source, key, entry, count, astray.get((count.file, count.version, count.batch), "")):
             yield finding
     for entry in listed.values():
-        count = FileCount(None, entry.file, entry.version, records=0, blank=0, cleaned=0, rejected=0)
+        count = nothing_of(entry.file, entry.version)
         if finding := _difference(source, entry.batch, entry, count, ""):
             yield finding
 

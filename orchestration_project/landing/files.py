@@ -13,8 +13,6 @@ from orchestration_project.errors import FileChanged, FileRefused
 UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", "~")
 """Name endings that writers give to a file which they have not finished."""
 
-CHUNK = 1 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
@@ -76,17 +74,20 @@ def fingerprint(found: FoundFile) -> str:
         FileRefused: the file can't be read.
         FileChanged: it is not the file that was listed any more.
     """
-    digest = hashlib.sha256()
     try:
-        with found.path.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
+        digest = sha256_of(found.path)
     except FileNotFoundError as error:
         raise FileChanged(found.name, "vanished") from error
     except OSError as error:
         raise FileRefused("unreadable", f"{found.name!r} can't be read: {error.strerror}") from error
     ensure_unchanged(found)
-    return digest.hexdigest()
+    return digest
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def ensure_unchanged(found: FoundFile) -> None:

@@ -9,7 +9,6 @@ What the next step relies on is on disk before it. Whatever a killed run leaves 
 """
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, is_at
+from orchestration_project.landing.files import FoundFile, discover, ensure_unchanged, is_at, sha256_of
 from orchestration_project.landing.store import ensure_bytes, ensure_folder, flush, free_name, write_reason
 
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP})
@@ -57,8 +56,7 @@ class Handover:
             place_of: tells the place in the archive of a name and SHA-256 that were committed, None of others.
         """
         for file in discover(self._incoming):
-            with file.path.open("rb") as stream:
-                place = place_of(file.name, hashlib.file_digest(stream, "sha256").hexdigest())
+            place = place_of(file.name, sha256_of(file.path))
             if place is not None and not (self.archive / place).exists():
                 _rename(file.path, self.archive / place)
                 flush((self.archive / place).parent)
@@ -205,8 +203,7 @@ def _link_or_copy(file: FoundFile, target: Path, sha256: str) -> None:
         if error.errno not in NO_LINK:
             raise
         _copy(file.path, target)
-        with target.open("rb") as stream:
-            unchanged = hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+        unchanged = sha256_of(target) == sha256
     if not unchanged:
         raise FileChanged(file.name, "was written to")
 

@@ -9,7 +9,6 @@ version, the modification time is kept.
 """
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -19,7 +18,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from orchestration_project.errors import FileRefused
-from orchestration_project.landing.files import FoundFile, discover
+from orchestration_project.landing.files import FoundFile, discover, sha256_of
 
 DELIVERY = re.compile(r"v([1-9]\d*)")
 DUPLICATES = "duplicate"
@@ -106,9 +105,8 @@ def ensure_bytes(path: Path, sha256: str) -> None:
         FileRefused: it has others.
         FileNotFoundError: it is gone.
     """
-    with path.open("rb") as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
-            raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
+    if sha256_of(path) != sha256:
+        raise FileRefused("damaged", f"{path} does not have the bytes that it had when it was accepted")
 
 
 def write_whole(path: Path, content: bytes) -> None:

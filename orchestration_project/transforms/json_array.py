@@ -111,7 +111,6 @@ class _Elements:
         written[places[(kinds == COMMA) & (depths == 1)]] = LF
         if first:
             written[places[(steps == 1) & (depths == 1)][:1]] = SPACE
-        closing = places[(steps == -1) & (depths == 0)]
         closing = places[(steps == -1) & (depths == 0)][:1]
         written[closing] = LF
         if len(closing):

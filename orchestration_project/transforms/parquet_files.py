@@ -48,24 +48,54 @@ def stage_parquet(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[
     Raises:
         FilesUnfit: names the files that can't be loaded.
     """
-    groups: dict[Schema, list[ReadyFile]] = defaultdict(list)
+    import duckdb
+
+    groups = _alike(connection, feed, files)
+    try:
+        for listed, alike in groups:
+            _insert(connection, feed, listed, alike)
+    except duckdb.Error:
+        if faults := _faults(connection, groups):
+            raise FilesUnfit(faults) from None
+        raise
+    if short := _short(connection, feed, files):
+        raise FilesUnfit(short)
+
+
+def _alike(
+    connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]
+) -> list[tuple[str, list[ReadyFile]]]:
+    """The files by schema, with the raw table's columns as SQL over those of a file.
+
+    Raises:
+        FilesUnfit: names the files whose schema can't be read or lacks a column.
+    """
+    schemas: dict[Schema, list[ReadyFile]] = defaultdict(list)
+    groups = []
     faults: dict[str, FileRefused] = {}
     for file in files:
         try:
-            groups[_schema(connection, file)].append(file)
+            schemas[_schema(connection, file)].append(file)
         except FileRefused as error:
             faults[file.name] = error
-    for schema, alike in groups.items():
-        faults |= _stage(connection, feed, schema, alike)
+    for schema, alike in schemas.items():
+        try:
+            values = _values(feed, dict(schema))
+            groups.append((", ".join(f"{value} AS {ident(name)}" for name, value in values.items()), alike))
+        except FileRefused as error:
+            faults |= {file.name: FileRefused(error.rule, f"{file.name!r}: {error.message}") for file in alike}
     if faults:
         raise FilesUnfit(faults)
+    return groups
 
 
 def _schema(connection: "DuckDBPyConnection", file: ReadyFile) -> Schema:
     import duckdb
 
     try:
-        rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {_scan([file])})").fetchall()
+        # On a cursor, for an error would end the load's transaction, and every file after this one be blamed for that.
+        with connection.cursor() as cursor:
+            rows = cursor.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {_scan([file])})").fetchall()
     except duckdb.Error as error:
         raise unreadable(file.name, "is not a readable Parquet file", error) from None
     return tuple((name, sql_type) for name, sql_type in rows)
@@ -75,49 +105,54 @@ def _scan(files: Sequence[ReadyFile], options: str = "") -> str:
     return f"read_parquet([{literals(file.path for file in files)}], hive_partitioning = false{options})"
 
 
-def _stage(
-    connection: "DuckDBPyConnection", feed: Feed, schema: Schema, files: Sequence[ReadyFile]
+def _insert(connection: "DuckDBPyConnection", feed: Feed, listed: str, files: Sequence[ReadyFile]) -> None:
+    connection.execute(
+        f"""INSERT INTO {ident(raw_table(feed))} BY NAME
+            SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
+            $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {listed}
+            FROM {_scan(files, ", file_row_number = true")}""",
+        {
+            "batches": [file.batch for file in files],
+            "names": [file.name for file in files],
+            "versions": [file.version for file in files],
+        },
+    )
+
+
+def _faults(
+    connection: "DuckDBPyConnection", groups: Sequence[tuple[str, Sequence[ReadyFile]]]
 ) -> dict[str, FileRefused]:
-    """Insert files of one schema; returns what is wrong with them, and then not all are inserted."""
-    import duckdb
-
-    types = dict(schema)
-    try:
-        values = _values(feed, types)
-    except FileRefused as error:
-        return {file.name: FileRefused(error.rule, f"{file.name!r}: {error.message}") for file in files}
-    listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
-    try:
-        connection.execute(
-            f"""INSERT INTO {ident(raw_table(feed))} BY NAME
-                SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
-                $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {listed}
-                FROM {_scan(files, ", file_row_number = true")}""",
-            {
-                "batches": [file.batch for file in files],
-                "names": [file.name for file in files],
-                "versions": [file.version for file in files],
-            },
-        )
-    except duckdb.Error:
-        if faults := _faults(connection, files, listed):
-            return faults
-        raise
-    return {}
-
-
-def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], listed: str) -> dict[str, FileRefused]:
     """What is wrong with the files that can't be read to their ends by themselves."""
     import duckdb
 
     found = {}
-    for file in files:
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(f"CREATE OR REPLACE TEMP TABLE _probe AS SELECT {listed} FROM {_scan([file])}")
-        except duckdb.Error as error:
-            found[file.name] = unreadable(file.name, "is not a readable Parquet file", error)
+    for listed, files in groups:
+        for file in files:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute(f"CREATE OR REPLACE TEMP TABLE _probe AS SELECT {listed} FROM {_scan([file])}")
+            except duckdb.Error as error:
+                found[file.name] = unreadable(file.name, "is not a readable Parquet file", error)
     return found
+
+
+def _short(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
+    """The files of which not as many rows were read as their footers tell."""
+    rows = connection.execute(
+        f"""SELECT _file, count(*) FROM {ident(raw_table(feed))}
+            WHERE (_file, _file_version) IN (SELECT (unnest($names), unnest($versions))) GROUP BY 1""",
+        {"names": [file.name for file in files], "versions": [file.version for file in files]},
+    ).fetchall()
+    read = dict(rows)
+    return {
+        file.name: unreadable(
+            file.name,
+            f"is not a readable Parquet file: its footer tells of {file.prepared.records} rows,"
+            f" {read.get(file.name, 0)} are in it; deliver it again",
+        )
+        for file in files
+        if read.get(file.name, 0) != file.prepared.records
+    }
 
 
 def _values(feed: Feed, types: Mapping[str, str]) -> dict[str, str]:

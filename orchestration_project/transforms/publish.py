@@ -106,9 +106,14 @@ class FileCount:
         return self.rejected - self.repaired - self.waived - self.attempts
 
 
+def nothing_of(file: str, version: str) -> FileCount:
+    """The count of a file of which the tables have nothing."""
+    return FileCount(None, file, version, records=0, blank=0, cleaned=0, rejected=0)
+
+
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
     """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
-    condition = "true" if batches is None else batch_filter(batches)
+    condition = batch_filter(batches)
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
     # Blank records are those that are not filled: as a filter of its own, that test is five times as fast.
     attempt = is_attempt(feed)
@@ -184,7 +189,7 @@ class ReasonCount:
 
 def count_reasons(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[ReasonCount]:
     """Count the reasons in `rejected_x`, for some batches (None: all), the most frequent first."""
-    condition = "true" if batches is None else batch_filter(batches)
+    condition = batch_filter(batches)
     rows = connection.execute(
         f"""SELECT _batch_date, {RULE_OF_REASON} AS rule, count(*) FROM
             (SELECT _batch_date, unnest(_reasons) AS reason FROM {ident(rejected_table(feed))} WHERE {condition})

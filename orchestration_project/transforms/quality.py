@@ -29,6 +29,7 @@ from orchestration_project.transforms.publish import (
     FileCount,
     cleaned_table,
     count_records,
+    nothing_of,
     rejected_table,
 )
 from orchestration_project.transforms.stage import ERROR_CODES, PLATFORM_COLUMNS, raw_table
@@ -124,7 +125,7 @@ def measure_rules(
     connection: "DuckDBPyConnection", feed: Feed, checks: Sequence[RuleCheck], batches: Sequence[Batch] | None
 ) -> dict[str, RuleFinding]:
     """Measure all rules with one scan of the cleaned and one of the rejected table."""
-    condition = _condition(batches)
+    condition = batch_filter(batches)
     counted = [check for check in checks if check.violations is not None]
     listed = ", ".join(str(check.violations) for check in counted) or "0"
     row = connection.execute(f"SELECT {listed} FROM {ident(cleaned_table(feed))} WHERE {condition}").fetchone() or ()
@@ -150,7 +151,7 @@ def sample_rejected(
     starts = " OR ".join(f"starts_with(reason, {literal(reason)})" for reason in reasons)
     rows = connection.execute(
         f"""SELECT {", ".join(shown)}, _file, _file_version, _row, _raw_line, array_to_string(_reasons, '; ')
-            FROM {ident(rejected_table(feed))} WHERE {_condition(batches)}
+            FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)}
             AND len(list_filter(_reasons, lambda reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
     ).fetchall()
     return [masked(feed, dict(zip(names, row, strict=True))) for row in rows]
@@ -280,25 +281,14 @@ def _number(connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule) -> floa
 class Balance:
     """A file's records, counted in its bytes (`records`, by the ledger) and in the tables."""
 
-    file: str
     records: int
-    in_raw: int
-    cleaned: int
-    rejected: int
-    blank: int
-    repaired: int = 0
-    waived: int = 0
-    attempts: int = 0
-
-    @property
-    def open(self) -> int:
-        """How many rejects nobody has corrected or waived."""
-        return self.rejected - self.repaired - self.waived - self.attempts
+    counted: FileCount
 
     @property
     def even(self) -> bool:
         """Whether every record is somewhere, once."""
-        return self.records == self.in_raw == self.cleaned + self.rejected + self.blank
+        found = self.counted
+        return self.records == found.records == found.cleaned + found.rejected + found.blank
 
 
 def balances(
@@ -319,30 +309,16 @@ def balances(
     ).fetchall()
     expected = {(file, version): records or 0 for file, version, records in listed}
     counted = {(count.file, count.version): count for count in count_records(connection, feed, batches)}
-    return [_balance(identity, expected, counted) for identity in sorted({*expected, *counted})]
-
-
-def _balance(
-    identity: tuple[str, str],
-    expected: Mapping[tuple[str, str], int],
-    counted: Mapping[tuple[str, str], FileCount],
-) -> Balance:
-    records = expected.get(identity, 0)
-    count = counted.get(identity)
-    if count is None:
-        return Balance(identity[0], records, in_raw=0, cleaned=0, rejected=0, blank=0)
-    closed = {"repaired": count.repaired, "waived": count.waived, "attempts": count.attempts}
-    return Balance(identity[0], records, count.records, count.cleaned, count.rejected, count.blank, **closed)
+    return [
+        Balance(expected.get(identity, 0), counted.get(identity) or nothing_of(*identity))
+        for identity in sorted({*expected, *counted})
+    ]
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:
     """The columns that the contract does not know, and in how many records they have a value."""
     rows = connection.execute(
         f"""SELECT key, count(*) FROM (SELECT unnest(json_keys(_rescued)) AS key FROM {ident(raw_table(feed))}
-            WHERE _rescued IS NOT NULL AND {_condition(batches)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
+            WHERE _rescued IS NOT NULL AND {batch_filter(batches)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
     ).fetchall()
     return dict(rows)
-
-
-def _condition(batches: Sequence[Batch] | None) -> str:
-    return "true" if batches is None else batch_filter(batches)

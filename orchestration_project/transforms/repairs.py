@@ -53,7 +53,7 @@ def judge_repairs(
         repaired: those of the batches whose repair records are to be judged now; None for a snapshot.
     """
     find_losers(connection, feed, batches, look_back, window_seconds, among=f"NOT {of_repairs(feed.name)}")
-    condition = _condition(repaired)
+    condition = batch_filter(repaired)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE _targets AS
             SELECT _batch_date, {reject_id(feed)} AS reject_id, _file AS file, _row AS row, modified_at
@@ -108,7 +108,7 @@ def resolve(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
     that of the reject which it was meant to correct.
     """
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
-    condition = _condition(batches)
+    condition = batch_filter(batches)
     attempts = f"SELECT {RECORD}, _repairs FROM {raw} WHERE {condition} AND _repairs IS NOT NULL"
     connection.execute(
         f"""UPDATE {rejected} SET _resolved_by = closed.resolver FROM (
@@ -133,7 +133,3 @@ def _ages(feed: Feed) -> str:
     return (
         f"SELECT file AS _file, version AS _file_version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}"
     )
-
-
-def _condition(batches: Sequence[Batch] | None) -> str:
-    return "true" if batches is None else batch_filter(batches)

@@ -71,8 +71,10 @@ def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: 
         ) from None  # DuckDB's message quotes a value, which may be personal
 
 
-def batch_filter(batches: Iterable[object]) -> str:
-    """A condition on `_batch_date` that holds for the given batches only."""
+def batch_filter(batches: Iterable[object] | None) -> str:
+    """A condition on `_batch_date` that holds for the given batches only; None: for all."""
+    if batches is None:
+        return "true"
     listed = [str(batch) for batch in batches]
     return f"_batch_date IN ({literals(listed)})" if listed else "false"
 
@@ -83,7 +85,7 @@ def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Seque
     Returns:
         The number of rows inserted.
     """
-    condition = "true" if batches is None else batch_filter(batches)
+    condition = batch_filter(batches)
     connection.execute(f"DELETE FROM {ident(table)} WHERE {condition}")
     inserted = connection.execute(f"INSERT INTO {ident(table)} BY NAME {select}").fetchone()
     return int(inserted[0]) if inserted else 0

@@ -46,7 +46,7 @@ def test_publishing_alone_does_not_hide_a_missing_row(shop: Shop) -> None:
     shop.load(day(1), read=False)
     with shop.warehouse.connection("test") as connection:
         (found,) = balances(connection, shop.feed, [day(1)], [str(day(1))])
-    assert (found.records, found.in_raw, found.cleaned, found.even) == (3, 2, 2, False)
+    assert (found.records, found.counted.records, found.counted.cleaned, found.even) == (3, 2, 2, False)
 
 
 def test_a_column_that_the_contract_gains_is_read_from_the_archive(shop: Shop) -> None:

@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -15,21 +14,12 @@ from orchestration_project.errors import FileChanged, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.landing.files import FoundFile, discover
 from orchestration_project.landing.handover import Handover
+from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.stops import acting, dying
 
 LONG_AGO = 1_234_567_890_000_000_000
 SHA256 = hashlib.sha256(b"abc").hexdigest()
 PLACE = "2024-01-01/v2/a.csv"
-
-
-def elsewhere(folder: Path) -> Iterator[Path]:
-    """A folder on another file system than `folder`."""
-    for root in ("/dev/shm", "/tmp", str(Path.home())):  # noqa: S108 - whichever is another file system
-        if Path(root).is_dir() and Path(root).stat().st_dev != folder.stat().st_dev:
-            with tempfile.TemporaryDirectory(dir=root) as made:
-                yield Path(made)
-                return
-    pytest.skip("this machine has one file system only")
 
 
 @pytest.fixture(params=["one file system", "two file systems", "no links"])
@@ -38,7 +28,7 @@ def handover(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     landing = tmp_path / "landing"
     landing.mkdir()
     if request.param == "two file systems":
-        for other in elsewhere(tmp_path):
+        with another_disk(tmp_path) as other:
             yield Handover(landing, other / "archive", other / "quarantine")
         return
     if request.param == "no links":

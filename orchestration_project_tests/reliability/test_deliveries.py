@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from orchestration_project_tests.ingest.shop import Shop, day, named
+from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.victim import CONTEXT
 
 pytestmark = pytest.mark.promise("deliveries")
@@ -205,12 +206,8 @@ def test_a_read_only_landing(open_shop: Shop) -> None:
 @pytest.fixture
 def other_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system than `tmp_path`."""
-    for root in ("/dev/shm", "/tmp", str(Path.home())):  # noqa: S108 - whichever is another file system
-        if Path(root).is_dir() and Path(root).stat().st_dev != tmp_path.stat().st_dev:
-            with TemporaryDirectory(dir=root) as folder:
-                yield Path(folder)
-                return
-    pytest.skip("this machine has one file system only")
+    with another_disk(tmp_path) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("away", ["landing", "archive", "quarantine", "everything but the warehouse"])

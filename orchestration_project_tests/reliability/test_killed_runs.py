@@ -89,7 +89,7 @@ def state(bench: Workbench) -> dict[str, Any]:
     return {**tables, "ledger": ledger, "files": contents}
 
 
-@pytest.mark.parametrize(("point", "finish"), product(POINTS, FINISHES) if TORTURE else USUAL)
+@pytest.mark.parametrize(("point", "finish"), list(product(POINTS, FINISHES)) if TORTURE else USUAL)
 def test_a_run_that_was_killed(
     point: Point, finish: Callable[[Workbench], None], bench: Workbench, tmp_path: Path
 ) -> None:

@@ -519,6 +519,9 @@ TABLES = (
 )
 
 
+VERIFY = f"{shlex.quote(sys.executable)} -m orchestration_project verify"
+
+
 def test_the_commands_that_are_printed(tmp_path: Path) -> None:
     """`verify` prints what rebuilds a lost warehouse; typed as printed, it brings back every table."""
     with dg.DagsterInstance.ephemeral() as instance:
@@ -530,9 +533,9 @@ def test_the_commands_that_are_printed(tmp_path: Path) -> None:
         bench.run(job="sales_job", first="2024-01-15", last="2024-01-17")
     before = rows(bench)
     environment = shell(tmp_path)
-    assert "all proven" in typed(environment, f"{sys.executable} -m orchestration_project verify", 0)
+    assert "all proven" in typed(environment, VERIFY, 0)
     flip(4096, 8192)(Shop(bench.data_dir))
-    printed = typed(environment, f"{sys.executable} -m orchestration_project verify", 1)
+    printed = typed(environment, VERIFY, 1)
     assert "can't be read" in printed
     (tmp_path / "broken").mkdir()
     (bench.data_dir / "warehouse.duckdb").rename(tmp_path / "broken" / "warehouse.duckdb")
@@ -540,7 +543,7 @@ def test_the_commands_that_are_printed(tmp_path: Path) -> None:
     assert len(commands) == 3
     for command in commands:
         typed(environment, command, 0)
-    assert "all proven" in typed(environment, f"{sys.executable} -m orchestration_project verify", 0)
+    assert "all proven" in typed(environment, VERIFY, 0)
     assert rows(bench) == before
 
 

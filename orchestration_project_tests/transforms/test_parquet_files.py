@@ -123,3 +123,36 @@ def test_folders_like_partitions_are_no_columns(tmp_path: Path) -> None:
     shop.deliver(named(1), parquet(tmp_path, "SELECT 'a' AS id, 1 AS n"))
     shop.load()
     assert [(row["id"], row["_rescued"]) for row in shop.table("raw")] == [("a", None)]
+
+
+def loaded_beside_a_good_file(folder: Path, damaged: bytes) -> dict[str, str]:
+    """What becomes of a damaged file while a good one is loaded: the reasons by name."""
+    shop = Shop(folder, CONTRACT)
+    shop.deliver(named(1), damaged)
+    shop.deliver(named(2), parquet(folder, "SELECT 'good' AS id, 1 AS n"))
+    shop.load()
+    assert shop.cleaned("id") == ["good"]
+    return {name: note["reason"] for name, note in shop.quarantine().items()}
+
+
+@pytest.mark.promise("input")
+@pytest.mark.found("for the error of one damaged Parquet file all files after it were refused")
+def test_statistics_that_are_no_text(tmp_path: Path) -> None:
+    """A footer that can't be understood is the fault of its file alone."""
+    content = parquet(tmp_path, "SELECT 'zzzz' AS id, 1 AS n").replace(b"zzzz", b"\xff\xfe\xfd\xfc")
+    reasons = loaded_beside_a_good_file(tmp_path, content)
+    assert list(reasons) == [named(1)]
+    assert "is not a readable Parquet file" in reasons[named(1)]
+
+
+@pytest.mark.promise("input")
+@pytest.mark.found("a Parquet file with fewer rows than its footer tells stopped the load of all files")
+def test_a_footer_that_tells_of_more_rows(tmp_path: Path) -> None:
+    """A file that holds fewer rows than it says is refused."""
+    rows = "SELECT 'a' AS id, range AS n FROM range(77)"
+    counted, more = b"\x9a\x01", b"\x9c\x01"  # 77 and 78 as the format writes them
+    content = parquet(tmp_path, rows)
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    place = content.index(counted, footer)
+    reasons = loaded_beside_a_good_file(tmp_path, content[:place] + more + content[place + 2 :])
+    assert "its footer tells of 78 rows, 77 are in it" in reasons[named(1)]

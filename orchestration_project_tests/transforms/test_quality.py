@@ -27,7 +27,7 @@ from orchestration_project.contracts.feed import (
     SqlRule,
     TextFormat,
 )
-from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
+from orchestration_project.transforms.publish import FileCount, cleaned_layout, nothing_of, rejected_layout
 from orchestration_project.transforms.quality import (
     Measured,
     balances,
@@ -259,12 +259,12 @@ def test_balances(connection: duckdb.DuckDBPyConnection) -> None:
            ('orders', 'h', 'x', '2024-01-16', 'loaded', 1), ('orders', 'f', 'old', '2024-01-15', 'superseded', 9)"""
     )
     found = balances(connection, FEED, [MONDAY, TUESDAY], ["2024-01-15", "2024-01-16"])
-    assert [(item.file, item.records, item.in_raw, item.cleaned, item.rejected, item.even) for item in found] == [
-        ("f", 5, 5, 4, 1, True),
-        ("g", 3, 2, 1, 1, False),
-        ("h", 1, 0, 0, 0, False),
+    assert [(item.records, item.even, item.counted) for item in found] == [
+        (5, True, FileCount(MONDAY, "f", "v", records=5, blank=0, cleaned=4, rejected=1)),
+        (3, False, FileCount(TUESDAY, "g", "w", records=2, blank=0, cleaned=1, rejected=1)),
+        (1, False, nothing_of("h", "x")),
     ]
-    assert [item.file for item in balances(connection, FEED, [MONDAY], ["2024-01-15"])] == ["f"]
+    assert [item.counted.file for item in balances(connection, FEED, [MONDAY], ["2024-01-15"])] == ["f"]
     assert balances(connection, FEED, [], []) == []
 
 

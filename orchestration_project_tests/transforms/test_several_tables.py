@@ -22,6 +22,9 @@ TYPED = feed(column("id", "VARCHAR", Required()), column("place"), column("n", "
         pytest.param(TEXTS, "id,place\na,x\nid,place\nb,y\n", False, id="the same header"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,n,place\nb,2,y\n", True, id="typed"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,place,2\n", False, id="names as values of a record that holds"),
+        pytest.param(TYPED, "id,place,n\na,x,1\nid,x,\n", False, id="a record that holds"),
+        pytest.param(TYPED, "id,place,n\na,x,1\nN,,y\n", False, id="a value that is another column's name"),
+        pytest.param(TYPED, "id,place,n\na,x,1\nid,,y\n", True, id="one name in its own place"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,x,y\n", False, id="a broken record with one name"),
     ],
 )

@@ -1,9 +1,5 @@
 """The way into the warehouse: locks, waits, transactions."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -12,6 +8,7 @@ import pytest
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project_tests.reliability.contention import holder
 
 HOLD_DATABASE = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
 HOLD_LOCK = """
@@ -31,20 +28,6 @@ def warehouse(tmp_path: Path) -> Warehouse:
     with warehouse.connection("test") as connection:
         connection.execute("CREATE TABLE t (a INTEGER)")
     return warehouse
-
-
-@contextmanager
-def holder(program: str, database: Path) -> "Iterator[subprocess.Popen[str]]":
-    """Another process that has got hold of the warehouse."""
-    command = [sys.executable, "-c", program, str(database)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def count(warehouse: Warehouse) -> int:
