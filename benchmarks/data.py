@@ -39,15 +39,14 @@ def make_sales(folder: Path, day: dt.date, rows: int) -> Path:
             f"""COPY (
                 WITH dice AS (SELECT range AS i, (hash(range, {seed}) >> 1)::BIGINT AS h FROM range({rows}))
                 SELECT 'S{day:%Y%m%d}-' || (CASE WHEN h % 1000 = 7 THEN i // 2 ELSE i END) AS order_id,
-                    1 AS order_line,
-                    CASE h % 300 WHEN 0 THEN '' WHEN 1 THEN 'x1' ELSE (h >> 10) % {PRODUCTS} + 1 || '' END AS product_id,
                     CASE WHEN h % 5 < 2 THEN NULL ELSE 'C' || (h >> 20) % 50000 END AS customer_id,
-                    'ST' || (h >> 5) % 40 AS store_id,
-                    CASE WHEN h % 300 = 2 THEN 'pigeon' ELSE ['store', 'online', 'marketplace', 'phone'][(h >> 7) % 4 + 1]
-                        END AS channel,
+                    CASE h % 300 WHEN 0 THEN '' WHEN 1 THEN 'x1'
+                        ELSE ((h >> 10) % {PRODUCTS} + 1)::VARCHAR END AS product_id,
                     (h >> 12) % 9 + 1 AS quantity,
-                    ((h >> 16) % 20000 / 100)::DECIMAL(18, 2) AS unit_price,
-                    strftime(DATE '{day}' + INTERVAL ((h >> 8) % 86400) SECOND, '%Y-%m-%d %H:%M:%S') AS sold_at
+                    ((h >> 16) % 20000 / 100)::DECIMAL(18, 2) AS price,
+                    strftime(DATE '{day}' + INTERVAL ((h >> 8) % 86400) SECOND, '%Y-%m-%d %H:%M:%S') AS sold_at,
+                    CASE WHEN h % 300 = 2 THEN 'pigeon'
+                        ELSE ['store', 'online', 'marketplace', 'phone'][(h >> 7) % 4 + 1] END AS channel
                 FROM dice ORDER BY i)
             TO '{path}' (HEADER, DELIMITER ',')"""
         )
