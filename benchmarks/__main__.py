@@ -11,12 +11,17 @@ import click
 
 from benchmarks import machine
 from benchmarks.measure import tell
-from benchmarks.parts import load
+from benchmarks.parts import increment, load, orchestration, scaling
 from benchmarks.report import Section
 from benchmarks.session import Session
 
 HERE = Path(__file__).parent
-PARTS: Mapping[str, Callable[[Session], Section]] = {"load": load.measure}
+PARTS: Mapping[str, Callable[[Session], Section]] = {
+    "load": load.measure,
+    "increment": increment.measure,
+    "orchestration": orchestration.measure,
+    "scaling": scaling.measure,
+}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
