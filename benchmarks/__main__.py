@@ -4,6 +4,7 @@ Belongs here: reading arguments, printing and writing results. Does not belong h
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def main(
 
 def _measured(name: str, session: Session) -> Section:
     tell(f"-- {name}")
+    began = time.monotonic()
     section = PARTS[name](session)
+    tell(f"{name} took {time.monotonic() - began:.0f} s altogether")
     click.echo(section)
     return section
 

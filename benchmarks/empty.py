@@ -7,7 +7,7 @@ DAILY = dg.DailyPartitionsDefinition("2010-01-01")
 
 
 def _asset(number: int) -> dg.AssetsDefinition:
-    @dg.asset(name=f"asset_{number}", partitions_def=DAILY, backfill_policy=dg.BackfillPolicy.single_run())
+    @dg.asset(name=f"asset_{number}", partitions_def=DAILY)
     def empty() -> None:
         """Nothing."""
 

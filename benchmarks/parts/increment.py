@@ -15,9 +15,9 @@ from benchmarks.session import CATALOGUE, SALES, SHOP, Session, materialize
 ROWS, ROUNDS, FULL_ROUNDS = 100_000, 3, 7
 PASTS = (1, 100, 1000)
 FIRST_STEP = "load_sales"
-INTRO = """A file of {rows:,} records for a new day, loaded into warehouses that hold 1 to 1,000 such days: all tables of
-sales and their checks. Steps count from the start of the load to the end of the last check; the command includes the
-start of Python and Dagster."""
+INTRO = """A file of {rows:,} records for a new day, loaded into warehouses that hold 1 to 1,000 such days: all tables
+of sales and their checks. Steps count from the start of the load to the end of the last check; the command includes the
+start of Python and of Dagster."""
 
 
 def measure(session: Session) -> Section:
