@@ -3,6 +3,7 @@
 Belongs here: reading arguments, printing and writing results. Does not belong here: what is measured.
 """
 
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,8 @@ def main(
 
     Parts: load increment orchestration scaling. Exits with 1 when something could not be measured.
     """
+    # As Ctrl-C does: what was begun is ended, and nothing is left of it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=work, ignore_cleanup_errors=True) as folder:
         session = Session(Path(folder).absolute(), rows, rounds, full)
@@ -67,6 +70,7 @@ def _measured(name: str, session: Session) -> Section:
     tell(f"-- {name}")
     began = time.monotonic()
     section = PARTS[name](session)
+    session.clear()
     tell(f"{name} took {time.monotonic() - began:.0f} s altogether")
     click.echo(section)
     return section

@@ -104,7 +104,13 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Us
             )
         except OSError as error:
             raise Failed(f"{command[0]} can't be started: {error.strerror}") from error
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            # Whoever stops the session wants its commands stopped, too.
+            process.kill()
+            process.wait()
+            raise
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

@@ -15,6 +15,7 @@ BIN = Path(sys.executable).parent
 SALES = ("raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales", "product_warehouse")
 CATALOGUE = ("raw_products", "cleaned_products", "rejected_products")
 SHOP = "benchmarks.shop.definitions"
+HISTORY = "dagster_home"
 MEMORY_LIMIT = "2GB"
 """DuckDB's, for the platform: large enough to work, far too small for ten million rows of text."""
 SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "WAREHOUSE_")
@@ -49,6 +50,12 @@ class Session:
         folder.mkdir(parents=True)
         return folder
 
+    def clear(self) -> None:
+        """Take away what a part has left but for what other parts can use: files to load, and an empty history."""
+        for path in self.work.iterdir():
+            if path.is_dir() and not path.name.startswith(("files-", HISTORY)):
+                shutil.rmtree(path)
+
     def files(self, rows: int, days: list[dt.date]) -> Path:
         """Landing folders with sales of some days, `rows` altogether, and a catalogue; they are made once a session."""
         folder = self.work / f"files-{rows}-{days[0]}-{len(days)}"
@@ -76,7 +83,7 @@ class Session:
         """A DAGSTER_HOME with an empty history, as the make targets make it."""
         from orchestration_project.history import make_history
 
-        template = self.work / "dagster_home"
+        template = self.work / HISTORY
         if not template.exists():
             template.mkdir()
             shutil.copy(ROOT / "dagster.yaml", template)

@@ -3,6 +3,7 @@
 python -m benchmarks.tick FILES
 """
 
+import datetime as dt
 import os
 import sys
 import time
@@ -11,10 +12,11 @@ import click
 import dagster as dg
 
 from benchmarks.data import days
+from orchestration_project.components.resources import Platform
 from orchestration_project.definitions import defs
 from orchestration_project.settings import Settings
 
-BATCHES = 1000
+FIRST, BATCHES = dt.date(2020, 1, 1), 1000
 
 
 def main(files: int) -> None:
@@ -22,7 +24,7 @@ def main(files: int) -> None:
     landing = Settings.from_env().landing("sales")
     landing.mkdir(parents=True)
     settled = time.time() - 3600
-    batches = days(BATCHES)
+    batches = days(BATCHES, FIRST)
     for number in range(files):
         path = landing / f"sales_{batches[number % BATCHES]}_{number}.csv"
         path.touch()
@@ -30,7 +32,9 @@ def main(files: int) -> None:
     project = defs()
     sensor = project.resolve_sensor_def("sales_files_sensor")
     with dg.DagsterInstance.get() as instance:
-        context = dg.build_sensor_context(instance, repository_def=project.get_repository_def())
+        context = dg.build_sensor_context(
+            instance, repository_def=project.get_repository_def(), resources={"platform": Platform()}
+        )
         began = time.perf_counter()
         requests = sensor.evaluate_tick(context).run_requests
         seconds = time.perf_counter() - began

@@ -1,5 +1,9 @@
 """`python -m benchmarks`: what it writes, and how it ends."""
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +11,7 @@ from click.testing import CliRunner
 
 from benchmarks import __main__ as command
 from benchmarks.report import Section
-from benchmarks.session import Session
+from benchmarks.session import ROOT, Session
 
 
 @pytest.fixture
@@ -52,3 +56,31 @@ def test_a_part_alone_is_printed_only(runner: CliRunner, tmp_path: Path) -> None
     assert "## Good" in done.output
     assert "## Bad" not in done.output
     assert (page.read_bytes() if page.exists() else None) == before
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from benchmarks import __main__ as command
+from benchmarks.measure import run
+
+def endless(session):
+    run([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"], {}, session.log)
+
+command.PARTS["load"] = endless
+command.main(["load", "--work", sys.argv[1]])
+"""
+
+
+def test_a_session_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    """SIGTERM ends the command that is measured, and takes the session's folder away."""
+    work = tmp_path / "work"
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(work)], cwd=ROOT, stderr=subprocess.DEVNULL) as session:
+        while not (found := [int(log.read_text() or 0) for log in work.glob("*/output.log")]) or not found[0]:
+            assert session.poll() is None
+            time.sleep(0.05)
+        session.terminate()
+    assert session.returncode
+    assert list(work.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(found[0], 0)
