@@ -29,7 +29,7 @@ PARTS: Mapping[str, Callable[[Session], Section]] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)), metavar="[PART]...")
 @click.option(
-    "--rows", type=click.IntRange(100), help="Records of the large loads; each part's own size when left out."
+    "--rows", type=click.IntRange(3000), help="Records of the large loads; each part's own size when left out."
 )
 @click.option("--rounds", type=click.IntRange(1), help="How often the main contenders run.")
 @click.option("--full", is_flag=True, help="Also what takes hours.")

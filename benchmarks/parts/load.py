@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,9 @@ from benchmarks.measure import Contender, Failed, ratio, take_turns
 from benchmarks.report import Section, Target, megabytes, seconds, spread, times
 from benchmarks.session import CATALOGUE, ROOT, SALES, SHOP, Session, materialize
 
-ROWS, DAYS, ROUNDS = 10_000_000, 30, 3
+ROWS, DAYS = 10_000_000, 30
+ROUNDS, TOOL_ROUNDS, FULL_ROUNDS = 3, 1, 5
+"""How often platform and floor run, how often the others, and how often all of them in a full session."""
 PEERS = ROOT / "benchmarks/peers"
 PEERS_BIN = ROOT / "benchmarks/.venv/bin"
 INTRO = """{rows:,} records in {days} files, and a catalogue, become raw text, typed rows, rejects with reasons,
@@ -28,9 +30,8 @@ Outcome = tuple[int, int, int, Decimal]
 
 def measure(session: Session) -> Section:
     """Measure all contenders."""
-    rows, rounds = session.rows or ROWS, session.rounds or ROUNDS
-    files = session.files(rows, days(DAYS))
-    contenders = _contenders(session, files, rounds)
+    rows = session.rows or ROWS
+    contenders = _contenders(session, session.files(rows, days(DAYS)))
     _expect_the_same(session, contenders)
     take_turns(contenders, session.log)
     section = Section(
@@ -56,49 +57,43 @@ def measure(session: Session) -> Section:
     return section
 
 
-def _contenders(session: Session, files: Path, rounds: int) -> list[Contender]:
-    def with_history(name: str) -> None:
-        session.data_dir(name, files)
-        session.dagster_home(name)
+def _contenders(session: Session, files: Path) -> list[Contender]:
+    rounds = session.rounds or (FULL_ROUNDS if session.full else ROUNDS)
+    tool_rounds = FULL_ROUNDS if session.full else TOOL_ROUNDS
 
-    def contender(
-        name: str, command: Sequence[str], prepare: Callable[[str], object], rounds: int = 1, **settings: str
-    ) -> Contender:
-        return Contender(name, command, session.environment(name) | settings, rounds, partial(prepare, name))
+    def contender(name: str, command: Sequence[str], rounds: int, history: bool = False, **more: str) -> Contender:
+        def prepare() -> None:
+            session.data_dir(name, files)
+            if history:
+                session.dagster_home(name)
 
-    without_history = partial(session.data_dir, files=files)
+        return Contender(name, command, session.environment(name) | more, rounds, prepare)
+
+    platform = materialize(SHOP, [*SALES, *CATALOGUE], days(DAYS))
+    floor = [sys.executable, "-m", "benchmarks.floor", _data(session, "floor")]
+    stock = materialize("benchmarks.stock", [*SALES, "cleaned_products"], days(DAYS))
+    dlt = [str(PEERS_BIN / "python"), "-m", "benchmarks.peers.dlt_load", _data(session, "dlt")]
+    return [
+        contender("platform", platform, rounds, history=True),
+        contender("floor", floor, rounds),
+        contender("stock", stock, tool_rounds, history=True),
+        contender("dlt", dlt, tool_rounds, RUNTIME__DLTHUB_TELEMETRY="false"),
+        contender("dbt", _dbt(session.work / "dbt"), tool_rounds),
+    ]
+
+
+def _dbt(folder: Path) -> list[str]:
     variables = {"trimmed": rules.TRIMMED, "typed": rules.TYPED, "reasons": rules.REASONS, "values": rules.VALUES}
     return [
-        contender("platform", materialize(SHOP, [*SALES, *CATALOGUE], days(DAYS)), with_history, rounds),
-        contender(
-            "floor", [sys.executable, "-m", "benchmarks.floor", _data(session, "floor")], without_history, rounds
-        ),
-        contender(
-            "stock",
-            materialize("benchmarks.stock", [*SALES, "cleaned_products"], days(DAYS)),
-            with_history,
-        ),
-        contender(
-            "dlt",
-            [str(PEERS_BIN / "python"), "-m", "benchmarks.peers.dlt_load", _data(session, "dlt")],
-            without_history,
-            RUNTIME__DLTHUB_TELEMETRY="false",
-        ),
-        contender(
-            "dbt",
-            [
-                str(PEERS_BIN / "dbt"),
-                "--no-send-anonymous-usage-stats",
-                "--no-version-check",
-                f"--log-path={session.work / 'dbt/logs'}",
-                "build",
-                f"--target-path={session.work / 'dbt/target'}",
-                f"--project-dir={PEERS / 'dbt'}",
-                f"--profiles-dir={PEERS / 'dbt'}",
-                f"--vars={json.dumps(variables)}",
-            ],
-            without_history,
-        ),
+        str(PEERS_BIN / "dbt"),
+        "--no-send-anonymous-usage-stats",
+        "--no-version-check",
+        f"--log-path={folder / 'logs'}",
+        "build",
+        f"--target-path={folder / 'target'}",
+        f"--project-dir={PEERS / 'dbt'}",
+        f"--profiles-dir={PEERS / 'dbt'}",
+        f"--vars={json.dumps(variables)}",
     ]
 
 

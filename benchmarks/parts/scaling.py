@@ -19,11 +19,8 @@ INTRO = """The same load, with `WAREHOUSE_MEMORY_LIMIT={limit}` for DuckDB; Pyth
 
 def measure(session: Session) -> Section:
     """Measure the load at each size."""
-    sizes = _sizes(session)
-    contenders = {size: _contender(session, size) for size in sizes}
-    for item in contenders.values():
-        # One after the other: the files of the large ones need not be there together.
-        take_turns([item], session.log)
+    contenders = {size: _contender(session, size) for size in sizes_of(session)}
+    take_turns(list(contenders.values()), session.log)
     section = Section(
         "Scaling",
         INTRO.format(limit=MEMORY_LIMIT),
@@ -35,17 +32,17 @@ def measure(session: Session) -> Section:
         row = [f"{size:,}", seconds(item.seconds), seconds(each), times(ratio(each, above)) if above else UNKNOWN]
         section.rows.append([*row, megabytes(item.peak_bytes)])
         above = each
-    section.targets = _targets({size: item.seconds for size, item in contenders.items()})
+    section.targets = targets_of({size: item.seconds for size, item in contenders.items()})
     section.add_failures(contenders.values())
     return section
 
 
-def _sizes(session: Session) -> tuple[int, ...]:
+def sizes_of(session: Session) -> tuple[int, ...]:
+    """How many records are loaded: as many as the session says in the largest load, the others in proportion."""
     sizes = FULL_SIZES if session.full else SIZES
     if session.rows is None:
         return sizes
-    largest = sizes[-1]
-    return tuple(max(1, size * session.rows // largest) for size in sizes)
+    return tuple(size * session.rows // sizes[-1] for size in sizes)
 
 
 def _contender(session: Session, size: int) -> Contender:
@@ -60,7 +57,8 @@ def _prepare(session: Session, size: int) -> None:
     session.dagster_home("scaling")
 
 
-def _targets(found: dict[int, float | None]) -> list[Target]:
+def targets_of(found: dict[int, float | None]) -> list[Target]:
+    """What is aimed at between the two largest sizes that are compared."""
     below, above = [size for size in found if size <= COMPARED][-2:]
     limit = round(above / below * GROWTH, 2)
     return [Target(f"{above:,} to {below:,} records, time", ratio(found[above], found[below]), limit)]
