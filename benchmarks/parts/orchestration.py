@@ -11,7 +11,7 @@ from benchmarks.measure import Contender, Failed, ratio, run, take_turns, tell
 from benchmarks.report import UNKNOWN, Section, Target, seconds, times
 from benchmarks.session import ROOT, SALES, Session, materialize
 
-ROUNDS, FULL_ROUNDS, FULL_DROPS = 5, 7, 3
+ROUNDS, FULL_ROUNDS, FULL_DROPS = 3, 7, 3
 SAMPLE = sorted((ROOT / "data/sample/sales").glob("*.csv"))
 TICKS = {1_000: None, 10_000: 1.0, 100_000: 10.0}
 """How many files lie in landing, and how many seconds a look at them may take."""
