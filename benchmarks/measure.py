@@ -1,16 +1,18 @@
 """Time whole commands, in turns, and tell medians: what is compared is measured in the same session."""
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from benchmarks.session import ROOT, inherited
 
+LAUNCHER = ROOT / "benchmarks/launch.py"
 LINES_SHOWN = 15
 
 
@@ -96,26 +98,39 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Us
     Raises:
         Failed: it could not be started, or ended with an error; the message has the end of what it said.
     """
-    with log.open("wb") as output:
-        began = time.perf_counter()
+    told = _launched(command, environment, log).split()
+    if not told:
+        raise Failed(f"{command[0]} can't be started:\n{last_lines(log)}")
+    code, seconds, peak = told
+    if code != "0":
+        raise Failed(f"{Path(command[0]).name} ended with {code}; it said:\n{last_lines(log)}")
+    return Usage(float(seconds), int(peak))
+
+
+def _launched(command: Sequence[str], environment: Mapping[str, str], log: Path) -> str:
+    """What the launcher tells of a command; nothing, if it can't start it."""
+    reader, writer = os.pipe()
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(writer), *command]
+    with os.fdopen(reader) as told, log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - the commands are written in this package
+            launcher,
+            env={**inherited(), **environment},
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            pass_fds=[writer],
+            start_new_session=True,
+        )
+        os.close(writer)
         try:
-            process = subprocess.Popen(  # noqa: S603 - the commands are written in this package
-                command, env={**inherited(), **environment}, cwd=ROOT, stdout=output, stderr=output
-            )
-        except OSError as error:
-            raise Failed(f"{command[0]} can't be started: {error.strerror}") from error
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
         except BaseException:
             # Whoever stops the session wants its commands stopped, too.
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
-        seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise Failed(f"{Path(command[0]).name} ended with {process.returncode}; it said:\n{last_lines(log)}")
-    return Usage(seconds, usage.ru_maxrss * 1024)
+        return told.read()
 
 
 def last_lines(log: Path) -> str:

@@ -32,10 +32,10 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 def test_a_failure_is_reported_and_the_rest_goes_on(runner: CliRunner, tmp_path: Path) -> None:
     """All parts are in the results, with the machine; the exit code tells that something failed."""
     results = tmp_path / "results.md"
-    done = runner.invoke(command.main, ["--work", str(tmp_path / "work"), "--results", str(results), "--rows", "500"])
+    done = runner.invoke(command.main, ["--work", str(tmp_path / "work"), "--results", str(results), "--rows", "5000"])
     assert done.exit_code == 1
     page = results.read_text(encoding="utf-8")
-    assert "## Good\n\nrows: 500" in page
+    assert "## Good\n\nrows: 5000" in page
     assert "it said no" in page
     assert "- duckdb: 1.5.5" in page
     assert "cores" in page
