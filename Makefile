@@ -18,6 +18,7 @@ export DATA_DIR DAGSTER_HOME
 
 # All paths below are relative to the checkout, so that spaces in the path to it do no harm.
 BIN := .venv/bin
+PEERS := benchmarks/.venv
 # Only its resolver's export is used: pip installs, because pip's own settings (index, proxy, certificates) then apply.
 UV := uv==0.13.9
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -28,16 +29,20 @@ ifneq ($(USABLE),yes)
 .PHONY: .venv/.locked
 endif
 
+ifneq ($(shell cat $(PEERS)/.locked 2>/dev/null),$(CURDIR))
+.PHONY: $(PEERS)/.locked
+endif
+
 SAMPLE_DAYS := $(sort $(patsubst data/sample/sales/sales_%.csv,%,$(wildcard data/sample/sales/sales_*.csv)))
 SAMPLE_RANGE := $(firstword $(SAMPLE_DAYS))...$(lastword $(SAMPLE_DAYS))
 SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_products,cleaned_products,rejected_products,product_warehouse,sales_report
 LOG := $(DATA_DIR)/logs/run.log
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test torture dev check home
+.PHONY: help run test torture dev check bench bench-full home
 
 help: ## Show these targets
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile
 
 run: .venv/.locked home history ## Load the sample, materialize every table, print a summary
 	@$(BIN)/python -m orchestration_project load-sample
@@ -65,6 +70,12 @@ check: .venv/.locked home ## Lint, format, types, imports, definitions
 	@$(BIN)/lint-imports
 	@$(BIN)/dg check defs
 
+bench: .venv/.locked $(PEERS)/.locked ## Measure against a hand-written script and other tools; writes benchmarks/results.md
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: .venv/.locked $(PEERS)/.locked ## More rounds, and up to 100 million records; takes hours
+	@$(BIN)/python -m benchmarks --full $(ARGS)
+
 # A link, so that a change of dagster.yaml is in force at once; a file that somebody put there is left alone.
 home:
 	@mkdir -p "$(DAGSTER_HOME)"
@@ -83,6 +94,14 @@ history: .venv/.locked home
 	@$(BIN)/uv export --quiet --frozen --no-emit-project --format requirements-txt --output-file .venv/requirements.txt
 	@$(PIP) install --no-deps --require-hashes --requirement .venv/requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)" > $@
+
+# What the platform is measured against, in an environment of its own: its packages and the project's exclude each other.
+$(PEERS)/.locked: benchmarks/peers/pyproject.toml benchmarks/peers/uv.lock .venv/.locked
+	@echo "Installing the tools to compare with into $(PEERS)"
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(BIN)/uv export --quiet --frozen --project benchmarks/peers --format requirements-txt --output-file $(PEERS)/requirements.txt
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --requirement $(PEERS)/requirements.txt
 	@echo "$(CURDIR)" > $@
 
 # The first Python that fits; one without ensurepip cannot make an environment (Debian keeps it in a package of its own).

@@ -11,6 +11,11 @@ import dagster as dg
 @cache  # a command of Dagster asks for them six times; a reload starts a new process
 def defs() -> dg.Definitions:
     """All definitions of the project."""
+    return platform_of(Path(__file__).parent)
+
+
+def platform_of(project: Path) -> dg.Definitions:
+    """The platform for the feeds and assets in the `defs` folder of a project that a path lies in."""
     # Most processes of Dagster import this module to see that it is there: what takes time comes when it is used.
     from orchestration_project.components.range_runs import made_once_a_run
     from orchestration_project.components.resources import Platform
@@ -19,7 +24,7 @@ def defs() -> dg.Definitions:
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     return dg.Definitions.merge(
-        made_once_a_run(dg.load_from_defs_folder(path_within_project=Path(__file__).parent)),
+        made_once_a_run(dg.load_from_defs_folder(path_within_project=project)),
         dg.Definitions(
             resources={"platform": Platform(), "io_manager": WarehouseIOManager()},
             executor=dg.in_process_executor,

@@ -1,0 +1,177 @@
+"""The floor: one hand-written DuckDB script for the benchmark's sales, with the tables that the platform makes of them.
+
+    python -m benchmarks.floor DATA_DIR
+
+It knows everything beforehand that the platform reads from a contract or proves of a file: the encoding, the header,
+the dialect, that no record is broken, that nothing was loaded before. It keeps the outputs: text with provenance and
+record numbers, typed rows, rejects with every reason, a ledger with hashes and counts, aggregates, the archive.
+"""
+
+import datetime as dt
+import hashlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import rules
+
+EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - UTC without a zone, as the ledger has it
+PRODUCT_CODE = (
+    "upper(left(category, 3)) || lpad(product_id::VARCHAR, greatest(3, length(product_id::VARCHAR))::INTEGER, '0')"
+)
+PRICE_CATEGORY = "CASE WHEN list_price < 25 THEN 'Low' WHEN list_price < 35 THEN 'Medium' ELSE 'High' END"
+
+
+def main(data: Path) -> None:
+    """Load all that is in landing."""
+    files = sorted((data / "landing/sales").glob("*.csv"))
+    catalogue = max((data / "landing/products").glob("*.json"))
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(_sha256, [*files, catalogue]))
+    with duckdb.connect(str(data / "warehouse.duckdb")) as connection:
+        connection.execute("BEGIN")
+        _raw(connection, files, hashes)
+        _published(connection, files)
+        _catalogue(connection, catalogue)
+        _ledger(connection, [*files, catalogue], hashes)
+        _marts(connection)
+        connection.execute("COMMIT")
+    for file in (*files, catalogue):
+        feed, _, day = file.stem.partition("_")
+        place = data / "archive" / feed / day / file.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(place)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _raw(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list[str]) -> None:
+    """Every record as text, numbered: a numbering window would serialize the scan, the row ids of a table do not."""
+    columns = ", ".join(f"'{name}': 'VARCHAR'" for name in rules.TEXTS)
+    paths = ", ".join(f"'{path}'" for path in files)
+    connection.execute(
+        f"""CREATE TEMP TABLE lines AS SELECT file_index AS f, * FROM read_csv([{paths}], header = true, delim = ',',
+            quote = '"', escape = '"', auto_detect = false, columns = {{{columns}}})"""
+    )
+    connection.execute(
+        "CREATE TEMP TABLE files AS SELECT unnest($1)::UBIGINT AS f, unnest($2)::DATE AS batch, unnest($3) AS name,"
+        " unnest($4) AS version",
+        [
+            list(range(len(files))),
+            [path.stem.removeprefix("sales_") for path in files],
+            [path.name for path in files],
+            [digest[:16] for digest in hashes[: len(files)]],
+        ],
+    )
+    connection.execute(
+        f"""CREATE TABLE raw_sales AS
+            SELECT batch AS _batch_date, name AS _file, version AS _file_version, lines.rowid - first + 1 AS _row,
+                {", ".join(rules.TEXTS)}, NULL::VARCHAR AS _rescued, NULL::VARCHAR AS _raw_line,
+                NULL::VARCHAR AS _parse_error, NULL::VARCHAR AS _repairs
+            FROM lines JOIN (SELECT f, min(rowid) AS first FROM lines GROUP BY f) USING (f) JOIN files USING (f)"""
+    )
+    connection.execute("DROP TABLE lines")
+
+
+def _published(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
+    origin = "_batch_date, _file, _file_version, _row, _rescued"
+    connection.execute(
+        f"""CREATE TEMP TABLE judged AS
+            SELECT rid, {", ".join(rules.VALUES)}, {origin}, {rules.REASONS} AS reasons
+            FROM (SELECT *, {rules.TYPED} FROM (SELECT rowid AS rid, {rules.TRIMMED}, {origin} FROM raw_sales))"""
+    )
+    connection.execute(
+        """CREATE TEMP TABLE losers AS
+            WITH twice AS (SELECT order_id FROM judged WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1),
+            ranked AS (
+                SELECT rid, row_number() OVER newest AS place, first_value(_file || ' row ' || _row) OVER newest AS kept
+                FROM judged JOIN twice USING (order_id) WHERE reasons IS NULL
+                WINDOW newest AS (PARTITION BY order_id ORDER BY _batch_date, _row DESC))
+            SELECT rid, ['order_id: duplicate_key (kept: ' || kept || ')'] AS reasons FROM ranked WHERE place > 1"""
+    )
+    connection.execute(
+        """CREATE TABLE cleaned_sales AS
+            SELECT * EXCLUDE (rid, reasons) FROM judged ANTI JOIN losers USING (rid) WHERE reasons IS NULL"""
+    )
+    connection.execute(
+        f"""CREATE TABLE rejected_sales AS
+            SELECT {", ".join(rules.TEXTS)}, {origin}, _raw_line, reasons AS _reasons,
+                left(sha256(concat_ws('/', 'sales', _file, _file_version, _row)), 16) AS _reject_id,
+                modified AS _rejected_at, NULL::VARCHAR AS _resolved_by
+            FROM raw_sales JOIN (SELECT rid, reasons FROM judged WHERE reasons IS NOT NULL UNION ALL FROM losers) bad
+            ON raw_sales.rowid = bad.rid
+            JOIN (SELECT unnest($1) AS _file, unnest($2)::TIMESTAMP AS modified) USING (_file)""",
+        [[path.name for path in files], [_modified(path) for path in files]],
+    )
+    connection.execute("DROP TABLE judged")
+
+
+def _modified(path: Path) -> dt.datetime:
+    return EPOCH + dt.timedelta(microseconds=path.stat().st_mtime_ns // 1000)
+
+
+def _catalogue(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute(
+        f"""CREATE TABLE cleaned_products AS
+            SELECT *, {PRODUCT_CODE} AS product_code, {PRICE_CATEGORY} AS price_category
+            FROM read_json('{path}', columns = {{product_id: 'INTEGER', name: 'VARCHAR', category: 'VARCHAR',
+                list_price: 'DECIMAL(18,2)'}})"""
+    )
+
+
+def _ledger(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list[str]) -> None:
+    connection.execute(
+        """CREATE TABLE file_ledger AS
+            SELECT file, sha256, bytes, records, cleaned, coalesce(rejected, 0) AS rejected
+            FROM (SELECT unnest($1) AS file, unnest($2) AS sha256, unnest($3) AS bytes)
+            JOIN (SELECT _file AS file, count(*) AS records FROM raw_sales GROUP BY 1 UNION ALL
+                SELECT $4, count(*) FROM cleaned_products) USING (file)
+            JOIN (SELECT _file AS file, count(*) AS cleaned FROM cleaned_sales GROUP BY 1 UNION ALL
+                SELECT $4, count(*) FROM cleaned_products) USING (file)
+            LEFT JOIN (SELECT _file AS file, count(*) AS rejected FROM rejected_sales GROUP BY 1) USING (file)""",
+        [[path.name for path in files], hashes, [path.stat().st_size for path in files], files[-1].name],
+    )
+    uneven = connection.execute("SELECT file FROM file_ledger WHERE records <> cleaned + rejected").fetchall()
+    if uneven:
+        raise SystemExit(f"These files do not balance: {uneven}")
+
+
+def _marts(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        """CREATE TABLE product_daily_sales AS
+            SELECT _batch_date, product_id, count(DISTINCT order_id) AS orders, sum(quantity)::BIGINT AS units_sold,
+                sum(total_amount) AS revenue, min(sold_at)::DATE AS first_sold_on, max(sold_at)::DATE AS last_sold_on
+            FROM cleaned_sales GROUP BY ALL ORDER BY ALL"""
+    )
+    connection.execute(
+        """CREATE TABLE product_warehouse AS
+            WITH sold AS (
+                SELECT product_id, sum(orders)::BIGINT AS orders, sum(units_sold)::BIGINT AS units_sold,
+                    sum(revenue) AS revenue, min(first_sold_on) AS first_sold_on, max(last_sold_on) AS last_sold_on,
+                    sum(revenue) FILTER (_batch_date > newest - 7) AS revenue_7d,
+                    sum(revenue) FILTER (_batch_date > newest - 30) AS revenue_30d
+                FROM product_daily_sales, (SELECT max(_batch_date) AS newest FROM product_daily_sales) GROUP BY ALL)
+            SELECT product_id, product_code, name, category, list_price, price_category, coalesce(orders, 0) AS orders,
+                coalesce(units_sold, 0) AS units_sold, coalesce(revenue, 0) AS revenue, first_sold_on, last_sold_on,
+                coalesce(revenue_7d, 0) AS revenue_7d, coalesce(revenue_30d, 0) AS revenue_30d,
+                name IS NOT NULL AS in_catalog
+            FROM cleaned_products FULL JOIN sold USING (product_id) ORDER BY product_id"""
+    )
+    found, sold = (
+        connection.execute(f"SELECT sum({units}), sum({money}) FROM {table}").fetchone()
+        for table, units, money in (
+            ("product_warehouse", "units_sold", "revenue"),
+            ("cleaned_sales", "quantity", "total_amount"),
+        )
+    )
+    if found != sold:
+        raise SystemExit(f"The products sold {found}, the sales say {sold}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,13 @@
+"""The platform as the project assembles it, with the feeds and marts of this folder."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration_project.definitions import platform_of
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All definitions of the benchmark's shop."""
+    return platform_of(Path(__file__).parent)

@@ -1,0 +1,1 @@
+"""The project's own marts and their checks, over this sales feed."""
