@@ -8,8 +8,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident
-from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
+from orchestration_project.warehouse.sql import ident, idents
+from orchestration_project.warehouse.tables import batch_filter, columns_of, ensure_table, exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,14 +32,16 @@ def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
 def note_published(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None) -> None:
     """List what some batches (None: all) of a cleaned table hold now.
 
-    `content` is a sum over hashes: it depends on the batch's rows alone, neither on their order nor on the time, so
-    that the same files give the same again.
+    `content` is a sum over hashes: it depends on the batch's rows alone, neither on their order nor on that of the
+    columns nor on the time, so that the same files give the same again.
     """
     condition = batch_filter(batches)
+    # A column that was dropped, or that a contract added, stands last in this table and elsewhere in a rebuilt one.
+    columns = idents(sorted(columns_of(connection, table)))
     connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $1 AND {condition}", [table])
     connection.execute(
-        f"""INSERT INTO {TABLE} SELECT $1, _batch_date, count(*), sum(hash(cleaned))
-            FROM {ident(table)} AS cleaned WHERE {condition} GROUP BY _batch_date""",
+        f"""INSERT INTO {TABLE} SELECT $1, _batch_date, count(*), sum(hash({columns}))
+            FROM {ident(table)} WHERE {condition} GROUP BY _batch_date""",
         [table],
     )
 

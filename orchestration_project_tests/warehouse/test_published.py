@@ -43,6 +43,7 @@ def test_a_table_from_before_is_taken_as_it_is(connection: duckdb.DuckDBPyConnec
     ("change", "same"),
     [
         pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} ORDER BY id DESC", True, id="order"),
+        pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS SELECT _batch_date, n, id FROM {TABLE}", True, id="columns"),
         pytest.param(f"UPDATE {TABLE} SET n = 3 WHERE id = 'b'", False, id="value"),
         pytest.param(f"UPDATE {TABLE} SET n = NULL WHERE id = 'b'", False, id="null"),
         pytest.param(f"UPDATE {TABLE} SET id = 'a', n = 1 WHERE id = 'b'", False, id="doubled"),
@@ -51,7 +52,7 @@ def test_a_table_from_before_is_taken_as_it_is(connection: duckdb.DuckDBPyConnec
     ],
 )
 def test_content_depends_on_the_rows_alone(connection: duckdb.DuckDBPyConnection, change: str, same: bool) -> None:
-    """Another value or another number of equal rows is another content, another order is not."""
+    """Another value or another number of equal rows is another content, another order of rows or columns is not."""
     before = noted(connection)
     connection.execute(change)
     note_published(connection, TABLE, [FIRST])
