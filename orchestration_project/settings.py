@@ -29,6 +29,7 @@ class Settings:
         threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
+        source_url: where the checkout can be read on the web, None for links to the local files; `SOURCE_URL`.
     """
 
     data_dir: Path = Path("data")
@@ -38,6 +39,7 @@ class Settings:
     threads: int | None = None
     memory_limit: str | None = None
     max_file_bytes: int = MAX_FILE_BYTES
+    source_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -55,6 +57,7 @@ class Settings:
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
             max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
+            source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
         )
 
     @property
@@ -111,3 +114,9 @@ def _whole(name: str, text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name}={text!r} is not a whole number above zero")
     return int(text)
+
+
+def _web_address(name: str, text: str) -> str | None:
+    if text and not text.startswith(("https://", "http://")):
+        raise SettingsError(f"{name}={text!r} is not an address that begins with https:// or http://")
+    return text or None

@@ -11,6 +11,7 @@ from orchestration_project.ingest.model import Refused, Report
 from orchestration_project.landing.batches import Batch, Batching
 from orchestration_project.transforms.publish import FileCount, ReasonCount
 from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.tables import batch_filter
 
 ROWS_SHOWN = 50
 Cell = str | int | float | None
@@ -47,8 +48,8 @@ def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
     return found
 
 
-def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
-    """The metadata of one of the feed's tables for one batch (or for a snapshot)."""
+def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Part) -> Metadata:
+    """The metadata of one of the feed's tables for one batch (None: for a snapshot)."""
     count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
     if key == spec.raw:
         records = sum(count.records for count in part.counts)
@@ -65,7 +66,21 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
         "waived": dg.MetadataValue.int(sum(count.waived for count in part.counts)),
     }
     reasons = _reason_table(part.reasons)
-    return {**shown, "rejects_by_reason": reasons} if reasons else shown
+    if reasons:
+        shown |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
+    return shown
+
+
+def _rejects_query(key: dg.AssetKey, batch: Batch | None) -> dg.MetadataValue:
+    """The SQL that shows the rejects which are still open, to be pasted into DuckDB."""
+    lines = [
+        "SELECT _file, _row, _reasons, *",
+        f"FROM {key.to_user_string()}",
+        "WHERE _resolved_by IS NULL",
+        *([] if batch is None else [f"  AND {batch_filter([batch])}"]),
+        "ORDER BY _file, _row;",
+    ]
+    return dg.MetadataValue.md("\n".join(["```sql", *lines, "```"]))
 
 
 def _file_metadata(part: Part) -> Metadata:
@@ -94,6 +109,11 @@ def _reason_table(reasons: Iterable[ReasonCount]) -> dg.MetadataValue | None:
         totals[item.reason] += item.records
     worst_first = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
     return table([{"reason": reason, "records": count} for reason, count in worst_first]) if totals else None
+
+
+def compared(expected: str, found: str) -> Metadata:
+    """What every check tells first."""
+    return {"expected": dg.MetadataValue.text(expected), "found": dg.MetadataValue.text(found)}
 
 
 def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:

@@ -1,16 +1,19 @@
 """The product marts: sales by product and day, and the product warehouse, with their checks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import dagster as dg
 import pandas as pd
 
+from orchestration_project.components.column_lineage import lineage_metadata
+from orchestration_project.components.feed_metadata import Metadata, compared, table
 from orchestration_project.components.feed_spec import POOL, partitions_of
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.ingest.model import FeedOptions
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms import aggregate
+from orchestration_project.transforms.lineage import query_lineage
 
 OWNERS = ["team:sales_data"]
 ROWS_SHOWN = 20
@@ -42,8 +45,24 @@ PRODUCT_DESCRIPTIONS = {
 }
 
 
-def _schema(columns: Mapping[str, str], descriptions: Mapping[str, str]) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, sql_type, descriptions[name]) for name, sql_type in columns.items()])
+DAILY_KEY, PRODUCT_KEY = ("_batch_date", "product_id"), ("product_id",)
+OF_THE_CATALOGUE = {"product_code", "name", "category", "list_price", "price_category"}
+OF_SALES = {"first_sold_on", "last_sold_on"}
+
+
+def _schema(
+    columns: Mapping[str, str], descriptions: Mapping[str, str], key: Sequence[str], nullable: Set[str] = frozenset()
+) -> dg.TableSchema:
+    constraints = {
+        name: dg.TableColumnConstraints(
+            nullable=name in nullable, unique=[name] == list(key), other=["primary key"] if name in key else []
+        )
+        for name in columns
+    }
+    return dg.TableSchema(
+        [dg.TableColumn(name, sql_type, descriptions[name], constraints[name]) for name, sql_type in columns.items()],
+        dg.TableConstraints([f"primary key: {', '.join(key)}"]),
+    )
 
 
 @dg.definitions
@@ -73,7 +92,7 @@ def _daily_sales(options: FeedOptions) -> dg.AssetsDefinition:
         metadata={
             "partition_expr": "_batch_date",
             "dagster/table_name": f"main.{aggregate.DAILY}",
-            "dagster/column_schema": _schema(aggregate.DAILY_COLUMNS, DAILY_DESCRIPTIONS),
+            "dagster/column_schema": _schema(aggregate.DAILY_COLUMNS, DAILY_DESCRIPTIONS, DAILY_KEY),
         },
     )
     def product_daily_sales(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
@@ -81,7 +100,11 @@ def _daily_sales(options: FeedOptions) -> dg.AssetsDefinition:
         with platform.warehouse.transaction(f"{aggregate.DAILY}, run {context.run.run_id}") as connection:
             rows = aggregate.replace_daily_sales(connection, asked)
         for day, count in rows.items():
-            key, metadata = batching.key(day), {"dagster/partition_row_count": count}
+            key = batching.key(day)
+            metadata: Metadata = {"dagster/partition_row_count": dg.MetadataValue.int(count)}
+            if day == max(asked):
+                # It is the same for all days, and this is the event that comes last.
+                metadata |= _lineage(aggregate.DAILY_SELECT.format(condition="true"))
             if day in asked:
                 context.add_asset_metadata(metadata, partition_key=key)
             else:
@@ -98,7 +121,12 @@ def _daily_sales(options: FeedOptions) -> dg.AssetsDefinition:
     group_name="marts",
     kinds={"duckdb", "pandas"},
     owners=OWNERS,
-    metadata={"dagster/column_schema": _schema(aggregate.PRODUCT_COLUMNS, PRODUCT_DESCRIPTIONS)},
+    metadata={
+        "dagster/table_name": f"main.{aggregate.PRODUCTS}",
+        "dagster/column_schema": _schema(
+            aggregate.PRODUCT_COLUMNS, PRODUCT_DESCRIPTIONS, PRODUCT_KEY, nullable=OF_THE_CATALOGUE | OF_SALES
+        ),
+    },
 )
 def product_warehouse(context: dg.AssetExecutionContext, platform: Platform) -> pd.DataFrame:
     """One row a product: what the catalogue says of it and what it has sold.
@@ -109,7 +137,12 @@ def product_warehouse(context: dg.AssetExecutionContext, platform: Platform) -> 
         aggregate.ensure_sources(connection, aggregate.SALES, aggregate.CATALOGUE, aggregate.DAILY)
         # Rows rather than a frame of DuckDB's making: that one turns DECIMAL into floating point.
         rows = connection.execute(aggregate.PRODUCT_SELECT).fetchall()
+    context.add_asset_metadata(_lineage(aggregate.PRODUCT_SELECT))
     return pd.DataFrame(rows, columns=list(aggregate.PRODUCT_COLUMNS), dtype=object)
+
+
+def _lineage(query: str) -> Metadata:
+    return lineage_metadata(query_lineage(query, aggregate.SOURCE_COLUMNS))
 
 
 @dg.asset_check(asset=aggregate.DAILY, blocking=True, pool=POOL)
@@ -119,7 +152,8 @@ def matches_cleaned_sales(platform: Platform) -> dg.AssetCheckResult:
         aggregate.ensure_sources(connection, aggregate.SALES, aggregate.DAILY)
         stale = aggregate.stale_days(connection)
     description = _stale_text(stale) if stale else "Every batch day equals the cleaned sales."
-    return dg.AssetCheckResult(passed=not stale, description=description, metadata={"stale_days": len(stale)})
+    found = compared("units and revenue of every batch day as in the cleaned sales", f"{len(stale)} days that differ")
+    return dg.AssetCheckResult(passed=not stale, description=description, metadata={**found, "stale_days": len(stale)})
 
 
 @dg.asset_check(asset=aggregate.PRODUCTS, blocking=True, pool=POOL, additional_deps=[aggregate.SALES])
@@ -129,18 +163,14 @@ def totals_match(platform: Platform) -> dg.AssetCheckResult:
         aggregate.ensure_sources(connection, aggregate.SALES, aggregate.DAILY, aggregate.PRODUCTS)
         found, sold = aggregate.totals(connection)
         stale = aggregate.stale_days(connection) if found != sold else []
-    description = f"{found.units} units and {found.revenue} revenue, as in the cleaned sales."
+    expected, told = (f"{side.units} units and {side.revenue} revenue" for side in (sold, found))
+    description = f"{told}, as in the cleaned sales."
     if found != sold:
         description = _stale_text(stale) if stale else f"Materialize {aggregate.PRODUCTS} again: it is not up to date."
     return dg.AssetCheckResult(
         passed=found == sold,
         description=description,
-        metadata={
-            "units": found.units,
-            "units_expected": sold.units,
-            "revenue": str(found.revenue),
-            "revenue_expected": str(sold.revenue),
-        },
+        metadata={**compared(expected, told), "units": found.units, "revenue": float(found.revenue)},
     )
 
 
@@ -156,13 +186,17 @@ def orphan_products(platform: Platform) -> dg.AssetCheckResult:
     with platform.warehouse.transaction(f"check of {aggregate.PRODUCTS}") as connection:
         aggregate.ensure_sources(connection, aggregate.PRODUCTS)
         orphans = aggregate.orphans(connection)
-    sample = [
-        dg.TableRecord({"product_id": orphan, "units_sold": units, "revenue": str(revenue)})
-        for orphan, units, revenue in orphans[:ROWS_SHOWN]
-    ]
+    metadata = compared("no orphans", f"{len(orphans)} orphans") | {"orphans": dg.MetadataValue.int(len(orphans))}
+    if orphans:
+        metadata["sample"] = table(
+            [
+                {"product_id": orphan, "units_sold": units, "revenue": str(revenue)}
+                for orphan, units, revenue in orphans[:ROWS_SHOWN]
+            ]
+        )
     return dg.AssetCheckResult(
         passed=not orphans,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(orphans)} sold product(s) are not in the newest catalogue." if orphans else "None.",
-        metadata={"orphans": len(orphans), **({"sample": dg.MetadataValue.table(sample)} if sample else {})},
+        metadata=metadata,
     )
