@@ -23,13 +23,14 @@ class Settings:
 
     Attributes:
         data_dir: root of landing, archive, quarantine, repairs and (by default) the warehouse; `DATA_DIR`.
-        warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
+        warehouse_url: the warehouse, `duckdb:///path/to/file`, or none for `warehouse.duckdb` in the data
+            folder; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
-        threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
-        memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+        threads: DuckDB threads, none for DuckDB's own choice; `WAREHOUSE_THREADS`.
+        memory_limit: DuckDB memory limit such as `2GB`, none for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
-        source_url: where the checkout can be read on the web, None for links to the local files; `SOURCE_URL`.
+        source_url: where the checkout can be read on the web, none for links to the local files; `SOURCE_URL`.
     """
 
     data_dir: Path = Path("data")
