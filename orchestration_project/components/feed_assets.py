@@ -8,7 +8,7 @@ from orchestration_project.components.column_lineage import lineage_metadata, li
 from orchestration_project.components.feed_metadata import metadata_of, parts
 from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, table_schema
 from orchestration_project.components.resources import Platform
-from orchestration_project.components.source_links import references
+from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
@@ -32,7 +32,7 @@ def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
             "dagster/uri": Settings.from_env().landing(spec.name).as_uri(),
             "dagster/column_schema": file_schema(spec.feed),
             "contract_version": spec.feed.version,
-            **_contract_link(spec),
+            **link_to(spec.contract, "contract"),
         },
     )
 
@@ -122,13 +122,9 @@ def _table_spec(
             "dagster/column_schema": table_schema(columns, spec.feed, raw=key != spec.cleaned),
             "contract_version": spec.feed.version,
             **partition_expr,
-            **_contract_link(spec),
+            **link_to(spec.contract, "contract"),
         },
     )
-
-
-def _contract_link(spec: FeedSpec) -> dict[str, dg.CodeReferencesMetadataValue]:
-    return references([dg.LocalFileCodeReference(file_path=str(spec.contract), label="contract")])
 
 
 def _results(

@@ -77,7 +77,7 @@ class FeedSpec:
     @property
     def tags(self) -> dict[str, str]:
         """The contract's tags in the form that Dagster takes, the feed's name, and whether it holds personal data."""
-        words = [re.sub(r"[^\w.-]+", "_", tag, flags=re.ASCII)[:63] for tag in self.feed.tags]
+        words = [re.sub(r"[^\w.-]+", "_", tag, flags=re.ASCII)[:63] for tag in self.feed.tags if tag]
         personal = ["personal_data"] if self.feed.personal_columns else []
         return {**dict.fromkeys([*words, *personal], ""), "feed": self.name}
 

@@ -5,7 +5,8 @@ web, where `SOURCE_URL` tells its address.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,9 +17,22 @@ KEY = "dagster/code_references"
 Reference = dg.LocalFileCodeReference | dg.UrlCodeReference
 
 
-def references(found: Iterable[Reference]) -> dict[str, dg.CodeReferencesMetadataValue]:
-    """The metadata of an asset that refers to these places."""
+def link_to(path: Path, label: str) -> dict[str, dg.CodeReferencesMetadataValue]:
+    """The metadata of an asset that a file defines."""
+    with _beta():
+        return _references([dg.LocalFileCodeReference(file_path=str(path), label=label)])
+
+
+def _references(found: Iterable[Reference]) -> dict[str, dg.CodeReferencesMetadataValue]:
     return {KEY: dg.CodeReferencesMetadataValue(code_references=list(found))}
+
+
+@contextmanager
+def _beta() -> Iterator[None]:
+    """The whole of Dagster's interface for code references is beta, and warns of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield
 
 
 def with_source_links(definitions: dg.Definitions, root: Path, url: str | None) -> dg.Definitions:
@@ -29,9 +43,7 @@ def with_source_links(definitions: dg.Definitions, root: Path, url: str | None) 
         root: the folder that `url` shows; what lies outside keeps its local link.
         url: address of the files on the web, such as `https://github.com/me/shop/tree/main`; None for local links.
     """
-    with warnings.catch_warnings():
-        # The whole of Dagster's interface for code references is beta.
-        warnings.simplefilter("ignore", dg.BetaWarning)
+    with _beta():
         linked = dg.with_source_code_references(list(definitions.assets or ()))
         return replace(definitions, assets=[_on_the_web(asset, root, url) if url else asset for asset in linked])
 
@@ -41,7 +53,7 @@ def _on_the_web(asset: object, root: Path, url: str) -> object:
         local = spec.metadata.get(KEY)
         if not isinstance(local, dg.CodeReferencesMetadataValue):
             return spec
-        web = references(_web(reference, root, url) for reference in local.code_references)
+        web = _references(_web(reference, root, url) for reference in local.code_references)
         return spec.replace_attributes(metadata={**spec.metadata, **web})
 
     if isinstance(asset, dg.AssetSpec):
