@@ -23,13 +23,15 @@ class Settings:
 
     Attributes:
         data_dir: root of landing, archive, quarantine, repairs, reports and (by default) the warehouse; `DATA_DIR`.
-        warehouse_url: `duckdb:///path/to/file`; `WAREHOUSE_URL`.
+        warehouse_url: the warehouse, `duckdb:///path/to/file`, or none for `warehouse.duckdb` in the data
+            folder; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         dagster_home: where Dagster's history is, None when it is not set; `DAGSTER_HOME`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
-        threads: DuckDB threads, None for DuckDB's own choice; `WAREHOUSE_THREADS`.
-        memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+        threads: DuckDB threads, none for DuckDB's own choice; `WAREHOUSE_THREADS`.
+        memory_limit: DuckDB memory limit such as `2GB`, none for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
+        source_url: where the checkout can be read on the web, none for links to the local files; `SOURCE_URL`.
     """
 
     data_dir: Path = Path("data")
@@ -40,6 +42,7 @@ class Settings:
     threads: int | None = None
     memory_limit: str | None = None
     max_file_bytes: int = MAX_FILE_BYTES
+    source_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -58,6 +61,7 @@ class Settings:
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
             max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
+            source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
         )
 
     @property
@@ -119,3 +123,9 @@ def _whole(name: str, text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name}={text!r} is not a whole number above zero")
     return int(text)
+
+
+def _web_address(name: str, text: str) -> str | None:
+    if text and not text.startswith(("https://", "http://")):
+        raise SettingsError(f"{name}={text!r} is not an address that begins with https:// or http://")
+    return text or None

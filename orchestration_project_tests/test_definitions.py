@@ -98,10 +98,67 @@ def test_every_asset_is_described(name: str) -> None:
     assert spec.description
     assert spec.owners
     assert spec.kinds == KINDS.get(name, {"duckdb", "sql"})
-    if not name.startswith(("landing", "sales_report")):
-        schema = spec.metadata["dagster/column_schema"]
-        assert isinstance(schema, dg.TableSchema)
-        assert [column.name for column in schema.columns if not column.description] == []
+    if name == "sales_report":
+        return
+    assert [column.name for column in columns_of(name) if not column.description] == []
+    if GROUPS[name] in ("raw", "cleaned", "marts"):
+        assert spec.metadata["dagster/table_name"] == f"main.{name}"
+
+
+def columns_of(name: str) -> list[dg.TableColumn]:
+    schema = SPECS[name].metadata["dagster/column_schema"]
+    assert isinstance(schema, dg.TableSchema)
+    return list(schema.columns)
+
+
+def test_columns_show_what_the_contract_says() -> None:
+    """Types, constraints in words, computation and classification of a column are those of the contract."""
+    columns = {column.name: column for column in columns_of("cleaned_sales")}
+    assert columns["order_id"].constraints == dg.TableColumnConstraints(
+        nullable=False, other=["primary key", "has at most 40 characters", "matches `^[A-Za-z0-9_-]+$`"]
+    )
+    assert columns["quantity"].constraints.other == ["at least 1", "at most 10000"]
+    assert columns["customer_id"].constraints.nullable
+    assert columns["customer_id"].tags == {"classification": "personal"}
+    assert '`"quantity" * "unit_price"`' in (columns["total_amount"].description or "")
+    assert SPECS["cleaned_sales"].metadata["dagster/column_schema"].constraints == dg.TableConstraints(
+        ["primary key: order_id, order_line"]
+    )
+
+
+def test_one_column_that_is_the_key_is_unique() -> None:
+    """A key of one column makes it unique; columns of a longer key are so together only."""
+    unique = {name: [column.name for column in columns_of(name) if column.constraints.unique] for name in GROUPS}
+    assert {name: found for name, found in unique.items() if found} == {
+        "landing_products": ["product_id"],
+        "cleaned_products": ["product_id"],
+        "product_warehouse": ["product_id"],
+    }
+
+
+def test_what_is_not_yet_checked_promises_nothing() -> None:
+    """Raw and rejected columns are text that may hold anything, so they show no constraints."""
+    found = [column for name in ("raw_sales", "rejected_sales") for column in columns_of(name)]
+    assert [column.name for column in found if column.constraints != dg.TableColumnConstraints()] == []
+
+
+def test_a_drop_folder_shows_what_files_must_look_like() -> None:
+    """The columns of a drop folder are those that are read from files, as cleaned, without the computed ones."""
+    cleaned = {column.name: column.constraints for column in columns_of("cleaned_sales") if column.name[0] != "_"}
+    assert {column.name: column.constraints for column in columns_of("landing_sales")} == {
+        name: constraints for name, constraints in cleaned.items() if name != "total_amount"
+    }
+
+
+@pytest.mark.found("A contract's tags, which were said to be shown in the UI, were read and thrown away.")
+def test_tags_tell_the_feed_and_personal_data() -> None:
+    """Assets of a feed are found by the feed, the contract's own tags, and whether they hold personal data."""
+    assert {name: value for name, value in SPECS["raw_sales"].tags.items() if not name.startswith("dagster/")} == {
+        "feed": "sales",
+        "sales": "",
+        "personal_data": "",
+    }
+    assert "personal_data" not in SPECS["raw_products"].tags
 
 
 @pytest.mark.parametrize("name", [name for name in GROUPS if not name.startswith("landing")])

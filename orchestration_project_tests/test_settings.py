@@ -27,6 +27,7 @@ def test_every_variable() -> None:
             "WAREHOUSE_THREADS": "3",
             "WAREHOUSE_MEMORY_LIMIT": "2GB",
             "MAX_FILE_BYTES": "5000000",
+            "SOURCE_URL": "https://example.org/shop/tree/main",
         }
     )
     assert settings.data_dir == Path.home() / "shop data"
@@ -35,12 +36,13 @@ def test_every_variable() -> None:
     assert settings.dagster_home == Path.home() / "home"
     assert (settings.lock_timeout, settings.threads, settings.memory_limit) == (1.5, 3, "2GB")
     assert settings.max_file_bytes == 5_000_000
+    assert settings.source_url == "https://example.org/shop/tree/main"
 
 
 def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
-    names += " MAX_FILE_BYTES"
+    names += " MAX_FILE_BYTES SOURCE_URL"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
 
@@ -60,6 +62,7 @@ def test_words_for_yes(word: str) -> None:
     [
         pytest.param("AUTOMATION", "maybe", id="neither yes nor no"),
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "soon", id="no number"),
+        pytest.param("SOURCE_URL", "git@example.org:shop", id="no web address"),
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "-1", id="negative"),
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "inf", id="for ever"),
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "nan", id="NaN"),

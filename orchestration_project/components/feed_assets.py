@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from orchestration_project.components.column_lineage import lineage_metadata, lineage_of
 from orchestration_project.components.feed_metadata import metadata_of, parts, run_metadata
-from orchestration_project.components.feed_spec import POOL, FeedSpec, table_schema
+from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, table_schema
 from orchestration_project.components.resources import Platform
+from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
@@ -26,7 +28,13 @@ def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
         group_name="landing",
         kinds={"file", spec.feed.source.format.value},
         owners=spec.owners,
-        metadata={"dagster/uri": Settings.from_env().landing(spec.name).as_uri()},
+        tags=spec.tags,
+        metadata={
+            "dagster/uri": Settings.from_env().landing(spec.name).as_uri(),
+            "dagster/column_schema": file_schema(spec.feed),
+            "contract_version": spec.feed.version,
+            **link_to(spec.contract, "contract"),
+        },
     )
 
 
@@ -87,7 +95,10 @@ def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
         f" from. {described}"
     )
     checked = f"{title}, typed and checked: the records that hold everything the contract says. {described}"
-    refused = f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`."
+    refused = (
+        f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`. They are"
+        f" corrected in the files that `python -m orchestration_project export-rejects {feed.name}` writes, or waived."
+    )
     return [
         _table_spec(spec, spec.raw, [spec.landing], raw_layout(feed, batch_type), delivered),
         _table_spec(spec, spec.cleaned, [spec.raw], cleaned_layout(feed, batch_type), checked),
@@ -107,12 +118,13 @@ def _table_spec(
         group_name="raw" if key == spec.raw else "cleaned",
         kinds={"duckdb", "sql"},
         owners=spec.owners,
-        tags={"feed": spec.name},
+        tags=spec.tags,
         metadata={
             "dagster/table_name": f"main.{key.to_user_string()}",
             "dagster/column_schema": table_schema(columns, spec.feed, raw=key != spec.cleaned),
             "contract_version": spec.feed.version,
             **partition_expr,
+            **link_to(spec.contract, "contract"),
         },
     )
 
@@ -123,20 +135,21 @@ def _results(
     """An event for each selected table and batch, with the batch's own metadata.
 
     Batches and tables that were written beyond the selection get a materialization too: nothing changes unrecorded.
-    What is about the run as a whole is told with the last batch.
+    What is about the run as a whole, and the column lineage, which is the same for all batches, is told once, with the
+    event that comes last.
     """
     written = [spec.raw] if request.read else []
     written += [spec.cleaned, spec.rejected] if request.publish else []
     asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
     by_batch = parts(report, spec.options.batching)
-    last = list(by_batch)[-1]
     for key in written:
         selected = key in context.selected_asset_keys
+        last = [batch for batch in by_batch if batch in asked or not selected][-1]
         for batch, part in by_batch.items():
             partition = None if batch is None else spec.options.batching.key(batch)
-            metadata = metadata_of(spec, key, part)
+            metadata = metadata_of(spec, key, batch, part)
             if batch == last:
-                metadata |= run_metadata(spec, key, report, seconds)
+                metadata |= run_metadata(spec, key, report, seconds) | lineage_metadata(lineage_of(spec, key))
             if not selected or batch not in asked:
                 context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
             else:

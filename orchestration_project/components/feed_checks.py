@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration_project.components import verdicts
+from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.verdicts import Judge, Subject, Verdict
@@ -129,5 +130,5 @@ def _result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
         passed=verdict.passed,
         severity=verdict.severity,
         description=verdict.description,
-        metadata=verdict.metadata,
+        metadata=compared(verdict.expected, verdict.found) | verdict.metadata,
     )

@@ -13,6 +13,7 @@ from orchestration_project.reporting import pictures
 from orchestration_project.reporting.model import Quality
 from orchestration_project.transforms.publish import FileCount, ReasonCount
 from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.tables import batch_filter
 
 ROWS_SHOWN = 50
 Cell = str | int | float | None
@@ -49,8 +50,8 @@ def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
     return found
 
 
-def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
-    """The metadata of one of the feed's tables for one batch (or for a snapshot)."""
+def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Part) -> Metadata:
+    """The metadata of one of the feed's tables for one batch (None: for a snapshot)."""
     count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
     if key == spec.raw:
         records = sum(count.records for count in part.counts)
@@ -67,7 +68,21 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, part: Part) -> Metadata:
         "waived": dg.MetadataValue.int(sum(count.waived for count in part.counts)),
     }
     reasons = _reason_table(part.reasons, rejected)
-    return {**shown, "rejects_by_reason": reasons} if reasons else shown
+    if reasons:
+        shown |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
+    return shown
+
+
+def _rejects_query(key: dg.AssetKey, batch: Batch | None) -> dg.MetadataValue:
+    """The SQL that shows the rejects which are still open, to be pasted into DuckDB."""
+    lines = [
+        "SELECT _file, _row, _reasons, *",
+        f"FROM {key.to_user_string()}",
+        "WHERE _resolved_by IS NULL",
+        *([] if batch is None else [f"  AND {batch_filter([batch])}"]),
+        "ORDER BY _file, _row;",
+    ]
+    return dg.MetadataValue.md("\n".join(["```sql", *lines, "```"]))
 
 
 def _file_metadata(part: Part) -> Metadata:
@@ -114,6 +129,11 @@ def _reason_table(reasons: Iterable[ReasonCount], rejected: int) -> dg.MetadataV
     return table(
         [{"reason": reason, "records": count, "share": round(count / rejected, 4)} for reason, count in worst_first]
     )
+
+
+def compared(expected: str, found: str) -> Metadata:
+    """What every check tells first."""
+    return {"expected": dg.MetadataValue.text(expected), "found": dg.MetadataValue.text(found)}
 
 
 def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:

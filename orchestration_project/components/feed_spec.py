@@ -1,11 +1,14 @@
 """What a feed's factories share: contract and options, names, partitions, Dagster's view of columns."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from orchestration_project.contracts.feed import Column, Feed, Required
+from orchestration_project.contracts.words import rule_in_words
 from orchestration_project.ingest.model import FeedOptions
 from orchestration_project.landing.batches import Cadence
 from orchestration_project.transforms.publish import cleaned_table, rejected_table
@@ -34,8 +37,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class FeedSpec:
-    """A feed as its definitions see it."""
+    """A feed as its definitions see it; `contract` is the file that its `feed` was read from."""
 
+    contract: Path
     feed: Feed
     options: FeedOptions
     delivery: Delivery
@@ -71,6 +75,13 @@ class FeedSpec:
         return list(self.feed.owners)
 
     @property
+    def tags(self) -> dict[str, str]:
+        """The contract's tags in the form that Dagster takes, the feed's name, and whether it holds personal data."""
+        words = [re.sub(r"[^\w.-]+", "_", tag, flags=re.ASCII)[:63] for tag in self.feed.tags if tag]
+        personal = ["personal_data"] if self.feed.personal_columns else []
+        return {**dict.fromkeys([*words, *personal], ""), "feed": self.name}
+
+    @property
     def partitions_def(self) -> dg.TimeWindowPartitionsDefinition | None:
         """A partition a batch; None for a snapshot feed."""
         return partitions_of(self.options)
@@ -101,22 +112,46 @@ def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | N
             return dg.MonthlyPartitionsDefinition(start, timezone=zone, end_offset=1)
 
 
+def file_schema(feed: Feed) -> dg.TableSchema:
+    """What a file's columns have to look like, under the headers that they have there."""
+    columns = [
+        _contract_column(column.source, column.sql_type, column, feed) for column in feed.columns if column.source
+    ]
+    return dg.TableSchema(columns, constraints=_table_constraints(feed))
+
+
 def table_schema(columns: dict[str, str], feed: Feed, raw: bool = False) -> dg.TableSchema:
-    """A table's columns with the contract's descriptions and constraints."""
+    """A table's columns with the contract's descriptions and, unless it is `raw`, constraints."""
     known = {column.name: column for column in feed.columns}
-    return dg.TableSchema([_table_column(name, sql_type, known.get(name), raw) for name, sql_type in columns.items()])
-
-
-def _table_column(name: str, sql_type: str, column: Column | None, raw: bool) -> dg.TableColumn:
-    if column is None:
-        return dg.TableColumn(name, sql_type, description=PLATFORM_DESCRIPTIONS[name])
-    constraints = dg.TableColumnConstraints(
-        nullable=raw or not column.required,
-        unique=column.unique and not raw,
-        other=[] if raw else sorted({rule.rule for rule in column.rules if not isinstance(rule, Required)}),
+    return dg.TableSchema(
+        [
+            _contract_column(name, sql_type, known[name], feed, raw)
+            if name in known
+            else dg.TableColumn(name, sql_type, PLATFORM_DESCRIPTIONS[name])
+            for name, sql_type in columns.items()
+        ],
+        constraints=None if raw else _table_constraints(feed),
     )
-    tags = {"classification": column.classification} if column.classification else None
-    return dg.TableColumn(name, sql_type, description=column.description or None, constraints=constraints, tags=tags)
+
+
+def _contract_column(name: str, sql_type: str, column: Column, feed: Feed, raw: bool = False) -> dg.TableColumn:
+    computed = f"Computed: `{column.expression}`" if column.expression else ""
+    tags = {"classification": column.classification} if column.classification else {}
+    constraints = None if raw else _column_constraints(column, feed)
+    return dg.TableColumn(name, sql_type, " ".join([column.description, computed]).strip() or None, constraints, tags)
+
+
+def _column_constraints(column: Column, feed: Feed) -> dg.TableColumnConstraints:
+    of_values = [rule_in_words(rule).removeprefix("is ") for rule in column.rules if not isinstance(rule, Required)]
+    return dg.TableColumnConstraints(
+        nullable=not column.required,
+        unique=column.unique or feed.primary_key == (column.name,),
+        other=[*(["primary key"] if column.name in feed.primary_key else []), *of_values],
+    )
+
+
+def _table_constraints(feed: Feed) -> dg.TableConstraints | None:
+    return dg.TableConstraints([f"primary key: {', '.join(feed.primary_key)}"]) if feed.primary_key else None
 
 
 PLATFORM_DESCRIPTIONS = {

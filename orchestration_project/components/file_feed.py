@@ -153,7 +153,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             self.warn_reject_rate,
             self.volume_tolerance,
         )
-        return FeedSpec(feed, self.options, delivery)
+        return FeedSpec(Path(self.contract), feed, self.options, delivery)
 
     @property
     def options(self) -> FeedOptions:

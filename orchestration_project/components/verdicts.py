@@ -6,7 +6,7 @@ which only a write from outside can cause.
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +15,8 @@ import dagster as dg
 
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
-from orchestration_project.contracts.feed import Comparison, MetricRule, QualityRule
+from orchestration_project.contracts.feed import MetricRule, QualityRule
+from orchestration_project.contracts.words import comparison_in_words
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms import quality
 from orchestration_project.warehouse import ledger
@@ -63,20 +64,32 @@ class Subject:
         """The records of each file, counted in the file and in the tables."""
         return quality.balances(self.connection, self.spec.feed, self.batches, self.keys)
 
+    @property
+    def rejected(self) -> int:
+        """How many records are rejected."""
+        return sum(item.counted.rejected for item in self.files)
+
+    @property
+    def records(self) -> int:
+        """How many records were judged: the cleaned and the rejected ones."""
+        return self.rejected + sum(item.counted.cleaned for item in self.files)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A check's outcome before it knows its name."""
+    """A check's outcome before it knows its name: what should be, what is, and the numbers and rows behind it."""
 
     passed: bool
     severity: dg.AssetCheckSeverity
     description: str
+    expected: str
+    found: str
     metadata: Metadata = field(default_factory=dict)
 
 
 Judge = Callable[[Subject], Verdict]
 
-NOTHING_LOADED = Verdict(False, WARN, "Nothing has been loaded yet.")
+NOTHING_LOADED = Verdict(False, WARN, "Nothing has been loaded yet.", "a batch", "none")
 
 
 def rule_judge(rule: quality.RuleCheck) -> Judge:
@@ -88,16 +101,19 @@ def rule_judge(rule: quality.RuleCheck) -> Judge:
             "rejected_records": dg.MetadataValue.int(finding.rejected),
             "published_rows_breaking_it": dg.MetadataValue.int(finding.published),
         }
+        passed, severity, description = True, WARN, "No record broke the rule."
+        found = f"{finding.rejected} rejected records, {finding.published} published rows that break it"
         if finding.rejected:
-            rows = quality.sample_rejected(subject.connection, subject.spec.feed, rule.reasons, subject.batches)
-            metadata["sample"] = table(rows)
-        if finding.published:
-            broken = f"{finding.published} published rows break the rule: the table was written to from outside."
-            return Verdict(False, ERROR, broken, metadata)
-        if finding.rejected:
+            rows = quality.sample_rejected(
+                subject.connection, subject.spec.feed, rule.reasons, rule.columns, subject.batches
+            )
+            metadata |= {"share": dg.MetadataValue.float(finding.rejected / subject.records), "sample": table(rows)}
             where = subject.spec.rejected.to_user_string()
-            return Verdict(False, WARN, f"{finding.rejected} records broke the rule and are in {where}.", metadata)
-        return Verdict(True, WARN, "No record broke the rule.", metadata)
+            passed, description = False, f"{finding.rejected} records broke the rule and are in {where}."
+        if finding.published:
+            passed, severity = False, ERROR
+            description = f"{finding.published} published rows break the rule: the table was written to from outside."
+        return Verdict(passed, severity, description, rule.description, found, metadata)
 
     return judge
 
@@ -105,7 +121,7 @@ def rule_judge(rule: quality.RuleCheck) -> Judge:
 def quality_judge(rule: QualityRule) -> Judge:
     """Judges one quality metric or query of the contract, batch by batch."""
     percent = isinstance(rule, MetricRule) and rule.percent
-    expected = _in_words(rule.comparison) + (" percent" if percent else "")
+    expected = comparison_in_words(rule.comparison) + (" percent" if percent else "")
 
     def judge(subject: Subject) -> Verdict:
         measured = quality.measure_quality(subject.connection, subject.spec.feed, rule, subject.batches)
@@ -115,20 +131,23 @@ def quality_judge(rule: QualityRule) -> Judge:
             "failed_batches": dg.MetadataValue.int(len(failed)),
         }
         if measured:
-            metadata["found"] = table(
-                [
-                    {"batch": str(item.batch or "all"), "found": item.value, "expected": expected}
-                    for item in failed or measured
-                ]
+            metadata["by_batch"] = table(
+                [{"batch": str(item.batch or "all"), "found": item.value} for item in failed or measured]
             )
         description = f"{len(failed)} of {len(measured)} batches are not {expected}." if failed else f"All {expected}."
-        return Verdict(not failed, ERROR if rule.blocking else WARN, description, metadata)
+        severity = ERROR if rule.blocking else WARN
+        return Verdict(not failed, severity, description, expected, _range_of(measured), metadata)
 
     return judge
 
 
-def _in_words(comparison: Comparison) -> str:
-    return f"{comparison.operator} {' and '.join(f'{limit:g}' for limit in comparison.limits)}"
+def _range_of(measured: Sequence[quality.Measured]) -> str:
+    """The measured numbers in words: the smallest and the largest of several."""
+    values = sorted(item.value for item in measured if item.value is not None)
+    if not values:
+        return "no number"
+    ends = dict.fromkeys(f"{value:g}" for value in (values[0], values[-1]))
+    return " to ".join(ends)
 
 
 def accounting(subject: Subject) -> Verdict:
@@ -163,13 +182,13 @@ def accounting(subject: Subject) -> Verdict:
             ]
         )
     counted = f"{len(uneven)} of {len(files)} files do not balance." if uneven else f"All {len(files)} files balance."
-    return Verdict(not uneven, ERROR, counted, metadata)
+    expected = "of every file: records in the file = records in raw = cleaned + rejected + blank"
+    return Verdict(not uneven, ERROR, counted, expected, counted, metadata)
 
 
 def reject_rate(subject: Subject) -> Verdict:
     """Judges the share of rejected records."""
-    rejected = sum(item.counted.rejected for item in subject.files)
-    records = rejected + sum(item.counted.cleaned for item in subject.files)
+    rejected, records = subject.rejected, subject.records
     rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
     metadata: Metadata = {
         "reject_rate": dg.MetadataValue.float(rate),
@@ -177,35 +196,36 @@ def reject_rate(subject: Subject) -> Verdict:
         "rejected": dg.MetadataValue.int(rejected),
     }
     description = f"{rejected} of {records} records are rejected ({rate:.2%}; expected at most {limit:.2%})."
-    return Verdict(rate <= limit, WARN, description, metadata)
+    return Verdict(rate <= limit, WARN, description, f"at most {limit:.2%}", f"{rate:.2%}", metadata)
 
 
 def files_accepted(subject: Subject) -> Verdict:
     """Judges whether the run refused files."""
     refused = ledger.refused_files(subject.connection, subject.spec.name, subject.run_id)
     metadata: Metadata = {"refused_files": dg.MetadataValue.int(len(refused))}
-    if not refused:
-        return Verdict(True, ERROR, "No file was refused.", metadata)
-    metadata["files"] = table([{"file": file, "reason": reason} for file, reason in refused])
-    where = f"quarantine/{subject.spec.name}"
-    return Verdict(False, ERROR, f"{len(refused)} file(s) were refused and are in {where}.", metadata)
+    description = "No file was refused."
+    if refused:
+        metadata["files"] = table([{"file": file, "reason": reason} for file, reason in refused])
+        description = f"{len(refused)} file(s) were refused and are in quarantine/{subject.spec.name}."
+    return Verdict(not refused, ERROR, description, "no refused file", f"{len(refused)} refused files", metadata)
 
 
 def unexpected_columns(subject: Subject) -> Verdict:
     """Judges whether files have columns that the contract does not know."""
     found = quality.unexpected_columns(subject.connection, subject.spec.feed, subject.batches)
+    expected, more = "the contract's columns", f"{len(found)} more"
     if not found:
-        return Verdict(True, WARN, "None.")
+        return Verdict(True, WARN, "None.", expected, more)
     columns = table([{"column": name, "records": records} for name, records in found.items()])
     description = f"{len(found)} column(s) that the contract does not know; their values are in _rescued."
-    return Verdict(False, WARN, description, {"columns": columns})
+    return Verdict(False, WARN, description, expected, more, {"columns": columns})
 
 
 def newest_batch(subject: Subject) -> Verdict:
     """Judges whether the batch after the newest one is overdue."""
     spec, batching = subject.spec, subject.spec.options.batching
     if spec.feed.latency is None:
-        return Verdict(True, WARN, "The contract sets no latency.")
+        return Verdict(True, WARN, "The contract sets no latency.", "no latency is set", "nothing to judge")
     loaded = ledger.loaded_batches(subject.connection, spec.name)
     if not loaded:
         return NOTHING_LOADED
@@ -216,7 +236,8 @@ def newest_batch(subject: Subject) -> Verdict:
         "next_batch_due": dg.MetadataValue.timestamp(deadline.astimezone(dt.UTC)),
     }
     description = f"Newest batch: {loaded[-1]}; the next one {'was' if late else 'is'} due {deadline:%F %T %Z}."
-    return Verdict(not late, WARN, description, metadata)
+    expected = f"the batch after {loaded[-1]} by {deadline:%F %T %Z}"
+    return Verdict(not late, WARN, description, expected, f"{loaded[-1]} at {subject.now:%F %T %Z}", metadata)
 
 
 def volume(subject: Subject) -> Verdict:
@@ -232,8 +253,9 @@ def volume(subject: Subject) -> Verdict:
         if len(trailing) >= MIN_TRAILING_BATCHES and not mean / tolerance <= sizes[key] <= mean * tolerance:
             odd.append({"batch": key, "records": sizes[key], "mean of the batches before": round(mean, 1)})
     metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(odd))}
-    if not odd:
-        return Verdict(True, WARN, "As usual.", metadata)
-    metadata["batches"] = table(odd)
-    more = f"more than {tolerance:g} times larger or smaller than the {TRAILING_BATCHES} before"
-    return Verdict(False, WARN, f"{len(odd)} batch(es) are {more}.", metadata)
+    expected = f"at most {tolerance:g} times larger or smaller than the mean of the {TRAILING_BATCHES} before"
+    found, description = f"{len(odd)} batches that are not", "As usual."
+    if odd:
+        metadata["batches"] = table(odd)
+        description = f"{len(odd)} batch(es) are not {expected}."
+    return Verdict(not odd, WARN, description, expected, found, metadata)

@@ -149,7 +149,7 @@ def _in_order(built: list[BuiltColumn], place: Place) -> tuple[Column, ...]:
     ready: list[Column] = []
     waiting = dict(derived)
     while waiting:
-        free = [name for name, item in waiting.items() if not any(used in waiting for used in item.uses)]
+        free = [name for name, item in waiting.items() if not any(used in waiting for used in item.column.uses)]
         if not free:
             place.problem(f"the transformLogic of {listed(waiting)} use each other in a circle")
             break

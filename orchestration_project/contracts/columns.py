@@ -30,11 +30,10 @@ _COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class BuiltColumn:
-    """A column, how its contract writes values of it, and the columns that its expression reads."""
+    """A column, and how its contract writes values of it."""
 
     column: Column
     literals: Literals
-    uses: tuple[str, ...] = ()
 
 
 def read_columns(properties: "Sequence[SchemaProperty]", parsing: Parsing, place: Place) -> list[BuiltColumn]:
@@ -120,6 +119,7 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
         source=None if derived else prop.physicalName or prop.name,
         aliases=() if derived else tuple(_aliases(prop, custom)),
         expression=expression.sql if expression else None,
+        uses=expression.columns if expression else (),
         rules=tuple(rules),
         unique=bool(prop.unique),
         parsing=parsing,
@@ -127,7 +127,7 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
         classification=classification,
         personal=is_personal(classification),
     )
-    return BuiltColumn(column, literals, expression.columns if expression else ())
+    return BuiltColumn(column, literals)
 
 
 def is_personal(classification: str) -> bool:

@@ -108,8 +108,8 @@ class Parsing:
 class Column:
     """One column of the warehouse table.
 
-    `source` is the header in the file and None for a derived column, whose `expression` is SQL over other columns.
-    `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown.
+    `source` is the header in the file and None for a derived column, whose `expression` is SQL over the columns that it
+    `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown.
     """
 
     name: str
@@ -117,6 +117,7 @@ class Column:
     source: str | None
     aliases: tuple[str, ...] = ()
     expression: str | None = None
+    uses: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     unique: bool = False
     parsing: Parsing = Parsing()
@@ -229,6 +230,13 @@ class Feed:
     def derived_columns(self) -> tuple[Column, ...]:
         """The columns that are computed, in an order in which each uses only earlier ones."""
         return tuple(column for column in self.columns if column.source is None)
+
+    def sources_of(self, column: Column) -> tuple[str, ...]:
+        """The names of the columns of the file that a column is, or is computed from, if need be through others."""
+        if column.source is not None:
+            return (column.name,)
+        used = [self.sources_of(other) for other in self.columns if other.name in column.uses]
+        return tuple(dict.fromkeys(name for names in used for name in names))
 
     @property
     def personal_columns(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from orchestration_project.contracts.sql_types import INTEGER_FORMATS, NUMBER_FO
 LowerOrUpper = Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
 BOUNDS: tuple[LowerOrUpper, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _DATE = (*BOUNDS, "format")
-_ALLOWED: dict[Kind, tuple[str, ...]] = {
+OPTIONS: dict[Kind, tuple[str, ...]] = {
     Kind.TEXT: ("minLength", "maxLength", "pattern", "format"),
     Kind.INTEGER: (*BOUNDS, "multipleOf", "format"),
     Kind.DECIMAL: (*BOUNDS, "multipleOf", "format"),
@@ -35,7 +35,7 @@ _FORMAT_HINTS = {
 
 def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> list[Rule]:
     """The rules in a column's `logicalTypeOptions`; `place` is that of the options."""
-    allowed = _ALLOWED[literals.type.kind]
+    allowed = OPTIONS[literals.type.kind]
     for name in options:
         if name not in allowed:
             told = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"

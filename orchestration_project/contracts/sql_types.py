@@ -59,7 +59,7 @@ _INTEGERS = {
     for name, bits in (("TINYINT", 8), ("SMALLINT", 16), ("INTEGER", 32), ("BIGINT", 64), ("HUGEINT", 128))
     for prefix in ("", "U")
 }
-_SYNONYMS = {
+SYNONYMS = {
     "TINYINT": ("INT1",),
     "SMALLINT": ("INT2", "SHORT", "INT16"),
     "INTEGER": ("INT", "INT4", "SIGNED", "INT32"),
@@ -91,7 +91,7 @@ _TYPES: dict[str, SqlType] = {
     "TIMESTAMP": SqlType("TIMESTAMP", Kind.TIMESTAMP),
     "TIMESTAMPTZ": TIMESTAMPTZ,
 }
-_CANONICAL = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms}
+_CANONICAL = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
 NAMES = tuple(sorted([*_TYPES, *_CANONICAL, "DECIMAL"]))
 _DECLARATION = re.compile(r"([A-Z][A-Z0-9 _]*?)\s*(?:\(\s*(\d{1,6})\s*(?:,\s*(\d{1,6})\s*)?\))?", re.ASCII)
 

@@ -1,7 +1,6 @@
 """What the report says of feeds: files, accounts, quality over time and rejects, from the ledger and `rejected_x`."""
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
@@ -117,14 +116,11 @@ def _reasons(connection: "DuckDBPyConnection", feed: Feed) -> tuple[list[Reason]
 
 def _example(connection: "DuckDBPyConnection", feed: Feed, rule: str) -> tuple[str, int, str]:
     """One of the records that broke a rule: its file, its number, and the values that the rule is about."""
-    record = sample_rejected(connection, feed, [rule], None)[0]
-    return str(record["_file"]), int(record["_row"] or 0), _values(rule, record)
-
-
-def _values(rule: str, record: Mapping[str, str | int | None]) -> str:
-    """The values of the columns that a rule is about; a long one is cut."""
-    columns = rule.partition(":")[0].split(", ")
-    return ", ".join(f"{name} = {_cut(record[name])}" for name in columns if name in record)
+    known = {column.name for column in feed.source_columns} | {"_raw_line"}
+    columns = [name for name in rule.partition(":")[0].split(", ") if name in known]
+    record = sample_rejected(connection, feed, [rule], columns, None)[0]
+    values = ", ".join(f"{name} = {_cut(record[name])}" for name in columns)
+    return str(record["_file"]), int(record["_row"] or 0), values
 
 
 def _cut(value: str | int | None) -> str:

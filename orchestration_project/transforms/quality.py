@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import (
     MASK,
-    Bound,
+    Column,
     Comparison,
     Feed,
-    Length,
     MetricRule,
-    MultipleOf,
-    OneOf,
-    Pattern,
     QualityRule,
-    Required,
-    Rule,
     SqlRule,
-    TextFormat,
 )
+from orchestration_project.contracts.words import rule_in_words
 from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.keys import Key, keys_of
@@ -32,7 +26,7 @@ from orchestration_project.transforms.publish import (
     nothing_of,
     rejected_table,
 )
-from orchestration_project.transforms.stage import ERROR_CODES, PLATFORM_COLUMNS, raw_table
+from orchestration_project.transforms.stage import ERROR_CODES, raw_table
 from orchestration_project.transforms.values import broken
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal, literals
@@ -48,25 +42,19 @@ RECORD_REASONS = tuple(
 )
 
 
-BOUNDS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-    "exclusiveMaximum": "less than",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class RuleCheck:
     """One rule of the contract as a check: its reasons in `rejected_x`, and how to see it broken in the cleaned table.
 
-    `violations` is a SQL aggregate over `cleaned_x`; None when the table's types alone keep the rule.
+    `violations` is a SQL aggregate over `cleaned_x`; None when the table's types alone keep the rule. `columns` are the
+    ones of `rejected_x` that show how a record broke it.
     """
 
     name: str
     description: str
     reasons: tuple[str, ...]
     violations: str | None
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,45 +68,33 @@ class RuleFinding:
 def rule_checks(feed: Feed) -> list[RuleCheck]:
     """The checks that a contract's rules give."""
     readable = "Every record can be split into the header's columns."
-    checks = [RuleCheck("records_readable", readable, RECORD_REASONS, None)]
+    checks = [RuleCheck("records_readable", readable, RECORD_REASONS, None, ("_raw_line",))]
     for column in feed.columns:
         if column.source is None or column.sql_type != "VARCHAR":
             words = f"is written as a {column.sql_type}" if column.source else f"fits {column.sql_type}"
-            checks.append(_check(column.name, "type", words, None))
+            checks.append(_check(feed, column, "type", words, None))
         for rule in column.rules:
             violations = f"count(*) FILTER ({broken(rule, column)})"
-            checks.append(_check(column.name, rule.rule, _in_words(rule), violations))
+            checks.append(_check(feed, column, rule.rule, rule_in_words(rule), violations))
     return checks + [_key_check(feed, key) for key in keys_of(feed)]
 
 
-def _check(column: str, rule: str, words: str, violations: str | None) -> RuleCheck:
-    return RuleCheck(f"{column}_{rule}", f"{column} {words}.", (f"{column}: {rule}",), violations)
+def _check(feed: Feed, column: Column, rule: str, words: str, violations: str | None) -> RuleCheck:
+    description = f"{column.name} {words} (contract: {rule})."
+    reasons, shown = (f"{column.name}: {rule}",), feed.sources_of(column)
+    return RuleCheck(f"{column.name}_{rule}", description, reasons, violations, shown)
 
 
 def _key_check(feed: Feed, key: Key) -> RuleCheck:
-    name = "primary_key" if key.columns == feed.primary_key else f"{key.columns[0]}_unique"
-    description = f"{', '.join(key.columns)} occurs once, in a batch and as far back as the feed looks."
+    primary = key.columns == feed.primary_key
+    name, rule = ("primary_key", "primaryKey") if primary else (f"{key.columns[0]}_unique", "unique")
+    description = (
+        f"{', '.join(key.columns)} occurs once, in a batch and as far back as the feed looks (contract: {rule})."
+    )
     present = " AND ".join(f"{ident(column)} IS NOT NULL" for column in key.columns)
     distinct = f"count(DISTINCT (_batch_date, {idents(key.columns)})) FILTER ({present})"
-    return RuleCheck(name, description, (key.reason,), f"count(*) FILTER ({present}) - {distinct}")
-
-
-def _in_words(rule: Rule) -> str:
-    match rule:
-        case Required():
-            return "is given"
-        case Bound(rule=name, limit=limit):
-            return f"is {BOUNDS[name]} {limit}"
-        case MultipleOf(step=step):
-            return f"is a multiple of {step}"
-        case Length(rule=name, characters=characters):
-            return f"has at {'least' if name == 'minLength' else 'most'} {characters} characters"
-        case Pattern(regex=regex):
-            return f"matches `{regex}`"
-        case TextFormat(name=name):
-            return f"is written as {name}"
-        case OneOf(values=values):
-            return f"is one of {', '.join(values)}"
+    violations = f"count(*) FILTER ({present}) - {distinct}"
+    return RuleCheck(name, description, (key.reason,), violations, key.columns)
 
 
 def measure_rules(
@@ -143,14 +119,17 @@ def measure_rules(
 
 
 def sample_rejected(
-    connection: "DuckDBPyConnection", feed: Feed, reasons: Sequence[str], batches: Sequence[Batch] | None
+    connection: "DuckDBPyConnection",
+    feed: Feed,
+    reasons: Sequence[str],
+    columns: Sequence[str],
+    batches: Sequence[Batch] | None,
 ) -> list[dict[str, str | int | None]]:
-    """A few records that were rejected for one of the reasons; columns that the contract calls personal are masked."""
-    shown = [ident(column.name) for column in feed.source_columns]
-    names = [*(column.name for column in feed.source_columns), *PLATFORM_COLUMNS[1:], "_raw_line", "_reasons"]
+    """A few records that were rejected for one of the reasons; of their values some columns', personal ones masked."""
+    names = ["_file", "_row", *columns, "_reasons"]
     starts = " OR ".join(f"starts_with(reason, {literal(reason)})" for reason in reasons)
     rows = connection.execute(
-        f"""SELECT {", ".join(shown)}, _file, _file_version, _row, _raw_line, array_to_string(_reasons, '; ')
+        f"""SELECT {idents(names[:-1])}, array_to_string(_reasons, '; ')
             FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)}
             AND len(list_filter(_reasons, lambda reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
     ).fetchall()

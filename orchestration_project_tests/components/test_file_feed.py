@@ -159,6 +159,14 @@ def test_contract_problems_stop_loading() -> None:
     assert "properties[1]" in text
 
 
+def test_tags_of_a_contract_may_be_any_text() -> None:
+    """What Dagster does not take in a tag becomes an underscore; an empty tag is none."""
+    text = CONTRACT.replace("status: active", "status: active\ntags: ['Zähler & Strom', '', energy/power]")
+    with feeds(meters=folder(text)) as defs:
+        tags = defs.get_assets_def("raw_meters").tags_by_key[dg.AssetKey("raw_meters")]
+    assert {name for name in tags if not name.startswith("dagster/")} == {"Z_hler_Strom", "energy_power", "feed"}
+
+
 def test_every_attribute_is_described() -> None:
     """`dg` shows what each attribute means, so each has a description."""
     undescribed = [name for name, field in FileFeed.model_fields.items() if not field.description]

@@ -129,13 +129,37 @@ def test_failed_rules_warn_with_counts(loaded: Loaded) -> None:
     }
 
 
+def test_every_check_tells_what_was_expected_and_what_was_found(loaded: Loaded) -> None:
+    """Whatever a check is about, its metadata begins with the same two entries, in words."""
+    _, result = loaded
+    for name, found in evaluations(result).items():
+        assert list(found.metadata)[:2] == ["expected", "found"], name
+        assert all(value(found.metadata, key) for key in ("expected", "found")), name
+
+
+def test_expected_and_found_in_words(loaded: Loaded) -> None:
+    """They say what the contract or the platform asks for, and what the batches of the run have."""
+    _, result = loaded
+    told = {
+        name: (value(found.metadata, "expected"), value(found.metadata, "found"))
+        for name, found in evaluations(result).items()
+    }
+    assert told["quantity_minimum"] == (
+        "quantity is at least 1 (contract: minimum).",
+        "1 rejected records, 0 published rows that break it",
+    )
+    assert told["not_empty"] == ("more than 0", "1 to 3")
+    assert told["reject_rate"] == ("at most 5.00%", "50.00%")
+    assert told["files_accepted"] == ("no refused file", "0 refused files")
+    assert value(evaluations(result)["quantity_minimum"].metadata, "share") == 1 / 8
+
+
 def test_samples_mask_personal_values(loaded: Loaded) -> None:
     """The rows that a check shows tell file, record and reasons, but not what the contract calls personal."""
     _, result = loaded
     found = evaluations(result)
     (row,) = value(found["product_id_required"].metadata, "sample")
-    assert (row["customer_id"], row["_file"], row["_row"]) == ("***", f"sales_{NEXT}.csv", 3)
-    assert row["_reasons"] == "product_id: required"
+    assert row == {"_file": f"sales_{NEXT}.csv", "_row": 3, "product_id": "", "_reasons": "product_id: required"}
     assert "C-SECRET" not in str(result.all_events)
     (line,) = value(found["records_readable"].metadata, "sample")
     assert line["_raw_line"] == "***"
@@ -234,7 +258,8 @@ def test_quality_rule_of_the_contract_blocks(bench: Workbench) -> None:
     result = bench.run(first=DAY, job="sales_job", raise_on_error=False)
     found = evaluations(result)["not_empty"]
     assert (result.success, found.passed, found.severity) == (False, False, dg.AssetCheckSeverity.ERROR)
-    assert value(found.metadata, "found") == [{"batch": DAY, "found": 0.0, "expected": "mustBeGreaterThan 0"}]
+    assert (value(found.metadata, "expected"), value(found.metadata, "found")) == ("more than 0", "0")
+    assert value(found.metadata, "by_batch") == [{"batch": DAY, "found": 0.0}]
     assert not materializations(result, "product_daily_sales")
     assert bench.query("SELECT sum(units_sold) FROM product_warehouse") == [(18,)]
 

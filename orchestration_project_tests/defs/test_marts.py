@@ -36,7 +36,22 @@ def test_totals_are_shown(bench: Workbench) -> None:
     """The check on the totals passes and shows both sides to the cent."""
     found = bench.check(("product_warehouse", "totals_match"))["totals_match"]
     assert found.passed
-    assert (value(found.metadata, "units"), value(found.metadata, "revenue")) == (6, "20.20")
+    assert (value(found.metadata, "units"), value(found.metadata, "revenue")) == (6, 20.2)
+    assert value(found.metadata, "expected") == value(found.metadata, "found") == "6 units and 20.20 revenue"
+
+
+@pytest.mark.parametrize("name", ["product_daily_sales", "product_warehouse"])
+def test_the_constraints_that_are_shown_hold(bench: Workbench, name: str) -> None:
+    """Columns that the schema calls non-null have no nulls, and the key counts once; the others may be empty."""
+    bench.drop("products", "products.json", catalogue((1, "Kettle", "Kitchen", 20.0), (5, "Pot", "Hob", 1.0)))
+    bench.run(first=DAY, last=NEXT)
+    (spec,) = [spec for spec in bench.defs.resolve_all_asset_specs() if spec.key == dg.AssetKey(name)]
+    columns = spec.metadata["dagster/column_schema"].columns
+    nulls = {item.name: f"SELECT count(*) FROM {name} WHERE {item.name} IS NULL" for item in columns}
+    empty = {column for column, query in nulls.items() if bench.query(query) != [(0,)]}
+    assert empty == {item.name for item in columns if item.constraints.nullable}
+    key = ", ".join(item.name for item in columns if "primary key" in item.constraints.other)
+    assert bench.query(f"SELECT count(*) FROM {name}") == bench.query(f"SELECT count(DISTINCT ({key})) FROM {name}")
 
 
 def test_a_changed_mart_is_found(bench: Workbench) -> None:

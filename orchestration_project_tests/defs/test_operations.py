@@ -75,8 +75,9 @@ def test_loads_do_not_verify() -> None:
     """The verification reads all tables, but no feed's job runs it."""
     graph = project().resolve_asset_graph()
     key = dg.AssetKey("verification")
-    assert {"raw_sales", "rejected_products", "product_warehouse"} <= {
-        parent.to_user_string() for parent in graph.get(key).parent_keys
-    }
+    read = graph.get(key).parent_keys
+    assert {"cleaned_sales", "rejected_products", "product_warehouse"} <= {name.to_user_string() for name in read}
+    upstream = dg.AssetSelection.assets(key).upstream().resolve(graph)
+    assert upstream == {spec.key for spec in project().resolve_all_asset_specs() if spec.group_name != "landing"}
     for job in ("sales_job", "products_job"):
         assert key not in project().resolve_job_def(job).asset_layer.executable_asset_keys

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -217,25 +218,35 @@ def test_rules_in_words(rule: Rule, words: str) -> None:
     """A check's description says in words what the rule asks for."""
     feed = Feed("orders", "1", (Column("code", "VARCHAR", "code", rules=(rule,)),))
     _, check = rule_checks(feed)
-    assert (check.name, check.description) == (f"code_{rule.rule}", f"code {words}.")
+    assert (check.name, check.description) == (f"code_{rule.rule}", f"code {words} (contract: {rule.rule}).")
 
 
 def test_rejected_samples_are_masked(connection: duckdb.DuckDBPyConnection) -> None:
-    """Samples show where a record is and why it was rejected; personal values and raw lines stay hidden."""
-    assert sample_rejected(connection, FEED, ["id: duplicate_key"], [MONDAY]) == [
-        {
-            "id": "x",
-            "size": None,
-            "buyer": MASK,
-            "_file": "f",
-            "_file_version": "v",
-            "_row": 5,
-            "_raw_line": None,
-            "_reasons": "size: minimum; id: duplicate_key (kept: f/v/1)",
-        }
-    ]
-    (line,) = sample_rejected(connection, FEED, ["_raw_line: too_few_columns"], None)
-    assert (line["_raw_line"], line["buyer"]) == (MASK, None)
+    """Samples show where a record is, the values that a rule is about and every reason; personal ones stay hidden."""
+    connection.execute("UPDATE rejected_orders SET _reasons = ['size: minimum', 'buyer: unique'] WHERE id = 'x'")
+    rules = {rule.name: rule for rule in rule_checks(FEED)}
+
+    def sampled(name: str, batches: list[dt.date] | None) -> list[dict[str, str | int | None]]:
+        return sample_rejected(connection, FEED, rules[name].reasons, rules[name].columns, batches)
+
+    where = {"_file": "f", "_row": 5, "_reasons": "size: minimum; buyer: unique"}
+    assert sampled("size_minimum", [MONDAY]) == [where | {"size": None}]
+    assert sampled("buyer_unique", [MONDAY]) == [where | {"buyer": MASK}]
+    assert sampled("size_minimum", [TUESDAY]) == []
+    (line,) = sampled("records_readable", None)
+    assert line["_raw_line"] == MASK
+
+
+def test_samples_of_a_computed_column_show_what_it_is_computed_from(connection: duckdb.DuckDBPyConnection) -> None:
+    """A rejected record has no computed values, so those that they would come from are shown."""
+    double = Column("double", "INTEGER", None, expression='"size" * 2', uses=("size",), rules=(Bound("maximum", "9"),))
+    again = Column("again", "INTEGER", None, expression='"double"', uses=("double",), rules=(Bound("maximum", "9"),))
+    rules = {rule.name: rule for rule in rule_checks(replace(FEED, columns=(*FEED.columns, double, again)))}
+    assert {name: rules[name].columns for name in ("double_maximum", "again_maximum", "primary_key")} == {
+        "double_maximum": ("size",),
+        "again_maximum": ("size",),
+        "primary_key": ("id",),
+    }
 
 
 def test_nothing_is_masked_without_personal_columns() -> None:

@@ -1,10 +1,12 @@
 """The product marts: sales by product and day, and the product warehouse, with their checks."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 
 import dagster as dg
 import pandas as pd
 
+from orchestration_project.components.column_lineage import lineage_metadata
+from orchestration_project.components.feed_metadata import Metadata, compared, table
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
@@ -12,6 +14,7 @@ from orchestration_project.landing.batches import Batch
 from orchestration_project.reporting import pictures
 from orchestration_project.reporting.sales import read_newest
 from orchestration_project.transforms import aggregate
+from orchestration_project.transforms.lineage import query_lineage
 from orchestration_project.warehouse.published import changed_outside
 
 OWNERS = ["team:sales_data"]
@@ -45,8 +48,24 @@ PRODUCT_DESCRIPTIONS = {
 }
 
 
-def _schema(columns: Mapping[str, str], descriptions: Mapping[str, str]) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, sql_type, descriptions[name]) for name, sql_type in columns.items()])
+DAILY_KEY, PRODUCT_KEY = ("_batch_date", "product_id"), ("product_id",)
+OF_THE_CATALOGUE = {"product_code", "name", "category", "list_price", "price_category"}
+OF_SALES = {"first_sold_on", "last_sold_on"}
+
+
+def _schema(
+    columns: Mapping[str, str], descriptions: Mapping[str, str], key: Sequence[str], nullable: Set[str] = frozenset()
+) -> dg.TableSchema:
+    constraints = {
+        name: dg.TableColumnConstraints(
+            nullable=name in nullable, unique=[name] == list(key), other=["primary key"] if name in key else []
+        )
+        for name in columns
+    }
+    return dg.TableSchema(
+        [dg.TableColumn(name, sql_type, descriptions[name], constraints[name]) for name, sql_type in columns.items()],
+        dg.TableConstraints([f"primary key: {', '.join(key)}"]),
+    )
 
 
 @dg.definitions
@@ -76,7 +95,7 @@ def _daily_sales(sales: FeedSpec) -> dg.AssetsDefinition:
         metadata={
             "partition_expr": "_batch_date",
             "dagster/table_name": f"main.{aggregate.DAILY}",
-            "dagster/column_schema": _schema(aggregate.DAILY_COLUMNS, DAILY_DESCRIPTIONS),
+            "dagster/column_schema": _schema(aggregate.DAILY_COLUMNS, DAILY_DESCRIPTIONS, DAILY_KEY),
         },
     )
     def product_daily_sales(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
@@ -85,7 +104,11 @@ def _daily_sales(sales: FeedSpec) -> dg.AssetsDefinition:
             rows = aggregate.replace_daily_sales(connection, asked)
             newest = read_newest(connection, DAYS_SHOWN)
         for day, count in rows.items():
-            key, metadata = batching.key(day), {"dagster/partition_row_count": count}
+            key = batching.key(day)
+            metadata: Metadata = {"dagster/partition_row_count": dg.MetadataValue.int(count)}
+            if day == max(asked):
+                # It is the same for all days, and this is the event that comes last.
+                metadata |= _lineage(aggregate.DAILY_SELECT.format(condition="true"))
             if day in asked:
                 context.add_asset_metadata(metadata, partition_key=key)
             else:
@@ -106,7 +129,12 @@ def _daily_sales(sales: FeedSpec) -> dg.AssetsDefinition:
     group_name="marts",
     kinds={"duckdb", "pandas"},
     owners=OWNERS,
-    metadata={"dagster/column_schema": _schema(aggregate.PRODUCT_COLUMNS, PRODUCT_DESCRIPTIONS)},
+    metadata={
+        "dagster/table_name": f"main.{aggregate.PRODUCTS}",
+        "dagster/column_schema": _schema(
+            aggregate.PRODUCT_COLUMNS, PRODUCT_DESCRIPTIONS, PRODUCT_KEY, nullable=OF_THE_CATALOGUE | OF_SALES
+        ),
+    },
 )
 def product_warehouse(context: dg.AssetExecutionContext, platform: Platform) -> pd.DataFrame:
     """One row a product: what the catalogue says of it and what it has sold.
@@ -117,7 +145,12 @@ def product_warehouse(context: dg.AssetExecutionContext, platform: Platform) -> 
         aggregate.ensure_sources(connection, aggregate.SALES, aggregate.CATALOGUE, aggregate.DAILY)
         # Rows rather than a frame of DuckDB's making: that one turns DECIMAL into floating point.
         rows = connection.execute(aggregate.PRODUCT_SELECT).fetchall()
+    context.add_asset_metadata(_lineage(aggregate.PRODUCT_SELECT))
     return pd.DataFrame(rows, columns=list(aggregate.PRODUCT_COLUMNS), dtype=object)
+
+
+def _lineage(query: str) -> Metadata:
+    return lineage_metadata(query_lineage(query, aggregate.SOURCE_COLUMNS))
 
 
 def _matches_cleaned_sales(sales: FeedSpec) -> dg.AssetChecksDefinition:
@@ -139,7 +172,13 @@ def _matches_cleaned_sales(sales: FeedSpec) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=not fault,
             description=fault or "Every batch day equals the cleaned sales.",
-            metadata={"stale_days": len(stale), "days_added_up": "all" if days is None else len(days)},
+            metadata={
+                **compared(
+                    "units and revenue of every batch day as in the cleaned sales", f"{len(stale)} days that differ"
+                ),
+                "stale_days": len(stale),
+                "days_added_up": "all" if days is None else len(days),
+            },
         )
 
     return matches_cleaned_sales
@@ -155,15 +194,11 @@ def totals_match(platform: Platform) -> dg.AssetCheckResult:
         fault = _fault(aggregate.outdated_days(connection), changed_outside(connection, aggregate.SALES))
     if not fault and found != sold:
         fault = f"Materialize {aggregate.PRODUCTS} again: it is not up to date."
+    expected, told = (f"{side.units} units and {side.revenue} revenue" for side in (sold, found))
     return dg.AssetCheckResult(
         passed=not fault,
-        description=fault or f"{found.units} units and {found.revenue} revenue, as in the daily sales.",
-        metadata={
-            "units": found.units,
-            "units_expected": sold.units,
-            "revenue": str(found.revenue),
-            "revenue_expected": str(sold.revenue),
-        },
+        description=fault or f"{told}, as in the daily sales.",
+        metadata={**compared(expected, told), "units": found.units, "revenue": float(found.revenue)},
     )
 
 
@@ -189,13 +224,17 @@ def orphan_products(platform: Platform) -> dg.AssetCheckResult:
     with platform.warehouse.transaction(f"check of {aggregate.PRODUCTS}") as connection:
         aggregate.ensure_sources(connection, aggregate.PRODUCTS)
         orphans = aggregate.orphans(connection)
-    sample = [
-        dg.TableRecord({"product_id": orphan, "units_sold": units, "revenue": str(revenue)})
-        for orphan, units, revenue in orphans[:ROWS_SHOWN]
-    ]
+    metadata = compared("no orphans", f"{len(orphans)} orphans") | {"orphans": dg.MetadataValue.int(len(orphans))}
+    if orphans:
+        metadata["sample"] = table(
+            [
+                {"product_id": orphan, "units_sold": units, "revenue": str(revenue)}
+                for orphan, units, revenue in orphans[:ROWS_SHOWN]
+            ]
+        )
     return dg.AssetCheckResult(
         passed=not orphans,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(orphans)} sold product(s) are not in the newest catalogue." if orphans else "None.",
-        metadata={"orphans": len(orphans), **({"sample": dg.MetadataValue.table(sample)} if sample else {})},
+        metadata=metadata,
     )
