@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Locator, Page, expect
 
 from orchestration_project_tests.browser.chromium import PATIENCE
+from orchestration_project_tests.browser.screenshots import photograph
 
 expect.set_options(timeout=PATIENCE * 1000)
 
@@ -60,7 +61,7 @@ class DagsterUi:
 
     def open_partition(self, asset: str, partition: str, *texts: str | re.Pattern[str]) -> None:
         """Open what is known of one partition of an asset."""
-        self.open(f"/assets/{asset}?view=partitions&partition={partition}", "View tags", *texts)
+        self.open(f"/assets/{asset}?view=partitions&partition={partition}", "Latest materialization", *texts)
 
     def open_check(self, asset: str, check: str, *texts: str | re.Pattern[str]) -> None:
         """Open the newest verdict of a check."""
@@ -70,3 +71,8 @@ class DagsterUi:
     def verdict(self) -> Locator:
         """The verdict on the page of a check."""
         return self.page.get_by_text("Evaluation result", exact=True).locator("xpath=..")
+
+    def photograph(self, name: str) -> None:
+        """Take the picture for the documentation, once the navigation is whole: a part of it comes late."""
+        self.shows("Jobs")
+        photograph(self.page, name)

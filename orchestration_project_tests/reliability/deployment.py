@@ -75,6 +75,8 @@ class Deployment:
             "DAGSTER_HOME": str(self.home),
             "AUTOMATION": "on",
             "PYTHONPATH": str(REPOSITORY),
+            # A run whose process takes longer than this to start, 60 seconds by default, is started again.
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
         }
         self.port = free_port()
         command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(self.port)]
