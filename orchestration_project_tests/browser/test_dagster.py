@@ -120,3 +120,12 @@ def test_no_page_of_an_asset_has_errors(name: str, ui: DagsterUi, visited: Visit
     ui.open(f"/assets/{name}?view=overview", "Definition", "Description")
     ui.open(f"/assets/{name}?view=checks", "Checks")
     assert visited.errors == []
+
+
+def test_daily_sales_are_shown_as_a_chart(ui: DagsterUi) -> None:
+    """The metadata of a day's sales has a picture of them, told in words too."""
+    ui.open_partition("product_daily_sales", SAMPLE_DAY, "Materialized")
+    ui.page.get_by_text("[Show Markdown]").first.click()
+    chart = ui.page.get_by_alt_text(re.compile("^Chart")).first
+    expect(chart).to_be_visible()
+    assert chart.evaluate("picture => picture.complete && picture.naturalWidth > 0")
