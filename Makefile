@@ -37,9 +37,11 @@ SAMPLE_DAYS := $(sort $(patsubst data/sample/sales/sales_%.csv,%,$(wildcard data
 SAMPLE_RANGE := $(firstword $(SAMPLE_DAYS))...$(lastword $(SAMPLE_DAYS))
 SAMPLE_ASSETS := raw_sales,cleaned_sales,rejected_sales,product_daily_sales,raw_products,cleaned_products,rejected_products,product_warehouse,sales_report
 LOG := $(DATA_DIR)/logs/run.log
+# Tests of a group share what is costly to start, so they stay in one worker.
+WORKERS := -n auto --dist loadgroup
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test torture dev check bench bench-full home
+.PHONY: help run test torture browser screenshots dev check bench bench-full home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -54,10 +56,17 @@ run: .venv/.locked home history ## Load the sample, materialize every table, pri
 	@$(BIN)/python -m orchestration_project summary --since "$(STARTED)"
 
 test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
-	@TORTURE=1 $(BIN)/python -m pytest -n auto -m promise --reliability-report=docs/reliability.md $(ARGS)
+	@TORTURE=1 $(BIN)/python -m pytest $(WORKERS) -m promise --reliability-report=docs/reliability.md $(ARGS)
+
+browser: .venv/.locked ## Fetch axe-core with npm; with it and Chromium, the tests in a browser are not skipped
+	@$(BIN)/python -m orchestration_project_tests.browser.axe
+
+screenshots: .venv/.locked browser ## Take the pictures of docs/images, with Chromium
+	@mkdir -p docs/images
+	@CI=true SCREENSHOTS=docs/images $(BIN)/python -m pytest orchestration_project_tests/browser $(ARGS)
 
 dev: .venv/.locked home history ## Start Dagster's UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000

@@ -13,12 +13,14 @@ pytest_plugins = ["orchestration_project_tests.reliability.report"]
 SETTINGS = ("DATA_DIR", "MAX_FILE_BYTES", "AUTOMATION", "DAGSTER_HOME")
 
 
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or touches the data and the history of whoever runs the tests."""
-    for name in list(os.environ):  # noqa: TID251 - the environment itself is what is prepared here
-        if name in SETTINGS or name.startswith("WAREHOUSE_"):
-            monkeypatch.delenv(name)
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment() -> Iterator[None]:
+    """No test, and no fixture of several tests, sees or touches the data and the history of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):  # noqa: TID251 - the environment itself is what is prepared here
+            if name in SETTINGS or name.startswith("WAREHOUSE_"):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture

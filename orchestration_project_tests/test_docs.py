@@ -1,6 +1,7 @@
 """What README and docs promise exists."""
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from orchestration_project_tests.reliability.evidence import PROMISES
 
 ROOT = Path(__file__).parents[1]
+PICTURES = sorted((ROOT / "docs/images").glob("*"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -24,6 +26,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page names a file of the repository."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_pictures_are_shown_and_small(picture: Path) -> None:
+    """A picture stands in a page, is as large as a desktop's window, and is smaller than 250 KB."""
+    header = picture.read_bytes()[:24]
+    assert any(f"(images/{picture.name})" in page.read_text(encoding="utf-8") for page in PAGES)
+    assert struct.unpack(">8x4x4sII", header) == (b"IHDR", 1400, 900)
+    assert picture.stat().st_size < 250_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -38,6 +38,7 @@ class Deployment:
     """The project under `dagster dev`, all sensors on, with its data and history in a folder."""
 
     folder: Path
+    port: int = 0
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -61,6 +62,11 @@ class Deployment:
         """The warehouse."""
         return Warehouse.from_settings(self.settings)
 
+    @property
+    def url(self) -> str:
+        """Where its UI is, since it was started the last time."""
+        return f"http://127.0.0.1:{self.port}"
+
     def start(self) -> None:
         """Start `dagster dev` in a process group of its own."""
         inherited = dict(os.environ)  # noqa: TID251 - the command runs as it would from this shell
@@ -69,8 +75,11 @@ class Deployment:
             "DAGSTER_HOME": str(self.home),
             "AUTOMATION": "on",
             "PYTHONPATH": str(REPOSITORY),
+            # A run whose process takes longer than this to start, 60 seconds by default, is started again.
+            "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
         }
-        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(free_port())]
+        self.port = free_port()
+        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(self.port)]
         with (self.folder / "dev.log").open("ab") as log:
             self.started.append(
                 subprocess.Popen(
