@@ -114,7 +114,7 @@ def test_a_failing_check_stops_the_mart(ui: DagsterUi, deployment: Deployment) -
         assert connection.execute(products).fetchall() == known
 
 
-@pytest.mark.parametrize("name", [spec.key.to_user_string() for spec in SPECS])
+@pytest.mark.parametrize("name", sorted(spec.key.to_user_string() for spec in SPECS))
 def test_no_page_of_an_asset_has_errors(name: str, ui: DagsterUi, visited: Visit) -> None:
     """Description, columns and checks of an asset are shown without an error in the console."""
     ui.open(f"/assets/{name}?view=overview", "Definition", "Description")
