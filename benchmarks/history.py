@@ -9,6 +9,9 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration_project.transforms import aggregate
+from orchestration_project.warehouse import published
+
 DAY, FILE = "(_batch_date - {shift})", "'sales_' || (_batch_date - {shift}) || '.csv'"
 DIGITS = "replace(({day} - {{shift}})::VARCHAR, '-', '')"
 VERSION = f"{DIGITS.format(day='_batch_date')} || '00000000'"
@@ -57,7 +60,15 @@ def lengthen(warehouse: Path, first: dt.date, days: int) -> None:
                 _copy(connection, table, changes, made, f"_batch_date > {newest}")
             _copy(connection, "file_ledger", LEDGER, made, f"feed = 'sales' AND batch_date > {newest}")
             made += copied
+        _note(connection)
         connection.execute("CHECKPOINT")
+
+
+def _note(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the platform note what the days hold, as it does in a warehouse from before it took such notes."""
+    connection.execute(f"DELETE FROM {published.TABLE} WHERE table_name = '{aggregate.SALES}'")
+    connection.execute(f"DROP TABLE IF EXISTS {aggregate.BUILT}")
+    aggregate.ensure_daily_sales(connection)
 
 
 def _copy(

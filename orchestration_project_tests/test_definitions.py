@@ -128,7 +128,8 @@ def test_columns_show_what_the_contract_says() -> None:
 
 def test_one_column_that_is_the_key_is_unique() -> None:
     """A key of one column makes it unique; columns of a longer key are so together only."""
-    unique = {name: [column.name for column in columns_of(name) if column.constraints.unique] for name in GROUPS}
+    tables = GROUPS.keys() - {"sales_report"}
+    unique = {name: [column.name for column in columns_of(name) if column.constraints.unique] for name in tables}
     assert {name: found for name, found in unique.items() if found} == {
         "landing_products": ["product_id"],
         "cleaned_products": ["product_id"],

@@ -10,6 +10,7 @@ from orchestration_project.reporting.series import Unit, starts, unit_for
 from orchestration_project.transforms.publish import RULE_OF_REASON, rejected_table
 from orchestration_project.transforms.quality import sample_rejected
 from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident
 from orchestration_project.warehouse.tables import columns_of, exists
 
@@ -55,15 +56,15 @@ def read_files(connection: "DuckDBPyConnection") -> tuple[list[File], int]:
     """The newest entries of the ledger, and how many there are."""
     rows = connection.execute(
         f"""SELECT feed, batch, file, version, status, bytes, records, cleaned, rejected, blank_records, reason, seen_at
-            FROM {ledger.TABLE} ORDER BY seen_at DESC NULLS LAST, feed, batch DESC, file, version LIMIT {FILES_SHOWN}"""
+            FROM {LEDGER} ORDER BY seen_at DESC NULLS LAST, feed, batch DESC, file, version LIMIT {FILES_SHOWN}"""
     ).fetchall()
-    count = connection.execute(f"SELECT count(*) FROM {ledger.TABLE}").fetchone()
+    count = connection.execute(f"SELECT count(*) FROM {LEDGER}").fetchone()
     return [File(*row) for row in rows], count[0] if count else 0
 
 
 def _files_by_status(connection: "DuckDBPyConnection", feed: Feed) -> dict[str, int]:
     rows = connection.execute(
-        f"SELECT status, count(*) FROM {ledger.TABLE} WHERE feed = $1 GROUP BY 1", [feed.name]
+        f"SELECT status, count(*) FROM {LEDGER} WHERE feed = $1 GROUP BY 1", [feed.name]
     ).fetchall()
     return {status.value: 0 for status in ledger.Status if status is not ledger.Status.RECEIVED} | dict(rows)
 
@@ -72,14 +73,14 @@ def _accounts(connection: "DuckDBPyConnection", feed: Feed) -> Accounts:
     counts = ("records", "cleaned", "rejected", "blank_records", OPEN, "repaired", "waived")
     sums = ", ".join(f"coalesce(sum({count}), 0)::BIGINT" for count in counts)
     row = connection.execute(
-        f"SELECT {sums} FROM {ledger.TABLE} WHERE feed = $1 AND status = 'loaded'", [feed.name]
+        f"SELECT {sums} FROM {LEDGER} WHERE feed = $1 AND status = 'loaded'", [feed.name]
     ).fetchone()
     assert row
     return Accounts(*row)
 
 
 def _quality(connection: "DuckDBPyConnection", feed: Feed) -> tuple[Unit, list[Quality]]:
-    loaded = f"FROM {ledger.TABLE} WHERE feed = $feed AND status = 'loaded'"
+    loaded = f"FROM {LEDGER} WHERE feed = $feed AND status = 'loaded'"
     span = connection.execute(f"SELECT min(batch_date), max(batch_date) {loaded}", {"feed": feed.name}).fetchone()
     assert span
     first, last = span

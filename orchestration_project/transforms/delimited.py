@@ -49,6 +49,7 @@ def stage_delimited(
     feed: Feed,
     files: Sequence[ReadyFile],
     values: Callable[[Header], dict[str, str]] = values_of,
+    last: bool = True,
 ) -> None:
     """Insert every record of delimited files into `_staged`.
 
@@ -57,15 +58,16 @@ def stage_delimited(
         feed: the contract.
         files: what to read.
         values: gives the raw table's values as SQL over the fields of a record.
+        last: whether no lines will be read after these.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
     """
     again = [
         replace(file, prepared=split_carefully(feed, file.prepared, Path(mkdtemp(dir=file.work))))
-        for file in _stage(connection, files, values)
+        for file in _stage(connection, files, values, last)
     ]
-    if broken := _stage(connection, again, values):
+    if broken := _stage(connection, again, values, last):
         what = "has records that can't be told apart reliably; deliver it as plain CSV"
         raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
 
@@ -74,6 +76,7 @@ def _stage(
     connection: "DuckDBPyConnection",
     files: Iterable[ReadyFile],
     values: Callable[[Header], dict[str, str]],
+    last: bool,
 ) -> list[ReadyFile]:
     """Stage files, one scan for all that look alike; returns those whose records did not add up."""
     groups: dict[tuple[tuple[str, ...], Dialect], list[ReadyFile]] = defaultdict(list)
@@ -99,7 +102,7 @@ def _stage(
         # Looking for such records is cheap, asking each of all records whether it is one is not.
         if connection.execute(f"SELECT count(*) FROM _lines WHERE {_repeats(header)}").fetchone() == (0,):
             given = {name: value for name, value in given.items() if name not in ("_raw_line", "_parse_error")}
-        insert_lines(connection, alike, given, odd, stay=number == len(groups) and not failed)
+        insert_lines(connection, alike, given, odd, stay=last and number == len(groups) and not failed)
         failed += [alike[index] for index in sorted(odd)]
     return failed
 

@@ -76,4 +76,4 @@ def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[
         # '' where the column is empty; a record that could not be split has NULL.
         return own | platform | {REPAIRS: f"trim(coalesce({given[REPAIRS]}, ''), {literal(BLANKS)})"}
 
-    stage_delimited(connection, repair_form(feed), files, values)
+    stage_delimited(connection, repair_form(feed), files, values, last=False)

@@ -50,6 +50,6 @@ def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: 
         FilesUnfit: names the files that can't be loaded; the caller goes on without them.
     """
     make_staged(connection, feed, batch_type)
-    # The feed's own files come last, since these are the ones that may be large.
+    # The feed's own files come last, for the records that are read last need not be copied.
     stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])
     STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
