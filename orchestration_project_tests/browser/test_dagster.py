@@ -126,6 +126,6 @@ def test_daily_sales_are_shown_as_a_chart(ui: DagsterUi) -> None:
     """The metadata of a day's sales has a picture of them, told in words too."""
     ui.open_partition("product_daily_sales", LAST_DAY, "Materialized")
     ui.page.get_by_text("[Show Markdown]").first.click()
-    chart = ui.page.get_by_alt_text(re.compile("^Chart")).first
+    chart = ui.page.get_by_alt_text(re.compile("^Revenue per day")).first
     expect(chart).to_be_visible()
     assert chart.evaluate("picture => picture.complete && picture.naturalWidth > 0")
