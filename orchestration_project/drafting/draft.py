@@ -27,6 +27,7 @@ from orchestration_project.landing.files import FoundFile, sha256_of
 from orchestration_project.landing.store import write_whole
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.publish import nothing_of
+from orchestration_project.transforms.raw import insert_staged
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -87,6 +88,7 @@ def _look(
     for file in files:
         delivery = Delivery(file, ANY_DAY, sha256_of(file.path))
         read(connection, settings, feed, FeedOptions(Batching(Cadence.DAILY, ANY_DAY)), delivery, work)
+        insert_staged(connection, feed)
     guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
     return Findings(
         name,
