@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestration_project_tests.pages import PAGES, ROOT, blocks_of, page_id
 from orchestration_project_tests.reliability.evidence import PROMISES
 
-ROOT = Path(__file__).parents[1]
 PICTURES = sorted((ROOT / "docs/images").glob("*"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_settings_table_names_exactly_the_variables_that_are_read() -> None:
@@ -21,11 +20,18 @@ def test_the_settings_table_names_exactly_the_variables_that_are_read() -> None:
     assert set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE)) == read
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page names a file of the repository."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT], ids=page_id)
+def test_every_page_is_in_the_index(page: Path) -> None:
+    """docs/README.md leads to every other page of its folder, and README.md to docs/README.md."""
+    index = ROOT / ("README.md" if page.name == "README.md" else "docs/README.md")
+    assert f"({page.relative_to(index.parent)})" in index.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
@@ -37,7 +43,7 @@ def test_pictures_are_shown_and_small(picture: Path) -> None:
     assert picture.stat().st_size < 250_000
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_make_targets_that_are_mentioned_exist(page: Path) -> None:
     """Every `make x` of a page is a target of the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -47,8 +53,8 @@ def test_make_targets_that_are_mentioned_exist(page: Path) -> None:
 
 def test_the_component_of_the_tutorial_is_the_example() -> None:
     """The defs.yaml that docs/add-a-feed.md shows is the one in examples/online_retail."""
-    page = (ROOT / "docs/add-a-feed.md").read_text(encoding="utf-8")
-    shown = next(block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if block.startswith("type:"))
+    blocks = blocks_of(ROOT / "docs/add-a-feed.md")
+    shown = next(block.text for block in blocks if block.text.startswith("type:"))
     assert shown == (ROOT / "examples/online_retail/defs.yaml").read_text(encoding="utf-8")
 
 
