@@ -109,7 +109,7 @@ def rule_judge(rule: quality.RuleCheck) -> Judge:
             )
             metadata |= {"share": dg.MetadataValue.float(finding.rejected / subject.records), "sample": table(rows)}
             where = subject.spec.rejected.to_user_string()
-            passed, description = False, f"{finding.rejected} records broke the rule and are in {where}."
+            passed, description = False, f"Records that broke the rule and are in {where}: {finding.rejected}."
         if finding.published:
             passed, severity = False, ERROR
             description = f"{finding.published} published rows break the rule: the table was written to from outside."
@@ -134,7 +134,9 @@ def quality_judge(rule: QualityRule) -> Judge:
             metadata["by_batch"] = table(
                 [{"batch": str(item.batch or "all"), "found": item.value} for item in failed or measured]
             )
-        description = f"{len(failed)} of {len(measured)} batches are not {expected}." if failed else f"All {expected}."
+        description = (
+            f"Batches that are not {expected}: {len(failed)} of {len(measured)}." if failed else f"All {expected}."
+        )
         severity = ERROR if rule.blocking else WARN
         return Verdict(not failed, severity, description, expected, _range_of(measured), metadata)
 
@@ -181,7 +183,9 @@ def accounting(subject: Subject) -> Verdict:
                 for item in uneven or files
             ]
         )
-    counted = f"{len(uneven)} of {len(files)} files do not balance." if uneven else f"All {len(files)} files balance."
+    counted = (
+        f"Files that do not balance: {len(uneven)} of {len(files)}." if uneven else f"All files balance: {len(files)}."
+    )
     expected = "of every file: records in the file = records in raw = cleaned + rejected + blank"
     return Verdict(not uneven, ERROR, counted, expected, counted, metadata)
 

@@ -269,7 +269,7 @@ def test_a_batch_without_files_passes(bench: Workbench) -> None:
     result = bench.run(first=DAY, last=NEXT, job="sales_job")
     found = evaluations(result)
     assert result.success
-    assert found["accounting"].description == "All 0 files balance."
+    assert found["accounting"].description == "All files balance: 0."
     assert {name for name, item in found.items() if not item.passed} == {"newest_batch"}
 
 
