@@ -88,10 +88,11 @@ def append(connection: "DuckDBPyConnection", table: str, select: str) -> int:
     Returns:
         The number of rows inserted.
     """
-    if connection.execute(f"SELECT 1 FROM ({select}) LIMIT 1").fetchone() is None:
-        return 0
-    inserted = connection.execute(f"INSERT INTO temp.{ident(table)} {select}").fetchone()
-    return int(inserted[0]) if inserted else 0
+    found = connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {select}").fetchone()
+    if found and found[0]:
+        connection.execute(f"INSERT INTO temp.{ident(table)} FROM _found")
+    connection.execute("DROP TABLE _found")
+    return int(found[0]) if found else 0
 
 
 def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, select: str) -> int:
