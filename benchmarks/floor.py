@@ -20,6 +20,7 @@ from benchmarks import rules
 
 STORAGE_VERSION = "v1.4.0"
 ORIGIN = "_batch_date, _file, _file_version, _row, _rescued"
+AS_TEXT = "_file::VARCHAR AS _file, _file_version::VARCHAR AS _file_version"
 EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - UTC without a zone, as the ledger has it
 PRODUCT_CODE = (
     "upper(left(category, 3)) || lpad(product_id::VARCHAR, greatest(3, length(product_id::VARCHAR))::INTEGER, '0')"
@@ -42,8 +43,9 @@ def main(data: Path) -> None:
         _publish(connection, files)
         _catalogue(connection, catalogue)
         _ledger(connection, [*files, catalogue], hashes)
-        _marts(connection)
+        # The marts are made of what is committed, which DuckDB reads with all threads.
         connection.execute("COMMIT")
+        _marts(connection)
     for file in (*files, catalogue):
         feed, _, day = file.stem.partition("_")
         place = data / "archive" / feed / day / file.name
@@ -65,12 +67,14 @@ def _read(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list
             quote = '"', escape = '"', auto_detect = false, columns = {{{columns}}})"""
     )
     first = dict(connection.execute("SELECT f, min(rowid) FROM lines GROUP BY f").fetchall())
+    names = [path.name for path in files]
     batches = [path.stem.removeprefix("sales_") for path in files]
     versions = [digest[:16] for digest in hashes[: len(files)]]
     connection.execute(
         f"""CREATE TEMP VIEW records AS
-            SELECT rowid AS rid, {_by_file(batches, "DATE[]")} AS _batch_date,
-                {_by_file([path.name for path in files])} AS _file, {_by_file(versions)} AS _file_version,
+            SELECT rowid AS rid, {_by_file(batches, "DATE")} AS _batch_date,
+                {_by_file(names, _enumeration(names))} AS _file,
+                {_by_file(versions, _enumeration(versions))} AS _file_version,
                 rowid - {_by_file([first.get(number, 0) for number in range(len(files))])} + 1 AS _row,
                 {", ".join(rules.TEXTS)}, NULL::VARCHAR AS _rescued, NULL::VARCHAR AS _raw_line,
                 NULL::VARCHAR AS _parse_error, NULL::VARCHAR AS _repairs
@@ -80,8 +84,13 @@ def _read(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list
 
 def _by_file(values: Sequence[str | int], sql_type: str = "") -> str:
     """SQL for the value of a line's file: looked up in a list, which is cheaper than a join."""
-    cast = f"::{sql_type}" if sql_type else ""
+    cast = f"::{sql_type}[]" if sql_type else ""
     return f"({list(values)}{cast})[(f + 1)::BIGINT]"
+
+
+def _enumeration(values: Sequence[str]) -> str:
+    """A type that keeps each of a few texts in a byte."""
+    return f"ENUM({str(list(dict.fromkeys(values))).strip('[]')})"
 
 
 def _judge(connection: duckdb.DuckDBPyConnection) -> None:
@@ -91,30 +100,32 @@ def _judge(connection: duckdb.DuckDBPyConnection) -> None:
             FROM (SELECT *, {rules.TYPED} FROM (SELECT rid, {rules.TRIMMED}, {ORIGIN} FROM records))"""
     )
     connection.execute(
-        """CREATE TEMP TABLE losers AS
+        f"""CREATE TEMP TABLE losers AS
             WITH twice AS MATERIALIZED (
                 SELECT hash(order_id) AS h FROM judged WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1),
             ranked AS (
-                SELECT rid, row_number() OVER newest AS place, first_value(_file || ' row ' || _row) OVER newest AS kept
+                SELECT rid, {ORIGIN}, row_number() OVER newest AS place,
+                    first_value(_file || ' row ' || _row) OVER newest AS kept
                 FROM judged WHERE reasons IS NULL AND hash(order_id) IN (FROM twice)
                 WINDOW newest AS (PARTITION BY order_id ORDER BY _batch_date, _row DESC))
-            SELECT rid, ['order_id: duplicate_key (kept: ' || kept || ')'] AS reasons FROM ranked WHERE place > 1"""
+            SELECT rid, ['order_id: duplicate_key (kept: ' || kept || ')'] AS reasons, {ORIGIN}
+            FROM ranked WHERE place > 1"""
     )
 
 
 def _publish(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
-    connection.execute("CREATE TABLE raw_sales AS SELECT * EXCLUDE (rid) FROM records")
+    connection.execute(f"CREATE TABLE raw_sales AS SELECT * EXCLUDE (rid) REPLACE ({AS_TEXT}) FROM records")
     connection.execute(
-        """CREATE TABLE cleaned_sales AS
-            SELECT * EXCLUDE (rid, reasons) FROM judged ANTI JOIN losers USING (rid) WHERE reasons IS NULL"""
+        f"""CREATE TABLE cleaned_sales AS SELECT * EXCLUDE (rid, reasons) REPLACE ({AS_TEXT})
+            FROM judged ANTI JOIN losers USING (rid) WHERE reasons IS NULL"""
     )
     connection.execute(
         f"""CREATE TABLE rejected_sales AS
-            SELECT {", ".join(rules.TEXTS)}, {ORIGIN}, _raw_line, reasons AS _reasons,
+            SELECT {", ".join(rules.TEXTS)}, _batch_date, {AS_TEXT}, _row, _rescued, _raw_line, reasons AS _reasons,
                 left(sha256(concat_ws('/', 'sales', _file, _file_version, _row)), 16) AS _reject_id,
                 modified AS _rejected_at, NULL::VARCHAR AS _resolved_by
-            FROM records
-            JOIN (SELECT rid, reasons FROM judged WHERE reasons IS NOT NULL UNION ALL FROM losers) bad USING (rid)
+            FROM (SELECT rid, {", ".join(rules.TEXTS)}, _raw_line FROM records)
+            JOIN (SELECT rid, reasons, {ORIGIN} FROM judged WHERE reasons IS NOT NULL UNION ALL FROM losers) USING (rid)
             JOIN (SELECT unnest($1) AS _file, unnest($2)::TIMESTAMP AS modified) USING (_file)""",
         [[path.name for path in files], [_modified(path) for path in files]],
     )

@@ -18,7 +18,7 @@ SHOP = "benchmarks.shop.definitions"
 HISTORY = "dagster_home"
 MEMORY_LIMIT = "2GB"
 """DuckDB's, for the platform: large enough to work, far too small for ten million rows of text."""
-SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "WAREHOUSE_")
+SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "WAREHOUSE_", "PYTHONDONTWRITEBYTECODE")
 """How the names of variables begin that would change what is measured."""
 
 

@@ -1,5 +1,6 @@
 """Assembles the code location: everything below `defs/`, and the resources."""
 
+import gc
 import warnings
 from functools import cache
 from pathlib import Path
@@ -28,10 +29,13 @@ def platform_of(project: Path) -> dg.Definitions:
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     found = made_once_a_run(dg.load_from_defs_folder(path_within_project=project))
-    return dg.Definitions.merge(
+    platform = dg.Definitions.merge(
         with_source_links(found, PACKAGE.parent, Settings.from_env().source_url),
         dg.Definitions(
             resources={"platform": Platform(), "io_manager": WarehouseIOManager()},
             executor=dg.in_process_executor,
         ),
     )
+    # What is imported and defined stays until the process ends. Looking for garbage in it takes half a second then.
+    gc.freeze()
+    return platform

@@ -29,7 +29,7 @@ from orchestration_project.landing.handover import Handover
 from orchestration_project.landing.store import ensure_bytes
 from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
-from orchestration_project.transforms.judge import judge
+from orchestration_project.transforms.judge import judge, judging_of
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.transforms.publish import (
     FileCount,
@@ -330,7 +330,7 @@ class _Loader:
         began = time.monotonic()
         batches = compare(self.connection, self.feed, self.options, batches, self.log)
         self._tell("published", publish(self.connection, self.feed, batches), began)
-        note_published(self.connection, cleaned_table(self.feed), batches)
+        note_published(self.connection, cleaned_table(self.feed), batches, judging_of(self.feed))
         reached(Point.PUBLISHED)
         return batches
 

@@ -53,6 +53,9 @@ SOURCE_COLUMNS: Mapping[str, Mapping[str, str]] = {
         "total_amount": "DECIMAL(18,2)",
         "sold_at": "TIMESTAMP",
         "_batch_date": "DATE",
+        "_file": "VARCHAR",
+        "_file_version": "VARCHAR",
+        "_row": "BIGINT",
     },
     CATALOGUE: {
         name: PRODUCT_COLUMNS[name]

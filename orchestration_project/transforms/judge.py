@@ -4,11 +4,12 @@ The result is the temporary table `_judged`: `_rid` (the record's in `_records`)
 columns as values, and `_reasons`, NULL for a record that breaks nothing. Blank records are left out.
 """
 
+import hashlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS, STAGED, raw_table
 from orchestration_project.transforms.values import (
     Condition,
     source_conditions,
@@ -38,17 +39,22 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bo
     Returns:
         How many these are.
     """
-    select = judged_select(feed, condition)
     if more:
-        return append(connection, "_judged", select)
+        # The files of the records that are there may be an enumeration, which has no place for others.
+        for name in ("_file", "_file_version"):
+            connection.execute(f"ALTER TABLE temp._judged ALTER {name} TYPE VARCHAR")
+        return append(connection, "_judged", judged_select(feed, condition))
+    kept = connection.execute(f"FROM {ident(raw_table(feed))} WHERE {condition} LIMIT 1").fetchone()
+    # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
+    select = judged_select(feed, condition, RECORDS if kept else STAGED)
     judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
     return int(judged[0]) if judged else 0
 
 
-def judged_select(feed: Feed, condition: str) -> str:
-    """The query behind `_judged`."""
+def judged_select(feed: Feed, condition: str, records: str = RECORDS) -> str:
+    """The query behind `_judged`, over records with the columns of `_records`."""
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
-    query = f"SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)})"
+    query = f"SELECT * FROM {records} WHERE {condition} AND ({filled(feed)})"
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
@@ -57,6 +63,11 @@ def judged_select(feed: Feed, condition: str) -> str:
         query = f"SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM ({query})"
     names = idents([*PLATFORM, *(column.name for column in feed.columns)])
     return f"SELECT {names}, {_reasons(feed, list(_conditions(feed, texts)))} AS _reasons FROM ({query})"
+
+
+def judging_of(feed: Feed) -> str:
+    """Identifies what of a contract decides values and verdicts: another one may make other rows of equal records."""
+    return hashlib.sha256(judged_select(feed, "true").encode()).hexdigest()[:16]
 
 
 def _computed(column: Column) -> str:

@@ -72,7 +72,9 @@ def find_losers(
     window_seconds: float,
     among: str = "true",
 ) -> None:
-    """Fill the temporary table `_losers` (`_rid`, `reason` with the winner's name) for the records of `_judged`.
+    """Fill the temporary table `_losers` for the records of `_judged`.
+
+    It has their `_rid`, `_batch_date`, `_file`, `_file_version` and `_row`, and `reason` with the winner's name.
 
     Args:
         connection: inside a transaction, `_judged` filled, and `_places` for the repaired records.
@@ -82,7 +84,9 @@ def find_losers(
         window_seconds: how far back a batch looks for earlier ones; 0: not at all.
         among: a condition on `_file`: only such records take part.
     """
-    connection.execute("CREATE OR REPLACE TEMP TABLE _losers (_rid BIGINT, reason VARCHAR)")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE _losers AS SELECT _rid, {IDENTITY}, ''::VARCHAR AS reason FROM _judged LIMIT 0"
+    )
     for key in keys_of(feed):
         within_reach = bool(look_back) and batches is not None
         condition = f"{batch_filter(look_back)} AND {among}"
@@ -133,8 +137,8 @@ def _losers(feed: Feed, key: Key, pool: str, window_seconds: float) -> str:
         found = f"SELECT b.*, e._earlier FROM ({in_batch}) b JOIN ({earlier}) e USING ({columns}, _at)"
     else:
         found = f"SELECT *, NULL::STRUCT(file VARCHAR, row BIGINT) AS _earlier FROM ({in_batch})"
-    return f"""SELECT _rid, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
-        FROM (SELECT _rid, coalesce(_earlier, _winner) AS kept FROM ({found})
+    return f"""SELECT _rid, {IDENTITY}, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
+        FROM (SELECT _rid, {IDENTITY}, coalesce(_earlier, _winner) AS kept FROM ({found})
             WHERE _rid IS NOT NULL AND (_place > 1 OR _earlier IS NOT NULL))"""
 
 

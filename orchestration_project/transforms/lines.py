@@ -198,9 +198,10 @@ def insert_lines(
 def _of_files(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> str:
     """The columns that tell a record's file, as SQL over `_f`."""
     batch_type = connection.execute(f"SELECT typeof(any_value(_batch_date)) FROM {COPIED}").fetchone() or ()
-    batches = _by_file((literal(file.batch) for file in files), f"{batch_type[0]}[]")
+    batches = _by_file((literal(file.batch) for file in files), batch_type[0])
     names, versions = (
-        _by_file(map(literal, of)) for of in zip(*((file.name, file.version) for file in files), strict=True)
+        _by_file(map(literal, of), _enumeration(of))
+        for of in zip(*((file.name, file.version) for file in files), strict=True)
     )
     return f"{batches} AS _batch_date, {names} AS _file, {versions} AS _file_version"
 
@@ -210,8 +211,13 @@ def _by_file(values: Iterable[str], sql_type: str = "") -> str:
 
     A list instead of a join with the files: for that DuckDB may put all lines into a hash table.
     """
-    cast = f"::{sql_type}" if sql_type else ""
+    cast = f"::{sql_type}[]" if sql_type else ""
     return f"([{', '.join(values)}]{cast})[(_f + 1)::BIGINT]"
+
+
+def _enumeration(values: Iterable[str]) -> str:
+    """The type of texts of which there are few: wherever they are kept, each takes a byte or two."""
+    return f"ENUM({literals(dict.fromkeys(values))})"
 
 
 def drop(connection: "DuckDBPyConnection", *tables: str) -> None:

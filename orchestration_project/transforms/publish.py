@@ -68,17 +68,18 @@ def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
         batches,
         f"SELECT {columns} FROM _judged ANTI JOIN _losers USING (_rid) WHERE _reasons IS NULL",
     )
-    raw = idents([column.name for column in feed.source_columns])
+    raw, origin = idents([column.name for column in feed.source_columns]), idents(PLATFORM_COLUMNS)
+    # Of the many records only the text is read: where the few come from is known of them.
     rejected = replace_batches(
         connection,
         rejected_table(feed),
         batches,
         f"""WITH refused AS (
-                SELECT _rid, _reasons FROM _judged WHERE _reasons IS NOT NULL
-                UNION ALL SELECT _rid, list(reason ORDER BY reason) FROM _losers GROUP BY _rid)
-            SELECT {raw}, _batch_date, _file, _file_version, _row, _rescued, _raw_line, _reasons,
+                SELECT _rid, {origin}, _reasons FROM _judged WHERE _reasons IS NOT NULL
+                UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason) FROM _losers GROUP BY _rid, {origin})
+            SELECT {raw}, {origin}, _rescued, _raw_line, _reasons,
                 {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
-            FROM {RECORDS} JOIN refused USING (_rid)
+            FROM (SELECT _rid, {raw}, _rescued, _raw_line FROM {RECORDS}) JOIN refused USING (_rid)
             LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
             ON ledger.file = _file AND ledger.version = _file_version""",
     )

@@ -24,6 +24,7 @@ REPAIRS = "_repairs"
 STAGED, COPIED = "_staged", "_copied"
 REMOVED = "_removed"
 RECORDS = "_records"
+UNION = " UNION ALL BY NAME "
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,19 @@ def show_staged(connection: "duckdb.DuckDBPyConnection", select: str = "") -> No
         connection: after `make_staged`.
         select: gives columns of the raw table, and `_nth`, a number from 0 that is a record's own.
     """
-    more = f"UNION ALL BY NAME SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) FROM ({select})" if select else ""
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED} {more}")
+    views = [f"SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED}"]
+    if select:
+        given = _types_of(connection, select)
+        # Not left to the union: in one with text an enumeration becomes text. There is none where nothing is copied.
+        lacking = "".join(
+            f", NULL::{sql_type} AS {ident(name)}"
+            for name, sql_type in _types_of(connection, f"FROM {COPIED}").items()
+            if name not in given
+        )
+        views.append(f"SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) {lacking} FROM ({select})")
+        if _is_empty(connection, COPIED):
+            del views[0]
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS {UNION.join(views)}")
 
 
 def make_removed(connection: "duckdb.DuckDBPyConnection", batch_type: str) -> None:
@@ -97,13 +109,21 @@ def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
     These are its records but for those of the files in `_removed` (`_batch_date`, `_file`, `_file_version`), and those
     in `_staged`.
     """
-    removed = connection.execute(f"SELECT count(*) FROM {REMOVED}").fetchone() != (0,)
-    kept = f"ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)" if removed else ""
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP VIEW {RECORDS} AS
-            SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}
-            UNION ALL BY NAME FROM {STAGED}"""
-    )
+    views = [f"FROM {STAGED}"]
+    if not _is_empty(connection, ident(raw_table(feed))):
+        removed = not _is_empty(connection, REMOVED)
+        kept = f"ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)" if removed else ""
+        views.append(f"SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {UNION.join(views)}")
+
+
+def _types_of(connection: "duckdb.DuckDBPyConnection", query: str) -> dict[str, str]:
+    """The columns of a query's result and their types."""
+    return {name: sql_type for name, sql_type, *_ in connection.execute(f"DESCRIBE {query}").fetchall()}
+
+
+def _is_empty(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
+    return connection.execute(f"FROM {table} LIMIT 1").fetchone() is None
 
 
 def insert_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:

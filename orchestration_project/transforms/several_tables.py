@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.transforms.header import spellings
 from orchestration_project.transforms.raw import RECORDS
-from orchestration_project.transforms.values import stripped
+from orchestration_project.transforms.values import is_written_in_digits, stripped
 from orchestration_project.warehouse.sql import ident, literals
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
     in that column's own place. Where every column is text, and a header would break nothing, all of it has to be names:
     some of them may well be data.
     """
-    names = literals(sorted(set().union(*(spellings(column) for column in feed.source_columns))))
+    names = literals(_names(feed))
     texts = [f"lower({stripped(ident(column.name))})" for column in feed.source_columns]
     named = " + ".join(f"coalesce({text} IN ({names}), false)::INTEGER" for text in texts)
     own = " OR ".join(
@@ -37,10 +37,10 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
         for text, column in zip(texts, feed.source_columns, strict=True)
     )
     filled = " + ".join(f"coalesce({text} <> '', false)::INTEGER" for text in texts)
-    typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
     several = f"({named}) > 1 OR {own}"
-    condition, share = ("_reasons IS NOT NULL", 2) if typed else ("true", 1)
-    # Else all records would be looked at before they are joined with the few that break a rule.
+    typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
+    condition, share = (f"_reasons IS NOT NULL AND {_may_be_header(feed)}", 2) if typed else ("true", 1)
+    # Else all records would be looked at before they are joined with the few that may be headers.
     kind = "MATERIALIZED" if typed else "NOT MATERIALIZED"
     rows = connection.execute(
         f"""WITH suspects AS {kind} (
@@ -51,3 +51,32 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
             GROUP BY _file, _file_version"""
     ).fetchall()
     return [SecondHeader(*row) for row in rows]
+
+
+def _may_be_header(feed: Feed) -> str:
+    """A condition that holds for each record of `_judged` of which half of what was in it may be names of columns.
+
+    It spares a look at the text of all records for those that break rules otherwise: a value that is there tells what
+    the text was. Each column that is surely filled with something else weighs against the ones that may be names.
+    """
+    names = _names(feed)
+    plain = not any(character.isdigit() for name in names for character in name)
+    weights = []
+    for column in feed.source_columns:
+        value = ident(column.name)
+        if column.sql_type == "VARCHAR":
+            absent = int(bool(column.parsing.null_words))
+            weights.append(
+                f"CASE WHEN {value} IS NULL THEN {absent} WHEN lower({stripped(value)}) IN ({literals(names)})"
+                " THEN 1 ELSE -1 END"
+            )
+        elif plain and is_written_in_digits(column.sql_type):
+            weights.append(f"CASE WHEN {value} IS NULL THEN 1 ELSE -1 END")
+        else:
+            weights.append("1")
+    return f"({' + '.join(weights)}) >= 0"
+
+
+def _names(feed: Feed) -> list[str]:
+    """All names under which files may carry the contract's columns."""
+    return sorted(set().union(*(spellings(column) for column in feed.source_columns)))

@@ -71,6 +71,11 @@ def is_number(sql_type: str) -> bool:
     return sql_type in INTEGER_TYPES or sql_type in ("DOUBLE", "FLOAT") or sql_type.startswith("DECIMAL")
 
 
+def is_written_in_digits(sql_type: str) -> bool:
+    """Whether every value of a DuckDB type is written with a digit: formats of dates and times cannot do without."""
+    return is_number(sql_type) or sql_type in ("DATE", "TIME") or sql_type.startswith("TIMESTAMP")
+
+
 def localised(plain: str, parsing: Parsing) -> str:
     """A number that the file itself holds as a number, as text in the notation that the contract declares for text."""
     if parsing.decimal_separator == ".":

@@ -8,8 +8,8 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident, idents
-from orchestration_project.warehouse.tables import batch_filter, columns_of, ensure_table, exists
+from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,24 +25,32 @@ def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
     """
     ensure_table(connection, TABLE, COLUMNS)
     listed = connection.execute(f"SELECT 1 FROM {TABLE} WHERE table_name = $1 LIMIT 1", [table]).fetchone()
-    if not listed and exists(connection, table):
+    if not listed and exists(connection, table) and connection.execute(f"FROM {ident(table)} LIMIT 1").fetchone():
         note_published(connection, table, None)
 
 
-def note_published(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None) -> None:
+def note_published(
+    connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, judging: str = ""
+) -> None:
     """List what some batches (None: all) of a cleaned table hold now.
 
-    `content` is a sum over hashes: it depends on the batch's rows alone, neither on their order nor on that of the
-    columns nor on the time, so that the same files give the same again.
+    `content` stands for which records the batch has, and for what decides their values, so that these need not be read:
+    it depends neither on the order of rows or columns nor on the time, and the same files give the same again.
+
+    Args:
+        connection: inside the transaction that writes the rows.
+        table: the cleaned table.
+        batches: its batches.
+        judging: identifies how records become values; another contract has another one.
     """
     condition = batch_filter(batches)
-    # A column that was dropped, or that a contract added, stands last in this table and elsewhere in a rebuilt one.
-    columns = idents(sorted(columns_of(connection, table)))
-    connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $1 AND {condition}", [table])
+    connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $table AND {condition}", {"table": table})
     connection.execute(
-        f"""INSERT INTO {TABLE} SELECT $1, _batch_date, count(*), sum(hash({columns}))
-            FROM {ident(table)} WHERE {condition} GROUP BY _batch_date""",
-        [table],
+        f"""INSERT INTO {TABLE} SELECT $table, _batch_date, sum(rows), sum(hash($judging, _file, _file_version, places))
+            FROM (SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(hash(_row)) AS places
+                FROM {ident(table)} WHERE {condition} GROUP BY _batch_date, _file, _file_version)
+            GROUP BY _batch_date""",
+        {"table": table, "judging": judging},
     )
 
 

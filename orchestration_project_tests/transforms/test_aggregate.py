@@ -35,8 +35,9 @@ def sell(
     """A line of a cleaned sale, sold some days before its batch, as a load publishes it."""
     sold_at = dt.datetime.combine(batch, dt.time(18, 30)) - dt.timedelta(days=days_ago)
     connection.execute(
-        "INSERT INTO cleaned_sales (order_id, product_id, quantity, total_amount, sold_at, _batch_date)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        """INSERT INTO cleaned_sales BY NAME SELECT $1 AS order_id, $2 AS product_id, $3 AS quantity,
+            $4 AS total_amount, $5 AS sold_at, $6 AS _batch_date, 'till.csv' AS _file, '1' AS _file_version,
+            count(*) AS _row FROM cleaned_sales""",
         [order, product, units, Decimal(amount), sold_at, batch],
     )
     note_published(connection, aggregate.SALES, [batch])
@@ -105,7 +106,8 @@ def two_days(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection
 def test_other_days_that_changed_are_replaced_too(two_days: duckdb.DuckDBPyConnection, change: str) -> None:
     """A day whose published sales have changed since is named, and computed again whatever day is asked for."""
     two_days.execute(change)
-    note_published(two_days, aggregate.SALES, None)
+    note_published(two_days, aggregate.SALES, [MARCH_1])
+    note_published(two_days, aggregate.SALES, [ago(1)], judging="another contract")
     assert aggregate.differing_days(two_days)[0] == ago(1)
     assert aggregate.outdated_days(two_days)[0] == ago(1)
     assert set(aggregate.replace_daily_sales(two_days, [MARCH_1])) == {ago(1), MARCH_1}

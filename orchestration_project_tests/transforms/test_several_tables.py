@@ -1,14 +1,19 @@
 """Which records are the headers of other tables."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Feed, Required
-from orchestration_project_tests.ingest.shop import Shop, column, feed, named
+from orchestration_project_tests.ingest.shop import Shop, column, feed, named, parsed
 
 TEXTS = feed(column("id", "VARCHAR", Required(), aliases=("key",)), column("place"))
 TYPED = feed(column("id", "VARCHAR", Required()), column("place"), column("n", "INTEGER"))
+FLAG = feed(column("id", "VARCHAR", Required()), column("yes", "BOOLEAN"), column("n", "INTEGER"))
+YEAR = feed(column("id"), column("2024", "INTEGER"), column("n", "INTEGER"))
 
 
 @pytest.mark.parametrize(
@@ -26,6 +31,9 @@ TYPED = feed(column("id", "VARCHAR", Required()), column("place"), column("n", "
         pytest.param(TYPED, "id,place,n\na,x,1\nN,,y\n", False, id="a value that is another column's name"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,,y\n", True, id="one name in its own place"),
         pytest.param(TYPED, "id,place,n\na,x,1\nid,x,y\n", False, id="a broken record with one name"),
+        pytest.param(FLAG, "id,yes,n\na,no,1\nn,yes,id\n", True, id="a name that is a value"),
+        pytest.param(YEAR, "id,2024,n\na,7,1\nn,2024,id\n", True, id="a name that is a number"),
+        pytest.param(parsed(TYPED, null_words=("place",)), "id,place,n\na,x,1\nb,place,n\n", True, id="a null word"),
     ],
 )
 def test_another_header_refuses_a_file(contract: Feed, content: str, refused: bool, tmp_path: Path) -> None:
@@ -37,3 +45,48 @@ def test_another_header_refuses_a_file(contract: Feed, content: str, refused: bo
     assert [note["rule"] for note in notes.values()] == ["several_tables"] * refused
     if refused:
         assert "record 2 is the header of another table" in notes[named(1)]["reason"]
+
+
+@given(
+    st.sampled_from([TYPED, FLAG, YEAR, parsed(TYPED, null_words=("place", "-"))]).flatmap(
+        lambda contract: st.tuples(
+            st.just(contract),
+            st.tuples(*[st.sampled_from(["", "-", "x", "7", "yes", "id", "place", "n", "2024", " N "])] * 3),
+        )
+    )
+)
+def test_a_broken_record_is_a_header_if_half_of_it_are_names(drawn: tuple[Feed, tuple[str, ...]]) -> None:
+    """What values tell of a record before its text is looked at never hides a header."""
+    contract, fields = drawn
+    columns = contract.source_columns
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Shop(Path(folder), contract)
+        header = ",".join(column.name for column in columns)
+        shop.deliver(named(1), f"{header}\na,,1\n{','.join(fields)}\n")
+        shop.load()
+        refused, broken = bool(shop.quarantine()), shop.rows("FROM rejected_f")
+    texts = [text.strip().lower() for text in fields]
+    assume(texts != [column.name for column in columns])  # the same header again is told apart before
+    names = [text for text in texts if text in {column.name for column in columns}]
+    own = any(text == column.name for text, column in zip(texts, columns, strict=True))
+    filled = sum(map(bool, texts))
+    named_enough = len(names) * 2 >= filled >= 2 and (len(names) > 1 or own)
+    assert refused or bool(broken) or not named_enough or _holds(contract, texts)
+    if refused:
+        assert named_enough
+    if broken:
+        assert not named_enough
+
+
+def _holds(contract: Feed, texts: list[str]) -> bool:
+    """Whether each text is a value of its column."""
+    values = {
+        "VARCHAR": lambda _: True,
+        "BOOLEAN": {"", "n", "yes"}.__contains__,
+        "INTEGER": {"", "7", "2024"}.__contains__,
+    }
+    missing = contract.columns[0].parsing.null_words
+    return all(
+        values[column.sql_type](text) or text in missing
+        for text, column in zip(texts, contract.source_columns, strict=True)
+    )

@@ -16,10 +16,16 @@ Note = tuple[int, int]
 
 @pytest.fixture(params=["DATE", "TIMESTAMP"])
 def connection(request: pytest.FixtureRequest) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Two rows on the first day and one on the second, of batches of days or of hours."""
+    """Three rows of two files on the first day and one on the second, of batches of days or of hours."""
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE {TABLE} (id VARCHAR, n INTEGER, _batch_date {request.param})")
-        connection.execute(f"INSERT INTO {TABLE} VALUES ('a', 1, '{FIRST}'), ('b', 2, '{FIRST}'), ('a', 1, '{SECOND}')")
+        connection.execute(
+            f"CREATE TABLE {TABLE}"
+            f" (n INTEGER, _batch_date {request.param}, _file VARCHAR, _file_version VARCHAR, _row INTEGER)"
+        )
+        connection.execute(
+            f"""INSERT INTO {TABLE} VALUES (1, '{FIRST}', 'a', '1', 1), (2, '{FIRST}', 'a', '1', 2),
+                (3, '{FIRST}', 'b', '1', 1), (1, '{SECOND}', 'a', '1', 1)"""
+        )
         ensure_published(connection, TABLE)
         yield connection
 
@@ -33,8 +39,8 @@ def noted(connection: duckdb.DuckDBPyConnection) -> dict[dt.datetime, Note]:
 def test_a_table_from_before_is_taken_as_it_is(connection: duckdb.DuckDBPyConnection) -> None:
     """Where no batch is listed, all are, once: later changes show."""
     before = noted(connection)
-    assert {batch: rows for batch, (rows, _) in before.items()} == {FIRST: 2, SECOND: 1}
-    connection.execute(f"DELETE FROM {TABLE} WHERE id = 'b'")
+    assert {batch: rows for batch, (rows, _) in before.items()} == {FIRST: 3, SECOND: 1}
+    connection.execute(f"DELETE FROM {TABLE} WHERE _file = 'b'")
     ensure_published(connection, TABLE)
     assert noted(connection) == before
 
@@ -42,22 +48,36 @@ def test_a_table_from_before_is_taken_as_it_is(connection: duckdb.DuckDBPyConnec
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} ORDER BY id DESC", True, id="order"),
-        pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS SELECT _batch_date, n, id FROM {TABLE}", True, id="columns"),
-        pytest.param(f"UPDATE {TABLE} SET n = 3 WHERE id = 'b'", False, id="value"),
-        pytest.param(f"UPDATE {TABLE} SET n = NULL WHERE id = 'b'", False, id="null"),
-        pytest.param(f"UPDATE {TABLE} SET id = 'a', n = 1 WHERE id = 'b'", False, id="doubled"),
-        pytest.param(f"DELETE FROM {TABLE} WHERE id = 'b'", False, id="row less"),
-        pytest.param(f"INSERT INTO {TABLE} VALUES ('b', 2, '{FIRST}')", False, id="row more"),
+        pytest.param(f"CREATE OR REPLACE TABLE {TABLE} AS FROM {TABLE} ORDER BY n DESC", True, id="order"),
+        pytest.param(
+            f"CREATE OR REPLACE TABLE {TABLE} AS SELECT _row, COLUMNS(* EXCLUDE _row) FROM {TABLE}", True, id="columns"
+        ),
+        pytest.param(f"UPDATE {TABLE} SET _row = 3 WHERE _file = 'b'", False, id="another record"),
+        pytest.param(f"UPDATE {TABLE} SET _file = 'c' WHERE _file = 'b'", False, id="another file"),
+        pytest.param(f"UPDATE {TABLE} SET _file_version = '2' WHERE _file = 'b'", False, id="another version"),
+        pytest.param(f"UPDATE {TABLE} SET _file = 'a' WHERE _file = 'b'", False, id="doubled"),
+        pytest.param(f"DELETE FROM {TABLE} WHERE _file = 'b'", False, id="row less"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES (3, '{FIRST}', 'b', '1', 1)", False, id="row more"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES (3, '{FIRST}', NULL, NULL, NULL)", False, id="row from nowhere"),
     ],
 )
-def test_content_depends_on_the_rows_alone(connection: duckdb.DuckDBPyConnection, change: str, same: bool) -> None:
-    """Another value or another number of equal rows is another content, another order of rows or columns is not."""
+def test_content_depends_on_the_records(connection: duckdb.DuckDBPyConnection, change: str, same: bool) -> None:
+    """Other records or another number of them are another content, another order of rows or columns is not."""
     before = noted(connection)
     connection.execute(change)
     note_published(connection, TABLE, [FIRST])
     assert (noted(connection)[FIRST] == before[FIRST]) is same
     assert noted(connection)[SECOND] == before[SECOND]
+
+
+def test_another_contract_is_another_content(connection: duckdb.DuckDBPyConnection) -> None:
+    """The same records may have other values when something else decides them."""
+    note_published(connection, TABLE, None, judging="one")
+    before = noted(connection)
+    note_published(connection, TABLE, [FIRST], judging="another")
+    assert noted(connection)[FIRST] != before[FIRST]
+    note_published(connection, TABLE, [FIRST], judging="one")
+    assert noted(connection) == before
 
 
 def test_a_batch_without_rows_is_not_listed(connection: duckdb.DuckDBPyConnection) -> None:
@@ -72,9 +92,9 @@ def test_a_batch_without_rows_is_not_listed(connection: duckdb.DuckDBPyConnectio
 @pytest.mark.parametrize(
     ("change", "batches"),
     [
-        pytest.param(f"DELETE FROM {TABLE} WHERE id = 'b'", [FIRST], id="row less"),
-        pytest.param(f"INSERT INTO {TABLE} VALUES ('c', 2, '{SECOND}')", [SECOND], id="row more"),
-        pytest.param(f"INSERT INTO {TABLE} VALUES ('c', 2, '{THIRD}')", [THIRD], id="new batch"),
+        pytest.param(f"DELETE FROM {TABLE} WHERE _file = 'b'", [FIRST], id="row less"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES (2, '{SECOND}', 'c', '1', 1)", [SECOND], id="row more"),
+        pytest.param(f"INSERT INTO {TABLE} VALUES (2, '{THIRD}', 'c', '1', 1)", [THIRD], id="new batch"),
         pytest.param(f"DELETE FROM {TABLE}", [FIRST, SECOND], id="all gone"),
         pytest.param(f"UPDATE {TABLE} SET n = 9", [], id="as many as before"),
     ],
