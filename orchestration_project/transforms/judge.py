@@ -19,7 +19,6 @@ from orchestration_project.transforms.values import (
     value_of,
 )
 from orchestration_project.warehouse.sql import ident, idents, literal
-from orchestration_project.warehouse.tables import append
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -34,19 +33,18 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bo
         connection: with `_records` to read.
         feed: the contract.
         condition: SQL over the raw table's columns.
-        more: add to the table instead of making it anew.
+        more: keep what the table has.
 
     Returns:
-        How many these are.
+        How many it has then.
     """
     if more:
-        # The files of the records that are there may be an enumeration, which has no place for others.
-        for name in ("_file", "_file_version"):
-            connection.execute(f"ALTER TABLE temp._judged ALTER {name} TYPE VARCHAR")
-        return append(connection, "_judged", judged_select(feed, condition))
-    kept = connection.execute(f"FROM {ident(raw_table(feed))} WHERE {condition} LIMIT 1").fetchone()
-    # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
-    select = judged_select(feed, condition, RECORDS if kept else STAGED)
+        # Made anew, since the files of the records that are there may be an enumeration, which has no place for others.
+        select = f"FROM _judged UNION ALL BY NAME {judged_select(feed, condition)}"
+    else:
+        # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
+        kept = connection.execute(f"FROM {ident(raw_table(feed))} WHERE {condition} LIMIT 1").fetchone()
+        select = judged_select(feed, condition, RECORDS if kept else STAGED)
     judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
     return int(judged[0]) if judged else 0
 
