@@ -78,7 +78,7 @@ def _contenders(session: Session, files: Path) -> list[Contender]:
     return [
         contender("platform", platform, rounds, history=True),
         contender("floor", floor, rounds),
-        contender(BOUNDED, platform, rounds, history=True, **BOUND),
+        contender(BOUNDED, platform, tool_rounds, history=True, **BOUND),
         contender("stock", stock, tool_rounds, history=True),
         contender("dlt", dlt, tool_rounds, RUNTIME__DLTHUB_TELEMETRY="false"),
         contender("dbt", _dbt(session.work / "dbt"), tool_rounds),

@@ -255,6 +255,20 @@ def test_repairs_are_judged_again_when_the_contract_changes(shop: Shop) -> None:
     assert resolved(shop)[named(1), 1] == repair_name()
 
 
+def test_a_late_batch_reaches_a_later_one_that_was_repaired(tmp_path: Path) -> None:
+    """Keys of a batch that comes late count before those of a later one, whose repairs are judged again with it."""
+    shop = Shop(tmp_path, KEYED)
+    shop.deliver(named(2), "id,n\na,1\nb,-1\n")
+    shop.load()
+    fix(shop, f"b,1,{reject(shop, named(2), 2)}", "c,1,0123456789abcdef", number=2)
+    shop.deliver(named(1), "id,n\na,2\n")
+    fix(shop, "d,1,0123456789abcdef")
+    assert sorted(shop.cleaned("id", "_file")) == [("a", named(1)), ("b", repair_name(2))]
+    assert reasons(shop, named(2))[1] == [f"id: duplicate_key (kept: {named(1)} row 1)"]
+    assert reasons(shop, repair_name()) == {1: ["_reject_id: not_rejected"]}
+    assert reasons(shop, repair_name(2)) == {2: ["_reject_id: not_rejected"]}
+
+
 def parquet(folder: Path, sql: str) -> bytes:
     path = folder / "written.parquet"
     duckdb.sql(f"COPY ({sql}) TO '{path}' (FORMAT parquet)")
