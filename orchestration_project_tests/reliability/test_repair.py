@@ -262,7 +262,8 @@ def test_a_late_batch_reaches_a_later_one_that_was_repaired(tmp_path: Path) -> N
     shop.load()
     fix(shop, f"b,1,{reject(shop, named(2), 2)}", "c,1,0123456789abcdef", number=2)
     shop.deliver(named(1), "id,n\na,2\n")
-    fix(shop, "d,1,0123456789abcdef")
+    shop.deliver(repair_name(), "id,n,_reject_id\nd,1,0123456789abcdef\n")
+    shop.load(day(1))
     assert sorted(shop.cleaned("id", "_file")) == [("a", named(1)), ("b", repair_name(2))]
     assert reasons(shop, named(2))[1] == [f"id: duplicate_key (kept: {named(1)} row 1)"]
     assert reasons(shop, repair_name()) == {1: ["_reject_id: not_rejected"]}
