@@ -21,6 +21,7 @@ from orchestration_project.transforms.header import DELIMITERS, HEAD_BYTES, norm
 from orchestration_project.transforms.kinds import kind_of
 from orchestration_project.transforms.prepare import prepare
 from orchestration_project.warehouse.sql import literal
+from orchestration_project.warehouse.tables import types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -115,10 +116,9 @@ def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
     import duckdb
 
     try:
-        rows = connection.execute(f"DESCRIBE SELECT * FROM read_parquet([{literal(str(path))}])").fetchall()
+        return list(types_of(connection, f"read_parquet([{literal(str(path))}])"))
     except duckdb.Error as error:
         raise DraftError(f"{path.name!r} is not a readable Parquet file") from error
-    return [str(row[0]) for row in rows]
 
 
 def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> list[str]:

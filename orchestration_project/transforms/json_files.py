@@ -14,6 +14,7 @@ from orchestration_project.transforms.raw import ReadyFile, unreadable
 from orchestration_project.transforms.records import BLANKS
 from orchestration_project.transforms.values import is_number, localised
 from orchestration_project.warehouse.sql import literal, literals
+from orchestration_project.warehouse.tables import is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -111,7 +112,7 @@ def _find_ambiguous(connection: "DuckDBPyConnection", own: Mapping[Column, Seque
         " AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN $own])",
         {"own": [found for found in own.values() if found]},
     )
-    if connection.execute("SELECT count(*) FROM _shapes").fetchone() != (0,):
+    if not is_empty(connection, "_shapes"):
         connection.execute(f"UPDATE _lines SET fault = {literal(AMBIGUOUS)} WHERE {KEYS} IN (SELECT keys FROM _shapes)")
 
 

@@ -19,6 +19,7 @@ from orchestration_project.transforms.values import (
     value_of,
 )
 from orchestration_project.warehouse.sql import ident, idents, literal
+from orchestration_project.warehouse.tables import is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,8 +44,8 @@ def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bo
         select = f"FROM _judged UNION ALL BY NAME {judged_select(feed, condition)}"
     else:
         # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
-        kept = connection.execute(f"FROM {ident(raw_table(feed))} WHERE {condition} LIMIT 1").fetchone()
-        select = judged_select(feed, condition, RECORDS if kept else STAGED)
+        new = is_empty(connection, f"{ident(raw_table(feed))} WHERE {condition}")
+        select = judged_select(feed, condition, STAGED if new else RECORDS)
     judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
     return int(judged[0]) if judged else 0
 

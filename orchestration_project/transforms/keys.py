@@ -17,7 +17,7 @@ from orchestration_project.landing.batches import Batch
 from orchestration_project.transforms.values import text_of, value_of
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.sql import ident, idents, literal
-from orchestration_project.warehouse.tables import append, batch_filter
+from orchestration_project.warehouse.tables import append, batch_filter, is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -105,7 +105,7 @@ def find_losers(
             several += f" UNION ALL SELECT hash({columns}) FROM _shared"
             pool += " UNION ALL SELECT *, NULL FROM _shared"
         connection.execute(f"CREATE OR REPLACE TEMP TABLE _several AS {several}")
-        if connection.execute("SELECT count(*) FROM _several").fetchone() != (0,):
+        if not is_empty(connection, "_several"):
             append(connection, "_losers", _losers(feed, key, pool, window_seconds))
 
 

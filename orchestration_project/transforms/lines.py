@@ -12,6 +12,7 @@ from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.transforms.raw import COPIED, ReadyFile, show_staged, unreadable
 from orchestration_project.transforms.records import BLANKS, MAX_RECORD_BYTES
 from orchestration_project.warehouse.sql import ident, literal, literals
+from orchestration_project.warehouse.tables import types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -197,8 +198,7 @@ def insert_lines(
 
 def _of_files(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> str:
     """The columns that tell a record's file, as SQL over `_f`."""
-    batch_type = connection.execute(f"SELECT typeof(any_value(_batch_date)) FROM {COPIED}").fetchone() or ()
-    batches = _by_file((literal(file.batch) for file in files), batch_type[0])
+    batches = _by_file((literal(file.batch) for file in files), types_of(connection, COPIED)["_batch_date"])
     names, versions = (
         _by_file(map(literal, of), _enumeration(of))
         for of in zip(*((file.name, file.version) for file in files), strict=True)

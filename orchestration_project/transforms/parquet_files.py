@@ -11,6 +11,7 @@ from orchestration_project.transforms.header import match_columns, require_colum
 from orchestration_project.transforms.raw import COPIED, ReadyFile, unreadable
 from orchestration_project.transforms.values import is_number, localised
 from orchestration_project.warehouse.sql import ident, literal, literals
+from orchestration_project.warehouse.tables import types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -93,10 +94,9 @@ def _schema(connection: "DuckDBPyConnection", file: ReadyFile) -> Schema:
     import duckdb
 
     try:
-        rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {_scan([file])})").fetchall()
+        return tuple(types_of(connection, _scan([file])).items())
     except duckdb.Error as error:
         raise unreadable(file.name, "is not a readable Parquet file", error) from None
-    return tuple((name, sql_type) for name, sql_type in rows)
 
 
 def _scan(files: Sequence[ReadyFile], options: str = "") -> str:

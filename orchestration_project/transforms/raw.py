@@ -14,6 +14,7 @@ from orchestration_project.errors import FileRefused, without_values
 from orchestration_project.transforms.prepare import Prepared
 from orchestration_project.warehouse.faults import no_fault_of_files
 from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.tables import is_empty, types_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -83,15 +84,15 @@ def show_staged(connection: "duckdb.DuckDBPyConnection", select: str = "") -> No
     """
     views = [f"SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED}"]
     if select:
-        given = _types_of(connection, select)
+        given = types_of(connection, f"({select})")
         # Not left to the union: in one with text an enumeration becomes text. There is none where nothing is copied.
         lacking = "".join(
             f", NULL::{sql_type} AS {ident(name)}"
-            for name, sql_type in _types_of(connection, f"FROM {COPIED}").items()
+            for name, sql_type in types_of(connection, COPIED).items()
             if name not in given
         )
         views.append(f"SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) {lacking} FROM ({select})")
-        if _is_empty(connection, COPIED):
+        if is_empty(connection, COPIED):
             del views[0]
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS {UNION.join(views)}")
 
@@ -110,20 +111,11 @@ def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
     in `_staged`.
     """
     views = [f"FROM {STAGED}"]
-    if not _is_empty(connection, ident(raw_table(feed))):
-        removed = not _is_empty(connection, REMOVED)
+    if not is_empty(connection, ident(raw_table(feed))):
+        removed = not is_empty(connection, REMOVED)
         kept = f"ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)" if removed else ""
         views.append(f"SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}")
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {UNION.join(views)}")
-
-
-def _types_of(connection: "duckdb.DuckDBPyConnection", query: str) -> dict[str, str]:
-    """The columns of a query's result and their types."""
-    return {name: sql_type for name, sql_type, *_ in connection.execute(f"DESCRIBE {query}").fetchall()}
-
-
-def _is_empty(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
-    return connection.execute(f"FROM {table} LIMIT 1").fetchone() is None
 
 
 def insert_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:

@@ -60,14 +60,14 @@ def _may_be_header(feed: Feed) -> str:
     the text was. Each column that is surely filled with something else weighs against the ones that may be names.
     """
     names = _names(feed)
-    plain = not any(character.isdigit() for name in names for character in name)
+    listed, plain = literals(names), not any(character.isdigit() for name in names for character in name)
     weights = []
     for column in feed.source_columns:
         value = ident(column.name)
         if column.sql_type == "VARCHAR":
             absent = int(bool(column.parsing.null_words))
             weights.append(
-                f"CASE WHEN {value} IS NULL THEN {absent} WHEN lower({stripped(value)}) IN ({literals(names)})"
+                f"CASE WHEN {value} IS NULL THEN {absent} WHEN lower({stripped(value)}) IN ({listed})"
                 " THEN 1 ELSE -1 END"
             )
         elif plain and is_written_in_digits(column.sql_type):

@@ -20,7 +20,7 @@ from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.sql import ident
-from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table
+from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, types_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,9 +120,9 @@ def _column_types(
             " drop them from the table"
         )
     connection.register(FRAME, frame)
-    inferred = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {FRAME})").fetchall()
+    inferred = types_of(connection, FRAME)
     connection.unregister(FRAME)
-    return {name: present.get(name, sql_type) for name, sql_type in inferred}
+    return {name: present.get(name, sql_type) for name, sql_type in inferred.items()}
 
 
 def _require_same_columns(frame: "pd.DataFrame", wanted: dict[str, str], table_slice: TableSlice) -> None:

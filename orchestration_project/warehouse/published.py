@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse.sql import ident
-from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
+from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -25,7 +25,7 @@ def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
     """
     ensure_table(connection, TABLE, COLUMNS)
     listed = connection.execute(f"SELECT 1 FROM {TABLE} WHERE table_name = $1 LIMIT 1", [table]).fetchone()
-    if not listed and exists(connection, table) and connection.execute(f"FROM {ident(table)} LIMIT 1").fetchone():
+    if not listed and exists(connection, table) and not is_empty(connection, ident(table)):
         note_published(connection, table, None)
 
 

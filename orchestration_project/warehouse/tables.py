@@ -25,6 +25,17 @@ def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEM
     return dict(rows)
 
 
+def types_of(connection: "DuckDBPyConnection", source: str) -> dict[str, str]:
+    """The columns of whatever can stand after FROM, and their DuckDB types, in order."""
+    rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {source})").fetchall()
+    return dict(rows)
+
+
+def is_empty(connection: "DuckDBPyConnection", source: str) -> bool:
+    """Whether what stands after FROM, with its conditions, gives no row."""
+    return connection.execute(f"SELECT 1 FROM {source} LIMIT 1").fetchone() is None
+
+
 def exists(connection: "DuckDBPyConnection", table: str) -> bool:
     """Whether the warehouse has the table."""
     return bool(columns_of(connection, table))
