@@ -49,7 +49,6 @@ from orchestration_project.transforms.raw import (
     make_removed,
     raw_layout,
     raw_table,
-    show_records,
 )
 from orchestration_project.transforms.repairs import resolve
 from orchestration_project.transforms.stage import stage
@@ -291,7 +290,6 @@ class _Loader:
         ]
         began = time.monotonic()
         stage(self.connection, self.feed, self.options.batching.sql_type, ready)
-        show_records(self.connection, self.feed)
         self._tell("read", sum(item.prepared.records or 0 for item in ready), began)
 
     def _tell(self, done: str, records: int, began: float) -> None:

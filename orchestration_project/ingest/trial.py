@@ -22,7 +22,7 @@ from orchestration_project.ingest.refusing import bad_files
 from orchestration_project.settings import Settings
 from orchestration_project.transforms.judge import judge
 from orchestration_project.transforms.publish import FileCount, count_records, nothing_of, publish
-from orchestration_project.transforms.raw import ReadyFile, insert_staged, make_removed, show_records
+from orchestration_project.transforms.raw import ReadyFile, insert_staged, make_removed
 from orchestration_project.transforms.stage import stage
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
@@ -71,7 +71,7 @@ def read(
     delivery: Delivery,
     work: Path,
 ) -> Delivery:
-    """Read a file into a scratch warehouse, where `_records` shows it.
+    """Read a file into a scratch warehouse, where `_staged` shows it.
 
     Args:
         connection: to the scratch warehouse.
@@ -101,7 +101,6 @@ def read(
     except FilesUnfit as error:
         fault = error.faults[name]
         raise fault from None
-    show_records(connection, feed)
     return prepared
 
 

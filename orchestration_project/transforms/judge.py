@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS, STAGED, raw_table
+from orchestration_project.transforms.raw import PLATFORM_COLUMNS, RECORDS, show_records
 from orchestration_project.transforms.values import (
     Condition,
     source_conditions,
@@ -19,7 +19,6 @@ from orchestration_project.transforms.values import (
     value_of,
 )
 from orchestration_project.warehouse.sql import ident, idents, literal
-from orchestration_project.warehouse.tables import is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -28,32 +27,31 @@ PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
 
 
 def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bool = False) -> int:
-    """Fill `_judged` with the records of `_records` for which `condition` holds.
+    """Make the view `_records`, and fill `_judged` with those of them for which `condition` holds.
 
     Args:
-        connection: with `_records` to read.
+        connection: with `_staged` and `_removed`.
         feed: the contract.
         condition: SQL over the raw table's columns.
-        more: keep what the table has.
+        more: keep what `_judged` has.
 
     Returns:
         How many it has then.
     """
+    # What is judged already may be anywhere in the raw table.
+    show_records(connection, feed, "true" if more else condition)
+    select = judged_select(feed, condition)
     if more:
         # Made anew, since the files of the records that are there may be an enumeration, which has no place for others.
-        select = f"FROM _judged UNION ALL BY NAME {judged_select(feed, condition)}"
-    else:
-        # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
-        new = is_empty(connection, f"{ident(raw_table(feed))} WHERE {condition}")
-        select = judged_select(feed, condition, STAGED if new else RECORDS)
+        select = f"FROM _judged UNION ALL BY NAME {select}"
     judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
     return int(judged[0]) if judged else 0
 
 
-def judged_select(feed: Feed, condition: str, records: str = RECORDS) -> str:
-    """The query behind `_judged`, over records with the columns of `_records`."""
+def judged_select(feed: Feed, condition: str) -> str:
+    """The query behind `_judged`."""
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
-    query = f"SELECT * FROM {records} WHERE {condition} AND ({filled(feed)})"
+    query = f"SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)})"
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]

@@ -104,17 +104,18 @@ def make_removed(connection: "duckdb.DuckDBPyConnection", batch_type: str) -> No
     )
 
 
-def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:
+def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed, condition: str) -> None:
     """Make the view `_records`: what `raw_x` will hold, before it does, with a number `_rid` for each record.
 
-    These are its records but for those of the files in `_removed` (`_batch_date`, `_file`, `_file_version`), and those
-    in `_staged`.
+    These are the records in `_staged`, and those that `raw_x` has now but for those of the files in `_removed`
+    (`_batch_date`, `_file`, `_file_version`), as far as `condition` holds for them.
     """
-    views = [f"FROM {STAGED}"]
-    if not is_empty(connection, ident(raw_table(feed))):
-        removed = not is_empty(connection, REMOVED)
-        kept = f"ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)" if removed else ""
-        views.append(f"SELECT raw.rowid AS _rid, * FROM {ident(raw_table(feed))} AS raw {kept}")
+    kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
+    if not is_empty(connection, REMOVED):
+        kept = f"FROM ({kept}) ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)"
+    sides = [f"FROM {STAGED}", kept]
+    # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
+    views = [side for side in sides if not is_empty(connection, f"({side})")] or sides
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {UNION.join(views)}")
 
 

@@ -8,6 +8,7 @@ from orchestration_project.transforms.header import spellings
 from orchestration_project.transforms.raw import RECORDS
 from orchestration_project.transforms.values import is_written_in_digits, stripped
 from orchestration_project.warehouse.sql import ident, literals
+from orchestration_project.warehouse.tables import is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,6 +41,8 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
     several = f"({named}) > 1 OR {own}"
     typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
     condition, share = (f"_reasons IS NOT NULL AND {_may_be_header(feed)}", 2) if typed else ("true", 1)
+    if is_empty(connection, f"_judged WHERE {condition}"):
+        return []
     # Else all records would be looked at before they are joined with the few that may be headers.
     kind = "MATERIALIZED" if typed else "NOT MATERIALIZED"
     rows = connection.execute(
