@@ -63,8 +63,10 @@ def judged_select(feed: Feed, condition: str) -> str:
 
 
 def judging_of(feed: Feed) -> str:
-    """Identifies what of a contract decides values and verdicts: another one may make other rows of equal records."""
-    return hashlib.sha256(judged_select(feed, "true").encode()).hexdigest()[:16]
+    """Identifies what decides values and verdicts: another contract or engine may make other rows of equal records."""
+    import duckdb
+
+    return hashlib.sha256(f"{duckdb.__version__}: {judged_select(feed, 'true')}".encode()).hexdigest()[:16]
 
 
 def _computed(column: Column) -> str:
