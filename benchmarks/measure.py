@@ -82,6 +82,8 @@ def take_turns(contenders: Sequence[Contender], log: Path) -> None:
 def _take_turn(contender: Contender, log: Path) -> None:
     try:
         contender.prepare()
+        # What the system has still to write of the contender before must not be on the account of this one.
+        os.sync()
         usage = run(contender.command, contender.environment, log)
         contender.verify()
     except Failed as error:

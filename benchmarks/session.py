@@ -64,8 +64,6 @@ class Session:
             for number, day in enumerate(days):
                 data.make_sales(half_done / "sales", day, rows // len(days) + (number < rows % len(days)))
             data.make_catalogue(half_done / "products", days[0])
-            # What is still to be written by the system would be on the account of whoever comes first.
-            os.sync()
             half_done.rename(folder)
         return folder
 

@@ -1,7 +1,6 @@
 """A day's increment on warehouses with pasts of different lengths, in turns, on several days."""
 
 import datetime as dt
-import os
 import shutil
 from statistics import median
 
@@ -73,8 +72,6 @@ def _make_pasts(session: Session, rows: int) -> dict[int, int]:
         tell(f"making {past:,} days of sales")
         shutil.copytree(session.work / first, session.work / _name(past))
         lengthen(session.work / _name(past) / "data/warehouse.duckdb", day, past)
-    # What the system has still to write must not be on the account of the first increment.
-    os.sync()
     return {past: (session.work / _name(past) / data.name / "warehouse.duckdb").stat().st_size for past in PASTS}
 
 
