@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SCHEMA = "main"
-WIDE = re.compile(r"HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
+WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 """Types whose numbers take 128 bits."""
 
 
