@@ -16,6 +16,7 @@ from orchestration_project.transforms.raw import ReadyFile, unreadable
 from orchestration_project.transforms.records import BLANKS
 from orchestration_project.transforms.values import stripped
 from orchestration_project.warehouse.sql import ident, literal
+from orchestration_project.warehouse.tables import is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -100,7 +101,7 @@ def _stage(
         header = _header(alike[0])
         given = values(header)
         # Looking for such records is cheap, asking each of all records whether it is one is not.
-        if connection.execute(f"SELECT count(*) FROM _lines WHERE {_repeats(header)}").fetchone() == (0,):
+        if is_empty(connection, f"_lines WHERE {_repeats(header)}"):
             given = {name: value for name, value in given.items() if name not in ("_raw_line", "_parse_error")}
         insert_lines(connection, alike, given, odd, stay=last and number == len(groups) and not failed)
         failed += [alike[index] for index in sorted(odd)]

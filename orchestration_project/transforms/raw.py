@@ -5,6 +5,7 @@ what a transaction has not committed yet with a single thread. The view `_staged
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,6 @@ REPAIRS = "_repairs"
 STAGED, COPIED = "_staged", "_copied"
 REMOVED = "_removed"
 RECORDS = "_records"
-UNION = " UNION ALL BY NAME "
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,17 @@ def show_staged(connection: "duckdb.DuckDBPyConnection", select: str = "") -> No
         connection: after `make_staged`.
         select: gives columns of the raw table, and `_nth`, a number from 0 that is a record's own.
     """
-    views = [f"SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED}"]
+    sides = [f"SELECT -1 - 2 * rowid AS _rid, * FROM {COPIED}"]
     if select:
         given = types_of(connection, f"({select})")
-        # Not left to the union: in one with text an enumeration becomes text. There is none where nothing is copied.
+        # Not left to a union: in one with text an enumeration becomes text. There is none where nothing is copied.
         lacking = "".join(
             f", NULL::{sql_type} AS {ident(name)}"
             for name, sql_type in types_of(connection, COPIED).items()
             if name not in given
         )
-        views.append(f"SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) {lacking} FROM ({select})")
-        if is_empty(connection, COPIED):
-            del views[0]
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {STAGED} AS {UNION.join(views)}")
+        sides.append(f"SELECT -2 - 2 * _nth AS _rid, * EXCLUDE (_nth) {lacking} FROM ({select})")
+    _show(connection, STAGED, sides)
 
 
 def make_removed(connection: "duckdb.DuckDBPyConnection", batch_type: str) -> None:
@@ -113,10 +111,17 @@ def show_records(connection: "duckdb.DuckDBPyConnection", feed: Feed, condition:
     kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
     if not is_empty(connection, REMOVED):
         kept = f"FROM ({kept}) ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)"
-    sides = [f"FROM {STAGED}", kept]
-    # A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
-    views = [side for side in sides if not is_empty(connection, f"({side})")] or sides
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {UNION.join(views)}")
+    _show(connection, RECORDS, [f"FROM {STAGED}", kept])
+
+
+def _show(connection: "duckdb.DuckDBPyConnection", view: str, sides: Sequence[str]) -> None:
+    """Make a view of what some queries give together, without those that give nothing now.
+
+    A union in which one side turns out to be empty is read with a single thread, by DuckDB 1.5.5.
+    """
+    filled = [side for side in sides if not is_empty(connection, f"({side})")]
+    union = " UNION ALL BY NAME ".join(filled or sides)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {union}")
 
 
 def insert_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed) -> None:

@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.sql import ident, literal
 from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, is_empty
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
     All rows are read where none is: a warehouse from before there was this list has to be taken as it is.
     """
     ensure_table(connection, TABLE, COLUMNS)
-    listed = connection.execute(f"SELECT 1 FROM {TABLE} WHERE table_name = $1 LIMIT 1", [table]).fetchone()
-    if not listed and exists(connection, table) and not is_empty(connection, ident(table)):
+    unlisted = is_empty(connection, f"{TABLE} WHERE table_name = {literal(table)}")
+    if unlisted and exists(connection, table) and not is_empty(connection, ident(table)):
         note_published(connection, table, None)
 
 

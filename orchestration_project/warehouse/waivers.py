@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project.warehouse.sql import literal
+from orchestration_project.warehouse.tables import ensure_table, is_empty
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -68,4 +69,4 @@ def replace_waivers(connection: "DuckDBPyConnection", feed: str, rows: Sequence[
 
 def has_waivers(connection: "DuckDBPyConnection", feed: str) -> bool:
     """Whether a feed has waivers."""
-    return bool(connection.execute(f"SELECT 1 FROM {TABLE} WHERE feed = $1 LIMIT 1", [feed]).fetchone())
+    return not is_empty(connection, f"{TABLE} WHERE feed = {literal(feed)}")
