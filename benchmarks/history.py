@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration_project.transforms import aggregate
+from orchestration_project.defs.product_marts import aggregate
 from orchestration_project.warehouse import published
 
 DAY, FILE = "(_batch_date - {shift})", "'sales_' || (_batch_date - {shift}) || '.csv'"

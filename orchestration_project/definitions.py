@@ -20,11 +20,11 @@ def defs() -> dg.Definitions:
 def platform_of(project: Path) -> dg.Definitions:
     """The platform for the feeds and assets in the `defs` folder of a project that a path lies in."""
     # Most processes of Dagster import this module to see that it is there: what takes time comes when it is used.
+    from orchestration_project.components.io_manager import WarehouseIOManager
     from orchestration_project.components.range_runs import made_once_a_run
     from orchestration_project.components.resources import Platform
     from orchestration_project.components.source_links import with_source_links
     from orchestration_project.settings import Settings
-    from orchestration_project.warehouse.io_manager import WarehouseIOManager
 
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)

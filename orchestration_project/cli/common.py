@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from orchestration_project.components.feed_spec import FeedSpec
-    from orchestration_project.landing.batches import Batch
     from orchestration_project.settings import Settings
+    from orchestration_project.storage.batches import Batch
 
 
 def project_feeds() -> dict[str, "FeedSpec"]:

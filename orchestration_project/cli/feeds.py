@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestration_project.components.feed_spec import FeedSpec
-    from orchestration_project.landing.files import FoundFile
     from orchestration_project.settings import Settings
+    from orchestration_project.storage.files import FoundFile
 
 DEFS = Path(__file__).parents[1] / "defs"
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
@@ -36,10 +36,10 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
     from rich.console import Console
 
     from orchestration_project.cli.shown import print_explanation
-    from orchestration_project.ingest.explain import Outcome, found_file
-    from orchestration_project.ingest.explain import explain as explained
-    from orchestration_project.landing.batches import is_repair
+    from orchestration_project.inspection.explain import Outcome, found_file
+    from orchestration_project.inspection.explain import explain as explained
     from orchestration_project.settings import Settings
+    from orchestration_project.storage.batches import is_repair
 
     found = found_file(file)
     if found is None:
@@ -67,7 +67,7 @@ def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapp
         UsageError: there is none, or there are several.
         FileRefused: the file can't be looked into.
     """
-    from orchestration_project.ingest.fitting import feed_of_folder, fitting
+    from orchestration_project.inspection.match import feed_of_folder, fitting
 
     if name := feed_of_folder(settings, file):
         return feed_named(name, specs)
@@ -104,8 +104,8 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     from rich.console import Console
 
     from orchestration_project.cli.shown import print_draft
-    from orchestration_project.drafting.draft import draft, write_draft
-    from orchestration_project.ingest.explain import found_file
+    from orchestration_project.inspection.drafting.draft import draft, write_draft
+    from orchestration_project.inspection.explain import found_file
     from orchestration_project.settings import Settings
 
     folder = output or DEFS / name

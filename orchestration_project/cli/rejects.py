@@ -22,7 +22,7 @@ def export_rejects(feed: str, keys: Sequence[str], output: Path | None) -> None:
 
     Example: python -m orchestration_project export-rejects sales --batch 2024-01-15
     """
-    from orchestration_project.ingest import export
+    from orchestration_project.rejects import export
 
     with warehouse_of(feed, "export of rejects") as (connection, settings, spec):
         batches = [batch_of(spec, key) for key in keys]
@@ -51,12 +51,12 @@ def waive(feed: str, who: str, why: str, ids: Sequence[str], key: str | None, re
 
     Example: python -m orchestration_project waive sales --by Ada --because "test orders" --batch 2024-01-15
     """
-    from orchestration_project.ingest import waiving
+    from orchestration_project.rejects import waive
 
     if bool(ids) == bool(key) or (reason and not key):
         raise click.UsageError("Give either --reject, or --batch with or without --reason.")
     with warehouse_of(feed, "waiver") as (connection, settings, spec):
-        choice = waiving.Choice(ids, batch_of(spec, key) if key else None, reason)
+        choice = waive.Choice(ids, batch_of(spec, key) if key else None, reason)
         now = dt.datetime.now(dt.UTC)
-        found = waiving.waive(connection, settings, spec.feed, spec.options.batching, choice, who, why, now)
+        found = waive.waive(connection, settings, spec.feed, spec.options.batching, choice, who, why, now)
     click.echo(f"{len(found.new)} rejects waived; {len(found.closed)} were closed before and stay as they are.")

@@ -24,12 +24,12 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
     from rich.console import Console
 
     from orchestration_project.cli.standing import print_status
+    from orchestration_project.inspection.status import status_of
     from orchestration_project.settings import Settings
-    from orchestration_project.status.gather import status_of
 
     specs = project_feeds()
     chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
-    found = status_of(Settings.from_env(), chosen, specs, dt.datetime.now(dt.UTC))
+    found = status_of(Settings.from_env(), [spec.configured for spec in chosen], specs, dt.datetime.now(dt.UTC))
     if as_json:
         print_json(found.as_dict())
     else:
@@ -51,7 +51,7 @@ def summary(since: dt.datetime | None) -> None:
     """
     from rich.console import Console
 
+    from orchestration_project.cli.summary import print_summary
     from orchestration_project.settings import Settings
-    from orchestration_project.summary import print_summary
 
     print_summary(Console(), Settings.from_env(), since.replace(tzinfo=dt.UTC) if since else None)

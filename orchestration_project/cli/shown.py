@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from orchestration_project.cli.common import new_table
-from orchestration_project.ingest.explain import Example, Explanation, Outcome
-from orchestration_project.ingest.findings import DEFINITIONS
-from orchestration_project.summary import printable
+from orchestration_project.cli.summary import printable
+from orchestration_project.inspection.explain import Example, Explanation, Outcome
+from orchestration_project.inspection.findings import DEFINITIONS
 
 if TYPE_CHECKING:
-    from orchestration_project.drafting.draft import Draft
+    from orchestration_project.inspection.drafting.draft import Draft
 
 VERDICTS = {
     Outcome.LOADED: "[green]would be loaded whole[/green]",

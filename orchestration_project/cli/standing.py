@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestration_project.cli.common import new_table
-from orchestration_project.status.model import Answer, FeedStatus, Freshness, Run, Source, Status
-from orchestration_project.summary import printable
+from orchestration_project.cli.summary import printable
+from orchestration_project.inspection.status_model import Answer, FeedStatus, Freshness, Run, Source, Status
 
 FILES_SHOWN = 10
 UNKNOWN = "?"

@@ -15,7 +15,7 @@ def make_history(home: Path) -> None:
 
     Example: python -m orchestration_project make-history "$DAGSTER_HOME"
     """
-    from orchestration_project import history
+    from orchestration_project.components import history
 
     history.make_history(home)
 
@@ -36,7 +36,7 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
     """
     from rich.console import Console
 
-    from orchestration_project.verification import print_verification, verify_project
+    from orchestration_project.cli.verify import print_verification, verify_project
 
     found = verify_project(feeds, batches or None)
     if as_json:

@@ -4,8 +4,8 @@ import dagster as dg
 
 from orchestration_project.components.feed_metadata import Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
-from orchestration_project.transforms.lineage import Lineage, published_lineage, raw_lineage
-from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
+from orchestration_project.components.lineage import Lineage, published_lineage, raw_lineage
+from orchestration_project.warehouse.feed_tables import cleaned_layout, rejected_layout
 
 
 def lineage_metadata(lineage: Lineage) -> Metadata:

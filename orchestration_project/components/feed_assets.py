@@ -13,10 +13,9 @@ from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
-from orchestration_project.landing.batches import Batch
 from orchestration_project.settings import Settings
-from orchestration_project.transforms.publish import cleaned_layout, rejected_layout
-from orchestration_project.transforms.stage import raw_layout
+from orchestration_project.storage.batches import Batch
+from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout
 
 
 def landing_spec(spec: FeedSpec) -> dg.AssetSpec:

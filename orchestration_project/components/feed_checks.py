@@ -14,9 +14,9 @@ from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.verdicts import Judge, Subject, Verdict
-from orchestration_project.transforms import quality
-from orchestration_project.transforms.publish import cleaned_table
+from orchestration_project.inspection import quality
 from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from orchestration_project.components import pictures
+from orchestration_project.components.charts_data import Quality
 from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.model import Refused, Report
-from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.reporting import pictures
-from orchestration_project.reporting.model import Quality
-from orchestration_project.transforms.publish import FileCount, ReasonCount
+from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.tables import batch_filter
 

@@ -9,9 +9,11 @@ import dagster as dg
 
 from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
-from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.files import discover
-from orchestration_project.landing.queue import (
+from orchestration_project.inspection.runs import runs_under_way
+from orchestration_project.settings import Settings
+from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.files import discover
+from orchestration_project.storage.sensor_cursor import (
     MAX_REQUESTS,
     MAX_UNDER_WAY,
     Look,
@@ -22,14 +24,10 @@ from orchestration_project.landing.queue import (
     read_state,
     write_state,
 )
-from orchestration_project.settings import Settings
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-RUN_KEY = "dagster/run_key"
-FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 NAMES_SHOWN = 3
 
 
@@ -68,7 +66,7 @@ def build_sensor(
         files = discover(platform.settings.landing(spec.name))
         placed = place(files, batching, dt.datetime.fromtimestamp(now, dt.UTC))
         under_way = runs_under_way(context.instance, job.name)
-        found = look(placed, read_state(context.cursor, now), now, spec.delivery.settle_seconds, under_way)
+        found = look(placed, read_state(context.cursor, now), now, spec.options.settle_seconds, under_way)
         # One run loads all that lies there of a snapshot feed, so a second would find nothing.
         room = max(0, (1 if spec.options.snapshot else MAX_UNDER_WAY) - len(under_way))
         wanted, state = ask(spec.name, found, batching, now, room, together=spec.options.snapshot)
@@ -78,12 +76,6 @@ def build_sensor(
         return dg.SensorResult(requests, skip_reason=idle, cursor=write_state(state))
 
     return files_sensor
-
-
-def runs_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """The keys of the job's runs that are still to end."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
-    return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}
 
 
 def _alarm(context: dg.SensorEvaluationContext, spec: FeedSpec, found: Look) -> None:

@@ -9,10 +9,9 @@ import dagster as dg
 
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.words import rule_in_words
-from orchestration_project.ingest.model import FeedOptions
-from orchestration_project.landing.batches import Cadence
-from orchestration_project.transforms.publish import cleaned_table, rejected_table
-from orchestration_project.transforms.stage import raw_table
+from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
+from orchestration_project.storage.batches import Cadence
+from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 
 POOL = "warehouse"
 OPERATIONS = "operations"
@@ -28,7 +27,6 @@ RANGE_START, RANGE_END, PARTITION = (
 class Delivery:
     """How a feed's runs are asked for and when its checks warn."""
 
-    settle_seconds: float
     sensor_interval_seconds: int
     schedule: str
     warn_reject_rate: float
@@ -48,6 +46,11 @@ class FeedSpec:
     def name(self) -> str:
         """The feed's name: x in `raw_x`."""
         return self.feed.name
+
+    @property
+    def configured(self) -> ConfiguredFeed:
+        """The feed as the engine knows it."""
+        return ConfiguredFeed(self.feed, self.options)
 
     @property
     def raw(self) -> dg.AssetKey:

@@ -16,8 +16,7 @@ from orchestration_project.components.feed_runs import build_job, build_schedule
 from orchestration_project.components.feed_spec import Delivery, FeedSpec
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.model import FeedOptions
-from orchestration_project.landing.batches import Batching, Cadence, floor
+from orchestration_project.ingest.options import FeedOptions, feed_options
 
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
@@ -147,7 +146,6 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""
         delivery = Delivery(
-            self.settle_seconds,
             self.sensor_interval_seconds,
             self.schedule,
             self.warn_reject_rate,
@@ -158,12 +156,16 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     @property
     def options(self) -> FeedOptions:
         """How the feed is run, as these attributes say."""
-        snapshot = self.mode == "snapshot"
-        cadence = Cadence(self._cadence)
-        start = dt.datetime.combine(dt.date.fromisoformat(self.start_date), dt.time())
-        pattern = re.compile(self.batch_pattern) if self.batch_pattern else None
-        batching = Batching(cadence, floor(cadence, start), pattern, ZoneInfo(self.timezone), undated_by_age=snapshot)
-        return FeedOptions(batching, snapshot, dt.timedelta(days=self.key_look_back_days), self.max_reject_rate)
+        return feed_options(
+            mode=self.mode,
+            cadence=self.cadence,
+            start_date=self.start_date,
+            batch_pattern=self.batch_pattern,
+            timezone=self.timezone,
+            settle_seconds=self.settle_seconds,
+            key_look_back_days=self.key_look_back_days,
+            max_reject_rate=self.max_reject_rate,
+        )
 
     @property
     def _cadence(self) -> str:

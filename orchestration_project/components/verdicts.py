@@ -17,8 +17,8 @@ from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.contracts.feed import MetricRule, QualityRule
 from orchestration_project.contracts.words import comparison_in_words
-from orchestration_project.landing.batches import Batch
-from orchestration_project.transforms import quality
+from orchestration_project.inspection import quality
+from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger
 
 if TYPE_CHECKING:

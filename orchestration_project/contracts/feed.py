@@ -1,7 +1,7 @@
 """What a contract says, as plain immutable data.
 
 Belongs here: the `Feed` model and its rules, split by kind. Does not belong here: reading documents
-(`odcs.py`, `build.py`) and executing rules (`orchestration_project.transforms`).
+(`odcs.py`, `build.py`) and executing rules (`orchestration_project.ingest`).
 """
 
 import datetime as dt

@@ -17,48 +17,42 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.intake import Intake, lost, prepare_counted, prepare_latest, take_in
-from orchestration_project.ingest.judging import compare
-from orchestration_project.ingest.model import FeedOptions, Report, Request
-from orchestration_project.ingest.moves import Moves, changed_files
+from orchestration_project.formats.prepare import Prepared
+from orchestration_project.formats.stage import stage
+from orchestration_project.formats.staging import ReadyFile
+from orchestration_project.ingest.archive import Moves, changed_files
+from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of
+from orchestration_project.ingest.deduplicate import compare
+from orchestration_project.ingest.discover import Intake, lost, prepare_counted, prepare_latest, take_in
+from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import Plan, make_plan, refusal_entries
-from orchestration_project.ingest.refusing import bad_files
-from orchestration_project.ingest.waiving import take_waivers
-from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.handover import Handover
-from orchestration_project.landing.store import ensure_bytes
+from orchestration_project.ingest.publish import publish
+from orchestration_project.ingest.refuse import bad_files
+from orchestration_project.ingest.relations import REMOVED, insert_staged, make_removed
+from orchestration_project.ingest.repairs import resolve
+from orchestration_project.ingest.validate import judge, judging_of
+from orchestration_project.ingest.waivers import take_waivers
 from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
-from orchestration_project.transforms.judge import judge, judging_of
-from orchestration_project.transforms.prepare import Prepared
-from orchestration_project.transforms.publish import (
-    FileCount,
-    cleaned_layout,
-    cleaned_table,
-    count_reasons,
-    count_records,
-    nothing_of,
-    publish,
-    rejected_layout,
-    rejected_table,
-)
-from orchestration_project.transforms.raw import (
-    REMOVED,
-    ReadyFile,
-    insert_staged,
-    make_removed,
-    raw_layout,
-    raw_table,
-)
-from orchestration_project.transforms.repairs import resolve
-from orchestration_project.transforms.stage import stage
+from orchestration_project.storage.archive import ensure_bytes
+from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.transfer import Handover
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.feed_tables import (
+    cleaned_layout,
+    cleaned_table,
+    raw_layout,
+    raw_table,
+    rejected_layout,
+    rejected_table,
+)
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.published import ensure_published, note_published
-from orchestration_project.warehouse.sql import ident
+from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import batch_filter, ensure_table
 from orchestration_project.warehouse.waivers import ensure_waivers, has_waivers
 

@@ -5,29 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestration_project.errors import FileRefused
-from orchestration_project.landing.batches import Batch, Batching
-from orchestration_project.landing.files import FoundFile
-from orchestration_project.transforms.prepare import Prepared
-from orchestration_project.transforms.publish import FileCount, ReasonCount
+from orchestration_project.formats.prepare import Prepared
+from orchestration_project.ingest.counts import FileCount, ReasonCount
+from orchestration_project.storage.batches import Batch
+from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.ledger import DayCount, Entry
-
-
-@dataclass(frozen=True, slots=True)
-class FeedOptions:
-    """How a feed is run, beyond what its contract says.
-
-    Attributes:
-        batching: how files fall into batches.
-        snapshot: whether each file is the whole truth, the newest replacing all others.
-        key_look_back: how far back a key of an earlier batch makes a later record a duplicate.
-        max_reject_rate: share (0 to 1) of a file's records that may break the contract before the file is refused as a
-            whole.
-    """
-
-    batching: Batching
-    snapshot: bool = False
-    key_look_back: dt.timedelta = dt.timedelta(days=7)
-    max_reject_rate: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)

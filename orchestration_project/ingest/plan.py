@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.model import Delivery, FeedOptions, Refused, Request
-from orchestration_project.landing.batches import Batch, is_repair
-from orchestration_project.landing.store import archive_folder
-from orchestration_project.transforms.raw import reading_of
+from orchestration_project.ingest.model import Delivery, Refused, Request
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.relations import reading_of
+from orchestration_project.storage.archive import archive_folder
+from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.warehouse.ledger import Entry, Status, settle
 
 

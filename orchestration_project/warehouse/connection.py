@@ -23,7 +23,7 @@ from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.faults import clear_faults, fault_of, no_room
-from orchestration_project.warehouse.sql import literals
+from orchestration_project.warehouse.quoting import literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident, literal
+from orchestration_project.warehouse.quoting import ident, literal
 from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists
 
 if TYPE_CHECKING:

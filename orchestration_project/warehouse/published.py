@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import ident, literal
+from orchestration_project.warehouse.quoting import ident, literal
 from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, is_empty
 
 if TYPE_CHECKING:

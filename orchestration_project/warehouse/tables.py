@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse.sql import ident, literals
+from orchestration_project.warehouse.quoting import ident, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

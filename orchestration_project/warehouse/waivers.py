@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.sql import literal
+from orchestration_project.warehouse.quoting import literal
 from orchestration_project.warehouse.tables import ensure_table, is_empty
 
 if TYPE_CHECKING:

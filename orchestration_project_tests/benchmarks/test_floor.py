@@ -11,8 +11,8 @@ import pytest
 from benchmarks import data, floor
 from benchmarks.session import CATALOGUE, SALES
 from benchmarks.shop.definitions import defs
-from orchestration_project.transforms.aggregate import CATALOGUE as CLEANED_PRODUCTS
-from orchestration_project.transforms.aggregate import SOURCE_COLUMNS
+from orchestration_project.defs.product_marts.aggregate import CATALOGUE as CLEANED_PRODUCTS
+from orchestration_project.defs.product_marts.aggregate import SOURCE_COLUMNS
 from orchestration_project_tests.components.workbench import Workbench
 
 DAYS, ROWS = data.days(3), 2000

@@ -12,13 +12,7 @@ from click.testing import CliRunner
 from orchestration_project.cli.main import main
 from orchestration_project.components.resources import Platform
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
-from orchestration_project_tests.components.workbench import (
-    Workbench,
-    evaluations,
-    materializations,
-    project,
-    value,
-)
+from orchestration_project_tests.components.workbench import Workbench, evaluations, materializations, project, value
 
 pytestmark = pytest.mark.promise("repair")
 DAY, NEXT = "2024-01-15", "2024-01-16"

@@ -15,7 +15,7 @@ from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.contracts import load_feed
-from orchestration_project.landing.queue import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
+from orchestration_project.storage.sensor_cursor import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 

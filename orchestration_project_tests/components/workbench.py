@@ -16,8 +16,8 @@ import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
+from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.resources import Platform
-from orchestration_project.warehouse.io_manager import WarehouseIOManager
 
 REPOSITORY = Path(__file__).parents[2]
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")

@@ -5,10 +5,10 @@ import datetime as dt
 import io
 from pathlib import Path
 
-from orchestration_project.ingest.export import Exported, export_rejects
 from orchestration_project.ingest.load import make_tables
-from orchestration_project.ingest.waiving import Choice, Waived, waive
-from orchestration_project.landing.batches import Batch
+from orchestration_project.rejects.export import Exported, export_rejects
+from orchestration_project.rejects.waive import Choice, Waived, waive
+from orchestration_project.storage.batches import Batch
 from orchestration_project_tests.ingest.shop import NOW, Shop, day
 
 Cells = dict[str, str]

@@ -12,12 +12,13 @@ from typing import Any
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing, Required, Rule, SourceFormat
 from orchestration_project.ingest.load import load
-from orchestration_project.ingest.model import FeedOptions, Report, Request
-from orchestration_project.landing.batches import Batch, Batching, Cadence
-from orchestration_project.landing.waivers import FOLDER
+from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
-from orchestration_project.transforms.raw import PLATFORM_COLUMNS
+from orchestration_project.storage.batches import Batch, Batching, Cadence
+from orchestration_project.storage.waivers import FOLDER
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
 
 NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 PATTERN = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"

@@ -12,10 +12,10 @@ import pytest
 from orchestration_project.contracts.feed import FileFormat, Required, SourceFormat
 from orchestration_project.errors import FileRefused, WarehouseError
 from orchestration_project.failpoints import Point
-from orchestration_project.ingest import intake, load
-from orchestration_project.landing.batches import Batching, Cadence
-from orchestration_project.landing.files import FoundFile, fingerprint
-from orchestration_project.transforms.prepare import Prepared, prepare
+from orchestration_project.formats.prepare import Prepared, prepare
+from orchestration_project.ingest import discover, load
+from orchestration_project.storage.batches import Batching, Cadence
+from orchestration_project.storage.files import FoundFile, fingerprint
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.stops import acting, dying
 
@@ -333,7 +333,7 @@ def after_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, act: C
             act(path)
         return prepared
 
-    monkeypatch.setattr(f"{intake.__name__}.prepare", prepare_and_act)
+    monkeypatch.setattr(f"{discover.__name__}.prepare", prepare_and_act)
 
 
 def test_a_file_that_grows_while_it_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -519,7 +519,7 @@ def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None
             raise FileRefused("unreadable", f"{found.name!r} can't be read: Permission denied")
         return fingerprint(found)
 
-    monkeypatch.setattr(f"{intake.__name__}.fingerprint", denied)
+    monkeypatch.setattr(f"{discover.__name__}.fingerprint", denied)
     shop.deliver(named(1), A)
     shop.deliver(named(2), B)
     shop.load()

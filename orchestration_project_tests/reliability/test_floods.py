@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestration_project.landing.files import discover
-from orchestration_project.landing.queue import MAX_REQUESTS, MAX_UNDER_WAY, read_state
+from orchestration_project.storage.files import discover
+from orchestration_project.storage.sensor_cursor import MAX_REQUESTS, MAX_UNDER_WAY, read_state
 from orchestration_project_tests.ingest.shop import Shop, day, named
-from orchestration_project_tests.landing.simulation import Simulation
 from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.storage.simulation import Simulation
 
 pytestmark = pytest.mark.promise("load")
 

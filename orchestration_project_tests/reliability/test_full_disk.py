@@ -17,8 +17,8 @@ import pytest
 
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import DiskFull, WarehouseError
-from orchestration_project.ingest.findings import Source
-from orchestration_project.ingest.verify import verify
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.verify import verify
 from orchestration_project.settings import Settings
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import Workbench, project
@@ -168,7 +168,7 @@ def test_wherever_the_room_ends(
         assert rows in ({("a", 1)}, {("a", 2), ("key00000000", 0)})
         shop.load()
         assert state(shop) == expected
-        assert verify(shop.warehouse, shop.settings, [Source(shop.feed, shop.options)]).findings == []
+        assert verify(shop.warehouse, shop.settings, [ConfiguredFeed(shop.feed, shop.options)]).findings == []
         tried()
     assert errors[0]
     assert not errors[-1]

@@ -10,11 +10,11 @@ import zstandard
 
 from orchestration_project.contracts.feed import Feed, FileFormat, Parsing, SourceFormat
 from orchestration_project.settings import Settings
+from orchestration_project_tests.formats.test_parquet_files import parquet
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
+from orchestration_project_tests.ingest.test_values import formatted
 from orchestration_project_tests.reliability.evidence import tried
 from orchestration_project_tests.reliability.hostile import TORTURE_FILES, verdicts
-from orchestration_project_tests.transforms.test_parquet_files import parquet
-from orchestration_project_tests.transforms.test_values import formatted
 
 pytestmark = pytest.mark.promise("input")
 

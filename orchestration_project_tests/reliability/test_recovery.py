@@ -18,8 +18,9 @@ import pytest
 
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.errors import WarehouseBroken
-from orchestration_project.ingest.findings import Finding, Source
-from orchestration_project.ingest.verify import verify
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.findings import Finding
+from orchestration_project.inspection.verify import verify
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
@@ -63,7 +64,7 @@ def filled(shop: Shop) -> Shop:
 
 def findings(shop: Shop, keys: list[str] | None = None) -> list[Finding]:
     """What a verification of the shop finds."""
-    return verify(shop.warehouse, shop.settings, [Source(shop.feed, shop.options)], keys).findings
+    return verify(shop.warehouse, shop.settings, [ConfiguredFeed(shop.feed, shop.options)], keys).findings
 
 
 def state(shop: Shop) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
-from orchestration_project.ingest.model import FeedOptions
-from orchestration_project.landing.batches import Batching, Cadence
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project_tests.ingest.repairs import as_csv, cells, export, let_be, reject, repair_name, resolved
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options, parsed
 from orchestration_project_tests.reliability.evidence import tried

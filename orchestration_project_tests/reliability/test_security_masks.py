@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from orchestration_project.cli.summary import print_summary
 from orchestration_project.contracts.feed import Feed, Length, OneOf, Parsing, Pattern, Required, SourceFormat
 from orchestration_project.errors import PlatformError
 from orchestration_project.settings import Settings
-from orchestration_project.summary import print_summary
 from orchestration_project_tests.components.workbench import Workbench, feeds
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
 from orchestration_project_tests.reliability.evidence import effort, tried

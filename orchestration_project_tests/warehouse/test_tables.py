@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse.sql import ident, idents, literal, literals
+from orchestration_project.warehouse.quoting import ident, idents, literal, literals
 from orchestration_project.warehouse.tables import (
     append,
     batch_filter,

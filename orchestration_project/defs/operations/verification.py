@@ -9,9 +9,10 @@ from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec
 from orchestration_project.components.resources import Platform
-from orchestration_project.ingest.findings import Finding, Source, Verification
-from orchestration_project.ingest.verify import verify
-from orchestration_project.transforms import aggregate
+from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.findings import Finding, Verification
+from orchestration_project.inspection.verify import verify
 
 OWNERS = ["team:sales_data"]
 FINDINGS_SHOWN = 100
@@ -71,7 +72,7 @@ def _verification(feeds: Sequence[FeedSpec]) -> dg.AssetsDefinition:
         ],
     )
     def verification(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
-        sources = [Source(spec.feed, spec.options) for spec in feeds]
+        sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
         found = verify(platform.warehouse, platform.settings, sources)
         yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_verdict(found)])
 

@@ -1,0 +1,168 @@
+"""The summary that `make run` ends with: what came in, what was refused and why, what sold best, and where to look."""
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from orchestration_project.defs.product_marts.aggregate import PRODUCTS
+from orchestration_project.defs.sales_report.shelf import NEWEST
+from orchestration_project.errors import visible
+from orchestration_project.ingest.counts import RULE_OF_REASON
+from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BATCHES_SHOWN = 14
+REASONS_SHOWN = 2
+PRODUCTS_SHOWN = 5
+COUNTS = {
+    "rows in": "records",
+    "cleaned": "cleaned",
+    "blank": "blank_records",
+    "rejected": "rejected",
+    "open": "rejected - repaired - waived - attempts",
+    "repaired": "repaired",
+    "waived": "waived",
+}
+SHOWN_IF_ANY = ("repaired", "waived")
+
+
+def print_summary(console: Console, settings: Settings, since: dt.datetime | None = None) -> None:
+    """Print the summary.
+
+    Args:
+        console: where to.
+        settings: where the warehouse is.
+        since: tell whether anything came in since that moment (with a time zone).
+    """
+    if not settings.database.exists():
+        where = printable(settings.database)
+        console.print(f"There is no warehouse at {where} yet; `make run` builds one from the sample.")
+        return
+    with Warehouse.from_settings(settings).connection("summary") as connection:
+        if not exists(connection, LEDGER):
+            console.print("The warehouse has no files yet.")
+            return
+        feeds = [feed for (feed,) in connection.execute(f"SELECT DISTINCT feed FROM {LEDGER} ORDER BY 1").fetchall()]
+        tables = [_batches(connection, feed) for feed in feeds]
+        if exists(connection, PRODUCTS):
+            tables.append(_top_products(connection))
+        news = _news(connection, since) if since else []
+    console.print(Group(*tables))
+    console.print(
+        Panel(
+            "\n".join(
+                [
+                    *news,
+                    f"Warehouse  {printable(settings.database)}",
+                    *_report(settings),
+                    "UI         http://127.0.0.1:3000 after `make dev`",
+                ]
+            ),
+            expand=False,
+        )
+    )
+
+
+def printable(value: object) -> str:
+    """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
+    return escape(visible(str(value)))
+
+
+def _report(settings: Settings) -> list[str]:
+    path = settings.reports / NEWEST
+    return [f"Report     {printable(path)}"] if path.is_file() else []
+
+
+def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
+    sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
+    rows = connection.execute(
+        f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
+            FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
+        [feed],
+    ).fetchall()
+    batches = [(batch, refused, dict(zip(COUNTS, counts, strict=True))) for batch, refused, *counts in reversed(rows)]
+    shown = [name for name in COUNTS if name not in SHOWN_IF_ANY or any(counts[name] for *_, counts in batches)]
+    reasons = _reasons(connection, feed)
+    table = _table(feed)
+    table.add_column("batch", no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="right")
+    table.add_column("rejected because")
+    for batch, refused, counts in batches:
+        why = [printable(reason) for reason in reasons.get(batch, [])]
+        why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
+        table.add_row(printable(batch or "none"), *(f"{counts[name]:,}" for name in shown), ", ".join(why))
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]]:
+    """The most frequent reasons of each batch, by partition key."""
+    rejected = f"rejected_{feed}"
+    if not exists(connection, rejected):
+        return {}
+    rows = connection.execute(
+        f"""SELECT batch, {RULE_OF_REASON} AS rule, count(*) FROM
+            (SELECT batch, unnest(_reasons) AS reason FROM {ident(rejected)} JOIN {LEDGER}
+             ON feed = $1 AND file = _file AND version = _file_version) GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
+        [feed],
+    ).fetchall()
+    found: dict[str, list[str]] = {}
+    for batch, rule, count in rows:
+        listed = found.setdefault(batch, [])
+        listed.append(f"{rule} {count}" if len(listed) < REASONS_SHOWN else "")
+    return {batch: _shortened(listed) for batch, listed in found.items()}
+
+
+def _shortened(listed: list[str]) -> list[str]:
+    more = len(listed) - REASONS_SHOWN
+    return listed[:REASONS_SHOWN] + ([f"{more} more"] if more > 0 else [])
+
+
+def _top_products(connection: "DuckDBPyConnection") -> Table:
+    rows = connection.execute(
+        f"""SELECT product_id, product_code, name, category, price_category, units_sold, revenue FROM {PRODUCTS}
+            ORDER BY revenue DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
+    ).fetchall()
+    table = _table("top products")
+    for name in ("product", "code", "name", "category", "price"):
+        table.add_column(name)
+    table.add_column("units", justify="right")
+    table.add_column("revenue", justify="right")
+    for product, code, name, category, price, units, revenue in rows:
+        table.add_row(
+            printable(product),
+            printable(code or "-"),
+            printable(name or "not in the catalogue"),
+            printable(category or "-"),
+            printable(price or "-"),
+            f"{units:,}",
+            f"{revenue:,}",
+        )
+    return table
+
+
+def _news(connection: "DuckDBPyConnection", since: dt.datetime) -> list[str]:
+    counts = dict(
+        connection.execute(
+            f"SELECT status, count(*) FROM {LEDGER} WHERE seen_at >= $1 GROUP BY 1",
+            [since.astimezone(dt.UTC).replace(tzinfo=None)],
+        ).fetchall()
+    )
+    if not counts:
+        return ["Nothing new: every file was known already, so the tables are unchanged"]
+    return ["New files  " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))]

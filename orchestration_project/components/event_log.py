@@ -1,0 +1,138 @@
+"""Dagster's event log on one machine, in the stock one's SQLite files, with connections that stay open.
+
+`dagster.yaml` names it. The stock one opens and closes the database for every statement, and each time SQLite writes
+its log back into the database and waits for the disk: in a run over many batches that took most of the time.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as db
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.pool import StaticPool
+
+INDEX = "index"
+FOLDER = Path("history", "runs")
+"""Where the stock event log is in a Dagster home that says nothing of it."""
+PATIENCE_SECONDS = 30
+ENDS = frozenset({dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An engine with its one connection, and which file it is open on."""
+
+    engine: db.Engine
+    file: tuple[int, int]
+
+
+class EventLog(SqliteEventLogStorage):
+    """The stock event log, but that it keeps two databases open: the index, and that of the run which it used last.
+
+    It waits for the disk when a run ends, not at each of its events. What is committed outlives the process in any
+    case; a power cut may take the last events of a run that it ends, never the form of the database.
+    """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        # Only what all storages have; the stock one's own part is for register_instance.
+        super(SqliteEventLogStorage, self).__init__()  # type: ignore[no-untyped-call]
+        self._inst_data = inst_data
+        self._opened: dict[str, Opened] = {}
+        self._tables: set[str] = set()
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """It takes no configuration."""
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls,
+        inst_data: ConfigurableClassData | None,
+        config_value: Mapping[str, Any],  # noqa: ARG003 - Dagster passes it
+    ) -> "EventLog":
+        """As Dagster makes it."""
+        return cls(inst_data)
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        """Open the log of an instance: only now is it known where, and it is not always in $DAGSTER_HOME."""
+        super().__init__(str(Path(instance.root_directory) / FOLDER), self._inst_data)
+        super().register_instance(instance)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[db.Connection]:
+        """A transaction on the database of a run, or on the index. Nothing stays open after an error."""
+        with self._db_lock:
+            try:
+                with self._engine(shard).connect() as connection, connection.begin():
+                    yield connection
+            except BaseException:
+                self._close(shard)
+                raise
+
+    def _engine(self, shard: str) -> db.Engine:
+        """The engine for a database, which is made when it is not there, or not there any more."""
+        path = Path(self.path_for_shard(shard))
+        opened = self._opened.get(shard)
+        if opened and opened.file == _identity(path):
+            return opened.engine
+        for other in [shard] if shard == INDEX else list(self._opened.keys() - {INDEX}):
+            self._close(other)
+        patience = {"timeout": PATIENCE_SECONDS, "check_same_thread": False}
+        engine = db.create_engine(self.conn_string_for_shard(shard), poolclass=StaticPool, connect_args=patience)
+        self._initdb(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
+        self._opened[shard] = Opened(engine, _identity(path))
+        return engine
+
+    def _close(self, shard: str) -> None:
+        if opened := self._opened.pop(shard, None):
+            opened.engine.dispose()
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event. When it ends a run, all events are on disk afterwards."""
+        super().store_event(event)
+        if event.is_dagster_event and event.dagster_event_type in ENDS:
+            _flush(f"{self.path_for_shard(event.run_id)}-wal")
+            _flush(f"{self.path_for_shard(INDEX)}-wal")
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table. It is asked for each event; a table that is there stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def dispose(self) -> None:
+        """Close everything."""
+        super().dispose()
+        with self._db_lock:
+            for shard in list(self._opened):
+                self._close(shard)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def _flush(path: str) -> None:
+    """Have SQLite's log on disk; it is gone when another process has just written it back."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""Dagster's run launcher for one machine, which also notices when a run's process is gone. `dagster.yaml` names it.
+
+The stock one hears of a dead process only from the code server that started it. When both are killed, or the machine
+goes down, the run counts as started, and keeps the warehouse's pool from all others, until its maximal run time ends.
+"""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which the system's own time of a process's start may be off."""
+
+
+class LocalRunLauncher(dg.DefaultRunLauncher):
+    """Runs and daemon share one machine and see each other's processes (containers: one for both)."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Run monitoring may ask."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the process of a run that counts as started is there; so it is as long as its id is not known."""
+        for entry in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+            event = entry.dagster_event
+            if event and (pid := event.engine_event_data.metadata.get("pid")):
+                if is_running(int(str(pid.value)), entry.timestamp):
+                    break
+                return CheckRunHealthResult(WorkerStatus.FAILED, f"process {pid.value} is gone")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+
+def is_running(pid: int, since: float) -> bool:
+    """Whether a process still runs.
+
+    Args:
+        pid: its id.
+        since: a moment at which it did, in seconds since the epoch: a process that started later has its id, no more.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, so it is there
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        booted = next(line for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines() if "btime" in line)
+    except OSError:
+        return True  # a system without /proc: the id has to do
+    state, *fields = status.rpartition(")")[2].split()
+    started = int(booted.split()[1]) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
+    return state != "Z" and started <= since + CLOCK_TOLERANCE

@@ -1,0 +1,56 @@
+"""Read prepared files into `_staged`: every record of every file, as text, numbered in file order.
+
+The records that arrive are counted and compared with those that were counted in the files' bytes.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.formats.delimited import stage_delimited
+from orchestration_project.formats.json_files import stage_json
+from orchestration_project.formats.lines import ERROR_CODES
+from orchestration_project.formats.parquet_files import count_rows, stage_parquet
+from orchestration_project.formats.prepare import Prepared
+from orchestration_project.formats.repair_files import stage_repairs
+from orchestration_project.formats.staging import ReadyFile, make_staged
+from orchestration_project.storage.batches import is_repair
+from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_layout, raw_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["ERROR_CODES", "PLATFORM_COLUMNS", "ReadyFile", "count", "raw_layout", "raw_table", "stage"]
+
+STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
+
+
+def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> int:
+    """How many records a file has, told by the file itself where they were not counted in its text.
+
+    Raises:
+        FileRefused: the file can't be read, or is larger than `max_bytes`, decompressed.
+    """
+    if file.records is not None:
+        return file.records
+    # On a cursor of its own, since files may be counted at the same time.
+    with connection.cursor() as cursor:
+        return count_rows(cursor, file.name, str(file.readable), max_bytes)
+
+
+def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> None:
+    """Fill `_staged` with every record of the files.
+
+    Args:
+        connection: outside of a transaction.
+        feed: the contract.
+        batch_type: DuckDB type of `_batch_date`.
+        files: what to read.
+
+    Raises:
+        FilesUnfit: names the files that can't be loaded; the caller goes on without them.
+    """
+    make_staged(connection, feed, batch_type)
+    # The feed's own files come last, for the records that are read last need not be copied.
+    stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])
+    STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])

@@ -1,0 +1,199 @@
+"""From text to values, and the contract's rules as SQL conditions. Pure functions of the contract: nothing is run here.
+
+A cast in DuckDB accepts more than a contract should: `1.5` becomes the integer 2, `1_000` is 1000, 9.999 is rounded to
+10.00. So a value counts only when it is written back the same, or matches the form that its type allows.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestration_project.contracts.feed import (
+    Bound,
+    Column,
+    Length,
+    MultipleOf,
+    OneOf,
+    Parsing,
+    Pattern,
+    Required,
+    Rule,
+    TextFormat,
+)
+from orchestration_project.formats.fields import BLANKS, INTEGER_TYPES, is_number, stripped
+from orchestration_project.warehouse.quoting import ident, literal, literals
+
+TRUE_WORDS = ("true", "t", "yes", "y", "1")
+FALSE_WORDS = ("false", "f", "no", "n", "0")
+INTEGER = r"[+-]?\d+(\.0*)?"
+FLOAT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+EXPONENT = r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+"
+ISO_TIMESTAMP = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
+ISO_OFFSET = r"( ?(Z|[+-]\d{2}(:?\d{2})?))"
+ISO_FORMATS = {("DATE", "%Y-%m-%d"): 10, ("TIMESTAMP", "%Y-%m-%d %H:%M:%S"): 19}
+"""Declared formats that a cast reads, with the length of such texts."""
+ISO_TIME = r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A SQL condition that is true for a row which breaks `reason` (`column: rule`)."""
+
+    reason: str
+    broken: str
+
+
+def text_of(column: Column, raw: str) -> str:
+    """The text that counts: without padding, NULL when empty or one of the contract's words for missing."""
+    parsing = column.parsing
+    text = stripped(raw) if parsing.trim else raw
+    if parsing.null_words:
+        return f"CASE WHEN {text} NOT IN ('', {literals(parsing.null_words)}) THEN {text} END"
+    return f"nullif({text}, '')"
+
+
+def value_of(column: Column, text: str) -> str:
+    """The value of a source column: SQL over its text, NULL when the text does not have the declared form."""
+    sql_type = column.sql_type
+    if sql_type == "VARCHAR":
+        return text
+    if sql_type == "BOOLEAN":
+        word = f"lower({text})"
+        is_true, is_false = f"{word} IN ({literals(TRUE_WORDS)})", f"{word} IN ({literals(FALSE_WORDS)})"
+        return f"CASE WHEN {is_true} THEN true WHEN {is_false} THEN false END"
+    if is_number(sql_type):
+        return _number(sql_type, text, column.parsing)
+    if sql_type in ("DATE", "TIME") or sql_type.startswith("TIMESTAMP"):
+        return _moment(sql_type, text, column.parsing)
+    return f"TRY_CAST({text} AS {sql_type})"
+
+
+def _number(sql_type: str, text: str, parsing: Parsing) -> str:
+    plain, guard = _plain_number(text, parsing)
+    value = f"TRY_CAST({plain} AS {sql_type})"
+    if sql_type in INTEGER_TYPES:
+        accepted = f"{value}::VARCHAR = {plain} OR {_matches(plain, INTEGER)}"
+    elif sql_type in ("DOUBLE", "FLOAT"):
+        accepted = f"{_matches(plain, FLOAT)} AND isfinite({value})"
+    else:
+        accepted = (
+            f"{value}::VARCHAR = {plain} OR {_matches(plain, _decimal_form(sql_type))}"
+            f" OR ({_matches(plain, EXPONENT)} AND TRY_CAST({plain} AS DECIMAL(38, 15)) = {value})"
+        )
+    return f"CASE WHEN {f'{guard} AND ({accepted})' if guard else accepted} THEN {value} END"
+
+
+def _decimal_form(sql_type: str) -> str:
+    """What a DECIMAL may look like: no digit but 0 beyond its scale."""
+    scale = int(sql_type.rstrip(")").rpartition(",")[2])
+    return rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?" + (rf"|\.\d{{1,{scale}}}0*)" if scale else r"|\.0+)")
+
+
+def _matches(text: str, regex: str) -> str:
+    return f"regexp_full_match({text}, {literal(regex)})"
+
+
+def _plain_number(text: str, parsing: Parsing) -> tuple[str, str | None]:
+    """The number with a point and no grouping, and a condition that its grouping is right."""
+    number = _without_currency(text, parsing.currency_symbols)
+    thousands, decimal = parsing.thousands_separator, parsing.decimal_separator
+    if not thousands and decimal == ".":
+        return number, None
+    group, point = rf"\x{{{ord(thousands or ','):x}}}", rf"\x{{{ord(decimal):x}}}"
+    whole = rf"(\d{{1,3}}({group}\d{{3}})+|\d+)" if thousands else r"\d+"
+    form = rf"[+-]?({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
+    plain = f"replace({number}, {literal(thousands)}, '')" if thousands else number
+    return f"replace({plain}, {literal(decimal)}, '.')" if decimal != "." else plain, _matches(number, form)
+
+
+def _without_currency(text: str, symbols: Sequence[str]) -> str:
+    """The text without one of the symbols at its start (a sign may stand before it) or at its end."""
+    if not symbols:
+        return text
+    blanks, symbol = f"[{BLANKS}]*", "|".join(re.escape(symbol) for symbol in symbols)
+    found = rf"^([+-]?){blanks}(?:{symbol}){blanks}|{blanks}(?:{symbol})$"
+    return rf"regexp_replace({text}, {literal(found)}, '\1')"
+
+
+def _moment(sql_type: str, text: str, parsing: Parsing) -> str:
+    value = _iso(sql_type, text, parsing) if parsing.date_format is None else _formatted(sql_type, text, parsing)
+    if sql_type in ("DATE", "TIME"):
+        return f"TRY_CAST({value} AS {sql_type})"
+    zoned = sql_type in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
+    if parsing.has_timezone:
+        return f"TRY_CAST({value} AS TIMESTAMPTZ)" if zoned else f"timezone('UTC', TRY_CAST({value} AS TIMESTAMPTZ))"
+    naive = f"TRY_CAST({value} AS TIMESTAMP)"
+    return _in_zone(naive, parsing.default_timezone) if zoned else naive
+
+
+def _in_zone(naive: str, zone: str) -> str:
+    """The moment at which clocks in a zone show a time; NULL for a time that they skip in spring."""
+    moment = f"timezone({literal(zone)}, {naive})"
+    return moment if zone == "UTC" else f"CASE WHEN timezone({literal(zone)}, {moment}) = {naive} THEN {moment} END"
+
+
+def _formatted(sql_type: str, text: str, parsing: Parsing) -> str:
+    """A moment in the declared format. Casts are several times faster than strptime, so the ISO formats go that way."""
+    if length := ISO_FORMATS.get((sql_type, str(parsing.date_format))):
+        return _written_back(sql_type, text, length)
+    written = f"regexp_replace({text}, 'Z$', '+00:00')" if parsing.utc_letter else text
+    parsed = f"try_strptime({written}, {literal(str(parsing.date_format))})"
+    # strptime takes more than the format allows: other widths, blanks.
+    return f"CASE WHEN {_matches(text, parsing.date_regex)} THEN {parsed} END" if parsing.date_regex else parsed
+
+
+def _iso(sql_type: str, text: str, parsing: Parsing) -> str:
+    if sql_type == "DATE":
+        return _written_back("DATE", text, length=10)
+    form = ISO_TIME if sql_type == "TIME" else ISO_TIMESTAMP + (ISO_OFFSET if parsing.has_timezone else "")
+    return f"CASE WHEN {_matches(text, form)} THEN {text} END"
+
+
+def _written_back(sql_type: str, text: str, length: int) -> str:
+    # The length keeps out years beyond 9999, fractions of seconds and `infinity`, which are written back the same.
+    return f"CASE WHEN length({text}) = {length} AND TRY_CAST({text} AS {sql_type})::VARCHAR = {text} THEN {text} END"
+
+
+def source_conditions(column: Column, text: str) -> Iterator[Condition]:
+    """What a row can break in a source column: presence, type, and each rule on its value."""
+    value = ident(column.name)
+    if column.required:
+        yield Condition(f"{column.name}: {Required.rule}", f"{text} IS NULL")
+    if column.sql_type != "VARCHAR":
+        yield Condition(f"{column.name}: type", f"{text} IS NOT NULL AND {value} IS NULL")
+    yield from value_conditions(column)
+
+
+def value_conditions(column: Column) -> Iterator[Condition]:
+    """What a value that is there can break."""
+    for rule in column.rules:
+        if not isinstance(rule, Required):
+            yield Condition(f"{column.name}: {rule.rule}", broken(rule, column))
+
+
+def broken(rule: Rule, column: Column) -> str:
+    """A condition over the typed column that is true when the rule is broken (NULL or false when it is not)."""
+    value = ident(column.name)
+    match rule:
+        case Required():
+            return f"{value} IS NULL"
+        case Bound(rule=name, limit=limit):
+            operators = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
+            return f"{value} {operators[name]} {_typed(limit, column)}"
+        case MultipleOf(step=step) if column.sql_type in ("DOUBLE", "FLOAT"):
+            return f"abs({value} / {step} - round({value} / {step})) > 1e-9"
+        case MultipleOf(step=step):
+            return f"{value} % {step} <> 0"
+        case Length(rule=name, characters=characters):
+            return f"length({value}) {'<' if name == 'minLength' else '>'} {characters}"
+        case Pattern(regex=regex):
+            return f"NOT regexp_matches({value}, {literal(regex)})"
+        case TextFormat(regex=regex):
+            return f"NOT regexp_full_match({value}, {literal(regex)})"
+        case OneOf(values=values):
+            return f"{value} NOT IN ({', '.join(_typed(allowed, column) for allowed in values)})"
+
+
+def _typed(text: str, column: Column) -> str:
+    """A literal in the column's type; a limit with more digits than a DECIMAL column has stays as it is written."""
+    return text if column.sql_type.startswith("DECIMAL") else f"CAST({literal(text)} AS {column.sql_type})"

@@ -1,0 +1,165 @@
+"""From sample files to a draft that was tried on them."""
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import yaml
+
+from orchestration_project.contracts import load_feed
+from orchestration_project.contracts.feed import Column, Feed, Required
+from orchestration_project.errors import FileRefused
+from orchestration_project.ingest.counts import nothing_of
+from orchestration_project.ingest.dry_run import read, scratch, try_out
+from orchestration_project.ingest.model import Delivery
+from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions, feed_options
+from orchestration_project.ingest.relations import insert_staged
+from orchestration_project.inspection.drafting.keys import keys_among
+from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
+from orchestration_project.inspection.drafting.names import column_names, naming_of
+from orchestration_project.inspection.drafting.text import Findings, contract_text, defs_text
+from orchestration_project.inspection.drafting.types import guess
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import write_whole
+from orchestration_project.storage.batches import Batching, Cadence, is_repair
+from orchestration_project.storage.files import FoundFile, sha256_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+ANY_DAY = dt.date(2000, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a load by the draft would do with a sample."""
+
+    file: str
+    records: int
+    cleaned: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A feed's two files by name, and what they do with the samples."""
+
+    texts: dict[str, str]
+    tried: list[Tried]
+
+
+def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
+    """Draft a feed.
+
+    Args:
+        settings: the limits of loads.
+        name: of the feed.
+        files: the samples.
+
+    Raises:
+        DraftError: no feed can have the name, or no draft takes all of the samples.
+        FileRefused: a sample is damaged, empty or too large.
+    """
+    if not FEED_NAME.fullmatch(name):
+        raise DraftError(
+            f"{name!r} can't be a feed's name: a small letter, then small letters, digits and _ (48 at most)"
+        )
+    if repairs := [file.name for file in files if is_repair(file.name)]:
+        raise DraftError(f"{', '.join(repairs)} is named as a repair file: rename the sample")
+    with scratch(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
+        found = _look(connection, settings, name, files, work)
+    texts = {f"{name}.odcs.yaml": contract_text(found), "defs.yaml": defs_text(found)}
+    return Draft(texts, _try(settings, name, texts, files))
+
+
+def _look(
+    connection: "DuckDBPyConnection", settings: Settings, name: str, files: Sequence[FoundFile], work: Path
+) -> Findings:
+    layouts = [layout_of(connection, file, work, settings.max_file_bytes) for file in files]
+    layout = _common(layouts)
+    names = column_names(layout.fields)
+    feed = _as_text(name, layout, names, layouts)
+    for file in files:
+        delivery = Delivery(file, ANY_DAY, sha256_of(file.path))
+        read(connection, settings, feed, FeedOptions(Batching(Cadence.DAILY, ANY_DAY)), delivery, work)
+        insert_staged(connection, feed)
+    guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
+    return Findings(
+        name,
+        len(files),
+        layout,
+        naming_of([file.name for file in files], [file.modified_at for file in files]),
+        dict(zip(names, zip(layout.fields, guesses.values(), strict=True), strict=True)),
+        keys_among(connection, feed, guesses),
+    )
+
+
+def _common(layouts: Sequence[Layout]) -> Layout:
+    """One layout for all samples, with the columns of all of them."""
+    # A file of one column shows no delimiter.
+    delimiters = {layout.delimiter for layout in layouts if layout.delimiter}
+    if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
+        raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
+    fields: dict[str, str] = {}
+    for layout in layouts:
+        for field in layout.fields:
+            fields.setdefault(field.casefold(), field)
+    encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
+    delimiter = next(iter(delimiters), None)
+    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()))
+
+
+def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:
+    """The contract by which samples are read before their types are known."""
+    everywhere = set.intersection(*({field.casefold() for field in item.fields} for item in layouts))
+    columns = [
+        Column(column, "VARCHAR", field, rules=(Required(),) if field.casefold() in everywhere else ())
+        for column, field in zip(names, layout.fields, strict=True)
+    ]
+    return Feed(name, "0", tuple(columns), layout.source)
+
+
+def _try(settings: Settings, name: str, texts: dict[str, str], files: Sequence[FoundFile]) -> list[Tried]:
+    """What the draft does with each of the samples."""
+    with TemporaryDirectory(prefix="orchestration-project-") as folder:
+        contract = Path(folder) / f"{name}.odcs.yaml"
+        contract.write_text(texts[contract.name], encoding="utf-8")
+        attributes = yaml.safe_load(texts["defs.yaml"])["attributes"]
+        attributes.pop("contract")
+        drafted = ConfiguredFeed(load_feed(contract), feed_options(**attributes))
+    return [_tried(settings, drafted, file) for file in files]
+
+
+def _tried(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> Tried:
+    try:
+        batch = drafted.options.batching.batch_of(file.name, file.modified_at)
+    except FileRefused as error:
+        raise DraftError(f"the draft would refuse a sample: {error}") from error
+    with scratch(settings, [file.path.parent.resolve()]) as (connection, work):
+        delivery = Delivery(file, batch, sha256_of(file.path))
+        trial = try_out(connection, settings, drafted.feed, drafted.options, delivery, work)
+    for refusal in trial.refusals:
+        raise DraftError(f"the draft would refuse a sample: {refusal}")
+    count = trial.count or nothing_of(file.name, "")
+    return Tried(file.name, count.records, count.cleaned, count.rejected)
+
+
+def write_draft(drafted: Draft, folder: Path) -> list[Path]:
+    """Write a draft's files to a folder that is not there yet, or empty.
+
+    Raises:
+        DraftError: something is in the folder; nothing was written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DraftError(
+            f"{folder} exists already and will not be overwritten: remove it, or give another with --output"
+        )
+    paths = [folder / name for name in drafted.texts]
+    for path in paths:
+        write_whole(path, drafted.texts[path.name].encode())
+    return paths

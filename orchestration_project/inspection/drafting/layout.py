@@ -1,0 +1,180 @@
+"""How sample files are written: format, encoding, delimiter, header."""
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Column, Feed, FileFormat, SourceFormat
+from orchestration_project.errors import FileRefused, PlatformError
+from orchestration_project.formats.decode import as_utf8
+from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
+from orchestration_project.formats.kinds import kind_of
+from orchestration_project.formats.prepare import prepare
+from orchestration_project.storage.files import FoundFile
+from orchestration_project.warehouse.quoting import literal
+from orchestration_project.warehouse.tables import types_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+OTHER_DELIMITERS = (":", "^", "~", "#", "\x1f")
+ENCODINGS = (None, "cp1252", "iso-8859-1")
+"""What is tried for a file without a byte order mark: UTF-8 first, then those of which any byte has a meaning."""
+RECORDS_LOOKED_AT = 300
+OBJECTS_LOOKED_AT = 5_000
+VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
+"""What is no name of a column: a number, a date, an address."""
+
+
+class DraftError(PlatformError):
+    """No feed can be drafted from the samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file is written.
+
+    `delimiter` is None where there is none. `fields` are the names of its columns as written, without
+    those that are blank or stand twice, which no contract can name: `left_out` counts them.
+    """
+
+    format: FileFormat
+    encoding: str | None
+    delimiter: str | None
+    fields: tuple[str, ...]
+    left_out: int = 0
+
+    @property
+    def declared_delimiter(self) -> str | None:
+        """The delimiter that a contract has to declare: one that the platform does not find by itself."""
+        return None if self.delimiter in DELIMITERS else self.delimiter
+
+    @property
+    def source(self) -> SourceFormat:
+        """As a contract says it."""
+        return SourceFormat(self.format, self.declared_delimiter, encoding=self.encoding)
+
+
+def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max_bytes: int) -> Layout:
+    """How a file is written.
+
+    Args:
+        connection: that may read the file and the folder.
+        file: the file.
+        work: a folder for copies.
+        max_bytes: how large the file may be, decompressed.
+
+    Raises:
+        FileRefused: it is damaged, empty or too large.
+        DraftError: it has no header.
+    """
+    own = Path(mkdtemp(dir=work))
+    plain = decompress(file.path, file.name, own, max_bytes)
+    with plain.open("rb") as stream:
+        beginning = stream.read(64)
+    if kind_of(beginning) is FileFormat.PARQUET:
+        return _named(FileFormat.PARQUET, None, None, _parquet_columns(connection, plain))
+    encoding, text, start = _decoded(plain, beginning, file.name, own)
+    with text.open("rb") as stream:
+        stream.seek(start)
+        head = stream.read(HEAD_BYTES).decode("utf-8", errors="ignore")
+    if kind_of(head[:64].encode()) is FileFormat.JSON:
+        return _named(FileFormat.JSON, encoding, None, _keys(file, encoding, own, max_bytes))
+    delimiter, fields = _header(head, file.name)
+    return _named(FileFormat.CSV, encoding, delimiter, fields)
+
+
+def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fields: Sequence[str]) -> Layout:  # noqa: A002
+    times = Counter(map(normalised, fields))
+    usable = tuple(
+        field.strip("\ufeff \t\r\n") for field in fields if normalised(field) and times[normalised(field)] == 1
+    )
+    return Layout(format, encoding, delimiter, usable, len(fields) - len(usable))
+
+
+def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:
+    """The encoding to declare, and the file as UTF-8 with the place where its text begins."""
+    wide = {beginning[1:2]: "utf-16-le", beginning[0:1]: "utf-16-be"}.get(b"\0")
+    for encoding in (wide,) if wide else ENCODINGS:
+        try:
+            return encoding, *as_utf8(plain, encoding, name, work)
+        except FileRefused:
+            continue
+    raise DraftError(f"{name!r} is in none of the encodings that can be told by a look: deliver it as UTF-8")
+
+
+def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
+    import duckdb
+
+    try:
+        return list(types_of(connection, f"read_parquet([{literal(str(path))}])"))
+    except duckdb.Error as error:
+        raise DraftError(f"{path.name!r} is not a readable Parquet file") from error
+
+
+def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> list[str]:
+    """The keys of the first objects, in the order in which they come."""
+    form = Feed("draft", "0", (Column("c", "VARCHAR", "c"),), SourceFormat(FileFormat.JSON, encoding=encoding))
+    prepared = prepare(form, file.path, file.name, Path(mkdtemp(dir=work)), max_bytes)
+    keys: dict[str, None] = {}
+    with prepared.readable.open(encoding="utf-8", errors="replace") as lines:
+        for line in islice(lines, OBJECTS_LOOKED_AT):
+            keys |= dict.fromkeys(_keys_of(line))
+    if not keys:
+        raise DraftError(f"{file.name!r} has no JSON object a line, nor an array of objects")
+    return list(keys)
+
+
+def _keys_of(line: str) -> list[str]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return []
+    return list(found) if isinstance(found, dict) else []
+
+
+def _header(head: str, name: str) -> tuple[str | None, list[str]]:
+    """Delimiter and header: of the delimiters by which most records have the same width, the one with the widest.
+
+    The header is the first record of that width; what stands above it is a preamble. None: one column, no delimiter.
+    """
+    for delimiters in (DELIMITERS, OTHER_DELIMITERS):
+        found = [
+            (share, len(fields), delimiter, fields)
+            for delimiter in delimiters
+            for share, fields in _split(head, delimiter)
+        ]
+        if found:
+            _, _, delimiter, fields = max(found)
+            return delimiter, fields
+    first = next((line for line in io.StringIO(head, newline=None) if line.strip()), "").rstrip("\n")
+    if not first or VALUE.fullmatch(first) or any(delimiter in first for delimiter in DELIMITERS):
+        raise DraftError(
+            f"{name!r} has no header that could be found: the platform finds columns by their names, so the first line"
+            " of the table has to name them"
+        )
+    return None, next(csv.reader([first]))
+
+
+def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
+    """The share of the records with the commonest width, and the first of these, if it looks like a header."""
+    try:
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+        records = [record for record in islice(reader, RECORDS_LOOKED_AT) if record]
+    except csv.Error:
+        return
+    widths = Counter(map(len, records))
+    width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
+    first: list[str] = next((record for record in records if len(record) == width), [])
+    filled = [field for field in first if field.strip()]
+    if width > 1 and 2 * len(filled) > width and not any(VALUE.fullmatch(field.strip()) for field in filled):
+        yield times / len(records), first

@@ -1,0 +1,69 @@
+"""What a verification can find, and the commands that mend it. No I/O here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+
+DEFINITIONS = "orchestration_project.definitions"
+PAGE = "docs/recover.md"
+REBUILD = f"move the warehouse away and rebuild it from the archive ({PAGE})"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One disagreement between files, ledger and tables.
+
+    Attributes:
+        feed: the feed; empty where it is about the warehouse as a whole.
+        batch: partition key, as far as one is concerned.
+        file: the file's name, or the table's.
+        what: what disagrees.
+        expected: what should be there.
+        found: what is.
+        remedy: what to do.
+    """
+
+    feed: str
+    batch: str
+    file: str
+    what: str
+    expected: str
+    found: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was compared, and what disagrees. `files` and `bytes` count what was read and hashed in the archive."""
+
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    records: int = 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing disagrees."""
+        return not self.findings
+
+    def as_dict(self) -> dict[str, object]:
+        """As plain data."""
+        return {"proven": self.proven, **asdict(self)}
+
+
+def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:
+    """The command that loads some batches again, from the archive where rows are missing."""
+    tables = (raw_table(source.feed), cleaned_table(source.feed), rejected_table(source.feed))
+    return materialize(tables, [] if source.options.snapshot else sorted(set(keys)))
+
+
+def materialize(tables: Sequence[str], keys: Sequence[str]) -> str:
+    """The command that materializes tables for the range of some partition keys."""
+    command = f"dagster asset materialize -m {DEFINITIONS} --select {','.join(tables)}"
+    if not keys:
+        return command
+    return (
+        f"{command} --partition {keys[0]}" if len(keys) == 1 else f"{command} --partition-range {keys[0]}...{keys[-1]}"
+    )

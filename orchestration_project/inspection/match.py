@@ -1,0 +1,107 @@
+"""Which feeds a file fits: told by its folder, else by its format, its header and its name."""
+
+import codecs
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.errors import FileRefused
+from orchestration_project.formats.decode import BOMS
+from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.header import HEAD_BYTES, find_header, normalised, require_columns, spellings
+from orchestration_project.formats.kinds import kind_of
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.settings import Settings
+from orchestration_project.storage.files import FoundFile
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A feed that a file may be meant for, and whether the file's name tells a batch of it."""
+
+    feed: str
+    named: bool
+
+
+def feed_of_folder(settings: Settings, path: Path) -> str | None:
+    """The feed in whose drop folder, archive or quarantine a file lies; None for one that lies elsewhere."""
+    whole = path.resolve()
+    for root in ("landing", "archive", "quarantine"):
+        folder = (settings.data_dir / root).resolve()
+        if whole.is_relative_to(folder) and len(whole.relative_to(folder).parts) > 1:
+            return whole.relative_to(folder).parts[0]
+    return None
+
+
+def fitting(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFile, max_bytes: int) -> list[Fit]:
+    """The feeds whose format and required columns a file has; those whose names it follows come first.
+
+    A Parquet file fits every feed of Parquet files: its columns are not looked at.
+
+    Args:
+        feeds: contracts and how they are run, by name.
+        file: the file.
+        max_bytes: how large it may be, decompressed.
+
+    Raises:
+        FileRefused: the file is damaged, empty or too large.
+    """
+    with (
+        TemporaryDirectory(prefix="orchestration-project-") as work,
+        decompress(file.path, file.name, Path(work), max_bytes).open("rb") as stream,
+    ):
+        head = stream.read(HEAD_BYTES)
+    fits = [
+        Fit(name, _is_named(options, file))
+        for name, (feed, options) in feeds.items()
+        if feed.source.format is _kind(feed, head) and _has_columns(feed, head)
+    ]
+    return sorted(fits, key=lambda fit: (not fit.named, fit.feed))
+
+
+def _kind(feed: Feed, head: bytes) -> FileFormat:
+    kind = kind_of(head)
+    return kind if kind is FileFormat.PARQUET else kind_of(_text(feed, head[:64]).encode())
+
+
+def _text(feed: Feed, head: bytes) -> str:
+    mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
+    codec = BOMS.get(mark) or feed.source.encoding or "utf-8"
+    return codecs.getincrementaldecoder(codec)("replace").decode(head[len(mark) :])
+
+
+def _is_named(options: FeedOptions, file: FoundFile) -> bool:
+    try:
+        options.batching.batch_of(file.name, file.modified_at)
+    except FileRefused:
+        return False
+    return options.batching.pattern is None or options.batching.pattern.search(file.name) is not None
+
+
+def _has_columns(feed: Feed, head: bytes) -> bool:
+    try:
+        match feed.source.format:
+            case FileFormat.CSV:
+                find_header(feed, _text(feed, head))
+            case FileFormat.JSON:
+                keys = tuple(_first_object(_text(feed, head)))
+                known = {normalised(key) for key in keys}
+                found = {column.name: 0 for column in feed.source_columns if spellings(column) & known}
+                require_columns(feed, found, keys, "the first object")
+            case FileFormat.PARQUET:
+                pass
+    except FileRefused:
+        return False
+    return True
+
+
+def _first_object(text: str) -> dict[str, object]:
+    """The first object of JSON lines or of an array; empty when there is none in the text."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text.lstrip("[ \t\r\n"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

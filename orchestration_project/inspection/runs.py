@@ -1,0 +1,91 @@
+"""What Dagster's history tells: runs, and what the sensors remember."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import yaml
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.status_model import Answer, Run, Source
+from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+
+AD_HOC_JOB = "__ASSET_JOB"
+"""Dagster's own job for assets that are materialized by hand, by the command line or in the UI."""
+AD_HOC_RUNS = 100
+"""So many of its runs are looked at: it is the same job for all feeds."""
+STORAGES = frozenset({"storage", "run_storage", "event_log_storage", "schedule_storage"})
+
+
+@contextmanager
+def history_at(home: Path | None) -> Iterator[tuple[dg.DagsterInstance | None, Answer]]:
+    """Dagster's instance, if there is one with a history; none is begun.
+
+    Args:
+        home: `$DAGSTER_HOME`.
+    """
+    if home is None:
+        yield None, Answer("", Source.NONE, "DAGSTER_HOME is not set, so nothing is known of runs")
+        return
+    if not _has_history(home):
+        yield None, Answer(str(home), Source.NONE, f"there is no history in {home} yet, so nothing is known of runs")
+        return
+    try:
+        instance = dg.DagsterInstance.from_config(str(home))
+    except (dg.DagsterError, SQLAlchemyError) as error:
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        yield None, Answer(str(home), Source.BROKEN, detail)
+        return
+    with instance:
+        yield instance, Answer(str(home), Source.READY)
+
+
+def _has_history(home: Path) -> bool:
+    config = home / "dagster.yaml"
+    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else None
+    elsewhere = isinstance(settings, dict) and bool(STORAGES & settings.keys())
+    return elsewhere or ((home / "history").is_dir() and (home / "schedules").is_dir())
+
+
+def cursor_of(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> str | None:
+    """What the feed's sensor remembers."""
+    for state in instance.all_instigator_state():
+        if state.instigator_name == f"{spec.name}_files_sensor":
+            return getattr(state.instigator_data, "cursor", None)
+    return None
+
+
+def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> Run | None:
+    """The last run of the feed's job, or by hand of one of its tables."""
+    own = instance.get_run_records(dg.RunsFilter(job_name=f"{spec.name}_job"), limit=1)
+    ad_hoc = instance.get_run_records(dg.RunsFilter(job_name=AD_HOC_JOB), limit=AD_HOC_RUNS)
+    tables = {dg.AssetKey(table(spec.feed)) for table in (raw_table, cleaned_table, rejected_table)}
+    found = [*own, *(record for record in ad_hoc if tables & (record.dagster_run.asset_selection or frozenset()))]
+    record = max(found, key=lambda record: record.create_timestamp, default=None)
+    if record is None:
+        return None
+    run = record.dagster_run
+    started, ended = (_moment(seconds) for seconds in (record.start_time, record.end_time))
+    return Run(run.run_id, run.job_name, run.status.value, started, ended)
+
+
+def _moment(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+
+
+RUN_KEY = "dagster/run_key"
+
+
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
+
+
+def runs_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
+    """The keys of the job's runs that are still to end."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
+    return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}

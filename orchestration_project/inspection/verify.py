@@ -1,0 +1,157 @@
+"""Prove again that files, ledger and tables agree, and name what does not. Nothing is changed.
+
+Under the warehouse's lock the ledger and the tables are read and the folders listed. The bytes in the archive are
+hashed afterwards, so that loads do not wait for that.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.errors import WarehouseBroken
+from orchestration_project.ingest.discover import archived_batches
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.findings import PAGE, Finding, Verification, load_again, materialize
+from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
+from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import archived
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.feed_tables import cleaned_table
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def verify(
+    warehouse: Warehouse, settings: Settings, sources: Sequence[ConfiguredFeed], keys: Sequence[str] | None = None
+) -> Verification:
+    """Compare what lies in the folders with the ledger and the tables.
+
+    Args:
+        warehouse: where the tables are.
+        settings: where the files are.
+        sources: the feeds to verify.
+        keys: partition keys of the batches to verify; None for all, and then the marts and all other tables are read
+            too.
+
+    Raises:
+        WarehouseBusy: somebody else held the warehouse for too long.
+        DiskFull: there was no room for what DuckDB keeps on disk while it compares.
+    """
+    found = Verification()
+    if not warehouse.database.exists():
+        lost = list(_rebuild(settings, sources))
+        found.findings = [_missing(warehouse), *lost] if lost else []
+        return found
+    try:
+        with warehouse.connection("verification", read_only=True) as connection:
+            ledger.stand_in(connection)
+            found.findings += ledger_lacks(connection)
+            readable = [] if found.findings else sources
+            archives = [_compare(connection, settings, source, keys, found) for source in readable]
+            if keys is None:
+                found.findings += _marts(connection)
+                _read_everything(connection, warehouse)
+    except WarehouseBroken as error:
+        found.findings = [_broken(warehouse, error), *_rebuild(settings, sources)]
+        return found
+    for archive in archives:
+        found.findings += archive.findings(found)
+    return found
+
+
+def _compare(
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    source: ConfiguredFeed,
+    keys: Sequence[str] | None,
+    found: Verification,
+) -> Archive:
+    """Compare a feed's tables with its ledger; returns its archive, listed and still to be hashed."""
+    entries: list[ledger.Entry] = []
+    last: dict[str, int] = {}
+    if exists(connection, ledger.TABLE):
+        entries = ledger.kept_entries(connection, source.feed.name)
+        last = ledger.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
+    odd = ledger_findings(source, entries)
+    found.findings += [item for item in odd if keys is None or item.batch in keys]
+    if keys is not None:
+        entries = [entry for entry in entries if entry.batch in keys]
+    found.records += sum(entry.records or 0 for entry in entries if entry.status is ledger.Status.LOADED)
+    found.findings += table_findings(connection, source, entries, keys)
+    found.findings += quarantine_findings(settings, source)
+    return take_stock(settings, source, entries, last, keys)
+
+
+def _missing(warehouse: Warehouse) -> Finding:
+    name, path = warehouse.database.name, str(warehouse.database)
+    remedy = f"move it back to where it was, or rebuild every feed ({PAGE})"
+    return Finding("", "", name, "the warehouse is missing", path, "no such file", remedy)
+
+
+def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
+    name = warehouse.database.name
+    remedy = f"move {warehouse.database} away, and {name}.wal if it is there, then rebuild every feed ({PAGE})"
+    return Finding("", "", name, "the warehouse can't be read", "a readable DuckDB file", str(error), remedy)
+
+
+def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed]) -> Iterator[Finding]:
+    """What rebuilds each feed that has archived files, and then the marts."""
+    what = "has to be rebuilt from the archive"
+    marts = []
+    for source in sources:
+        root = settings.archive(source.feed.name)
+        files = {key: len(archived(root, key)) for key, _ in archived_batches(root, source.options.batching)}
+        if number := sum(files.values()):
+            expected, found = f"the rows of {number} archived file(s)", "none"
+            yield Finding(source.feed.name, "", "", what, expected, found, load_again(source, files))
+            marts += [sorted(files)] if cleaned_table(source.feed) == aggregate.SALES else []
+    for keys in marts:
+        remedy = materialize([aggregate.DAILY, aggregate.PRODUCTS], keys)
+        yield Finding("", "", aggregate.PRODUCTS, what, f"the sums of {aggregate.SALES}", "none", remedy)
+
+
+def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:
+    """Units and revenue of the marts against the cleaned tables, as the marts' own checks compare them."""
+    if exists(connection, aggregate.SALES) and exists(connection, aggregate.DAILY):
+        for day in aggregate.differing_days(connection):
+            yield Finding(
+                "",
+                str(day),
+                aggregate.DAILY,
+                "units or revenue differ from the cleaned sales",
+                f"the sums of {aggregate.SALES}",
+                "others",
+                materialize([aggregate.DAILY], [str(day)]),
+            )
+    if exists(connection, aggregate.SALES) and exists(connection, aggregate.PRODUCTS):
+        listed, sold = (aggregate.totals(connection, table) for table in (aggregate.PRODUCTS, aggregate.SALES))
+        if listed != sold:
+            yield Finding(
+                "",
+                "",
+                aggregate.PRODUCTS,
+                "totals differ from the cleaned sales",
+                f"{sold.units} units, {sold.revenue} revenue",
+                f"{listed.units} units, {listed.revenue} revenue",
+                materialize([aggregate.PRODUCTS], []),
+            )
+
+
+def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> None:
+    """Read every column of every table, so that a damaged block shows, whatever else needs it.
+
+    Raises:
+        WarehouseBroken: names the table.
+    """
+    tables = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary ORDER BY ALL"
+    ).fetchall()
+    for schema, table in tables:
+        with clear_faults(warehouse.database, f"reading {table}"):
+            connection.execute(f"SELECT bit_xor(hash(t)) FROM {ident(schema)}.{ident(table)} AS t").fetchall()

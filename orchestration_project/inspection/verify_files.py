@@ -1,0 +1,178 @@
+"""The archive and quarantine of a feed against its ledger: every file there, with the bytes that it is known by."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration_project.errors import FileChanged, FileRefused
+from orchestration_project.ingest.discover import archived_batches
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.findings import PAGE, Finding, Verification, load_again
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import REASON, Archived, archived
+from orchestration_project.storage.files import FoundFile, find, fingerprint
+from orchestration_project.storage.transfer import INCOMING
+from orchestration_project.warehouse.ledger import Entry, Status
+
+READERS = 4
+"""So many files are hashed at once: more would make a disk seek, and a network share answer slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A feed's archive as it lay there while nobody loaded.
+
+    Attributes:
+        source: the feed.
+        root: the archive's folder.
+        present: entries whose file is at its place.
+        absent: entries whose file is not, with whether it waits in landing, or on its way, to be moved.
+        unknown: by batch, the files at places that no entry names.
+        versions: the names and hashes that the ledger knows.
+        last: by name, the number of the last delivery that a load takes for known.
+    """
+
+    source: ConfiguredFeed
+    root: Path
+    present: list[tuple[Entry, FoundFile]]
+    absent: list[tuple[Entry, bool]]
+    unknown: list[tuple[str, Archived]]
+    versions: Set[tuple[str, str]]
+    last: Mapping[str, int]
+
+    def findings(self, counts: Verification) -> Iterator[Finding]:
+        """Hash the files and tell what is missing, damaged or unknown; what was read is added to the counts."""
+        yield from (self._absent(entry, waits) for entry, waits in self.absent)
+        files = [found for _, found in self.present] + [item.file for _, item in self.unknown]
+        with ThreadPoolExecutor(READERS) as readers:
+            hashes = list(readers.map(_hash, files))
+        counts.files += len(files)
+        counts.bytes += sum(found.size for found in files)
+        for (entry, _), sha256 in zip(self.present, hashes, strict=False):
+            if sha256 != entry.sha256:
+                yield self._damaged(entry, sha256)
+        for (key, item), sha256 in zip(self.unknown, hashes[len(self.present) :], strict=True):
+            if (item.file.name, sha256) not in self.versions:
+                yield self._unknown(key, item, sha256)
+
+    def _absent(self, entry: Entry, waits: bool) -> Finding:
+        if waits:
+            return Finding(
+                entry.feed,
+                entry.batch,
+                entry.file,
+                "waits to be moved to the archive",
+                str(entry.archived_as),
+                "not moved yet",
+                load_again(self.source, [entry.batch]),
+            )
+        return Finding(
+            entry.feed,
+            entry.batch,
+            entry.file,
+            "is not in the archive",
+            self._place(entry),
+            "no such file",
+            self._restore(entry),
+        )
+
+    def _damaged(self, entry: Entry, sha256: str) -> Finding:
+        remedy = f"move the damaged file out of the archive; {self._restore(entry)}"
+        return Finding(
+            entry.feed,
+            entry.batch,
+            entry.file,
+            f"does not have the bytes that were accepted: {entry.archived_as}",
+            f"SHA-256 {entry.sha256}",
+            sha256 if " " in sha256 else f"SHA-256 {sha256}",
+            remedy,
+        )
+
+    def _place(self, entry: Entry) -> str:
+        return str(self.root / str(entry.archived_as))
+
+    def _restore(self, entry: Entry) -> str:
+        again = "" if entry.status is Status.SUPERSEDED else "have the very same file delivered again, or "
+        return f"restore {self._place(entry)} from a backup, or {again}accept the loss ({PAGE})"
+
+    def _unknown(self, key: str, item: Archived, sha256: str) -> Finding:
+        remedy = load_again(self.source, [key])
+        if item.number <= self.last.get(item.file.name, 0):
+            remedy = (
+                f"move it to landing/{self.source.feed.name}/ to have it loaded as a delivery, or out of the archive"
+            )
+        return Finding(
+            self.source.feed.name,
+            key,
+            item.file.name,
+            "is in the archive but not in the ledger",
+            "an entry for every archived file",
+            f"{item.file.path.relative_to(self.root)} with SHA-256 {sha256}",
+            remedy,
+        )
+
+
+def _hash(found: FoundFile) -> str:
+    """A file's SHA-256, or in words why there is none."""
+    try:
+        return fingerprint(found)
+    except (FileRefused, FileChanged) as error:
+        return str(error)
+
+
+def take_stock(
+    settings: Settings,
+    source: ConfiguredFeed,
+    entries: Sequence[Entry],
+    last: Mapping[str, int],
+    keys: Sequence[str] | None,
+) -> Archive:
+    """List a feed's archive beside its ledger.
+
+    Args:
+        settings: where the folders are.
+        source: the feed.
+        entries: the ledger's entries of the batches, those of refused files left out.
+        last: by name, the number of the last delivery that a load takes for known.
+        keys: partition keys of the batches; None for all.
+    """
+    root, landing = settings.archive(source.feed.name), settings.landing(source.feed.name)
+    archive = Archive(source, root, [], [], [], {(entry.file, entry.sha256) for entry in entries}, last)
+    for entry in entries:
+        found = find(root / entry.archived_as) if entry.archived_as else None
+        if found:
+            archive.present.append((entry, found))
+        else:
+            waiting = [find(folder / entry.file) for folder in (landing, root / INCOMING)]
+            archive.absent.append((entry, any(file and _hash(file) == entry.sha256 for file in waiting)))
+    places = {root / str(entry.archived_as) for entry in entries}
+    for key, _ in archived_batches(root, source.options.batching):
+        if keys is None or key in keys:
+            archive.unknown.extend((key, item) for item in archived(root, key) if item.file.path not in places)
+    return archive
+
+
+def quarantine_findings(settings: Settings, source: ConfiguredFeed) -> Iterator[Finding]:
+    """Files in quarantine without a reason, and reasons without their file."""
+    name, folder = source.feed.name, settings.quarantine(source.feed.name)
+    names = set(_names(folder))
+    for file in sorted(names):
+        if f"{file}{REASON}" in names:
+            continue
+        if not file.endswith(REASON):
+            remedy = f"move {folder / file} to landing/{name}/ to have it judged again"
+            yield Finding(
+                name, "", file, "is in quarantine without a reason", f"{file}{REASON}", "no such file", remedy
+            )
+        elif file.removesuffix(REASON) not in names:
+            told = file.removesuffix(REASON)
+            remedy = f"delete {folder / file}: the file was taken away, or will be refused again when it is loaded"
+            yield Finding(name, "", told, "is not in quarantine, but its reason is", told, "no such file", remedy)
+
+
+def _names(folder: Path) -> Iterator[str]:
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))

@@ -1,0 +1,201 @@
+"""A feed's tables against its ledger: every record of every loaded file is in them, where it belongs, once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.ingest.relations import reading_of
+from orchestration_project.ingest.validate import filled
+from orchestration_project.inspection.findings import REBUILD, Finding, load_again
+from orchestration_project.storage.batches import Batch
+from orchestration_project.warehouse.feed_tables import (
+    cleaned_layout,
+    cleaned_table,
+    raw_layout,
+    raw_table,
+    rejected_layout,
+    rejected_table,
+)
+from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, settle
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import batch_filter, columns_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+ROWS_AT_ONCE = 2_000_000
+"""About so many records are compared one by one in a statement, which bounds its memory."""
+
+Identity = tuple[str, str, Batch | None]
+"""File, version and batch: what rows have in common that came together."""
+
+
+def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
+    """The columns that the ledger should have and does not."""
+    present = columns_of(connection, LEDGER)
+    if lacking := [name for name in COLUMNS if present and name not in present]:
+        what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
+        yield Finding("", "", LEDGER, what, ", ".join(COLUMNS), found, REBUILD)
+
+
+def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterator[Finding]:
+    """What the ledger's entries of a feed say against each other, as only a write from outside can bring about.
+
+    Each version of a file has one entry. The last delivery of each file is current, and `settle` tells the status of
+    those that are.
+    """
+    versions = Counter((entry.file, entry.sha256) for entry in entries)
+    last = {entry.file: entry for entry in sorted(entries, key=lambda entry: entry.delivery)}
+    right = {(entry.file, entry.sha256): entry.status for entry in settle([*last.values()], source.options.snapshot)}
+    current = {entry.file for entry in entries if entry.status is not Status.SUPERSEDED}
+    known = current if not source.options.snapshot or not current else set(last)
+    for entry in entries:
+        times, status = versions[entry.file, entry.sha256], right.get((entry.file, entry.sha256), Status.SUPERSEDED)
+        remedy = REBUILD if entry.file in known else load_again(source, [entry.batch])
+        if times > 1:
+            what = f"has {times} entries in the ledger for the version {entry.version}"
+            yield Finding(entry.feed, entry.batch, entry.file, what, "1 entry", f"{times} entries", REBUILD)
+        elif entry.status is not status:
+            what = f"is {entry.status} in the ledger"
+            yield Finding(entry.feed, entry.batch, entry.file, what, str(status), str(entry.status), remedy)
+
+
+def table_findings(
+    connection: "DuckDBPyConnection", source: ConfiguredFeed, entries: Sequence[Entry], keys: Sequence[str] | None
+) -> Iterator[Finding]:
+    """What the feed's tables hold that the ledger does not, and the other way round.
+
+    Args:
+        connection: to the warehouse.
+        source: the feed.
+        entries: the ledger's entries of the batches.
+        keys: partition keys of the batches; None for all.
+    """
+    feed, batching = source.feed, source.options.batching
+    loaded = [entry for entry in entries if entry.status is Status.LOADED]
+    if absent := list(_absent(connection, source, loaded)):
+        yield from absent if loaded else ()
+        return
+    everything = keys is None or source.options.snapshot
+    counts = count_records(connection, feed, None if everything else [batching.from_key(key) for key in keys or ()])
+    astray = _astray(connection, source, counts)
+    listed = {(entry.file, entry.version, entry.batch): entry for entry in loaded}
+    for count in counts:
+        key = source.key_of(count.batch)
+        entry = listed.pop((count.file, count.version, key), None)
+        if finding := _difference(source, key, entry, count, astray.get((count.file, count.version, count.batch), "")):
+            yield finding
+    for entry in listed.values():
+        count = nothing_of(entry.file, entry.version)
+        if finding := _difference(source, entry.batch, entry, count, ""):
+            yield finding
+
+
+def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Sequence[Entry]) -> Iterator[Finding]:
+    """The tables and columns that the feed should have and the warehouse does not."""
+    feed, batch_type = source.feed, source.options.batching.sql_type
+    layouts = {
+        raw_table(feed): raw_layout(feed, batch_type),
+        cleaned_table(feed): cleaned_layout(feed, batch_type),
+        rejected_table(feed): rejected_layout(feed, batch_type),
+    }
+    again = load_again(source, (entry.batch for entry in loaded))
+    # A load gives a column that a new contract has its values, but takes one that somebody dropped for empty.
+    readable = any(entry.read_as != reading_of(feed) for entry in loaded)
+    for table, layout in layouts.items():
+        present = columns_of(connection, table)
+        if not present:
+            expected = f"the rows of {len(loaded)} file(s)"
+            yield Finding(feed.name, "", table, "is not in the warehouse", expected, "no such table", again)
+        elif lacking := [name for name in layout if name not in present]:
+            remedy = again if readable or table != raw_table(feed) else REBUILD
+            what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
+            yield Finding(feed.name, "", table, what, ", ".join(layout), found, remedy)
+
+
+def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: FileCount, astray: str) -> Finding | None:
+    """The finding for the rows of one file and batch, if there is one."""
+    found = _in_words(count.records, count.cleaned, count.rejected, count.blank)
+    remedy = load_again(source, [key]) if key else REBUILD
+    if entry is None:
+        what = f"has rows in {_named(source)} but is not loaded, says the ledger"
+        return Finding(source.feed.name, key, count.file, what, "no rows", found, remedy)
+    in_ledger = (entry.records, entry.cleaned, entry.rejected, entry.blank_records)
+    in_tables = (count.records, count.cleaned, count.rejected, count.blank)
+    balanced = count.records == count.cleaned + count.rejected + count.blank
+    if in_ledger == in_tables and balanced and not astray:
+        return None
+    what = astray or f"is not in {_named(source)} with all its records, each once"
+    return Finding(source.feed.name, key, entry.file, what, _in_words(*in_ledger), found, remedy)
+
+
+def _named(source: ConfiguredFeed) -> str:
+    return ", ".join(table(source.feed) for table in (raw_table, cleaned_table, rejected_table))
+
+
+def _in_words(records: int | None, cleaned: int | None, rejected: int | None, blank: int | None) -> str:
+    return f"{records} records: {cleaned} cleaned, {rejected} rejected, {blank} blank"
+
+
+def _astray(
+    connection: "DuckDBPyConnection", source: ConfiguredFeed, counts: Sequence[FileCount]
+) -> Mapping[Identity, str]:
+    """For each file whose rows are not one to one, in words what they are instead.
+
+    Every record has one raw row; it has one row in the cleaned and rejected tables together, or none if it is blank.
+    """
+    feed = source.feed
+    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    found: dict[Identity, str] = {}
+    for batches in _portions(counts):
+        condition = batch_filter(batches)
+        parts = [
+            (1, 0, raw, condition),
+            (0, -1, raw, f"{condition} AND ({filled(feed)})"),
+            (0, 1, cleaned, condition),
+            (0, 1, rejected, condition),
+        ]
+        rows = " UNION ALL ".join(
+            f"SELECT _batch_date, _file, _file_version, _row, {rows} AS rows, {kept} AS kept FROM {table} WHERE {where}"
+            for rows, kept, table, where in parts
+        )
+        several, lost, doubled, missing = "rows > 1", "rows = 0", "rows = 1 AND kept > 0", "rows = 1 AND kept < 0"
+        odd = connection.execute(
+            f"""SELECT _file, _file_version, _batch_date, count(*) FILTER ({several}), count(*) FILTER ({lost}),
+                count(*) FILTER ({doubled}), count(*) FILTER ({missing})
+                FROM (SELECT _batch_date, _file, _file_version, _row, sum(rows) AS rows, sum(kept) AS kept
+                    FROM ({rows}) GROUP BY ALL HAVING sum(rows) <> 1 OR sum(kept) <> 0) GROUP BY ALL"""
+        ).fetchall()
+        found |= {(file, version, batch): _told(feed.name, *numbers) for file, version, batch, *numbers in odd}
+    return found
+
+
+def _told(name: str, several: int, lost: int, doubled: int, missing: int) -> str:
+    told = {
+        f"record numbers that several rows of raw_{name} have": several,
+        f"records of cleaned_{name} or rejected_{name} that raw_{name} does not have": lost,
+        "records that are published more than once, or though they are blank": doubled,
+        "records that are neither cleaned nor rejected nor blank": missing,
+    }
+    return "has " + ", ".join(f"{count} {what}" for what, count in told.items() if count)
+
+
+def _portions(counts: Sequence[FileCount]) -> Iterator[list[Batch]]:
+    """The batches in portions of about as many rows as are compared at once."""
+    sizes: dict[Batch, int] = defaultdict(int)
+    for count in counts:
+        if count.batch is not None:
+            sizes[count.batch] += count.records + count.cleaned + count.rejected
+    portion: list[Batch] = []
+    rows = 0
+    for batch, size in sorted(sizes.items()):
+        if portion and rows + size > ROWS_AT_ONCE:
+            yield portion
+            portion, rows = [], 0
+        portion.append(batch)
+        rows += size
+    if portion:
+        yield portion

@@ -1,6 +1,0 @@
-"""Writes the generated pages into docs/."""
-
-from orchestration_project.reference.pages import DOCS, pages
-
-for name, text in pages().items():
-    (DOCS / name).write_text(text, encoding="utf-8")

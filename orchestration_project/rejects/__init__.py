@@ -1,0 +1,1 @@
+"""What becomes of rejected records: export, repair, waive."""

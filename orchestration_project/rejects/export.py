@@ -1,0 +1,102 @@
+"""Export open rejects as repair files: one a batch, to be corrected by hand and dropped back into landing."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import RepairError
+from orchestration_project.formats.repair_files import protected, repair_header
+from orchestration_project.ingest.rejects import is_open
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import write_whole
+from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.feed_tables import rejected_table
+from orchestration_project.warehouse.ledger import of_repairs
+from orchestration_project.warehouse.quoting import ident, idents
+from orchestration_project.warehouse.tables import batch_filter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A repair file that was written, and how many rejects are in it."""
+
+    path: Path
+    rejects: int
+
+
+def export_rejects(
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    feed: Feed,
+    batching: Batching,
+    batches: Sequence[Batch],
+    folder: Path,
+) -> list[Exported]:
+    """Write the open rejects of some batches (none given: of all), a file a batch.
+
+    Failed attempts are left out: the rejects that they were meant to correct are listed. A file has a name that no
+    repair file was accepted under, since it would replace that one.
+
+    Args:
+        connection: to the warehouse, whose tables are there.
+        settings: where landing is.
+        feed: the contract.
+        batching: how repair files are named.
+        batches: the batches.
+        folder: where to.
+
+    Raises:
+        RepairError: the folder is in landing, or has a file of one of the names; nothing was written.
+    """
+    landing = settings.landing(feed.name)
+    if folder.resolve().is_relative_to(landing.resolve()):
+        raise RepairError(f"{folder} is in the drop folder: export somewhere else, correct, then move the files there")
+    files = {
+        folder / _free_name(connection, feed, batching, batch, landing): rows
+        for batch, rows in _open_rejects(connection, feed, batches)
+    }
+    if there := [str(path) for path in files if path.exists()]:
+        raise RepairError(
+            f"{', '.join(there)} exists already and may have been worked on: deliver or remove it, or give another"
+            " folder. Nothing was written"
+        )
+    for path, rows in files.items():
+        write_whole(path, _text(feed, rows))
+    return [Exported(path, len(rows)) for path, rows in files.items()]
+
+
+def _open_rejects(
+    connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch]
+) -> list[tuple[Batch, list[tuple[str | None, ...]]]]:
+    columns = idents(column.name for column in feed.source_columns)
+    rows = connection.execute(
+        f"""SELECT _batch_date, {columns}, _reject_id, array_to_string(_reasons, '; '), _raw_line
+            FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches) if batches else "true"}
+            AND {is_open(feed)} AND NOT {of_repairs(feed.name)} ORDER BY _batch_date, _file, _row"""
+    ).fetchall()
+    return [(batch, [row[1:] for row in found]) for batch, found in groupby(rows, key=itemgetter(0))]
+
+
+def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
+    taken = ledger.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
+    names = (batching.repair_name(batch, number) for number in count(1))
+    return next(name for name in names if name not in taken and not (landing / name).exists())
+
+
+def _text(feed: Feed, rows: Sequence[Sequence[str | None]]) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(repair_header(feed))
+    writer.writerows([None if value is None else protected(value) for value in row] for row in rows)
+    # The mark tells spreadsheets that the text is UTF-8.
+    return stream.getvalue().encode("utf-8-sig")

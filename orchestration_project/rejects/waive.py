@@ -1,0 +1,116 @@
+"""Waive rejects: somebody decides that they will not be corrected, and says why.
+
+A waiver is a file in the archive first and a row of `waivers` then; every load takes over what the archive says, so a
+crash between the two, or a lost warehouse, loses none.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import RepairError
+from orchestration_project.ingest.counts import RULE_OF_REASON, count_records
+from orchestration_project.ingest.rejects import is_open
+from orchestration_project.ingest.repairs import resolve
+from orchestration_project.ingest.waivers import take_waivers
+from orchestration_project.settings import Settings
+from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.waivers import Waiver, write_waiver
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.connection import transaction
+from orchestration_project.warehouse.feed_tables import rejected_table
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import batch_filter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rejects are meant: those with certain ids, or the open ones of a batch, all or those that broke a rule."""
+
+    ids: Sequence[str] = ()
+    batch: Batch | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """The rejects that were waived, and those of the choice that had been closed before."""
+
+    new: list[str]
+    closed: list[str]
+
+
+def waive(
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    feed: Feed,
+    batching: Batching,
+    choice: Choice,
+    who: str,
+    why: str,
+    now: dt.datetime,
+) -> Waived:
+    """Waive rejects, in the archive and in the tables.
+
+    Args:
+        connection: to the warehouse, whose tables are there.
+        settings: where the archive is.
+        feed: the contract.
+        batching: how the feed's batches are named.
+        choice: which rejects.
+        who: who decides.
+        why: the reason.
+        now: the present moment, with a time zone.
+
+    Raises:
+        RepairError: who or why is missing, or some of the rejects do not exist; nothing was written.
+    """
+    who, why = who.strip(), why.strip()
+    if not who or not why:
+        raise RepairError("a waiver needs somebody who takes the decision and a reason")
+    found = _by_id(connection, feed, choice.ids) if choice.batch is None else _of_batch(connection, feed, choice)
+    if choice.batch is not None and not found.new:
+        told = f" that broke {choice.reason!r}" if choice.reason else ""
+        raise RepairError(f"{feed.name}: batch {batching.key(choice.batch)} has no open rejects{told}")
+    archive = settings.archive(feed.name)
+    if found.new:
+        write_waiver(archive, Waiver(who, why, now, tuple(found.new)))
+    with transaction(connection):
+        if batches := take_waivers(connection, archive, feed):
+            resolve(connection, feed, batches)
+            counts = count_records(connection, feed, batches)
+            ledger.write_counts(connection, feed.name, [astuple(count)[1:] for count in counts])
+    return found
+
+
+def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> Waived:
+    known = dict(
+        connection.execute(
+            f"""SELECT _reject_id, _resolved_by IS NULL FROM {ident(rejected_table(feed))}
+                WHERE _reject_id IN (SELECT unnest($1))""",
+            [list(ids)],
+        ).fetchall()
+    )
+    if unknown := [reject for reject in dict.fromkeys(ids) if reject not in known]:
+        raise RepairError(
+            f"{feed.name} has no reject {', '.join(unknown)}: nothing was waived. The ids are in"
+            f" {rejected_table(feed)}._reject_id"
+        )
+    still_open = {reject for reject, is_still_open in known.items() if is_still_open}
+    return Waived(sorted(still_open), sorted(known.keys() - still_open))
+
+
+def _of_batch(connection: "DuckDBPyConnection", feed: Feed, choice: Choice) -> Waived:
+    table, batch = ident(rejected_table(feed)), batch_filter([choice.batch])
+    broke = f"list_contains(list_transform(_reasons, lambda reason: {RULE_OF_REASON}), $reason)"
+    rows = connection.execute(
+        f"""SELECT _reject_id FROM {table} WHERE {batch} AND {is_open(feed)} AND ($reason IS NULL OR {broke})
+            ORDER BY 1""",
+        {"reason": choice.reason},
+    ).fetchall()
+    return Waived([reject for (reject,) in rows], [])

@@ -1,0 +1,53 @@
+"""The three tables of a feed: their names, their columns, and which of these the platform adds."""
+
+from orchestration_project.contracts.feed import Feed
+
+PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
+REPAIRS = "_repairs"
+"""The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
+
+
+def raw_table(feed: Feed) -> str:
+    """The name of a feed's raw table."""
+    return f"raw_{feed.name}"
+
+
+def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's raw table and their DuckDB types."""
+    return (
+        dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        | {column.name: "VARCHAR" for column in feed.source_columns}
+        | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
+    )
+
+
+def cleaned_table(feed: Feed) -> str:
+    """The name of a feed's cleaned table."""
+    return f"cleaned_{feed.name}"
+
+
+def rejected_table(feed: Feed) -> str:
+    """The name of a feed's table of rejected records."""
+    return f"rejected_{feed.name}"
+
+
+def cleaned_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's cleaned table and their DuckDB types: the contract's, then the platform's."""
+    platform = dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+    return {column.name: column.sql_type for column in feed.columns} | platform | {"_rescued": "VARCHAR"}
+
+
+def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
+    """The columns of a feed's table of rejected records: the raw text, what was wrong, and what became of it."""
+    return (
+        {column.name: "VARCHAR" for column in feed.source_columns}
+        | dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        | {
+            "_rescued": "VARCHAR",
+            "_raw_line": "VARCHAR",
+            "_reasons": "VARCHAR[]",
+            "_reject_id": "VARCHAR",
+            "_rejected_at": "TIMESTAMP",
+            "_resolved_by": "VARCHAR",
+        }
+    )

@@ -1,0 +1,231 @@
+"""Files change hands: secured before the commit, archived after it, taken off landing last; nothing lost on the way."""
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from orchestration_project.errors import FileChanged, WarehouseError
+from orchestration_project.failpoints import Point
+from orchestration_project.storage.files import FoundFile, discover
+from orchestration_project.storage.transfer import Handover
+from orchestration_project_tests.reliability.disks import another_disk
+from orchestration_project_tests.reliability.stops import acting, dying
+
+LONG_AGO = 1_234_567_890_000_000_000
+SHA256 = hashlib.sha256(b"abc").hexdigest()
+PLACE = "2024-01-01/v2/a.csv"
+
+
+@pytest.fixture(params=["one file system", "two file systems", "no links"])
+def handover(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handover]:
+    """The folders of a feed, the archive and quarantine on the file system of landing or on another one."""
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    if request.param == "two file systems":
+        with another_disk(tmp_path) as other:
+            yield Handover(landing, other / "archive", other / "quarantine")
+        return
+    if request.param == "no links":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    yield Handover(landing, tmp_path / "archive", tmp_path / "quarantine")
+
+
+@pytest.fixture
+def file(handover: Handover) -> FoundFile:
+    """A file in landing, from long ago."""
+    return deliver(handover, "abc")
+
+
+def deliver(handover: Handover, content: str, name: str = "a.csv") -> FoundFile:
+    """Put a file into landing, as a good writer does."""
+    path = handover.landing / name
+    part = path.with_name(f".{name}")
+    part.write_text(content)
+    os.utime(part, ns=(0, LONG_AGO + len(content)))
+    part.rename(path)
+    return next(found for found in discover(handover.landing) if found.name == name)
+
+
+def files(folder: Path) -> list[str]:
+    """All files below a folder, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def hand_over(handover: Handover, *found: FoundFile) -> None:
+    """Secure, archive and clear files with the bytes abc."""
+    handover.secure((file, SHA256) for file in found)
+    placed = [(file, handover.archive / "2024-01-01/v2" / file.name, SHA256) for file in found]
+    assert handover.archive_all(placed) == []
+    for file in found:
+        handover.clear(file)
+    handover.tidy()
+
+
+def test_a_file_is_archived(handover: Handover, file: FoundFile) -> None:
+    """It arrives with its bytes and its time, in folders that are made for it, and nothing else is left."""
+    hand_over(handover, file)
+    archived = handover.archive / PLACE
+    assert (archived.read_text(), archived.stat().st_mtime_ns) == ("abc", LONG_AGO + 3)
+    assert (files(handover.archive), list(handover.landing.iterdir())) == ([PLACE], [])
+    assert not (handover.archive / ".incoming").exists()
+
+
+def test_bytes_that_are_there_already(handover: Handover, file: FoundFile) -> None:
+    """A file whose bytes are in their place only leaves landing; where other bytes are, it stays."""
+    hand_over(handover, file)
+    hand_over(handover, deliver(handover, "abc"))
+    assert (files(handover.archive), files(handover.landing)) == ([PLACE], [])
+    (handover.archive / PLACE).write_text("damaged")
+    again = deliver(handover, "abc")
+    with pytest.raises(WarehouseError, match=r"'a.csv' stays in landing.*from a backup or remove it"):
+        hand_over(handover, again)
+    assert (files(handover.landing), (handover.archive / PLACE).read_text()) == (["a.csv"], "damaged")
+
+
+@pytest.mark.parametrize("point", [Point.SECURED, Point.ARCHIVED, Point.FLUSHED, Point.TAKEN])
+@pytest.mark.parametrize("committed", [True, False])
+def test_recovery(handover: Handover, file: FoundFile, point: Point, committed: bool) -> None:
+    """After a kill at any point, committed bytes are in their place and others are still in landing."""
+    with dying(point):
+        hand_over(handover, file)
+    for _ in range(2):
+        handover.recover(lambda name, sha256: PLACE if committed and (name, sha256) == ("a.csv", SHA256) else None)
+    archived = committed or point is not Point.SECURED
+    assert files(handover.archive) == ([PLACE] if archived else [])
+    assert files(handover.landing) == ["a.csv"]
+
+
+def test_recovery_beside_a_newer_file(handover: Handover, file: FoundFile) -> None:
+    """A file that was taken off landing by a run that died does not displace the one that came since."""
+    with dying(Point.TAKEN):
+        hand_over(handover, file)
+    deliver(handover, "newer")
+    handover.recover(lambda *_: PLACE)
+    assert (handover.landing / "a.csv").read_text() == "newer"
+    assert files(handover.landing) == ["a.csv"]
+
+
+def write_into(file: FoundFile) -> None:
+    """Write into a file where it lies."""
+    with file.path.open("a") as stream:
+        stream.write("more")
+
+
+@pytest.mark.parametrize("change", [write_into, lambda file: file.path.unlink()], ids=["grows", "vanishes"])
+def test_changed_files_are_not_secured(
+    handover: Handover, file: FoundFile, change: Callable[[FoundFile], object]
+) -> None:
+    """A file that is not the one that was listed any more is not secured."""
+    change(file)
+    with pytest.raises(FileChanged, match=r"'a\.csv'"):
+        handover.secure([(file, SHA256)])
+
+
+def test_a_copy_with_other_bytes_is_not_secured(handover: Handover, file: FoundFile) -> None:
+    """Where bytes are copied, the copy is read back and has to have the bytes that were read before."""
+    other = "0" * 64
+    try:
+        handover.secure([(file, other)])
+    except FileChanged:
+        return
+    assert (handover.archive / ".incoming/a.csv").samefile(file.path)  # one file, which can't differ from itself
+
+
+@pytest.mark.parametrize(
+    "change", [write_into, lambda file: file.path.unlink()], ids=["is written into", "is taken away"]
+)
+@pytest.mark.parametrize("act", ["clear", "refuse"])
+def test_changed_files_stay(
+    handover: Handover, file: FoundFile, act: str, change: Callable[[FoundFile], object]
+) -> None:
+    """A file that is not the one that was listed any more is neither deleted nor moved to quarantine."""
+    change(file)
+    left = files(handover.landing)
+    with pytest.raises(FileChanged, match=r"'a\.csv'"):
+        handover.clear(file) if act == "clear" else handover.refuse(file, {})
+    assert (files(handover.landing), files(handover.quarantine)) == (left, [])
+
+
+@pytest.mark.parametrize("act", ["clear", "refuse"])
+def test_a_newer_file_in_the_very_moment(handover: Handover, file: FoundFile, act: str) -> None:
+    """A file that takes the name of one that just leaves landing stays there."""
+    with acting(Point.TAKEN, lambda: deliver(handover, "newer")):
+        handover.clear(file) if act == "clear" else handover.refuse(file, {})
+    handover.tidy()
+    assert files(handover.landing) == ["a.csv"]
+    assert (handover.landing / "a.csv").read_text() == "newer"
+
+
+def test_refused_files_lie_beside_their_reasons(handover: Handover) -> None:
+    """A refused file keeps its name; one of the same name gets a number."""
+    for number, name in enumerate(("a.csv", "a.2.csv", "a.3.csv"), start=1):
+        handover.refuse(deliver(handover, str(number)), {"at": number})
+        assert (handover.quarantine / name).read_text() == str(number)
+        assert json.loads((handover.quarantine / f"{name}.reason.json").read_text()) == {"at": number}
+    assert files(handover.landing) == []
+
+
+@pytest.mark.parametrize("point", [Point.TAKEN, Point.NOTED])
+def test_a_kill_on_the_way_to_quarantine(handover: Handover, file: FoundFile, point: Point) -> None:
+    """The file is back in landing for the next run, which refuses it once."""
+    with dying(point):
+        handover.refuse(file, {})
+    handover.recover(lambda *_: None)
+    handover.refuse(deliver(handover, "abc"), {})
+    assert (files(handover.landing), files(handover.quarantine)) == ([], ["a.csv", "a.csv.reason.json"])
+
+
+def test_a_full_quarantine(handover: Handover, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be moved to quarantine is still in landing."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orchestration_project.storage.transfer.write_reason", fail)
+    with pytest.raises(OSError, match="No space"):
+        handover.refuse(file, {})
+    assert (files(handover.landing), files(handover.quarantine)) == (["a.csv"], [])
+
+
+@pytest.mark.promise("crash")
+@pytest.mark.found("files were renamed into the archive without their bytes being flushed to disk first")
+def test_order_on_disk(handover: Handover, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes, then names, are on disk before a file leaves landing: a power cut finds them at one place at least."""
+    events: list[str] = []
+    fsync, rename, unlink = os.fsync, Path.rename, Path.unlink
+
+    def note_fsync(descriptor: int) -> None:
+        events.append(f"flush {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        fsync(descriptor)
+
+    def note_rename(self: Path, target: Path) -> Path:
+        events.append(f"rename to {target.parent.name}")
+        return rename(self, target)
+
+    def note_unlink(self: Path, missing_ok: bool = False) -> None:
+        events.append(f"delete in {self.parent.name}")
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    monkeypatch.setattr(Path, "unlink", note_unlink)
+    hand_over(handover, file)
+    order = [
+        "flush a.csv",  # the bytes; twice where they are copied
+        "flush .incoming",  # their name in the archive: only then may the commit follow
+        "rename to v2",
+        "flush v2",  # the place that the ledger tells
+        "rename to .taken",
+        "delete in .taken",
+    ]
+    assert [event for event, _ in groupby(event for event in events if event in order)] == order
