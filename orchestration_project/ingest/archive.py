@@ -1,139 +1,130 @@
-"""What a load does to files: secured before the commit; archived, refused and taken off landing after it."""
+"""The stage that archives. Before the commit bytes are secured for the archive, after it files move."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FilesUnfit
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.discover import Intake
-from orchestration_project.ingest.model import Delivery, Refused, Request
-from orchestration_project.progress import Progress
-from orchestration_project.storage.files import FoundFile, ensure_unchanged
-from orchestration_project.storage.transfer import Handover
+from orchestration_project.ingest.discover import changed_files
+from orchestration_project.ingest.model import Candidates, LeftInLanding, Published, Refused
+from orchestration_project.ingest.session import Session
+from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.faults import no_room
-from orchestration_project.warehouse.ledger import Entry
 
-T = TypeVar("T")
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """The moves of one load.
+def archive_known(session: Session, candidates: Candidates) -> LeftInLanding:
+    """Take files off landing whose bytes were loaded before.
+
+    A load that died after its commit has left them there, perhaps before the archive had them.
+    """
+    moves = _Moves(session)
+    for candidate, entry in candidates.known:
+        if candidate.archived_as is None:
+            place = session.archive / str(entry.archived_as)
+            with moves.leaving(candidate.file):
+                if not place.exists():
+                    session.transfer.secure([(candidate.file, candidate.sha256)])
+                moves.secured.append((candidate.file, place, candidate.sha256))
+    return moves.archive()
+
+
+def secure(session: Session, candidates: Candidates) -> None:
+    """The last step before the commit: files are still what was read, and the archive will have their bytes.
+
+    Raises:
+        FilesUnfit: names those that are not.
+    """
+    if changed := changed_files(candidates.latest):
+        raise FilesUnfit(changed)
+    landed = candidates.landed
+    if not landed:
+        return
+    files = [(candidate.file, candidate.sha256) for candidate in landed]
+    try:
+        session.transfer.secure(_with_progress(session, files, "secured"))
+    except FileChanged as error:
+        raise FilesUnfit({error.name: error, **changed_files(landed)}) from error
+
+
+def archive(session: Session, candidates: Candidates, published: Published) -> LeftInLanding:
+    """Move what was committed to the archive, and what was refused to quarantine.
+
+    A file that somebody has written to since then stays: the next load looks at it anew.
+    """
+    for name, fault in candidates.unreadable.items():
+        session.tell(f"{name!r} keeps the rows it has: it can't be read as the contract says now: {fault}")
+    places = {(entry.file, entry.sha256): session.archive / str(entry.archived_as) for entry in published.entries}
+    moves = _Moves(session)
+    moves.secured += [(item.file, places[item.name, item.sha256], item.sha256) for item in candidates.landed]
+    moves.archive()
+    for item in candidates.refused:
+        with moves.leaving(item.file):
+            session.transfer.refuse(item.file, _note(session, item))
+    session.transfer.tidy()
+    reached(Point.MOVED)
+    return moves.left
+
+
+@dataclass(slots=True)
+class _Moves:
+    """Files on their way out of landing, and which of them could not leave it.
 
     Attributes:
-        handover: the feed's folders.
-        intake: the load's files; what becomes of them in landing is noted there.
-        feed: the contract.
-        request: who asks, and when.
-        log: takes a line of progress.
+        session: the load's.
+        secured: each with its place in the archive and its SHA-256.
+        left: those that are still in landing.
     """
 
-    handover: Handover
-    intake: Intake
-    feed: Feed
-    request: Request
-    log: Callable[[str], None]
+    session: Session
+    secured: list[tuple[FoundFile, Path, str]] = field(default_factory=list)
+    left: LeftInLanding = field(default_factory=LeftInLanding)
 
-    @property
-    def _landed(self) -> list[Delivery]:
-        """The deliveries that count and came from landing."""
-        return [delivery for delivery in self.intake.latest if delivery.archived_as is None]
-
-    def archive_known(self) -> None:
-        """Take files off landing whose bytes were loaded before; put them away, if a run did not live to do it."""
-        known = []
-        for delivery, entry in self.intake.again:
-            if delivery.archived_as is not None:
-                continue
-            place = self.handover.archive / str(entry.archived_as)
-            with self._leaving(delivery.file):
-                if not place.exists():
-                    self.handover.secure([(delivery.file, delivery.sha256)])
-                known.append((delivery.file, place, delivery.sha256))
-        self._archive(known)
-
-    def secure(self) -> None:
-        """The last step before the commit: files are still what was read, and the archive will have their bytes.
-
-        Raises:
-            FilesUnfit: names those that are not.
-        """
-        if changed := changed_files(self.intake.latest):
-            raise FilesUnfit(changed)
-        landed = self._landed
-        if not landed:
-            return
-        try:
-            files = [(delivery.file, delivery.sha256) for delivery in landed]
-            self.handover.secure(self._progress(files, "secured"))
-        except FileChanged as error:
-            raise FilesUnfit({error.name: error, **changed_files(landed)}) from error
-
-    def hand_over(self, entries: Iterable[Entry]) -> None:
-        """Move what was committed. A file that was written to since then stays: the next run looks at it anew.
-
-        Args:
-            entries: what the ledger says of the files that came in.
-        """
-        places = {(entry.file, entry.sha256): self.handover.archive / str(entry.archived_as) for entry in entries}
-        self._archive([(item.file, places[item.file.name, item.sha256], item.sha256) for item in self._landed])
-        for item in self.intake.refused:
-            with self._leaving(item.file):
-                self.handover.refuse(item.file, self._reason(item))
-        self.handover.tidy()
-        reached(Point.MOVED)
-
-    def _archive(self, files: Sequence[tuple[FoundFile, Path, str]]) -> None:
-        if not files:
-            return
-        for name in self.handover.archive_all(self._progress(files, "archived")):
-            self.log(f"{self.feed.name}: the accepted bytes of {name!r} were overwritten before they could be archived")
-        for file, _, _ in self._progress(files, "taken off landing"):
-            with self._leaving(file):
-                self.handover.clear(file)
-
-    def _progress(self, files: Sequence[T], done: str) -> Iterator[T]:
-        return Progress(self.log).of(files, f"{self.feed.name}: files {done}", len(files))
+    def archive(self) -> LeftInLanding:
+        """Give the secured files their places, then take them off landing."""
+        session, transfer = self.session, self.session.transfer
+        if self.secured:
+            for name in transfer.archive_all(_with_progress(session, self.secured, "archived")):
+                session.tell(f"the accepted bytes of {name!r} were overwritten before they could be archived")
+            for file, _, _ in _with_progress(session, self.secured, "taken off landing"):
+                with self.leaving(file):
+                    transfer.clear(file)
+        return self.left
 
     @contextmanager
-    def _leaving(self, file: FoundFile) -> Iterator[None]:
+    def leaving(self, file: FoundFile) -> Iterator[None]:
         """Note a file that can't leave landing; the others do."""
         try:
             yield
         except FileChanged as error:
-            self.intake.changed.append(error.name)
+            self.left += LeftInLanding(changed=[error.name])
         except OSError as error:
             if no_room(error):
                 raise
-            self.intake.stuck[file.name] = str(error.strerror)
-
-    def _reason(self, item: Refused) -> dict[str, object]:
-        return {
-            "feed": self.feed.name,
-            "file": item.file.name,
-            "rule": item.error.rule,
-            "reason": item.error.message,
-            "line": item.error.line,
-            "byte": item.error.byte,
-            "sha256": item.sha256 or None,
-            "bytes": item.file.size,
-            "contract_version": self.feed.version,
-            "run_id": self.request.run_id or None,
-            "refused_at": self.request.now.astimezone(dt.UTC).isoformat(),
-        }
+            self.left += LeftInLanding(stuck={file.name: str(error.strerror)})
 
 
-def changed_files(deliveries: Iterable[Delivery]) -> dict[str, FileChanged]:
-    """The deliveries whose files are not the ones that were listed any more, by name."""
-    found = {}
-    for delivery in deliveries:
-        try:
-            ensure_unchanged(delivery.file)
-        except FileChanged as error:
-            found[delivery.file.name] = error
-    return found
+def _with_progress(session: Session, items: Sequence[Item], done: str) -> Iterable[Item]:
+    return session.progress.of(items, f"{session.feed.name}: files {done}", len(items))
+
+
+def _note(session: Session, item: Refused) -> dict[str, object]:
+    """What stands beside a refused file in quarantine."""
+    return {
+        "feed": session.feed.name,
+        "file": item.file.name,
+        "rule": item.error.rule,
+        "reason": item.error.message,
+        "line": item.error.line,
+        "byte": item.error.byte,
+        "sha256": item.sha256 or None,
+        "bytes": item.file.size,
+        "contract_version": session.feed.version,
+        "run_id": session.request.run_id or None,
+        "refused_at": session.request.now.astimezone(dt.UTC).isoformat(),
+    }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.rejects import IS_WAIVED, is_attempt
-from orchestration_project.ingest.validate import filled
+from orchestration_project.ingest.values import blank
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.quoting import ident
@@ -52,7 +52,14 @@ def nothing_of(file: str, version: str) -> FileCount:
 
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:
     """Count each file's records in `raw_x`, `cleaned_x` and `rejected_x`, for some batches (None: all)."""
-    condition = batch_filter(batches)
+    return [FileCount(*row) for row in connection.execute(_record_counts(feed, batch_filter(batches))).fetchall()]
+
+
+def _record_counts(feed: Feed, condition: str) -> str:
+    """Query of a row for each file: of its batch, names, and the counts of `FileCount` in their order.
+
+    Each table is grouped by itself and the few groups are added up: a join of the tables would compare all their rows.
+    """
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
     attempt = is_attempt(feed)
     rejects = {
@@ -63,7 +70,7 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     }
     parts = [
         ({"records": "count(*)"}, raw, condition),
-        ({"blank": "count(*)"}, raw, f"{condition} AND {_blank(feed)}"),
+        ({"blank": "count(*)"}, raw, f"{condition} AND {blank(feed)}"),
         ({"cleaned": "count(*)"}, cleaned, condition),
         (rejects, rejected, condition),
     ]
@@ -73,58 +80,10 @@ def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
             FROM {table} WHERE {where} GROUP BY _batch_date, _file, _file_version"""
         for counts, table, where in parts
     )
-    sums = ", ".join(f"sum({name})::BIGINT" for name in names)
-    rows = connection.execute(
-        f"""SELECT _batch_date, _file, _file_version, {sums}
-            FROM ({counted}) AS counted(_batch_date, _file, _file_version, {", ".join(names)})
-            GROUP BY ALL ORDER BY ALL"""
-    ).fetchall()
-    return [FileCount(*row) for row in rows]
-
-
-def _blank(feed: Feed) -> str:
-    """A condition over the raw table that holds for blank records.
-
-    It begins with comparisons that DuckDB makes before it reads other columns, with a column that hardly any record
-    lacks: a text of nothing but blanks begins with one.
-    """
-    needed = [column.name for column in feed.source_columns if column.required]
-    column = ident((needed or [feed.source_columns[0].name])[0])
-    return f"({column} IS NULL OR {column} < '!' OR {column} >= '\u00a0') AND NOT coalesce({filled(feed)}, false)"
-
-
-@dataclass(frozen=True, slots=True)
-class RejectRate:
-    """How many of a file's records break a rule of the contract, and why: the most frequent reasons, at most five."""
-
-    file: str
-    version: str
-    rejected: int
-    records: int
-    worst: str
-
-
-def reject_rates(connection: "DuckDBPyConnection", above: float) -> list[RejectRate]:
-    """The files in `_judged` of whose records more than a share break a rule of the contract.
-
-    Keys do not count here: whether a record loses against another file's is not this file's fault.
-    """
-    rows = connection.execute(
-        """WITH rates AS (
-            SELECT _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS rejected, count(*) AS records
-            FROM _judged GROUP BY ALL HAVING rejected > records * $above),
-        reasons AS (
-            SELECT _file, _file_version, reason, count(*) AS times FROM (
-                SELECT _file, _file_version, unnest(_reasons) AS reason
-                FROM _judged SEMI JOIN rates USING (_file, _file_version)) GROUP BY ALL),
-        worst AS (
-            SELECT _file, _file_version, list(reason || ' (' || times || ')' ORDER BY times DESC, reason)[:5] AS listed
-            FROM reasons GROUP BY ALL)
-        SELECT _file, _file_version, rejected, records, array_to_string(listed, ', ')
-        FROM rates JOIN worst USING (_file, _file_version)""",
-        {"above": above},
-    ).fetchall()
-    return [RejectRate(*row) for row in rows]
+    return f"""
+        WITH counted(_batch_date, _file, _file_version, {", ".join(names)}) AS ({counted})
+        SELECT _batch_date, _file, _file_version, {", ".join(f"sum({name})::BIGINT" for name in names)}
+        FROM counted GROUP BY ALL ORDER BY ALL"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +97,11 @@ class ReasonCount:
 
 def count_reasons(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[ReasonCount]:
     """Count the reasons in `rejected_x`, for some batches (None: all), the most frequent first."""
-    condition = batch_filter(batches)
     rows = connection.execute(
-        f"""SELECT _batch_date, {RULE_OF_REASON} AS rule, count(*) FROM
-            (SELECT _batch_date, unnest(_reasons) AS reason FROM {ident(rejected_table(feed))} WHERE {condition})
-            GROUP BY ALL ORDER BY 1, 3 DESC, 2"""
+        f"""
+        WITH reasons AS (
+            SELECT _batch_date, unnest(_reasons) AS reason
+            FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)})
+        SELECT _batch_date, {RULE_OF_REASON} AS rule, count(*) FROM reasons GROUP BY ALL ORDER BY 1, 3 DESC, 2"""
     ).fetchall()
     return [ReasonCount(*row) for row in rows]

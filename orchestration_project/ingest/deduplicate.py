@@ -1,76 +1,94 @@
-"""Which judged records hold: repairs and keys are compared, across batches as far as the feed looks back."""
+"""The stage that deduplicates: of records with the same key one counts, across batches as far as the feed looks back.
+
+The rule itself is in `keys.py`. Here it is decided which batches have to be looked at: a batch that changes may change
+which records of later batches are duplicates, so these are validated and published anew, too.
+"""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.keys import changed_later, find_losers, keys_of
-from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.repairs import judge_repairs, no_places, place_published
-from orchestration_project.ingest.validate import judge
+from orchestration_project.ingest.keys import affected_batches, find_duplicates, keys_of
+from orchestration_project.ingest.model import Entered, Unique, Validated
+from orchestration_project.ingest.repairs import make_corrected, place_published_repairs, validate_repairs
+from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.validate import validate_more
+from orchestration_project.ingest.waivers import take_waivers
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger
-from orchestration_project.warehouse.tables import batch_filter
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 
-def compare(
-    connection: "DuckDBPyConnection",
-    feed: Feed,
-    options: FeedOptions,
-    batches: list[Batch] | None,
-    log: Callable[[str], None],
-) -> list[Batch] | None:
-    """Finish `_judged` and fill `_losers`: what is wrong with records because of other records.
+def deduplicate(session: Session, entered: Entered) -> Unique:
+    """Find the records that don't count because another one has their key, and those of repair files that are wrong.
 
     Args:
-        connection: inside a transaction, `_judged` filled with the batches.
-        feed: the contract.
-        options: how the feed is run.
-        batches: the batches, in order; None for a snapshot.
-        log: takes a line of progress.
-
-    Returns:
-        The batches that `_judged` holds now: those, and the later ones that share keys with what changed in them.
+        session: inside the transaction.
+        entered: what was validated, its files in the ledger, whose times decide between files.
     """
-    reach = options.key_look_back if keys_of(feed) else dt.timedelta()
-    window = reach.total_seconds()
-    repaired = set(map(options.batching.from_key, ledger.repaired_batches(connection, feed.name)))
-    no_places(connection)
-    if batches is None:
-        if repaired:
-            judge_repairs(connection, feed, None, [], window, None)
-        find_losers(connection, feed, None, [], window)
-        return None
-    fresh, near = batches, list[Batch]()
+    validated = entered.validated
+    if not session.request.publish:
+        return Unique(validated, validated.batches)
+    validated = _with_waived(session, validated)
+    make_corrected(session.connection)
+    if validated.batches is None:
+        return _within_snapshot(session, validated)
+    return _across_batches(session, validated, validated.batches)
+
+
+def _with_waived(session: Session, validated: Validated) -> Validated:
+    """Take waivers over from the archive, and validate the batches that they are about, too."""
+    waived = take_waivers(session.connection, session.archive, session.feed)
+    if validated.batches is None:
+        return validated
+    others = {*waived} - {*validated.batches}
+    return validate_more(session, validated, sorted(others)) if others else validated
+
+
+def _within_snapshot(session: Session, validated: Validated) -> Unique:
+    window = _reach(session).total_seconds()
+    if _repaired(session):
+        validate_repairs(session.connection, session.feed, validated, [], window, None)
+    find_duplicates(session.connection, session.feed, [], window)
+    return Unique(validated, None)
+
+
+def _across_batches(session: Session, validated: Validated, batches: list[Batch]) -> Unique:
+    """Look at the batches, and at the later ones that share keys with what changes in them, until no more are found."""
+    connection, feed, window = session.connection, session.feed, _reach(session).total_seconds()
+    repaired = _repaired(session)
+    near, fresh = list[Batch](), batches
     while fresh:
-        near = _within_reach(connection, feed, options, batches, reach)
+        near = _within_reach(session, batches)
         if own := [batch for batch in fresh if batch in repaired]:
-            judge_repairs(connection, feed, batches, near, window, own)
-        later = [batch for batch in near if batch > batches[0]]
-        affected = changed_later(connection, feed, batches, later) if later else []
+            validate_repairs(connection, feed, validated, near, window, own)
+        affected = affected_batches(connection, feed, batches, [batch for batch in near if batch > batches[0]])
         if affected:
-            log(f"{feed.name}: {len(affected)} later batch(es) share keys with what changed")
-            judge(connection, feed, batch_filter(affected), more=True)
+            session.tell(f"{len(affected)} later batch(es) share keys with what changed")
+            validated = validate_more(session, validated, affected)
             batches = sorted([*batches, *affected])
-        # What changed before a batch can change only the verdict on its repairs, and so what comes after it.
+        # What changes before a batch can change only which of its repairs are valid, and so what comes after it.
         fresh = [batch for batch in affected if batch in repaired]
-    others = sorted(set(near) - set(batches))
-    place_published(connection, feed, [batch for batch in others if batch in repaired])
-    find_losers(connection, feed, batches, others, window)
-    return batches
+    others = sorted({*near} - {*batches})
+    place_published_repairs(connection, feed, [batch for batch in others if batch in repaired])
+    find_duplicates(connection, feed, others, window)
+    return Unique(validated, batches)
 
 
-def _within_reach(
-    connection: "DuckDBPyConnection", feed: Feed, options: FeedOptions, batches: Sequence[Batch], reach: dt.timedelta
-) -> list[Batch]:
+def _repaired(session: Session) -> set[Batch]:
+    """The batches that have repair files."""
+    return set(map(session.batching.from_key, ledger.repaired_batches(session.connection, session.feed.name)))
+
+
+def _reach(session: Session) -> dt.timedelta:
+    """How far apart batches may be that share keys."""
+    return session.options.key_look_back if keys_of(session.feed) else dt.timedelta()
+
+
+def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:
     """Other batches that may share keys with some: those as far before or after them as the feed looks back."""
+    reach, batching = _reach(session), session.batching
     if not reach:
         return []
-    batching = options.batching
-    first, last = batching.key(batches[0] - reach), batching.key(batches[-1] + reach)
-    published = map(batching.from_key, ledger.loaded_batches(connection, feed.name, first, last))
-    return sorted({found for found in published if batches[0] - reach <= found <= batches[-1] + reach} - {*batches})
+    earliest, latest = batches[0] - reach, batches[-1] + reach
+    keys = ledger.loaded_batches(session.connection, session.feed.name, batching.key(earliest), batching.key(latest))
+    published = map(batching.from_key, keys)
+    return sorted({found for found in published if earliest <= found <= latest} - {*batches})

@@ -1,7 +1,7 @@
-"""Load one file into a warehouse that is thrown away: the steps of a load, in its order, and nothing else changes.
+"""The stages of a load on a scratch warehouse: what would become of one file. Nothing else changes.
 
-The connection is shut and limited as that of a load is. What a load does to files (secure, archive, quarantine) is left
-out, and so is what it knows of other files: keys are judged within the file.
+The connection is limited as that of a load is. What a load does to files (secure, archive, quarantine) is left out. So
+is what it knows of other files: keys are compared within the file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,21 +13,17 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.formats.stage import stage
-from orchestration_project.formats.staging import ReadyFile
-from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
-from orchestration_project.ingest.deduplicate import compare
-from orchestration_project.ingest.discover import prepare_counted
-from orchestration_project.ingest.load import make_tables
-from orchestration_project.ingest.model import Delivery, Request
+from orchestration_project.ingest.counts import FileCount, nothing_of
+from orchestration_project.ingest.deduplicate import deduplicate
+from orchestration_project.ingest.enter import enter
+from orchestration_project.ingest.model import Candidate, Candidates, Request, Staged
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.plan import make_plan
+from orchestration_project.ingest.prepare import prepare_counted
 from orchestration_project.ingest.publish import publish
-from orchestration_project.ingest.refuse import bad_files
-from orchestration_project.ingest.relations import insert_staged, make_removed
-from orchestration_project.ingest.validate import judge
+from orchestration_project.ingest.read import read
+from orchestration_project.ingest.session import Session, ensure_feed_tables
+from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.ledger import VERSION_LENGTH
 
@@ -36,22 +32,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class DryRun:
     """What became of a file in its own warehouse.
 
     Attributes:
-        delivery: the file; `prepared` tells how it was read, None if it could not be.
+        candidate: the file; `prepared` tells how it was read, None if it could not be.
         refusals: why a load would refuse it as a whole, the first reason first.
         count: what became of its records; None if it could not be read.
     """
 
-    delivery: Delivery
+    candidate: Candidate
     refusals: list[FileRefused] = field(default_factory=list)
     count: FileCount | None = None
 
 
 @contextmanager
-def scratch(settings: Settings, folders: Iterable[Path]) -> Iterator[tuple["DuckDBPyConnection", Path]]:
+def scratch_warehouse(settings: Settings, folders: Iterable[Path]) -> Iterator[tuple["DuckDBPyConnection", Path]]:
     """A connection to an empty warehouse that may read some folders, and a folder for rewritten copies.
 
     Args:
@@ -62,71 +58,66 @@ def scratch(settings: Settings, folders: Iterable[Path]) -> Iterator[tuple["Duck
         work = Path(folder) / "work"
         work.mkdir()
         own = replace(Warehouse.from_settings(settings), database=Path(folder) / "scratch.duckdb")
-        with own.connection("trial", [*folders, work]) as connection:
+        with own.connection("dry run", [*folders, work]) as connection:
             yield connection, work
 
 
-def read(
+def scratch_session(
     connection: "DuckDBPyConnection",
     settings: Settings,
     feed: Feed,
     options: FeedOptions,
-    delivery: Delivery,
+    candidate: Candidate,
     work: Path,
-) -> Delivery:
-    """Read a file into a scratch warehouse, where `_staged` shows it.
+) -> Session:
+    """A session for a load of one file into a scratch warehouse, with the feed's tables made.
 
     Args:
         connection: to the scratch warehouse.
         settings: how large the file may be.
         feed: the contract.
         options: how the feed is run.
-        delivery: the file.
+        candidate: the file.
         work: a folder for rewritten copies.
+    """
+    ensure_feed_tables(connection, feed, options.batching)
+    request = Request(None if options.snapshot else [candidate.batch])
+    # Its archive is empty, so that neither archived files nor waivers have a say.
+    own = replace(settings, data_dir=work.parent)
+    return Session(connection, own, feed, options, request, work, lambda _: None)
 
-    Returns:
-        The delivery, prepared.
+
+def read_file(session: Session, candidate: Candidate) -> Staged:
+    """Prepare and read one file.
 
     Raises:
         FileRefused: it can't be read as the contract says.
+        FileChanged: somebody wrote to it meanwhile.
     """
-    make_tables(connection, feed, options.batching)
-    path, name = delivery.file.path, delivery.file.name
-    prepared = replace(delivery, prepared=prepare_counted(connection, feed, path, name, work, settings.max_file_bytes))
-    assert prepared.prepared is not None  # it was just made
-    plan = make_plan({name: [prepared]}, {}, feed, options, Request(None), work)
-    version = delivery.sha256[:VERSION_LENGTH]
-    ledger.write_entries(connection, plan.entries)
-    make_removed(connection, options.batching.sql_type)
-    ready = ReadyFile(prepared.prepared, str(delivery.batch), version, work)
+    path, limit = candidate.file.path, session.settings.max_file_bytes
+    prepared = prepare_counted(session.connection, session.feed, path, candidate.name, session.work, limit)
+    candidates = Candidates({candidate.name: (replace(candidate, prepared=prepared),)})
     try:
-        stage(connection, feed, options.batching.sql_type, [ready])
+        return read(session, candidates)
     except FilesUnfit as error:
-        fault = error.faults[name]
+        fault = error.faults[candidate.name]
         raise fault from None
-    return prepared
 
 
-def try_out(
-    connection: "DuckDBPyConnection",
-    settings: Settings,
-    feed: Feed,
-    options: FeedOptions,
-    delivery: Delivery,
-    work: Path,
-) -> Trial:
-    """Read, judge and publish a file in a scratch warehouse. Takes what `read` takes."""
+def dry_run(session: Session, candidate: Candidate) -> DryRun:
+    """Read, validate, deduplicate and publish one file in a scratch warehouse, even if a load would refuse it.
+
+    Raises:
+        FileChanged: somebody wrote to the file meanwhile.
+    """
     try:
-        prepared = read(connection, settings, feed, options, delivery, work)
+        staged = read_file(session, candidate)
     except FileRefused as error:
-        return Trial(delivery, [error])
-    batches = None if options.snapshot else [delivery.batch]
-    version = delivery.sha256[:VERSION_LENGTH]
-    judge(connection, feed, "true")
-    refusals = bad_files(connection, feed, options.max_reject_rate, {(delivery.file.name, version)})
-    with transaction(connection):
-        compare(connection, feed, options, batches, lambda _: None)
-        publish(connection, feed, batches)
-        insert_staged(connection, feed)
-        counts = count_records(connection, feed, None)
-    return Trial(prepared, list(refusals.values()), counts[0] if counts else nothing_of(delivery.file.name, version))
+        return DryRun(candidate, [error])
+    validated = validate(session, staged)
+    with transaction(session.connection):
+        unique = deduplicate(session, enter(session, validated))
+        published = publish(session, unique)
+    (prepared,) = staged.candidates.latest
+    nothing = nothing_of(candidate.name, candidate.sha256[:VERSION_LENGTH])
+    return DryRun(prepared, list(validated.refusals.values()), next(iter(published.counts), nothing))

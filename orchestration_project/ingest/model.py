@@ -1,15 +1,26 @@
-"""What a load is asked to do, what it takes in, and what it reports."""
+"""What a load is asked to do, what its stages hand over to each other, and what it reports.
+
+    Request -> Candidates -> Staged -> Validated -> Entered -> Unique -> Published -> Report
+
+A stage takes the hand-over of the stage before it and returns its own, so none can run without its input. A hand-over
+that stands for rows names the relation that holds them. All of them are frozen: what changes is a new one.
+"""
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.formats.prepare import Prepared
+from orchestration_project.formats.staging import STAGED
 from orchestration_project.ingest.counts import FileCount, ReasonCount
+from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.ledger import DayCount, Entry
+
+Unfit = FileRefused | FileChanged
+"""Why a file can't be loaded now: it is at fault, or somebody writes to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +43,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A file on its way in.
+class Candidate:
+    """A file that may be loaded, with what is known of it.
 
     Attributes:
         file: where it is.
         batch: what it is for.
         sha256: of its bytes.
-        archived_as: its place in the archive when it is read from there.
+        archived_as: its place in the archive; None for a file in landing.
         number: of a file in the archive, its number among the deliveries of its name.
-        reread: whether it is known and only read again, its rows being not what its bytes say.
-        prepared: how to read it; None as long as a later delivery of the same name counts instead.
+        reread: whether it was loaded before and is only read again, because its rows are not what its bytes say.
+        prepared: how to read it; None as long as a later candidate of the same name counts instead.
     """
 
     file: FoundFile
@@ -53,6 +64,11 @@ class Delivery:
     reread: bool = False
     prepared: Prepared | None = None
 
+    @property
+    def name(self) -> str:
+        """The file's logical name."""
+        return self.file.name
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -62,6 +78,188 @@ class Refused:
     error: FileRefused
     batch: Batch | None = None
     sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The files that a load is about.
+
+    Attributes:
+        fresh: by name, the candidates that bring something new, in order of delivery: the last one counts.
+        known: candidates whose bytes the ledger has under the same name, with their entry.
+        current: the ledger's current entries of all files concerned, by name.
+        refused: files for quarantine.
+        changed: names of files that somebody wrote to while they were read; they stay in landing.
+        unreadable: by name, why a file of the archive could not be read again; its rows stay as they are.
+    """
+
+    fresh: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    known: Sequence[tuple[Candidate, Entry]] = ()
+    current: Mapping[str, Entry] = field(default_factory=dict)
+    refused: Sequence[Refused] = ()
+    changed: Sequence[str] = ()
+    unreadable: Mapping[str, Unfit] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> list[Candidate]:
+        """The candidate of each name that counts."""
+        return [candidates[-1] for candidates in self.fresh.values()]
+
+    @property
+    def landed(self) -> list[Candidate]:
+        """Those of `latest` that lie in landing."""
+        return [candidate for candidate in self.latest if candidate.archived_as is None]
+
+    def with_prepared(self, prepared: Mapping[str, Prepared]) -> "Candidates":
+        """The same, and how the latest candidate of some names is read."""
+        fresh = {
+            name: (*found[:-1], replace(found[-1], prepared=prepared[name])) if name in prepared else found
+            for name, found in self.fresh.items()
+        }
+        return replace(self, fresh=fresh)
+
+    def without(self, faults: Mapping[str, Unfit]) -> "Candidates":
+        """The same without the latest candidate of some names. One at fault goes to quarantine, another waits.
+
+        Raises:
+            WarehouseError: one was accepted before and lies in the archive; to refuse it would lose rows.
+        """
+        fresh, refused = dict(self.fresh), [*self.refused]
+        changed, unreadable = [*self.changed], dict(self.unreadable)
+        for name, error in faults.items():
+            *earlier, last = fresh.pop(name, ()) or (None,)
+            if last is None or (last.archived_as is not None and not last.reread):
+                raise lost_file(name, error) from error
+            if earlier:
+                fresh[name] = tuple(earlier)
+            if last.reread:
+                unreadable[name] = error
+            elif isinstance(error, FileRefused):
+                refused.append(Refused(last.file, error, last.batch, last.sha256))
+            else:
+                changed.append(name)
+        return replace(self, fresh=fresh, refused=refused, changed=changed, unreadable=unreadable)
+
+
+def lost_file(name: str, error: Exception) -> WarehouseError:
+    """The error for a file that was accepted before and can't be read any more."""
+    return WarehouseError(
+        f"{name!r} was accepted once and can't be read from the archive any more: {error}. Restore the file from a"
+        " backup, or the contract if it was made stricter"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a load changes.
+
+    Attributes:
+        entries: ledger entries to write.
+        loads: entries whose rows come in.
+        removals: entries whose rows go out.
+    """
+
+    entries: list[Entry]
+    loads: list[Entry]
+    removals: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Every record of the files that come in is in `relation`, as text; the files whose rows go are in `removed`."""
+
+    candidates: Candidates
+    plan: Plan
+    records: int
+    relation: str = STAGED
+    removed: str = REMOVED
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The records of some batches have been checked against the contract, each by itself.
+
+    Attributes:
+        staged: what came in.
+        batches: the batches asked for and those whose files change, in order; None for a snapshot.
+        count: how many records `relation` has.
+        refusals: new files that must be refused as a whole for what their records are, by name.
+        relation: values and reasons.
+        records: the records' text, with the same `_rid`.
+    """
+
+    staged: Staged
+    batches: list[Batch] | None
+    count: int
+    refusals: Mapping[str, FileRefused] = field(default_factory=dict)
+    relation: str = VALIDATED
+    records: str = RECORDS
+
+    def ensure_fit(self) -> None:
+        """Make sure that no file has to be refused.
+
+        Raises:
+            FilesUnfit: names those that have to be; nothing was changed.
+        """
+        if self.refusals:
+            raise FilesUnfit(self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The ledger has the files of a load, and `raw_x` has no rows of those that go. Inside the transaction."""
+
+    validated: Validated
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """One record for each key: all others of `validated` are in `relation`.
+
+    Attributes:
+        validated: may have more batches than before: those that share keys with what changed.
+        batches: all of them, in order; None for a snapshot.
+        relation: the duplicates.
+    """
+
+    validated: Validated
+    batches: list[Batch] | None
+    relation: str = DUPLICATES
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The tables have what is published, and every file's records are accounted for.
+
+    Attributes:
+        entries: the ledger's new or changed entries.
+        batches: the batches whose tables were written; None for a snapshot.
+        counts: the records of each file in these batches, as the tables have them.
+        reasons: why records of these batches are rejected.
+        newest: the records of the feed's newest batch days, loaded now or before.
+    """
+
+    entries: list[Entry]
+    batches: list[Batch] | None
+    counts: list[FileCount]
+    reasons: list[ReasonCount]
+    newest: list[DayCount]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftInLanding:
+    """What should have left landing and is still there.
+
+    Attributes:
+        changed: names of files that somebody wrote to meanwhile; the next load looks at them anew.
+        stuck: by name, why a file could not be moved.
+    """
+
+    changed: Sequence[str] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: "LeftInLanding") -> "LeftInLanding":
+        return LeftInLanding([*self.changed, *other.changed], {**self.stuck, **other.stuck})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +282,29 @@ class Report:
     entries: list[Entry]
     refused: list[Refused]
     again: list[str]
-    changed: list[str]
-    stuck: dict[str, str]
+    changed: Sequence[str]
+    stuck: Mapping[str, str]
     batches: list[Batch] | None
     counts: list[FileCount]
     reasons: list[ReasonCount]
     newest: list[DayCount]
+
+    @classmethod
+    def of(cls, candidates: Candidates, published: Published, left: LeftInLanding) -> "Report":
+        """Put together what the stages found and did."""
+        return cls(
+            entries=published.entries,
+            refused=[*candidates.refused],
+            again=[candidate.name for candidate, _ in candidates.known],
+            changed=[*candidates.changed, *left.changed],
+            stuck=left.stuck,
+            batches=published.batches,
+            counts=published.counts,
+            reasons=published.reasons,
+            newest=published.newest,
+        )
+
+
+def batches_of(entries: Iterable[Entry], from_key: Callable[[str], Batch]) -> set[Batch]:
+    """The batches of some ledger entries."""
+    return {from_key(entry.batch) for entry in entries}

@@ -4,36 +4,21 @@ Pure, but that it looks which names are free in the archive.
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.model import Delivery, Refused, Request
+from orchestration_project.ingest.model import Candidate, Plan, Refused, Request
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.relations import reading_of
 from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.warehouse.ledger import Entry, Status, settle
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a load changes.
-
-    Attributes:
-        entries: ledger entries to write.
-        loads: entries whose rows come in.
-        removals: entries whose rows go out.
-    """
-
-    entries: list[Entry]
-    loads: list[Entry]
-    removals: list[Entry]
-
-
 def make_plan(
-    fresh: Mapping[str, Sequence[Delivery]],
+    fresh: Mapping[str, Sequence[Candidate]],
     current: Mapping[str, Entry],
     feed: Feed,
     options: FeedOptions,
@@ -43,7 +28,7 @@ def make_plan(
     """Plan a load.
 
     Args:
-        fresh: by name, the new deliveries in order; the last one, prepared, is the current version.
+        fresh: by name, the new candidates in order; the last one, prepared, is the current version.
         current: the ledger's current entries of all files concerned, by name.
         feed: the contract.
         options: how the feed is run.
@@ -100,20 +85,20 @@ def refusal_entries(refused: Iterable[Refused], feed: Feed, options: FeedOptions
     ]
 
 
-def _entry(delivery: Delivery, feed: Feed, options: FeedOptions, request: Request) -> Entry:
+def _entry(candidate: Candidate, feed: Feed, options: FeedOptions, request: Request) -> Entry:
     return Entry(
         feed=feed.name,
-        file=delivery.file.name,
-        sha256=delivery.sha256,
-        batch=options.batching.key(delivery.batch),
-        batch_date=_date(delivery.batch),
-        modified_at=_naive(delivery.file.modified_at),
-        bytes=delivery.file.size,
+        file=candidate.file.name,
+        sha256=candidate.sha256,
+        batch=options.batching.key(candidate.batch),
+        batch_date=_date(candidate.batch),
+        modified_at=_naive(candidate.file.modified_at),
+        bytes=candidate.file.size,
         status=Status.RECEIVED,
-        repair=is_repair(delivery.file.name),
-        records=delivery.prepared.records if delivery.prepared else None,
-        archived_as=delivery.archived_as,
-        delivery=delivery.number,
+        repair=is_repair(candidate.file.name),
+        records=candidate.prepared.records if candidate.prepared else None,
+        archived_as=candidate.archived_as,
+        delivery=candidate.number,
         contract_version=feed.version,
         read_as=reading_of(feed),
         run_id=request.run_id,
@@ -130,6 +115,12 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
             entry = replace(entry, archived_as=path.relative_to(archive).as_posix(), delivery=number)
         number += 1
     return entry
+
+
+def reading_of(feed: Feed) -> str:
+    """Identifies what of a contract decides how files are read: with another one they have to be read again."""
+    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    return hashlib.sha256(repr((feed.source, read)).encode()).hexdigest()[:16]
 
 
 def _date(batch: Batch) -> dt.date:

@@ -1,50 +1,135 @@
-"""Publish judged records: those that hold go to `cleaned_x`, the others to `rejected_x` with every reason, at once."""
+"""The stage that publishes: valid records go to `cleaned_x`, the others to `rejected_x` with every reason, at once.
+
+New records join `raw_x` in the same transaction, and every file's records are accounted for before the commit.
+"""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import WarehouseError
+from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of
+from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.rejects import reject_id
-from orchestration_project.ingest.relations import RECORDS
-from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, rejected_table
+from orchestration_project.ingest.repairs import resolve
+from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.validate import validation_of
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import idents, literal
+from orchestration_project.warehouse.published import note_published
+from orchestration_project.warehouse.quoting import ident, idents, literal
 from orchestration_project.warehouse.tables import replace_batches
+from orchestration_project.warehouse.waivers import has_waivers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+NEWEST_DAYS = 60
 
-def publish(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> int:
-    """Replace the published rows of some batches (None: all) by `_judged` and `_losers`.
+
+def publish(session: Session, unique: Unique) -> Published:
+    """Replace the published rows of the batches, add the new records to `raw_x`, and account for every file.
+
+    Args:
+        session: inside the transaction.
+        unique: what is published; nothing is, where only `raw_x` was asked for.
+
+    Raises:
+        WarehouseError: the records of a file do not balance.
+    """
+    connection, feed, staged = session.connection, session.feed, unique.validated.staged
+    if session.request.publish:
+        with session.timed("published") as done:
+            done(_replace_published(connection, feed, unique))
+        note_published(connection, cleaned_table(feed), unique.batches, validation_of(feed))
+        reached(Point.PUBLISHED)
+    insert_staged(connection, feed, staged)
+    reached(Point.INSERTED)
+    if session.request.publish and _has_closed(session):
+        resolve(connection, feed, unique.batches)
+    counts = count_records(connection, feed, unique.batches)
+    _balance(session, staged.plan, counts)
+    reached(Point.COUNTED)
+    return Published(
+        entries=staged.plan.entries,
+        batches=unique.batches,
+        counts=counts,
+        reasons=count_reasons(connection, feed, unique.batches),
+        newest=ledger.newest_days(connection, feed.name, NEWEST_DAYS),
+    )
+
+
+def _replace_published(connection: "DuckDBPyConnection", feed: Feed, unique: Unique) -> int:
+    """Replace the published rows of the batches; returns how many there are now.
 
     `_reject_id` and `_rejected_at` (when the file was last modified, UTC) depend on the file alone: a re-run or a
     rebuild gives the same.
-
-    Returns:
-        How many there are now.
     """
-    columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
-    cleaned = replace_batches(
-        connection,
-        cleaned_table(feed),
-        batches,
-        f"SELECT {columns} FROM _judged ANTI JOIN _losers USING (_rid) WHERE _reasons IS NULL",
-    )
-    raw, origin = idents([column.name for column in feed.source_columns]), idents(PLATFORM_COLUMNS)
-    # Of the many records only the text is read: where the few come from is known of them.
-    rejected = replace_batches(
-        connection,
-        rejected_table(feed),
-        batches,
-        f"""WITH refused AS (
-                SELECT _rid, {origin}, _reasons FROM _judged WHERE _reasons IS NOT NULL
-                UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason) FROM _losers GROUP BY _rid, {origin})
-            SELECT {raw}, {origin}, _rescued, _raw_line, _reasons,
-                {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
-            FROM (SELECT _rid, {raw}, _rescued, _raw_line FROM {RECORDS}) JOIN refused USING (_rid)
-            LEFT JOIN (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)}) ledger
-            ON ledger.file = _file AND ledger.version = _file_version""",
-    )
+    cleaned = replace_batches(connection, cleaned_table(feed), unique.batches, _cleaned_select(feed, unique))
+    rejected = replace_batches(connection, rejected_table(feed), unique.batches, _rejected_select(feed, unique))
     return cleaned + rejected
+
+
+def _cleaned_select(feed: Feed, unique: Unique) -> str:
+    columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
+    return f"""SELECT {columns} FROM {unique.validated.relation} ANTI JOIN {unique.relation} USING (_rid)
+        WHERE _reasons IS NULL"""
+
+
+def _rejected_select(feed: Feed, unique: Unique) -> str:
+    """Query of the rejected records: their text, with the reasons of those that break a rule or are duplicates.
+
+    Of the many records only the text is read. Where the few rejected ones come from is known of them.
+    """
+    texts, origin = idents([column.name for column in feed.source_columns]), idents(PLATFORM_COLUMNS)
+    return f"""
+        WITH rejected AS (
+            SELECT _rid, {origin}, _reasons FROM {unique.validated.relation} WHERE _reasons IS NOT NULL
+            UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason)
+            FROM {unique.relation} GROUP BY _rid, {origin}),
+        texts AS (SELECT _rid, {texts}, _rescued, _raw_line FROM {unique.validated.records}),
+        ledger AS (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)})
+        SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,
+            {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
+        FROM texts JOIN rejected USING (_rid)
+        LEFT JOIN ledger ON ledger.file = _file AND ledger.version = _file_version"""
+
+
+def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) -> None:
+    """Add the staged records to the raw table; the view `_records` holds until then."""
+    connection.execute(f"INSERT INTO {ident(raw_table(feed))} BY NAME SELECT * EXCLUDE (_rid) FROM {staged.relation}")
+
+
+def _has_closed(session: Session) -> bool:
+    """Whether rejects of the feed have ever been repaired or waived."""
+    connection, feed = session.connection, session.feed.name
+    return bool(ledger.repaired_batches(connection, feed)) or has_waivers(connection, feed)
+
+
+def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
+    """Write each file's counts to the ledger; a file whose records do not balance stops the load.
+
+    Raises:
+        WarehouseError: names the file and its counts.
+    """
+    feed = session.feed
+    found = {(count.file, count.version): count for count in counts}
+    for entry in plan.loads:
+        identity = (entry.file, entry.version)
+        count = found.setdefault(identity, nothing_of(*identity))
+        if entry.records not in (None, count.records):
+            raise WarehouseError(
+                f"{feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"
+            )
+    # A new file without records is done once it is read: no table will ever tell of it.
+    settled = [count for count in found.values() if session.request.publish or count.batch is None]
+    for count in settled:
+        if count.records != count.blank + count.cleaned + count.rejected:
+            raise WarehouseError(
+                f"{feed.name}: {count.file!r} does not balance: {count.records} records were read,"
+                f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
+            )
+    ledger.write_counts(session.connection, feed.name, [astuple(count)[1:] for count in settled])

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.formats.fields import is_written_in_digits, stripped
 from orchestration_project.formats.header import spellings
-from orchestration_project.ingest.relations import RECORDS
 from orchestration_project.warehouse.quoting import ident, literals
 from orchestration_project.warehouse.tables import is_empty
 
@@ -23,12 +22,18 @@ class SecondHeader:
     row: int
 
 
-def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondHeader]:
-    """The second headers among the records of `_judged`.
+def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str, records: str) -> list[SecondHeader]:
+    """The second headers among the validated records.
 
     A record is one when it breaks a rule and at least half of what is in it are names of columns: two of them, or one
     in that column's own place. Where every column is text, and a header would break nothing, all of it has to be names:
     some of them may well be data.
+
+    Args:
+        connection: to the warehouse.
+        feed: the contract.
+        validated: relation of the validated records.
+        records: relation of their text.
     """
     names = literals(_names(feed))
     texts = [f"lower({stripped(ident(column.name))})" for column in feed.source_columns]
@@ -41,23 +46,24 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed) -> list[SecondH
     several = f"({named}) > 1 OR {own}"
     typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
     condition, share = (f"_reasons IS NOT NULL AND {_may_be_header(feed)}", 2) if typed else ("true", 1)
-    if is_empty(connection, f"_judged WHERE {condition}"):
+    if is_empty(connection, f"{validated} WHERE {condition}"):
         return []
-    # Else all records would be looked at before they are joined with the few that may be headers.
+    # Materialized where few records are suspects: else all would be looked at before they are joined with these few.
     kind = "MATERIALIZED" if typed else "NOT MATERIALIZED"
     rows = connection.execute(
-        f"""WITH suspects AS {kind} (
-                FROM {RECORDS} SEMI JOIN (SELECT _rid FROM _judged WHERE {condition}) USING (_rid))
-            SELECT _file, _file_version, min(_row) FROM suspects
-            WHERE _parse_error IS NULL AND ({named}) * {share} >= ({filled}) AND ({several})
-            AND ({filled}) >= {min(2, len(texts))}
-            GROUP BY _file, _file_version"""
+        f"""
+        WITH suspects AS {kind} (
+            FROM {records} SEMI JOIN (SELECT _rid FROM {validated} WHERE {condition}) USING (_rid))
+        SELECT _file, _file_version, min(_row) FROM suspects
+        WHERE _parse_error IS NULL AND ({named}) * {share} >= ({filled}) AND ({several})
+        AND ({filled}) >= {min(2, len(texts))}
+        GROUP BY _file, _file_version"""
     ).fetchall()
     return [SecondHeader(*row) for row in rows]
 
 
 def _may_be_header(feed: Feed) -> str:
-    """A condition that holds for each record of `_judged` of which half of what was in it may be names of columns.
+    """A condition that holds for each validated record of which half of what was in it may be names of columns.
 
     It spares a look at the text of all records for those that break rules otherwise: a value that is there tells what
     the text was. Each column that is surely filled with something else weighs against the ones that may be names.

@@ -1,19 +1,32 @@
-"""Judge raw records: one pass gives every record its values and every rule that it broke.
+"""The stage that validates: one pass gives every record its values and every rule of the contract that it breaks.
 
-The result is the temporary table `_judged`: `_rid` (the record's in `_records`), the platform's columns, the contract's
-columns as values, and `_reasons`, NULL for a record that breaks nothing. Blank records are left out.
+Records are checked each by itself here. Which of several with one key counts is decided in `deduplicate.py`, what
+corrects what in `repairs.py`. `values.py` has the SQL of single values and rules.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
-from orchestration_project.formats.fields import stripped
-from orchestration_project.ingest.relations import RECORDS, show_records
-from orchestration_project.ingest.values import Condition, source_conditions, text_of, value_conditions, value_of
-from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
+from orchestration_project.failpoints import Point, reached
+from orchestration_project.formats.staging import show
+from orchestration_project.ingest.model import Staged, Validated, batches_of
+from orchestration_project.ingest.refusals import refusals
+from orchestration_project.ingest.relations import RECORDS, VALIDATED
+from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.values import (
+    Condition,
+    filled,
+    source_conditions,
+    text_of,
+    value_conditions,
+    value_of,
+)
+from orchestration_project.storage.batches import Batch
+from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
 from orchestration_project.warehouse.quoting import ident, idents, literal
+from orchestration_project.warehouse.tables import batch_filter, is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -21,61 +34,101 @@ if TYPE_CHECKING:
 PLATFORM = ("_rid", *PLATFORM_COLUMNS, "_rescued")
 
 
-def judge(connection: "DuckDBPyConnection", feed: Feed, condition: str, more: bool = False) -> int:
-    """Make the view `_records`, and fill `_judged` with those of them for which `condition` holds.
+def validate(session: Session, staged: Staged) -> Validated:
+    """Validate the records that come in, and those that are there already in the batches that are published anew.
 
     Args:
-        connection: with `_staged` and `_removed`.
-        feed: the contract.
-        condition: SQL over the raw table's columns.
-        more: keep what `_judged` has.
-
-    Returns:
-        How many it has then.
+        session: outside of a transaction, so that DuckDB reads with all its threads.
+        staged: what was read.
     """
-    # What is judged already may be anywhere in the raw table.
-    show_records(connection, feed, "true" if more else condition)
-    select = judged_select(feed, condition)
-    if more:
-        # Made anew, since the files of the records that are there may be an enumeration, which has no place for others.
-        select = f"FROM _judged UNION ALL BY NAME {select}"
-    judged = connection.execute(f"CREATE OR REPLACE TEMP TABLE _judged AS {select}").fetchone()
-    return int(judged[0]) if judged else 0
+    batches = _touched(session, staged)
+    # Where nothing is published, only what is new is looked at: it may be refused.
+    new = batches_of(staged.plan.loads, session.batching.from_key)
+    condition = batch_filter(batches) if session.request.publish else batch_filter(new)
+    with session.timed("validated") as done:
+        show_records(session.connection, session.feed, staged, condition)
+        count = _fill(session.connection, validated_select(session.feed, condition))
+        done(count)
+    reached(Point.JUDGED)
+    return Validated(staged, batches, count, refusals(session, staged, VALIDATED, RECORDS))
 
 
-def judged_select(feed: Feed, condition: str) -> str:
-    """The query behind `_judged`."""
+def _touched(session: Session, staged: Staged) -> list[Batch] | None:
+    """The batches asked for and those whose files changed, in order; None for a snapshot."""
+    if session.request.batches is None:
+        return None
+    plan = staged.plan
+    return sorted({*session.request.batches, *batches_of([*plan.loads, *plan.removals], session.batching.from_key)})
+
+
+def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:
+    """Validate further batches, beside those that were validated before."""
+    feed, condition = session.feed, batch_filter(batches)
+    # What is validated already may be anywhere in the raw table.
+    show_records(session.connection, feed, validated.staged, "true")
+    # Made anew: the files of the records that are there may be an enumeration, which has no place for others.
+    count = _fill(
+        session.connection, f"FROM {validated.relation} UNION ALL BY NAME {validated_select(feed, condition)}"
+    )
+    known = validated.batches or []
+    return Validated(validated.staged, sorted({*known, *batches}), count, validated.refusals)
+
+
+def show_records(connection: "DuckDBPyConnection", feed: Feed, staged: Staged, condition: str) -> None:
+    """Make the view `_records`: what `raw_x` will hold, before it does, with a number `_rid` for each record.
+
+    These are the staged records, and those that `raw_x` has now but for those of the files that go, as far as
+    `condition` holds for them.
+    """
+    kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
+    if not is_empty(connection, staged.removed):
+        kept = f"FROM ({kept}) ANTI JOIN {staged.removed} USING (_batch_date, _file, _file_version)"
+    show(connection, RECORDS, [f"FROM {staged.relation}", kept])
+
+
+def _fill(connection: "DuckDBPyConnection", select: str) -> int:
+    made = connection.execute(f"CREATE OR REPLACE TEMP TABLE {VALIDATED} AS {select}").fetchone()
+    return int(made[0]) if made else 0
+
+
+def validated_select(feed: Feed, condition: str) -> str:
+    """Query of the validated records: platform columns, the contract's columns as values, and `_reasons`.
+
+    Each step of the query adds columns to the one before: first the texts that count, then values, then what is
+    computed from them, one column at a time, since a computed column may use the ones before it. DuckDB makes one
+    projection of it. Example, for a contract of `n INTEGER` with a minimum of 1:
+
+        n = '7'   ->  n = 7,     _reasons = NULL
+        n = '0'   ->  n = 0,     _reasons = ['n: minimum']
+        n = 'x'   ->  n = NULL,  _reasons = ['n: type']
+    """
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
-    query = f"SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)})"
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
-    query = f"SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM ({query})"
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
-    query = f"SELECT *, {', '.join(values)} FROM ({query})"
-    for column in feed.derived_columns:
-        query = f"SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM ({query})"
+    steps = [
+        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)}))",
+        f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM _filled)",
+        f"_values AS (SELECT *, {', '.join(values)} FROM _texts)",
+    ]
+    last = "_values"
+    for number, column in enumerate(feed.derived_columns):
+        step = f"_computed{number}"
+        steps.append(f"{step} AS (SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM {last})")
+        last = step
     names = idents([*PLATFORM, *(column.name for column in feed.columns)])
-    return f"SELECT {names}, {_reasons(feed, list(_conditions(feed, texts)))} AS _reasons FROM ({query})"
+    reasons = _reasons(feed, list(_conditions(feed, texts)))
+    return f"(WITH {', '.join(steps)} SELECT {names}, {reasons} AS _reasons FROM {last})"
 
 
-def judging_of(feed: Feed) -> str:
-    """Identifies what decides values and verdicts: another contract or engine may make other rows of equal records."""
+def validation_of(feed: Feed) -> str:
+    """Identifies what decides values and reasons: another contract or engine may make other rows of equal records."""
     import duckdb
 
-    return hashlib.sha256(f"{duckdb.__version__}: {judged_select(feed, 'true')}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{duckdb.__version__}: {validated_select(feed, 'true')}".encode()).hexdigest()[:16]
 
 
 def _computed(column: Column) -> str:
     return f"CAST(({column.expression}) AS {column.sql_type})"
-
-
-def filled(feed: Feed) -> str:
-    """A condition over the raw table that holds for all records but blank ones, which are nothing but empty fields.
-
-    As a filter DuckDB looks at the next operand of an OR only for the rows for which no earlier one holds; mostly the
-    first field decides.
-    """
-    fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.source_columns]
-    return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
 
 
 def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:
@@ -89,12 +142,13 @@ def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:
 
 
 def _reasons(feed: Feed, conditions: list[Condition]) -> str:
+    """SQL for a record's reasons: a list, or NULL."""
     lacking = [
         Condition(f"{column.name}: {Required.rule}", f"{ident(column.name)} IS NULL")
         for column in feed.derived_columns
         if column.required
     ]
-    # A computed value that is missing because something else is wrong is no fault of its own.
+    # A computed value that is missing because something else is wrong is no violation of its own.
     return (
         "CASE WHEN _parse_error IS NOT NULL THEN ['_raw_line: ' || split_part(_parse_error, ':', 1)]"
         f" {_listed(conditions)} {_listed(lacking)} END"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from orchestration_project.contracts.feed import (
     Bound,
     Column,
+    Feed,
     Length,
     MultipleOf,
     OneOf,
@@ -41,6 +42,27 @@ class Condition:
 
     reason: str
     broken: str
+
+
+def filled(feed: Feed) -> str:
+    """A condition over the raw table that holds for all records but blank ones, which are nothing but empty fields.
+
+    As a filter DuckDB looks at the next operand of an OR only for the rows for which no earlier one holds; mostly the
+    first field decides.
+    """
+    fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.source_columns]
+    return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
+
+
+def blank(feed: Feed) -> str:
+    """A condition over the raw table that holds for blank records.
+
+    It begins with comparisons that DuckDB makes before it reads other columns, with a column that hardly any record
+    lacks: a text of nothing but blanks begins with one.
+    """
+    needed = [column.name for column in feed.source_columns if column.required]
+    column = ident((needed or [feed.source_columns[0].name])[0])
+    return f"({column} IS NULL OR {column} < '!' OR {column} >= '\u00a0') AND NOT coalesce({filled(feed)}, false)"
 
 
 def text_of(column: Column, raw: str) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, visible
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_reasons, nothing_of
-from orchestration_project.ingest.dry_run import scratch, try_out
-from orchestration_project.ingest.model import Delivery
+from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
+from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.inspection.known import Known, known_of
 from orchestration_project.inspection.quality import masked, unexpected_columns
@@ -125,17 +125,17 @@ def explain(settings: Settings, feed: Feed, options: FeedOptions, file: FoundFil
     """
     named, batch = _batch(options, file)
     # A file without a batch is read as one of the first: its content is judged all the same.
-    delivery = Delivery(file, batch or options.batching.start, sha256_of(file.path))
-    with scratch(settings, [file.path.parent.resolve()]) as (connection, work):
-        trial = try_out(connection, settings, feed, options, delivery, work)
-        read = trial.delivery.prepared is not None
-        reading = reading_of_file(feed, trial.delivery, work, settings.max_file_bytes) if read else None
-        columns = columns_found(connection, feed, trial.delivery) if read else []
+    delivery = Candidate(file, batch or options.batching.start, sha256_of(file.path))
+    with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
+        trial = dry_run(scratch_session(connection, settings, feed, options, delivery, work), delivery)
+        read = trial.candidate.prepared is not None
+        reading = reading_of_file(feed, trial.candidate, work, settings.max_file_bytes) if read else None
+        columns = columns_found(connection, feed, trial.candidate) if read else []
         extra = unexpected_columns(connection, feed, None) if read else {}
-        reasons = _reasons(connection, feed, lines_before(trial.delivery)) if read else []
+        reasons = _reasons(connection, feed, lines_before(trial.candidate)) if read else []
     refusals = [*named, *trial.refusals]
     count = trial.count or nothing_of(file.name, delivery.sha256)
-    known, unknown = (None, []) if refusals else known_of(settings, feed, options, trial.delivery)
+    known, unknown = (None, []) if refusals else known_of(settings, feed, options, trial.candidate)
     return Explanation(
         file=file.name,
         feed=feed.name,

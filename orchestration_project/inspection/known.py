@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import PlatformError
-from orchestration_project.ingest.model import Delivery, Request
+from orchestration_project.ingest.model import Candidate, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.inspection.verify_tables import ledger_lacks
@@ -38,7 +38,7 @@ def impatient(settings: Settings) -> Warehouse:
 
 
 def known_of(
-    settings: Settings, feed: Feed, options: FeedOptions, delivery: Delivery
+    settings: Settings, feed: Feed, options: FeedOptions, delivery: Candidate
 ) -> tuple[Known | None, list[str]]:
     """What the ledger says to a file, and why it could not be asked, if so.
 
@@ -57,7 +57,7 @@ def known_of(
     return _judged(current, settings, feed, options, delivery), []
 
 
-def _current(settings: Settings, feed: Feed, options: FeedOptions, delivery: Delivery) -> dict[str, Entry]:
+def _current(settings: Settings, feed: Feed, options: FeedOptions, delivery: Candidate) -> dict[str, Entry]:
     """The ledger's current entries of all files concerned, by name."""
     with impatient(settings).connection(f"explanation of {delivery.file.name}", read_only=True) as connection:
         if not exists(connection, ledger.TABLE):
@@ -69,7 +69,7 @@ def _current(settings: Settings, feed: Feed, options: FeedOptions, delivery: Del
 
 
 def _judged(
-    current: Mapping[str, Entry], settings: Settings, feed: Feed, options: FeedOptions, delivery: Delivery
+    current: Mapping[str, Entry], settings: Settings, feed: Feed, options: FeedOptions, delivery: Candidate
 ) -> Known:
     name, before = delivery.file.name, current.get(delivery.file.name)
     if before and before.sha256 == delivery.sha256 and before.status is not Status.SUPERSEDED:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.decode import BOMS, as_utf8
 from orchestration_project.formats.decompress import GZIP_MAGIC, ZSTD_MAGIC, decompress
-from orchestration_project.ingest.model import Delivery
+from orchestration_project.ingest.model import Candidate
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.quoting import ident
 
@@ -49,7 +49,7 @@ class ColumnFound:
     records: int
 
 
-def reading_of_file(feed: Feed, delivery: Delivery, work: Path, max_bytes: int) -> Reading:
+def reading_of_file(feed: Feed, delivery: Candidate, work: Path, max_bytes: int) -> Reading:
     """How a file that could be read is read.
 
     Args:
@@ -81,7 +81,7 @@ def _starts(path: Path, magic: bytes) -> bool:
         return stream.read(len(magic)) == magic
 
 
-def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Delivery) -> list[ColumnFound]:
+def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Candidate) -> list[ColumnFound]:
     """Where each column of the contract is found.
 
     Args:
@@ -104,7 +104,7 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Delive
     return found
 
 
-def lines_before(delivery: Delivery) -> int | None:
+def lines_before(delivery: Candidate) -> int | None:
     """How many lines stand before the first record of a text in which each record is one line; None of any other."""
     prepared = delivery.prepared
     if prepared is None or prepared.header is None or prepared.text is None:

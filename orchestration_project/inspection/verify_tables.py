@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.ingest.relations import reading_of
-from orchestration_project.ingest.validate import filled
+from orchestration_project.ingest.plan import reading_of
+from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import REBUILD, Finding, load_again
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import (

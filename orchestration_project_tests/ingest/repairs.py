@@ -5,7 +5,7 @@ import datetime as dt
 import io
 from pathlib import Path
 
-from orchestration_project.ingest.load import make_tables
+from orchestration_project.ingest.session import ensure_feed_tables
 from orchestration_project.rejects.export import Exported, export_rejects
 from orchestration_project.rejects.waive import Choice, Waived, waive
 from orchestration_project.storage.batches import Batch
@@ -33,7 +33,7 @@ def resolved(shop: Shop) -> dict[tuple[str, int], str | None]:
 def export(shop: Shop, folder: Path, *batches: Batch) -> list[Exported]:
     """Export open rejects."""
     with shop.warehouse.connection("test") as connection:
-        make_tables(connection, shop.feed, shop.options.batching)
+        ensure_feed_tables(connection, shop.feed, shop.options.batching)
         return export_rejects(connection, shop.settings, shop.feed, shop.options.batching, batches, folder)
 
 
@@ -56,6 +56,6 @@ def let_be(
 ) -> Waived:
     """Waive rejects."""
     with shop.warehouse.connection("test") as connection:
-        make_tables(connection, shop.feed, shop.options.batching)
+        ensure_feed_tables(connection, shop.feed, shop.options.batching)
         batching, choice = shop.options.batching, Choice(ids, batch, reason)
         return waive(connection, shop.settings, shop.feed, batching, choice, who, why, NOW - dt.timedelta(minutes=1))

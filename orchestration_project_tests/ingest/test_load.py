@@ -13,7 +13,7 @@ from orchestration_project.contracts.feed import FileFormat, Required, SourceFor
 from orchestration_project.errors import FileRefused, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.formats.prepare import Prepared, prepare
-from orchestration_project.ingest import discover, load
+from orchestration_project.ingest import discover, session
 from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project.storage.files import FoundFile, fingerprint
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
@@ -333,7 +333,7 @@ def after_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, act: C
             act(path)
         return prepared
 
-    monkeypatch.setattr(f"{discover.__name__}.prepare", prepare_and_act)
+    monkeypatch.setattr("orchestration_project.ingest.prepare.prepare", prepare_and_act)
 
 
 def test_a_file_that_grows_while_it_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -662,12 +662,12 @@ def test_many_files_take_no_more_statements_than_few(shop: Shop, monkeypatch: py
         def __getattr__(self, name: str) -> object:
             return getattr(self.connection, name)
 
-    init = load._Loader.__init__
+    own = session.Session
 
-    def counting(self: load._Loader, connection: object, *arguments: object) -> None:
-        init(self, Counting(connection), *arguments)  # type: ignore[arg-type]  # stands in for a connection
+    def counting(connection: object, *arguments: object) -> session.Session:
+        return own(Counting(connection), *arguments)  # type: ignore[arg-type]  # stands in for a connection
 
-    monkeypatch.setattr(load._Loader, "__init__", counting)
+    monkeypatch.setattr(session, "Session", counting)
     shop.options = options(max_reject_rate=0.5)
     counts = []
     for start, size in ((1, 1), (2, 2), (4, 20)):

@@ -14,10 +14,10 @@ from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.errors import FileRefused
 from orchestration_project.ingest.counts import nothing_of
-from orchestration_project.ingest.dry_run import read, scratch, try_out
-from orchestration_project.ingest.model import Delivery
+from orchestration_project.ingest.dry_run import dry_run, read_file, scratch_session, scratch_warehouse
+from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions, feed_options
-from orchestration_project.ingest.relations import insert_staged
+from orchestration_project.ingest.publish import insert_staged
 from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
 from orchestration_project.inspection.drafting.names import column_names, naming_of
@@ -71,7 +71,7 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
         )
     if repairs := [file.name for file in files if is_repair(file.name)]:
         raise DraftError(f"{', '.join(repairs)} is named as a repair file: rename the sample")
-    with scratch(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
+    with scratch_warehouse(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
         found = _look(connection, settings, name, files, work)
     texts = {f"{name}.odcs.yaml": contract_text(found), "defs.yaml": defs_text(found)}
     return Draft(texts, _try(settings, name, texts, files))
@@ -84,10 +84,11 @@ def _look(
     layout = _common(layouts)
     names = column_names(layout.fields)
     feed = _as_text(name, layout, names, layouts)
+    options = FeedOptions(Batching(Cadence.DAILY, ANY_DAY))
     for file in files:
-        delivery = Delivery(file, ANY_DAY, sha256_of(file.path))
-        read(connection, settings, feed, FeedOptions(Batching(Cadence.DAILY, ANY_DAY)), delivery, work)
-        insert_staged(connection, feed)
+        candidate = Candidate(file, ANY_DAY, sha256_of(file.path))
+        session = scratch_session(connection, settings, feed, options, candidate, work)
+        insert_staged(connection, feed, read_file(session, candidate))
     guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
     return Findings(
         name,
@@ -140,9 +141,10 @@ def _tried(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> Trie
         batch = drafted.options.batching.batch_of(file.name, file.modified_at)
     except FileRefused as error:
         raise DraftError(f"the draft would refuse a sample: {error}") from error
-    with scratch(settings, [file.path.parent.resolve()]) as (connection, work):
-        delivery = Delivery(file, batch, sha256_of(file.path))
-        trial = try_out(connection, settings, drafted.feed, drafted.options, delivery, work)
+    with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
+        delivery = Candidate(file, batch, sha256_of(file.path))
+        session = scratch_session(connection, settings, drafted.feed, drafted.options, delivery, work)
+        trial = dry_run(session, delivery)
     for refusal in trial.refusals:
         raise DraftError(f"the draft would refuse a sample: {refusal}")
     count = trial.count or nothing_of(file.name, "")

@@ -7,7 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.validate import filled
+from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.drafting.types import IS_ID, Guess
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.quoting import ident, idents

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.formats.fields import BLANKS
-from orchestration_project.ingest.validate import filled
-from orchestration_project.ingest.values import text_of, value_of
+from orchestration_project.ingest.values import filled, text_of, value_of
 from orchestration_project.inspection.drafting.candidates import CURRENCIES, TEXT, Candidate, candidates
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.quoting import ident, literal, literals

@@ -1,0 +1,115 @@
+"""The stage that reads: every record of the files that come in, as text, into the staging relation.
+
+Reading is done outside of the transaction: DuckDB reads what a transaction has not committed yet with one thread.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from orchestration_project.errors import FileRefused
+from orchestration_project.failpoints import Point, reached
+from orchestration_project.formats.prepare import Prepared
+from orchestration_project.formats.stage import stage
+from orchestration_project.formats.staging import ReadyFile
+from orchestration_project.ingest.model import Candidates, Staged, lost_file
+from orchestration_project.ingest.plan import make_plan
+from orchestration_project.ingest.prepare import prepare_counted
+from orchestration_project.ingest.relations import REMOVED
+from orchestration_project.ingest.session import Session
+from orchestration_project.storage.archive import ensure_bytes
+from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import batch_filter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def read(session: Session, candidates: Candidates) -> Staged:
+    """Decide which files come in and which go out, and read the records of those that come in.
+
+    Args:
+        session: outside of a transaction.
+        candidates: with how the latest of each name is read.
+
+    Raises:
+        FilesUnfit: names the files that can't be loaded.
+        WarehouseError: a file of the archive can't be read any more.
+    """
+    plan = make_plan(
+        candidates.fresh, candidates.current, session.feed, session.options, session.request, session.archive
+    )
+    _note_removed(session, plan.removals)
+    ready = _ready_files(session, candidates, plan.loads)
+    records = sum(file.prepared.records or 0 for file in ready)
+    if ready:
+        size = sum(entry.bytes for entry in plan.loads)
+        session.tell(f"reading {len(ready)} file(s), {size:,} bytes")
+    with session.timed("read") as done:
+        stage(session.connection, session.feed, session.batching.sql_type, ready)
+        done(records)
+    reached(Point.STAGED)
+    return Staged(candidates, plan, records)
+
+
+def _ready_files(session: Session, candidates: Candidates, loads: Sequence[Entry]) -> list[ReadyFile]:
+    """The files to read. One that was a duplicate until now is no candidate: its bytes are in the archive."""
+    prepared = {candidate.name: candidate.prepared for candidate in candidates.latest}
+    return [
+        ReadyFile(
+            prepared.get(entry.file) or _from_archive(session, entry),
+            str(session.batching.from_key(entry.batch)),
+            entry.version,
+            session.work,
+        )
+        for entry in loads
+    ]
+
+
+def _from_archive(session: Session, entry: Entry) -> Prepared:
+    path = session.archive / str(entry.archived_as)
+    try:
+        ensure_bytes(path, entry.sha256)
+        limit = session.settings.max_file_bytes
+        return prepare_counted(session.connection, session.feed, path, entry.file, session.work, limit)
+    except (FileRefused, OSError) as error:
+        raise lost_file(entry.file, error) from error
+
+
+def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
+    """Fill `_removed` with the files of some entries, and those in the batches asked for that no load has brought."""
+    connection, batching = session.connection, session.batching
+    make_removed(connection, batching.sql_type)
+    connection.execute(
+        f"INSERT INTO {REMOVED} SELECT unnest($batches), unnest($files), unnest($versions)",
+        {
+            "batches": [str(batching.from_key(entry.batch)) for entry in removals],
+            "files": [entry.file for entry in removals],
+            "versions": [entry.version for entry in removals],
+        },
+    )
+    if session.request.read:
+        connection.execute(
+            f"INSERT INTO {REMOVED} {_unknown_files(session)}",
+            {"feed": session.feed.name, "key_format": batching.key_format},
+        )
+
+
+def make_removed(connection: "DuckDBPyConnection", batch_type: str) -> None:
+    """Make an empty `_removed`."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {REMOVED} (_batch_date {batch_type}, _file VARCHAR, _file_version VARCHAR)"
+    )
+
+
+def _unknown_files(session: Session) -> str:
+    """Query of the files in the raw table that the ledger does not have as loaded: somebody else wrote their rows."""
+    return f"""
+        WITH present AS (
+            SELECT DISTINCT _batch_date, _file, _file_version
+            FROM {ident(raw_table(session.feed))} WHERE {batch_filter(session.request.batches)}),
+        loaded AS (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
+        FROM present ANTI JOIN loaded
+        ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)"""

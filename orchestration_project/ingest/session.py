@@ -1,0 +1,163 @@
+"""One load's session: its connection under the warehouse's lock, its folders, and what it is asked to do."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.model import Request
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.progress import Progress, pace
+from orchestration_project.settings import Settings
+from orchestration_project.storage.batches import Batching
+from orchestration_project.storage.transfer import Handover
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.feed_tables import (
+    cleaned_layout,
+    cleaned_table,
+    raw_layout,
+    raw_table,
+    rejected_layout,
+    rejected_table,
+)
+from orchestration_project.warehouse.published import ensure_published
+from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project.warehouse.waivers import ensure_waivers
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every stage of a load needs.
+
+    Attributes:
+        connection: to the warehouse; it may read landing, archive and `work`.
+        settings: where the folders are, and how large a file may be.
+        feed: the contract.
+        options: how the feed is run.
+        request: which batches and which tables.
+        work: a folder for rewritten copies of files; it is gone when the session ends.
+        log: takes a line of progress.
+    """
+
+    connection: "DuckDBPyConnection"
+    settings: Settings
+    feed: Feed
+    options: FeedOptions
+    request: Request
+    work: Path
+    log: Callable[[str], None]
+
+    @property
+    def batching(self) -> Batching:
+        """How files fall into batches."""
+        return self.options.batching
+
+    @property
+    def archive(self) -> Path:
+        """The feed's archive."""
+        return self.settings.archive(self.feed.name)
+
+    @property
+    def transfer(self) -> Handover:
+        """Takes files from landing to archive and quarantine."""
+        name = self.feed.name
+        return Handover(self.settings.landing(name), self.archive, self.settings.quarantine(name))
+
+    @property
+    def progress(self) -> Progress:
+        """Tells how far work over many files has come."""
+        return Progress(self.log)
+
+    def tell(self, message: str) -> None:
+        """Log a line about the feed."""
+        self.log(f"{self.feed.name}: {message}")
+
+    @contextmanager
+    def timed(self, done: str) -> Iterator[Callable[[int], None]]:
+        """Log how many records were `done` in which time.
+
+        Yields:
+            Takes the number of records; none are not told.
+        """
+        began, counted = time.monotonic(), list[int]()
+        yield counted.append
+        if records := sum(counted):
+            self.tell(f"records {done}: {pace(records, time.monotonic() - began)}")
+
+
+@contextmanager
+def open_session(
+    warehouse: Warehouse,
+    settings: Settings,
+    feed: Feed,
+    options: FeedOptions,
+    request: Request,
+    log: Callable[[str], None],
+) -> Iterator[Session]:
+    """A session for a load, with the feed's tables made and what a killed load left half done finished or undone.
+
+    Args:
+        warehouse: where the tables are.
+        settings: where the files are, and how large one may be.
+        feed: the contract.
+        options: how the feed is run.
+        request: which batches and which tables.
+        log: takes a line of progress.
+
+    Raises:
+        WarehouseBusy: somebody else held the warehouse for too long.
+        DiskFull: a disk had no room.
+        WarehouseError: the tables do not fit the contract.
+    """
+    purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
+    work = warehouse.database.with_name(f"{warehouse.database.name}.work")
+    landing, archive, quarantine = (
+        folder(feed.name) for folder in (settings.landing, settings.archive, settings.quarantine)
+    )
+    with (
+        warehouse.connection(purpose, [landing, archive, work]) as connection,
+        clear_faults(warehouse.database, purpose, landing, archive, quarantine),
+        _own_folder(work),
+    ):
+        landing.mkdir(parents=True, exist_ok=True)
+        ensure_feed_tables(connection, feed, options.batching)
+        session = Session(connection, settings, feed, options, request, work, log)
+        session.transfer.recover(lambda file, sha256: ledger.archived_as(connection, feed.name, file, sha256))
+        yield session
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder that is gone afterwards.
+
+    The lock makes it one load's own, so what a killed load left behind can go.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: Batching) -> None:
+    """Make sure that a feed's tables exist, as its contract has them.
+
+    Raises:
+        WarehouseError: rows that are there do not fit.
+    """
+    ledger.ensure_ledger(connection)
+    ensure_waivers(connection)
+    ensure_table(connection, raw_table(feed), raw_layout(feed, batching.sql_type))
+    ensure_table(connection, cleaned_table(feed), cleaned_layout(feed, batching.sql_type))
+    ensure_table(connection, rejected_table(feed), rejected_layout(feed, batching.sql_type))
+    ensure_published(connection, cleaned_table(feed))
