@@ -17,7 +17,7 @@ class Point(StrEnum):
     FINGERPRINTED = "fingerprinted"
     PREPARED = "prepared"
     STAGED = "staged"
-    JUDGED = "judged"
+    VALIDATED = "validated"
     BEGUN = "begun"
     REMOVED = "removed"
     ENTERED = "entered"

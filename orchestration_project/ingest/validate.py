@@ -49,7 +49,7 @@ def validate(session: Session, staged: Staged) -> Validated:
         show_records(session.connection, session.feed, staged, condition)
         count = _fill(session.connection, validated_select(session.feed, condition))
         done(count)
-    reached(Point.JUDGED)
+    reached(Point.VALIDATED)
     return Validated(staged, batches, count, refusals(session, staged, VALIDATED, RECORDS))
 
 
