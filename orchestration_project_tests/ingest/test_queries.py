@@ -268,7 +268,7 @@ def test_a_record_gets_its_values_and_every_reason_in_one_row(connection: duckdb
 
 
 def test_records_are_the_staged_ones_and_those_of_the_files_that_stay(connection: duckdb.DuckDBPyConnection) -> None:
-    """`show_records`: a removed file's rows are left out before they are deleted, staged ones are in before the insert."""
+    """`show_records`: rows of a removed file are out before the delete, staged ones in before the insert."""
     columns = "_batch_date, _file, _file_version, _row, id"
     add(
         connection,
