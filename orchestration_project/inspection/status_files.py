@@ -11,7 +11,8 @@ from orchestration_project.inspection.status_model import Landing, Quarantined, 
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON
 from orchestration_project.storage.files import FoundFile, discover
-from orchestration_project.storage.sensor_cursor import look, place, read_state
+from orchestration_project.storage.sensor_cursor import read_cursor
+from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.warehouse.ledger import Entry
 
 
@@ -28,8 +29,8 @@ def landing_of(
         under_way: the keys of its runs that are still to end; None if the history could not be asked.
     """
     files, moment = discover(settings.landing(spec.name)), now.timestamp()
-    placed = place(files, spec.options.batching, now)
-    seen = look(placed, read_state(cursor, moment), moment, spec.options.settle_seconds, under_way or ())
+    grouped = group_by_batch(files, spec.options.batching, now)
+    seen = evaluate(grouped, read_cursor(cursor, moment), moment, spec.options.settle_seconds, under_way or ())
     oldest = max((moment - file.mtime_ns / 1e9 for file in files), default=None)
     if under_way is None:
         return Landing(len(files), oldest, seen.settling, None, None)

@@ -18,7 +18,7 @@ from orchestration_project.contracts import load_feed
 from orchestration_project.inspection.status import status_of
 from orchestration_project.inspection.status_model import Freshness, Source, Status, Stray
 from orchestration_project.settings import Settings
-from orchestration_project.storage.sensor_cursor import MAX_REQUESTS
+from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
