@@ -14,7 +14,7 @@ from orchestration_project.ingest.discover import Intake
 from orchestration_project.ingest.model import Delivery, Refused, Request
 from orchestration_project.progress import Progress
 from orchestration_project.storage.files import FoundFile, ensure_unchanged
-from orchestration_project.storage.transfer import Handover
+from orchestration_project.storage.transfer import Transfer
 from orchestration_project.warehouse.faults import no_room
 from orchestration_project.warehouse.ledger import Entry
 
@@ -26,14 +26,14 @@ class Moves:
     """The moves of one load.
 
     Attributes:
-        handover: the feed's folders.
+        transfer: the feed's folders.
         intake: the load's files; what becomes of them in landing is noted there.
         feed: the contract.
         request: who asks, and when.
         log: takes a line of progress.
     """
 
-    handover: Handover
+    transfer: Transfer
     intake: Intake
     feed: Feed
     request: Request
@@ -50,10 +50,10 @@ class Moves:
         for delivery, entry in self.intake.again:
             if delivery.archived_as is not None:
                 continue
-            place = self.handover.archive / str(entry.archived_as)
+            place = self.transfer.archive / str(entry.archived_as)
             with self._leaving(delivery.file):
                 if not place.exists():
-                    self.handover.secure([(delivery.file, delivery.sha256)])
+                    self.transfer.secure([(delivery.file, delivery.sha256)])
                 known.append((delivery.file, place, delivery.sha256))
         self._archive(known)
 
@@ -70,7 +70,7 @@ class Moves:
             return
         try:
             files = [(delivery.file, delivery.sha256) for delivery in landed]
-            self.handover.secure(self._progress(files, "secured"))
+            self.transfer.secure(self._progress(files, "secured"))
         except FileChanged as error:
             raise FilesUnfit({error.name: error, **changed_files(landed)}) from error
 
@@ -80,22 +80,22 @@ class Moves:
         Args:
             entries: what the ledger says of the files that came in.
         """
-        places = {(entry.file, entry.sha256): self.handover.archive / str(entry.archived_as) for entry in entries}
+        places = {(entry.file, entry.sha256): self.transfer.archive / str(entry.archived_as) for entry in entries}
         self._archive([(item.file, places[item.file.name, item.sha256], item.sha256) for item in self._landed])
         for item in self.intake.refused:
             with self._leaving(item.file):
-                self.handover.refuse(item.file, self._reason(item))
-        self.handover.tidy()
+                self.transfer.refuse(item.file, self._reason(item))
+        self.transfer.tidy()
         reached(Point.MOVED)
 
     def _archive(self, files: Sequence[tuple[FoundFile, Path, str]]) -> None:
         if not files:
             return
-        for name in self.handover.archive_all(self._progress(files, "archived")):
+        for name in self.transfer.archive_all(self._progress(files, "archived")):
             self.log(f"{self.feed.name}: the accepted bytes of {name!r} were overwritten before they could be archived")
         for file, _, _ in self._progress(files, "taken off landing"):
             with self._leaving(file):
-                self.handover.clear(file)
+                self.transfer.clear(file)
 
     def _progress(self, files: Sequence[T], done: str) -> Iterator[T]:
         return Progress(self.log).of(files, f"{self.feed.name}: files {done}", len(files))

@@ -21,9 +21,8 @@ from orchestration_project.ingest.relations import reading_of
 from orchestration_project.progress import Progress
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
-from orchestration_project.storage.attempts import attempts
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, find, fingerprint
+from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, find, fingerprint, map_files
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -157,7 +156,7 @@ def _landed(
             # A batch that has not begun yet waits in landing.
             if batch <= latest and (wanted is None or batch in wanted):
                 placed.append((found, batch))
-    hashed = attempts(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
+    hashed = map_files(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
     for (found, batch), digest in hashed:
         if isinstance(digest, FileRefused):
             intake.refused.append(Refused(found, digest, batch))
@@ -242,7 +241,7 @@ def prepare_latest(
     while waiting := [delivery for delivery in intake.latest if delivery.prepared is None]:
         faults: dict[str, FileRefused | FileChanged] = {}
         read = partial(_prepared, connection, feed, work=work, max_bytes=max_bytes)
-        attempted = attempts(read, waiting, lambda item: item.file.size)
+        attempted = map_files(read, waiting, lambda item: item.file.size)
         for delivery, prepared in progress.of(attempted, f"{feed.name}: files prepared", len(waiting)):
             if isinstance(prepared, Prepared):
                 intake.fresh[delivery.file.name][-1] = replace(delivery, prepared=prepared)

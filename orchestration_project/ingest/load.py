@@ -37,7 +37,7 @@ from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.transfer import Handover
+from orchestration_project.storage.transfer import Transfer
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
@@ -143,19 +143,19 @@ class _Loader:
     ) -> None:
         self.connection, self.feed, self.options, self.request = connection, feed, options, request
         self.archive = settings.archive(feed.name)
-        self.handover = Handover(settings.landing(feed.name), self.archive, settings.quarantine(feed.name))
+        self.transfer = Transfer(settings.landing(feed.name), self.archive, settings.quarantine(feed.name))
         self.settings, self.work, self.log, self.progress = settings, work, log, Progress(log)
         self.intake = Intake()
 
     def run(self) -> Report:
         """Take in, commit, move. Files that prove unfit on the way are left out and the rest is tried again."""
         make_tables(self.connection, self.feed, self.options.batching)
-        self.handover.recover(partial(ledger.archived_as, self.connection, self.feed.name))
+        self.transfer.recover(partial(ledger.archived_as, self.connection, self.feed.name))
         if self.request.read:
             self.intake = take_in(
                 self.connection, self.settings, self.feed, self.options, self.request, self.work, self.progress
             )
-        moves = Moves(self.handover, self.intake, self.feed, self.request, self.log)
+        moves = Moves(self.transfer, self.intake, self.feed, self.request, self.log)
         moves.archive_known()
         while True:
             try:
