@@ -1,4 +1,7 @@
-"""How a file was read: format, compression, encoding, dialect, and where each column of the contract was found."""
+"""How a file was read: format, compression, encoding, delimiter, and where each column of the contract was found.
+
+The reading itself is in `formats`; this only reports it, for `explain`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ COMPRESSIONS = {GZIP_MAGIC: "gzip", ZSTD_MAGIC: "zstd"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read; `encoding`, `delimiter` and `header_line` are None where the format has none."""
+    """How a file is read; `encoding`, `delimiter` and `header_line` are None if the format has none."""
 
     format: FileFormat
     compression: str | None
@@ -33,13 +36,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFound:
-    """Where a column of the contract is found.
+    """Where a column of the contract is found in a file.
 
     Attributes:
         column: its name.
-        header: the file's name of it, as written; None when it is missing. A column of JSON and Parquet files whose
-            records all have no value for it counts as missing.
-        position: number of the field from 1 on, in delimited files.
+        header: its name in the file, as written; None when it is missing. In JSON and Parquet files a column without
+            any value counts as missing.
+        position: number of the field, from 1, in delimited files.
         records: how many records have a value.
     """
 
@@ -105,7 +108,7 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Delive
 
 
 def lines_before(delivery: Delivery) -> int | None:
-    """How many lines stand before the first record of a text in which each record is one line; None of any other."""
+    """The number of lines before the first record if each record is one line, so that they can be named; else None."""
     prepared = delivery.prepared
     if prepared is None or prepared.header is None or prepared.text is None:
         return None
@@ -116,7 +119,7 @@ def lines_before(delivery: Delivery) -> int | None:
 
 
 def _lines(blocks: Iterator[bytes]) -> int:
-    """The number of lines; the last one may lack its end."""
+    """The number of lines with the ends LF, CR or CRLF; the last line may lack its end."""
     feeds = returns = 0
     last = b""
     for block in blocks:
