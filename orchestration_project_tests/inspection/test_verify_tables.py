@@ -22,7 +22,7 @@ def odd_records(
                 f"CREATE TABLE {table} (_batch_date DATE, _file TEXT, _file_version TEXT, _row BIGINT, id TEXT, n TEXT,"
                 " _rescued TEXT, _parse_error TEXT)"
             )
-        tables = {
+        tables: dict[str, Rows] = {
             "raw_f": raw,
             "cleaned_f": [(row, "x") for row in cleaned],
             "rejected_f": [(row, "x") for row in rejected],
