@@ -53,7 +53,7 @@ def known_of(
     try:
         current = _current(settings, feed, options, delivery)
     except PlatformError as error:
-        return None, [f"whether its name or bytes are known could not be told: {error}"]
+        return None, [f"whether its name or bytes are known could not be checked: {error}"]
     return _outcome(current, settings, feed, options, delivery), []
 
 

@@ -17,7 +17,7 @@ from orchestration_project.storage.transfer import INCOMING
 from orchestration_project.warehouse.ledger import Entry, Status
 
 READERS = 4
-"""So many files are hashed at once: more would make a disk seek and slow a network share down."""
+"""The number of files that are hashed at once: more would make a disk seek and slow a network share down."""
 
 
 @dataclass(frozen=True, slots=True)

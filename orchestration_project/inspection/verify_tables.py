@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ROWS_AT_ONCE = 2_000_000
-"""About so many rows are compared in one statement: more would need more memory."""
+"""About the number of rows that one statement compares: more would need more memory."""
 
 Identity = tuple[str, str, Batch | None]
 """File, version and batch: what the rows of one delivery have in common."""

@@ -22,20 +22,20 @@ from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor
 
 MAX_REQUESTS = 5
-"""After so many runs that left a batch's files in landing, the batch is given up until one of its files changes."""
+"""The number of runs for the same files of a batch; then the batch is given up until one of its files changes."""
 BACKOFF_SECONDS = 60.0
 """The pause before the second request for the same files; it doubles with each further one."""
 BRIDGED_GAP = 3
-"""So many batches without a file may lie inside one range: loading an empty batch is cheaper than another run."""
+"""The number of batches without a file that a range may reach over: an empty batch costs less than another run."""
 MAX_BATCHES, MAX_FILES = 100, 10_000
 """The most that one run loads. It bounds the memory of a run, and what is lost when it fails.
 
 A single batch with more files is still one run.
 """
 MAX_UNDER_WAY = 10
-"""At most so many runs are queued or running: one loads at a time, so more would only fill Dagster's queue."""
+"""The most runs that are queued or running: one loads at a time, so more would only fill Dagster's queue."""
 MAX_UNSETTLED = 1000
-"""At most so many files are watched for changes at a time. It bounds the size of the cursor."""
+"""The most files that are watched for changes at a time. It bounds the size of the cursor."""
 
 FilesByBatch = Mapping[Batch, Sequence[FoundFile]]
 

@@ -8,17 +8,20 @@ from hypothesis import strategies as st
 
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor, read_cursor, write_cursor
-from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
+from orchestration_project.storage.sensor_evaluation import ReadyBatch, evaluate, group_by_batch
 from orchestration_project_tests.storage.simulation import DAILY, NOW, SETTLE
 
 RELEASED = (
-    '{"since":1709294400.0,"requests":2,"batches":{'
-    '"2024-01-01":{"digest":"8a5edab282632443","requests":5,"at":1709294430.0,'
-    '"run_key":"sales:2024-01-01...2024-01-01:5e5b1d0c2f3a4b6d"},'
-    '"2024-01-02 05:00:00":{"digest":"","requests":1,"at":1709294460.5,"run_key":"k"}},'
-    '"unsettled":{"0f6a77d1a1b2c3d4":1709294370.0}}'
+    '{"since":1709291400.0,"requests":9,"batches":{'
+    '"2024-01-01":{"digest":"e4e80f1b324a1dc3","requests":5,"at":1709293800.0,'
+    '"run_key":"sales:2024-01-01...2024-01-01:17c2ff4ba05256b7"},'
+    '"2024-01-02":{"digest":"c6c01575434acd6d","requests":4,"at":1709293800.0,'
+    '"run_key":"sales:2024-01-02...2024-01-02:588beb5c51b0a437"}},'
+    '"unsettled":{"c6c01575434acd6d":1709291400.0}}'
 )
-"""A cursor as the daemon of the release before this module has it."""
+"""What release 0.1.0 wrote after it had requested runs for two files in vain: an old one, and one just written to."""
+DELIVERED = [("s_2024-01-01.csv", 3600), ("s_2024-01-02.csv", 5)]
+"""Those two files, with their ages in seconds."""
 
 texts = st.text(max_size=9)
 moments = st.floats(0, 4e9)
@@ -35,17 +38,28 @@ def file(name: str, mtime: float) -> FoundFile:
 def test_the_cursor_of_a_deployed_sensor_is_read() -> None:
     """Every field of a released cursor is read, and it is written again as it was."""
     assert read_cursor(RELEASED, NOW) == SensorCursor(
-        1709294400.0,
-        2,
+        1709291400.0,
+        9,
         {
             "2024-01-01": BatchRequest(
-                "8a5edab282632443", 5, 1709294430.0, "sales:2024-01-01...2024-01-01:5e5b1d0c2f3a4b6d"
+                "e4e80f1b324a1dc3", 5, 1709293800.0, "sales:2024-01-01...2024-01-01:17c2ff4ba05256b7"
             ),
-            "2024-01-02 05:00:00": BatchRequest("", 1, 1709294460.5, "k"),
+            "2024-01-02": BatchRequest(
+                "c6c01575434acd6d", 4, 1709293800.0, "sales:2024-01-02...2024-01-02:588beb5c51b0a437"
+            ),
         },
-        {"0f6a77d1a1b2c3d4": 1709294370.0},
+        {"c6c01575434acd6d": 1709291400.0},
     )
     assert write_cursor(read_cursor(RELEASED, NOW)) == RELEASED
+
+
+def test_a_deployed_sensor_goes_on_where_it_was() -> None:
+    """With a released cursor the same files are known: one is given up, the other has its last request before it."""
+    files = [file(name, NOW - age) for name, age in DELIVERED]
+    grouped = group_by_batch(files, DAILY, dt.datetime.fromtimestamp(NOW, dt.UTC))
+    found = evaluate(grouped, read_cursor(RELEASED, NOW), NOW, SETTLE, ())
+    assert (found.given_up, found.settling) == (["s_2024-01-01.csv"], 0)
+    assert found.ready == {dt.date(2024, 1, 2): ReadyBatch("c6c01575434acd6d", 1, 4)}
 
 
 @settings(deadline=None)

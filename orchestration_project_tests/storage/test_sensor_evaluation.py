@@ -158,7 +158,7 @@ numbers = st.integers(1, 70)  # the simulated present is day 61
 ages = st.sampled_from([0.0, 3600.0, 1e10, -5.0, -1e8])
 
 
-class Queue(RuleBasedStateMachine):
+class SensorMachine(RuleBasedStateMachine):
     """Files that come, grow and go, runs that succeed and fail, a cursor that gets lost, and ticks in between."""
 
     def __init__(self) -> None:
@@ -211,8 +211,8 @@ class Queue(RuleBasedStateMachine):
         assert all(name[2:12] > today for name in simulation.files)
 
 
-TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestSensor = SensorMachine.TestCase
+TestSensor.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 def test_one_bad_batch_does_not_take_others_with_it() -> None:

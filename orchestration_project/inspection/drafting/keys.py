@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS, COLUMNS_TRIED = 3, 10
 ROWS_TRIED = 100_000
-"""Combinations are tried on so many records first; only those that are unique there are counted over all records."""
+"""The records that combinations are tried on first; only what is nearly unique there is counted over all records."""
 MOSTLY = 0.98
 """Share of different values from which a combination counts as nearly unique."""
 SHOWN = 3

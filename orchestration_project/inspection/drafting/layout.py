@@ -116,7 +116,7 @@ def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str 
             return encoding, *as_utf8(plain, encoding, name, work)
         except FileRefused:
             continue
-    raise DraftError(f"{name!r} is in none of the encodings that can be told by a look: deliver it as UTF-8")
+    raise DraftError(f"{name!r} has an encoding that can't be recognised: deliver it as UTF-8")
 
 
 def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:

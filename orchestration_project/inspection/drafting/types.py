@@ -35,7 +35,7 @@ NUMBER_STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",
 PROBED_DECIMAL = "DECIMAL(38,12)"
 """Decimals are tried with it; the scale that the values need is found afterwards."""
 VALUES_TRIED = 500
-"""So many different values of a column decide its type; then all its values are counted."""
+"""The number of different values of a column that decide its type; then all its values are counted."""
 SHARE_THAT_FITS = 0.95
 """Share of the values that a type has to fit: a sample may have mistakes in it."""
 NULL_WORDS = ("NULL", "null", "NA", "N/A", "n/a", "NaN", "nan", "None", "none", "nil", "-", "--", "?", r"\N", "#N/A")
