@@ -67,20 +67,20 @@ def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapp
         UsageError: there is none, or there are several.
         FileRefused: the file can't be looked into.
     """
-    from orchestration_project.inspection.match import feed_of_folder, fitting
+    from orchestration_project.inspection.match import feed_of_folder, matching_feeds
 
     if name := feed_of_folder(settings, file):
         return feed_named(name, specs)
     feeds = {spec.name: (spec.feed, spec.options) for spec in specs.values()}
-    fits = fitting(feeds, found, settings.max_file_bytes)
-    best = [fit for fit in fits if fit.named] or fits
+    matches = matching_feeds(feeds, found, settings.max_file_bytes)
+    best = [match for match in matches if match.named] or matches
     if not best:
         raise click.UsageError(
             f"{file} has the columns of no feed ({', '.join(specs)}): name the one that it is for with --feed, or draft"
             " one with new-feed."
         )
     if len(best) > 1:
-        raise click.UsageError(f"{file} fits {', '.join(fit.feed for fit in best)}: name one with --feed.")
+        raise click.UsageError(f"{file} fits {', '.join(match.feed for match in best)}: name one with --feed.")
     click.echo(f"{found.name} has the format and the columns of {best[0].feed}.", err=True)
     return specs[best[0].feed]
 

@@ -52,7 +52,7 @@ def print_draft(
         in_place: whether they are where Dagster finds them.
     """
     table = new_table("What the draft makes of the samples", file=False, records=True, cleaned=True, rejected=True)
-    for item in drafted.tried:
+    for item in drafted.results:
         table.add_row(printable(item.file), f"{item.records:,}", f"{item.cleaned:,}", f"{item.rejected:,}")
     console.print(table)
     for path in paths:

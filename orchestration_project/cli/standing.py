@@ -7,7 +7,14 @@ from rich.table import Table
 
 from orchestration_project.cli.common import new_table
 from orchestration_project.cli.summary import printable
-from orchestration_project.inspection.status_model import Answer, FeedStatus, Freshness, Run, Source, Status
+from orchestration_project.inspection.status_model import (
+    Availability,
+    FeedStatus,
+    Freshness,
+    LastRun,
+    PlatformStatus,
+    StoreStatus,
+)
 
 FILES_SHOWN = 10
 UNKNOWN = "?"
@@ -16,7 +23,7 @@ NOTHING = "empty"
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
-def print_status(console: Console, found: Status) -> None:
+def print_status(console: Console, found: PlatformStatus) -> None:
     """Print how things stand: a row a feed, the files that need a person, then what is wrong."""
     console.print(_feeds(found))
     if any(feed.refused or feed.landing.given_up for feed in found.feeds):
@@ -31,11 +38,11 @@ def print_status(console: Console, found: Status) -> None:
         console.print("[green]All is well.[/green]")
 
 
-def _answer(answer: Answer) -> str:
-    return answer.where if answer.state is Source.READY else f"{answer.where}  {answer.detail}".strip()
+def _answer(answer: StoreStatus) -> str:
+    return answer.where if answer.state is Availability.READY else f"{answer.where}  {answer.detail}".strip()
 
 
-def _feeds(found: Status) -> Table:
+def _feeds(found: PlatformStatus) -> Table:
     table = new_table(
         "Feeds",
         feed=False,
@@ -77,15 +84,15 @@ def _age(seconds: float) -> str:
     return f"{seconds / unit:.0f} {name}"
 
 
-def _run(run: Run | None, history: Answer) -> str:
+def _run(run: LastRun | None, history: StoreStatus) -> str:
     if run is None:
-        return "-" if history.state is Source.READY else UNKNOWN
+        return "-" if history.state is Availability.READY else UNKNOWN
     status = f"[red]{run.status}[/red]" if run.status == "FAILURE" else run.status
     when: dt.datetime | None = run.ended_at or run.started_at
     return f"{status} {when:%F %R}" if when else status
 
 
-def _files(found: Status) -> Table:
+def _files(found: PlatformStatus) -> Table:
     table = new_table("Files that need a person", feed=False, file=False, why=False)
     for feed in found.feeds:
         rows = [(name, "given up: see why its runs failed") for name in feed.landing.given_up or []]

@@ -14,9 +14,8 @@ from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage import files
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
-from orchestration_project.storage.attempts import attempts
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -98,7 +97,7 @@ def _landed(session: Session) -> tuple[list[Candidate], list[Refused], list[str]
     """The files in landing, those that have to be refused, and the names of those that are being written to."""
     placed, refused = _placed(session, files.discover(session.settings.landing(session.feed.name)))
     candidates, changed = [], []
-    hashed = attempts(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
+    hashed = map_files(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
     for (found, batch), digest in session.progress.of(hashed, f"{session.feed.name}: files hashed"):
         if isinstance(digest, FileRefused):
             refused.append(Refused(found, digest, batch))

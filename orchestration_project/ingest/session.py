@@ -14,7 +14,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
-from orchestration_project.storage.transfer import Handover
+from orchestration_project.storage.transfer import Transfer
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
@@ -67,10 +67,10 @@ class Session:
         return self.settings.archive(self.feed.name)
 
     @property
-    def transfer(self) -> Handover:
+    def transfer(self) -> Transfer:
         """Takes files from landing to archive and quarantine."""
         name = self.feed.name
-        return Handover(self.settings.landing(name), self.archive, self.settings.quarantine(name))
+        return Transfer(self.settings.landing(name), self.archive, self.settings.quarantine(name))
 
     @property
     def progress(self) -> Progress:

@@ -1,7 +1,7 @@
-"""The texts of a draft: contract and defs.yaml, each guess with `# check:` and what it rests on. Pure functions.
+"""Render a draft: contract and defs.yaml, each guess with `# check:` and what it rests on. Pure functions.
 
-Texts from outside stand in quotes, as JSON writes them, which YAML reads the same; comments hold only names that were
-made here, and numbers.
+Texts from the samples are quoted as JSON, which YAML reads the same. Comments have only names that were made here, and
+numbers: so no text of a sample can end a comment and become YAML.
 """
 
 import json
@@ -10,16 +10,24 @@ from dataclasses import dataclass
 
 from orchestration_project.inspection.drafting.keys import Keys
 from orchestration_project.inspection.drafting.layout import Layout
-from orchestration_project.inspection.drafting.names import Naming
-from orchestration_project.inspection.drafting.personal import personal_because
+from orchestration_project.inspection.drafting.names import Naming, personal_because
 from orchestration_project.inspection.drafting.types import Guess
 
 DATED = "told by the dates in the names of the samples"
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What is written: the feed's name, its samples' layout and names, and by column its header and guess."""
+class DraftParts:
+    """What a draft is rendered from.
+
+    Attributes:
+        name: of the feed.
+        files: the number of samples.
+        layout: how the samples are written.
+        naming: how their names tell their batch.
+        columns: header and guess by column.
+        keys: the possible primary keys.
+    """
 
     name: str
     files: int
@@ -29,23 +37,23 @@ class Findings:
     keys: Keys
 
 
-def contract_text(found: Findings) -> str:
-    """The contract."""
-    return "\n".join([*_head(found), *_columns(found)]) + "\n"
+def render_contract(parts: DraftParts) -> str:
+    """The text of the contract."""
+    return "\n".join([*_head(parts), *_columns(parts)]) + "\n"
 
 
-def defs_text(found: Findings) -> str:
-    """The defs.yaml."""
-    naming = found.naming
+def render_defs(parts: DraftParts) -> str:
+    """The text of the defs.yaml."""
+    naming = parts.naming
     lines = [
         "type: orchestration_project.components.FileFeed",
         "attributes:",
-        f"  contract: {found.name}.odcs.yaml",
+        f"  contract: {parts.name}.odcs.yaml",
         f"  cadence: {naming.cadence}{_check(DATED if naming.pattern else 'nothing tells it')}",
         f'  start_date: "{naming.first.year}-01-01"{_check("files for earlier batches are refused")}',
     ]
     if naming.pattern:
-        lines.append(f"  batch_pattern: '{naming.pattern}'{_check(f'fits the names of all {found.files} sample(s)')}")
+        lines.append(f"  batch_pattern: '{naming.pattern}'{_check(f'fits the names of all {parts.files} sample(s)')}")
     else:
         lines.append(
             "  # check: the samples' names have no date, so a file's batch is the day on which it was last modified; if"
@@ -59,19 +67,19 @@ def _check(*reasons: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    # YAML takes few unprintable characters as they are, and half of a surrogate pair, as JSON writes them, not at all.
+    # YAML refuses many unprintable characters, and the surrogate pairs that JSON writes for the others.
     written = json.dumps(text, ensure_ascii=False)
     return "".join(mark if mark.isprintable() else f"\\U{ord(mark):08x}" for mark in written)
 
 
-def _head(found: Findings) -> Iterator[str]:
-    layout, records = found.layout, found.keys.records
-    yield f"# A draft from {found.files} sample file(s) with {records:,} records. Each `check:` is a guess and"
+def _head(parts: DraftParts) -> Iterator[str]:
+    layout, records = parts.layout, parts.keys.records
+    yield f"# A draft from {parts.files} sample file(s) with {records:,} records. Each `check:` is a guess and"
     yield "# what it rests on: let somebody who knows these files go through them, then take the comments out."
     yield "apiVersion: v3.1.0\nkind: DataContract"
-    yield f"id: {found.name.replace('_', '-')}\nname: {found.name.replace('_', ' ').capitalize()}"
+    yield f"id: {parts.name.replace('_', '-')}\nname: {parts.name.replace('_', ' ').capitalize()}"
     yield "version: 0.1.0\nstatus: draft\n\nservers:\n  - server: landing\n    type: local"
-    yield f"    path: landing/{found.name}\n    format: {layout.format}"
+    yield f"    path: landing/{parts.name}\n    format: {layout.format}"
     if layout.encoding:
         yield f"    encoding: {layout.encoding}{_check('the samples are not UTF-8 and can be read as this')}"
     if layout.declared_delimiter:
@@ -80,21 +88,21 @@ def _head(found: Findings) -> Iterator[str]:
     if layout.left_out:
         yield f"# check: {layout.left_out} column(s) have no name, or one that stands twice; they go to _rescued"
     yield "\nslaProperties:"
-    unit = {"daily": "d", "monthly": "mo"}[found.naming.cadence]
+    unit = {"daily": "d", "monthly": "mo"}[parts.naming.cadence]
     for name, why in (("latency", "how long after its end a batch may be missing"), ("frequency", "as the cadence")):
         yield f"  - property: {name}\n    value: 1{_check(why)}\n    unit: {unit}"
-    yield f"\nschema:\n  - name: {found.name}\n    physicalType: file\n    properties:"
+    yield f"\nschema:\n  - name: {parts.name}\n    physicalType: file\n    properties:"
 
 
-def _columns(found: Findings) -> Iterator[str]:
-    yield from (f"      # check: {line}" for line in _key_lines(found.keys))
-    for name, (header, guess) in found.columns.items():
+def _columns(parts: DraftParts) -> Iterator[str]:
+    yield from (f"      # check: {line}" for line in _key_lines(parts.keys))
+    for name, (header, guess) in parts.columns.items():
         yield f"      - name: {name}"
         yield f"        physicalName: {_quoted(header)}"
-        yield f"        physicalType: {guess.candidate.physical}{_check(*_type_reasons(guess))}"
-        yield f"        logicalType: {guess.candidate.logical}"
+        yield f"        physicalType: {guess.option.physical}{_check(*_type_reasons(guess))}"
+        yield f"        logicalType: {guess.option.logical}"
         yield from _options(guess)
-        yield from _presence(name, guess, found.keys)
+        yield from _presence(name, guess, parts.keys)
         if why := personal_because(name, guess.values):
             yield f"        classification: personal{_check(f'likely about people, by {why}')}"
 
@@ -111,13 +119,13 @@ def _type_reasons(guess: Guess) -> Iterator[str]:
 
 
 def _options(guess: Guess) -> Iterator[str]:
-    if guess.candidate.options:
+    if guess.option.options:
         yield "        logicalTypeOptions:"
-        for name, value in guess.candidate.options.items():
+        for name, value in guess.option.options.items():
             yield f"          {name}: {_quoted(value) if isinstance(value, str) else json.dumps(value)}"
-    if guess.candidate.custom:
+    if guess.option.custom:
         yield "        customProperties:"
-        for name, value in guess.candidate.custom.items():
+        for name, value in guess.option.custom.items():
             yield f"          - property: {name}"
             yield f"            value: {json.dumps(value, ensure_ascii=False)}{_check('told by the values')}"
 
