@@ -1,10 +1,16 @@
-"""What a repair file looks like: rejected records as plain CSV, out to whoever corrects them and back again.
+"""Repair files: rejected records as plain CSV, out to whoever corrects them and back again.
 
     the contract's columns under their names in files, _reject_id, _reasons, _raw_line
 
 `_reject_id` tells which record is corrected; `_reasons` and `_raw_line` are for the reader and not read back. The files
 are opened in spreadsheets, which execute what looks like a formula: such a text gets an apostrophe in front, and
 loses it on the way back.
+
+    =1+1   ->   '=1+1   ->   =1+1
+    '=1    ->   ''=1    ->   '=1
+    -1.5   ->   -1.5              a plain number
+
+Writing the files and choosing their records is the work of the package `rejects`.
 """
 
 import re
@@ -31,7 +37,7 @@ PROTECTED = r"^''*[=+\-@\t\r]"
 
 
 def form_of(feed: Feed, name: str) -> Feed:
-    """The contract by which a file is read: a repair file is the same CSV whatever the feed's own files are."""
+    """The contract by which a file is read: a repair file is the same CSV, whatever the feed's own files are."""
     return repair_form(feed) if is_repair(name) else feed
 
 
@@ -63,7 +69,7 @@ def unprotected(text: str) -> str:
 
 
 def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of repair files into `_staged`.
+    """Add every record of repair files to `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
