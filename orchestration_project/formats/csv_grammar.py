@@ -32,6 +32,7 @@ class Grammar:
         if (delimiter + quote).isascii():
             not_quote, not_end = rb"[^%b]*+" % q, rb"[^%b\r\n]*+" % d
         quoted = rb"%b%b(?:%b%b%b)*+%b(?!%b)" % (q, not_quote, q, q, not_quote, q, q)
+        # A bare cell may have quotes in it, as in inch marks, but it can't begin with one.
         bare = rb"(?!%b)%b" % (q, not_end)
         cell = rb"(?:%b|%b)" % (quoted, bare)
         self._quote = quote
@@ -66,6 +67,7 @@ def records_in(path: Path, offset: int, grammar: Grammar) -> Iterator[tuple[byte
 
     Of a record that is too long come only as many bytes as prove it.
     """
+    # An empty file can't be mapped.
     if path.stat().st_size <= offset:
         return
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

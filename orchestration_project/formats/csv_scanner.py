@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-from orchestration_project.formats.skipped import Bytes, Positions, SkippedRecords, skipped_in
+from orchestration_project.formats.skipped import Positions, SkippedRecords, skipped_in
+
+Bytes = npt.NDArray[np.uint8]
 
 BLOCK = 4 << 20
 LF, CR = 10, 13

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from orchestration_project.formats.csv_grammar import Grammar, records_in, what_is_wrong
-from orchestration_project.formats.csv_scanner import BLOCK, CR, LF
+from orchestration_project.formats.csv_scanner import BLOCK, CR, LF, Bytes
 from orchestration_project.formats.fields import BLANKS
-from orchestration_project.formats.skipped import FIRST_LINE, Bytes, Flags, Positions, SkippedRecords, skipped_in
+from orchestration_project.formats.skipped import FIRST_LINE, Positions, SkippedRecords, skipped_in
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ def take_out_broken(
         first_line: what to write to `good` before the records.
     """
     grammar = Grammar(delimiter, quote)
+    # Mapped, not read: a record that begins in a block may reach over several of the next ones.
     progress = _Progress(until=offset, copied=offset)
     with (
         path.open("rb") as stream,
@@ -136,7 +140,7 @@ def _copy(data: mmap.mmap, begin: int, end: int, target: BinaryIO) -> None:
 
 
 def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
-    """Start and end of blocks that end with a line."""
+    """Start and end of blocks that end with a line; that its end may stand in quotes is known by `_Progress.until`."""
     while offset < len(data):
         stop = min(offset + BLOCK, len(data))
         if stop < len(data):
@@ -150,6 +154,7 @@ def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
 def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str) -> _Lines:
     values = np.frombuffer(data[start:stop], dtype=np.uint8)
     ends = np.flatnonzero(values == LF)
+    # The last line of the file may lack its end.
     if not len(ends) or ends[-1] != len(values) - 1:
         ends = np.append(ends, len(values))
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -204,7 +209,9 @@ def _broken_lines(
             hidden += max(following.stop - following.start, 0)
         else:
             yield progress.count + index + 1 - hidden, begin, min(int(lines.ends[index]) + 1, len(data))
+    # Only now it is known which empty lines stand in quotes.
     numbers = progress.count + np.cumsum(~inside)
     left_out.add_blank(numbers[lines.empty & ~inside])
+    # Broken lines count as well: larger buffers than needed do no harm, and smaller ones lose records.
     progress.longest = max(progress.longest, int((lines.ends - lines.starts).max()))
     progress.count += len(inside) - hidden

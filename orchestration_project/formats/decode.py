@@ -51,11 +51,13 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
             line=1,
             byte=0,
         )
+    # Not tried as UTF-8 first: ASCII text in UTF-16 is valid UTF-8, with NUL bytes in between.
     if declared and declared.startswith(("utf-16", "utf-32")):
         return _transcode(path, declared, 0, name, work), 0
     try:
         _transcode_blocks(path, "utf-8", len(mark), None)
     except _Undecodable as error:
+        # With a mark it is UTF-8, whatever the contract declares, and damaged.
         if mark or not declared or declared in ("utf-8", "ascii"):
             raise _undecodable(path, name, "UTF-8", error) from None
         return _transcode(path, declared, 0, name, work), 0
@@ -81,6 +83,7 @@ def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> F
 def _line_at(path: Path, encoding: str, byte: int) -> int:
     """The 1-based line in which a byte stands; any line end counts."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
+    # Read again only when a file is refused: to count lines in each file that is read would cost all of them.
     line, left = 1, byte
     with path.open("rb") as stream:
         while block := stream.read(min(BLOCK, left)):

@@ -45,6 +45,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
     """
     with path.open("rb") as stream:
         magic = stream.read(4)
+    # The name does not count: files come as .csv.gz that were unpacked on the way, and the other way round.
     if not magic.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
         if path.stat().st_size > max_bytes:
             raise too_large(name, max_bytes)
@@ -57,6 +58,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
         raise FileRefused(
             "unreadable", f"{name!r} can't be decompressed: {error}; it is damaged or was cut off, deliver it again"
         ) from error
+    # That of the file itself was looked at before, but a gzip file of nothing has bytes.
     if target.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all once decompressed; deliver it again")
     return target

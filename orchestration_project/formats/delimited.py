@@ -104,7 +104,7 @@ def stage_delimited(
         for file in _stage(connection, files, values, last)
     ]
     if broken := _stage(connection, again, values, last):
-        what = "has records that can't be told apart reliably; deliver it as plain CSV"
+        what = "has records that can't be separated reliably; deliver it as plain CSV"
         raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
 
 
@@ -115,6 +115,7 @@ def _stage(connection: "DuckDBPyConnection", files: Iterable[ReadyFile], values:
     groups = sorted(_groups(files), key=lambda group: group.records)
     for number, group in enumerate(groups, start=1):
         lines = read_lines(connection, group.files, group.dialect)
+        # Their records are not added: they are read again, and no record may arrive twice.
         odd = uneven(lines)
         given = values(group.header)
         # Looking for such records is cheap, asking each of all records whether it is one is not.

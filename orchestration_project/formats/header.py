@@ -131,11 +131,13 @@ def find_header(feed: Feed, head: str) -> Header:
     known = {column.name: spellings(column) for column in feed.source_columns}
     required = {column.name for column in feed.source_columns if column.required}
     for number, line in enumerate(islice(LINE.finditer(head), LINES_SEARCHED), start=1):
+        # Each line is tried with each delimiter: a preamble may have other ones than the records below it.
         for delimiter in [feed.source.delimiter] if feed.source.delimiter else DELIMITERS:
             candidate = _read_header(head, line.start(), number, delimiter, feed.source.quote, known)
             if best is None or len(candidate.positions) > len(best.positions):
                 best = candidate
         if best and best.positions and required <= best.positions.keys():
+            # Refuses a column that stands twice. Not asked before: a preamble may well name a column twice.
             match_columns(feed, best.fields)
             return best
     if best is None or not best.positions:
@@ -157,6 +159,7 @@ def _read_header(
     head: str, start: int, number: int, delimiter: str, quote: str, known: Mapping[str, set[str]]
 ) -> Header:
     """The record that begins at a place of the text, taken for a header; a name in quotes may have line ends in it."""
+    # The reader asks for the next line as long as a quote is open, so this is where the header ends.
     end = start
 
     def lines() -> Iterator[str]:
@@ -168,6 +171,7 @@ def _read_header(
     try:
         fields = tuple(next(csv.reader(lines(), delimiter=delimiter, quotechar=quote), []))
     except csv.Error:
+        # A preamble may be anything; the header may still come.
         fields = ()
     names = [normalised(field) for field in fields]
     found = {

@@ -72,11 +72,13 @@ def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Rea
             raise FilesUnfit(refused)
         keys = _keys_of_columns(feed, objects)
         _mark_ambiguous(connection, objects, keys)
+        # The lines don't stay: a view would take the values out of the text again each time it is read.
         insert_lines(connection, objects.lines, _values(keys))
         drop(connection, [objects.key_lists])
 
 
 def _parse(connection: "DuckDBPyConnection", lines: Lines) -> Objects:
+    # Columns, not expressions in each value: so a line is looked at once, and not once a column of the contract.
     connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN error VARCHAR")
     connection.execute(mark_invalid(lines.relation))
     connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN exact VARCHAR")
@@ -120,7 +122,7 @@ def _keys_by_file() -> str:
 def _refused(feed: Feed, objects: Objects) -> dict[str, FileRefused]:
     """The refusals of the files that can't be loaded, by name."""
     files = objects.lines.files
-    what = "has lines that can't be told apart; deliver one object a line"
+    what = "has lines that can't be separated reliably; deliver one object a line"
     refused = {files[index].name: unreadable(files[index].name, what) for index in uneven(objects.lines)}
     for index, keys in objects.keys.items():
         try:
@@ -132,7 +134,8 @@ def _refused(feed: Feed, objects: Objects) -> dict[str, FileRefused]:
 
 def _require_keys(feed: Feed, file: ReadyFile, keys: Collection[str]) -> None:
     if len(keys) > MAX_KEYS:
-        raise unreadable(file.name, f"has more than {MAX_KEYS:,} different keys; deliver what differs as values")
+        raise unreadable(file.name, f"has more than {MAX_KEYS:,} different keys; write what differs as values")
+    # One object with a required key is enough: if others lack it, these records are rejected, not the file.
     names = {normalised(key) for key in keys}
     positions = {column.name: 0 for column in feed.source_columns if names & spellings(column)}
     require_columns(feed, positions, tuple(keys), f"{file.name!r}: every record")

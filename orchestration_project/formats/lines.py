@@ -121,6 +121,7 @@ def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dia
     try:
         connection.execute(f"CREATE TEMP TABLE {LINES} AS SELECT file_index AS _f, * FROM {scan} {condition}")
     except duckdb.Error:
+        # The scan stops at the first error: each file is tried by itself, so that all that are broken are named.
         if refused := _refused(connection, files, dialect):
             raise FilesUnfit(refused) from None
         raise
@@ -145,6 +146,7 @@ def uneven(lines: Lines) -> set[int]:
 
 def _scan(paths: Iterable[str], dialect: Dialect) -> str:
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
+    # No limit to the errors that are noted, and no padding: a record with too few fields is broken, not a short one.
     return f"""read_csv([{literals(paths)}], {_explicit(dialect)}, columns = {{{columns}}},
         null_padding = false, store_rejects = true, rejects_limit = 0,
         rejects_table = {literal(READER_ERRORS)}, rejects_scan = {literal(READER_SCANS)})"""
@@ -178,6 +180,7 @@ def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile
     connection.execute(f"CREATE TEMP TABLE {SKIPPED} (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
     written = {index: file.prepared.skipped for index, file in enumerate(files) if file.prepared.skipped is not None}
     if written:
+        # Here, file_index counts the files that have skipped records only.
         connection.execute(
             f"""INSERT INTO {SKIPPED} SELECT $files[(file_index + 1)::BIGINT], record, raw, error
                 FROM read_csv([{literals(map(str, written.values()))}], {_explicit(SKIPPED_DIALECT)},

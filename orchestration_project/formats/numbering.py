@@ -37,9 +37,11 @@ def insert_lines(
     of_files = _of_files(connection, lines)
     listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
     in_order = f"{of_files}, {_number_in_order(lines)} AS _row, {listed} FROM {lines.relation}"
+    # A line's number depends on its rowid only then, so a view can give it, and nothing has to be copied.
     if stay and len(complete) == len(lines.files):
         show_staged(connection, f"SELECT rowid AS _nth, {in_order}")
         return
+    # Files without skipped records are spared the join.
     if complete:
         _insert(connection, f"SELECT {in_order} WHERE {_among(lines, complete)}")
     if with_skipped:

@@ -51,6 +51,7 @@ def count_rows(connection: "DuckDBPyConnection", name: str, path: str, max_bytes
     except duckdb.Error as error:
         raise unreadable(name, "is not a readable Parquet file", error) from None
     rows, size = row or (0, 0)
+    # A few kilobytes of a repeated value may become gigabytes of text.
     if size and size > max_bytes:
         raise too_large(name, max_bytes)
     return int(rows)
@@ -158,6 +159,7 @@ def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> d
 
 def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
     """The refusals of the files of which not as many rows were read as their footers tell, by name."""
+    # DuckDB says nothing when a file ends before it has given as many rows as it promised.
     rows = connection.execute(f"SELECT _file, count(*) FROM {COPIED} GROUP BY _file").fetchall()
     read = dict(rows)
     return {

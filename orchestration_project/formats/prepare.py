@@ -120,6 +120,7 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
     head = _head(text, start)
     header = find_header(feed, head)
     _refuse_misnamed_repair(name, header)
+    # The text is UTF-8 by now, so the header's characters tell how many bytes it has.
     first = head[: header.length]
     offset = start + len(first.encode())
     skipped = work / "skipped.csv"
@@ -162,6 +163,7 @@ def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
     readable = _as_lines(text, start, name, work)
     skipped = work / "skipped.csv"
     found = _scan_lines(readable, skipped)
+    # DuckDB can't read mixed line ends. It is enough to replace them, since no value has one in it.
     if not found.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
         found = _scan_lines(readable, skipped)
@@ -196,6 +198,7 @@ def _with_line_feeds(source: Path, target: Path) -> Path:
 def _head(text: Path, start: int) -> str:
     with text.open("rb") as stream:
         stream.seek(start)
+        # The last character may be cut off.
         return stream.read(HEAD_BYTES).decode("utf-8", errors="ignore")
 
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 FOR_THE_READER = ("_reasons", "_raw_line")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Spreadsheets take a number with an apostrophe for text, and it is no formula.
 NUMBER = re.compile(r"[+-]?[.,]?[0-9]+([.,][0-9]+)*([eE][+-]?[0-9]+)?")
+# What FORMULA matches once it was protected, for DuckDB.
 PROTECTED = r"^''*[=+\-@\t\r]"
 
 
@@ -83,4 +85,5 @@ def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[
         # '' where the column is empty; a record that could not be split has NULL.
         return own | platform | {REPAIRS: f"trim(coalesce({given[REPAIRS]}, ''), {literal(BLANKS)})"}
 
+    # The feed's own files are read after these.
     stage_delimited(connection, repair_form(feed), files, values, last=False)

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 Positions = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
 
 FIRST_LINE = b"records"
 """The first line of each file that is written for DuckDB, which takes the end of this line for that of all lines."""

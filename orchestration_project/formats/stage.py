@@ -12,7 +12,7 @@ from orchestration_project.formats.json_files import stage_json
 from orchestration_project.formats.parquet_files import count_rows, stage_parquet
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.repair_files import stage_repairs
-from orchestration_project.formats.staging import ReadyFile, make_staged
+from orchestration_project.formats.staging import ReadyFile, StagedRecords, make_staged
 from orchestration_project.storage.batches import is_repair
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> i
         return count_rows(cursor, file.name, str(file.readable), max_bytes)
 
 
-def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> None:
+def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> StagedRecords:
     """Fill `_staged` with every record of the files.
 
     Args:
         connection: outside of a transaction.
         feed: the contract.
         batch_type: DuckDB type of `_batch_date`.
-        files: what to read.
+        files: what to read, each with its records counted.
 
     Raises:
         FilesUnfit: names the files that can't be loaded; the caller goes on without them.
@@ -50,3 +50,4 @@ def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: 
     # The feed's own files come last, for the records that are read last need not be copied.
     stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])
     STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
+    return StagedRecords(tuple(files))

@@ -58,6 +58,24 @@ class ReadyFile:
         return str(self.prepared.readable)
 
 
+@dataclass(frozen=True, slots=True)
+class StagedRecords:
+    """The records of some files, read and counted, until they are committed or the next ones are staged.
+
+    Attributes:
+        files: what was read.
+        relation: name of the view that shows the records: the columns of the raw table, and `_rid`.
+    """
+
+    files: tuple[ReadyFile, ...]
+    relation: str = STAGED
+
+    @property
+    def count(self) -> int:
+        """How many records there are, blank ones included."""
+        return sum(file.prepared.records or 0 for file in self.files)
+
+
 def make_staged(connection: "duckdb.DuckDBPyConnection", feed: Feed, batch_type: str) -> None:
     """Make an empty `_copied`, which has the columns of the raw table, and `_staged`, which shows it."""
     columns = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in raw_layout(feed, batch_type).items())
