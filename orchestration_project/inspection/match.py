@@ -10,9 +10,8 @@ from tempfile import TemporaryDirectory
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
 from orchestration_project.formats.decode import BOMS
-from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import HEAD_BYTES, find_header, normalised, require_columns, spellings
-from orchestration_project.formats.kinds import kind_of
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed, FileFormat, SourceFormat
 from orchestration_project.errors import FileRefused, PlatformError
 from orchestration_project.formats.decode import as_utf8
-from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
-from orchestration_project.formats.kinds import kind_of
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.quoting import literal
