@@ -1,15 +1,15 @@
-"""From a contract to a `Feed`: the one way in is `load_feed`.
+"""From a contract to a `Feed`: `load_feed` is the only entrance.
 
-What the platform makes of each part of the Open Data Contract Standard:
+What the platform does with each part of the Open Data Contract Standard:
 
 Honoured
     version, name, description, tags; team: its name and the members without dateOut (owners)
-    schema: one object, whose name is the feed's; of several the one that has the feed's name
+    schema: one object, whose name is the feed's; of several objects the one with the feed's name
     property: name, physicalName, synonyms, physicalType, logicalType, logicalTypeOptions, required, unique, primaryKey,
     primaryKeyPosition, enum, classification, description, transformLogic
     quality: library metrics and sql; severity `error` blocks, `warning`, `info` and none warn
     slaProperties: latency, frequency
-    servers: format and encoding of the first that holds files (where they lie is the platform's affair)
+    servers: format and encoding of the first one that holds files (the platform decides where they are)
 
 Documentation only
     quality: text, and custom with severity `info`; businessImpact, dimension, method, schedule, scheduler
@@ -18,7 +18,7 @@ Documentation only
     all other slaProperties; support, price, roles, status, domain, tenant, dataProduct, context,
     authoritativeDefinitions
 
-Refused, since ignoring it would change a verdict
+Refused, since ignoring it would accept records or batches that the contract forbids
     apiVersion before 3.0; fields that the standard does not know
     logicalType object, array, map, vector; nested properties; semanticType measure
     quality: custom rules other than `info`, unknown severities and units
@@ -27,31 +27,37 @@ Refused, since ignoring it would change a verdict
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
-from orchestration_project.contracts.custom import read_custom
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
 from orchestration_project.contracts.feed import Column, Feed, QualityRule
 from orchestration_project.contracts.odcs import read_document
+from orchestration_project.contracts.parsing import read_custom
+from orchestration_project.contracts.patterns import unusable
 from orchestration_project.contracts.quality import QualityReader
-from orchestration_project.contracts.service import read_owners, read_service
-from orchestration_project.contracts.source import read_source
+from orchestration_project.contracts.service import read_owners, read_service, read_source
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
+PatternCheck = Callable[[Collection[str]], Mapping[str, str]]
+"""Tells why an engine can't compile regular expressions, by expression; leaves out those that it can."""
+
 _FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
-def load_feed(path: Path, name: str | None = None) -> Feed:
+def load_feed(path: Path, name: str | None = None, refused_patterns: PatternCheck | None = None) -> Feed:
     """The feed that a contract describes.
 
     Args:
         path: the contract, YAML in UTF-8.
         name: the feed's name: picks the object of that name; None when the contract has one object.
+        refused_patterns: has the contract's regular expressions compiled by the engine that will run them. It is passed
+            in because this package is free of engines; without it a pattern may fail in the load. It is not called for
+            a contract without patterns.
 
     Raises:
         ContractError: the contract can't be used; it holds every problem that was found.
@@ -59,9 +65,18 @@ def load_feed(path: Path, name: str | None = None) -> Feed:
     place = Place()
     document = read_document(path, place)
     feed = _feed(document, name, place) if document is not None else None
+    if refused_patterns is not None and place.patterns:
+        _check_patterns(place, refused_patterns)
     if feed is None or place.problems:
         raise ContractError(path, place.problems)
     return feed
+
+
+def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
+    refused = refused_patterns([regex for _, regex in place.patterns])
+    for here, regex in place.patterns:
+        if regex in refused:
+            here.problem(unusable(regex, refused[regex]))
 
 
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:

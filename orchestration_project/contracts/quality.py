@@ -4,13 +4,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import Comparison, MetricRule, Operator, QualityRule, SqlRule
-from orchestration_project.contracts.literals import Literals
+from orchestration_project.contracts.patterns import read_pattern
 from orchestration_project.contracts.queries import parse_query
-from orchestration_project.contracts.regexes import fault
-from orchestration_project.contracts.schema_errors import shown
-from orchestration_project.contracts.sql_types import Kind
+from orchestration_project.contracts.sql_types import Kind, Literals
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import DataQuality
@@ -81,7 +79,7 @@ class QualityReader:
         """The fields of a metric rule that depend on its metric."""
         metric = next((known for known in METRICS if known == rule.metric), None)
         if metric is None:
-            place.key("metric").problem(f"found {shown(rule.metric)}; allowed: {listed(METRICS)}")
+            place.key("metric").problem(f"found {excerpt(rule.metric)}; allowed: {listed(METRICS)}")
             return {}
         arguments = rule.arguments or {}
         for name in arguments:
@@ -115,7 +113,7 @@ class QualityReader:
         for index, name in enumerate(names):
             if str(name).casefold() not in declared:
                 hint = did_you_mean(str(name), self._columns)
-                here.item(index).problem(f"unknown column {shown(name)}; columns: {listed(self._columns)}{hint}")
+                here.item(index).problem(f"unknown column {excerpt(name)}; columns: {listed(self._columns)}{hint}")
         return tuple(
             dict.fromkeys(declared[str(name).casefold()] for name in names if str(name).casefold() in declared)
         )
@@ -160,10 +158,10 @@ def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
     try:
         numbers = tuple(_finite(limit) for limit in limits)
     except ValueError:
-        place.key(operator).problem(f"found {shown(value)}; allowed: a number")
+        place.key(operator).problem(f"found {excerpt(value)}; allowed: a number")
         return None
     if len(numbers) == 2 and numbers[0] > numbers[1]:
-        place.key(operator).problem(f"found {shown(value)}; the smaller limit goes first")
+        place.key(operator).problem(f"found {excerpt(value)}; the smaller limit goes first")
         return None
     return Comparison(operator, numbers)
 
@@ -194,7 +192,7 @@ def _missing(values: Any, literals: Literals, place: Place) -> Iterator[str | No
         if value is None:
             yield None
         elif isinstance(value, dict | list):
-            place.item(index).problem(f"found {shown(value)}; allowed: one value")
+            place.item(index).problem(f"found {excerpt(value)}; allowed: one value")
         else:
             try:
                 yield literals.text(value)
@@ -219,10 +217,5 @@ def _valid(values: Any, literals: Literals, place: Place) -> Iterator[str]:
 def _pattern(pattern: Any, literals: Literals, place: Place) -> str | None:
     if literals.type.kind is not Kind.TEXT:
         place.problem(f"a pattern tests text; the column is {literals.type.sql}")
-    elif not isinstance(pattern, str):
-        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
-    elif wrong := fault(pattern):
-        place.problem(wrong)
-    else:
-        return pattern
-    return None
+        return None
+    return read_pattern(pattern, place)

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.errors import Place, did_you_mean, listed
-from orchestration_project.contracts.expressions import parse_statement, write_statement
-from orchestration_project.contracts.sql_bounds import check_bounds
-from orchestration_project.contracts.sql_nodes import QUERY, check_nodes
+from orchestration_project.contracts.expressions import (
+    QUERY,
+    check_bounds,
+    check_nodes,
+    parse_statement,
+    write_statement,
+)
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import Bound, Length, MultipleOf, OneOf, Pattern, Rule, TextFormat
-from orchestration_project.contracts.literals import Comparable, Literals
-from orchestration_project.contracts.regexes import TEXT_FORMATS, UNTESTED_FORMATS, fault
-from orchestration_project.contracts.schema_errors import shown
-from orchestration_project.contracts.sql_types import INTEGER_FORMATS, NUMBER_FORMATS, Kind, SqlType
+from orchestration_project.contracts.patterns import TEXT_FORMATS, UNTESTED_FORMATS, read_pattern
+from orchestration_project.contracts.sql_types import (
+    INTEGER_FORMATS,
+    NUMBER_FORMATS,
+    Comparable,
+    Kind,
+    Literals,
+    SqlType,
+)
 
 LowerOrUpper = Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
 BOUNDS: tuple[LowerOrUpper, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
@@ -94,7 +99,7 @@ def _multiple(options: dict[str, Any], literals: Literals, place: Place) -> Iter
         place.key("multipleOf").problem(str(error))
         return
     if not isinstance(step, Decimal) or step <= 0:
-        place.key("multipleOf").problem(f"found {shown(options['multipleOf'])}; allowed: a number more than 0")
+        place.key("multipleOf").problem(f"found {excerpt(options['multipleOf'])}; allowed: a number more than 0")
         return
     yield MultipleOf(text)
 
@@ -102,7 +107,7 @@ def _multiple(options: dict[str, Any], literals: Literals, place: Place) -> Iter
 def _check_number_format(name: Any, place: Place) -> None:
     allowed = (*INTEGER_FORMATS, *NUMBER_FORMATS)
     if name not in allowed:
-        place.problem(f"found {shown(name)}; allowed: {listed(allowed)}{did_you_mean(str(name), allowed)}")
+        place.problem(f"found {excerpt(name)}; allowed: {listed(allowed)}{did_you_mean(str(name), allowed)}")
 
 
 def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> Iterator[Rule]:
@@ -115,7 +120,8 @@ def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> It
         yield Length("minLength", shortest)
     if limits:
         yield Length("maxLength", min(limits))
-    yield from _pattern(options, place.key("pattern"))
+    if "pattern" in options and (regex := read_pattern(options["pattern"], place.key("pattern"))) is not None:
+        yield Pattern(regex)
     if "format" in options:
         yield from _text_format(options["format"], place.key("format"))
     if text_type.text_format:
@@ -127,21 +133,9 @@ def _length(name: str, options: dict[str, Any], place: Place) -> int | None:
     if name not in options:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        place.key(name).problem(f"found {shown(value)}; allowed: a whole number from 0 on")
+        place.key(name).problem(f"found {excerpt(value)}; allowed: a whole number from 0 on")
         return None
     return value
-
-
-def _pattern(options: dict[str, Any], place: Place) -> Iterator[Rule]:
-    if "pattern" not in options:
-        return
-    pattern = options["pattern"]
-    if not isinstance(pattern, str):
-        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
-    elif wrong := fault(pattern):
-        place.problem(wrong)
-    else:
-        yield Pattern(pattern)
 
 
 def _text_format(name: Any, place: Place) -> Iterator[Rule]:
@@ -150,6 +144,6 @@ def _text_format(name: Any, place: Place) -> Iterator[Rule]:
     if not isinstance(name, str) or name not in TEXT_FORMATS:
         hint = _FORMAT_HINTS.get(name, "") if isinstance(name, str) else ""
         close = did_you_mean(str(name), TEXT_FORMATS)
-        place.problem(f"found {shown(name)}; allowed: {listed([*TEXT_FORMATS, *UNTESTED_FORMATS])}{hint or close}")
+        place.problem(f"found {excerpt(name)}; allowed: {listed([*TEXT_FORMATS, *UNTESTED_FORMATS])}{hint or close}")
         return
     yield TextFormat(name, TEXT_FORMATS[name])

@@ -68,7 +68,7 @@ def read_yaml(text: str, place: Place) -> Any:
             place.problem("the file is empty; a contract starts with `apiVersion: v3.1.0`")
             return None
         before = len(place.problems)
-        for line, message in _faults(root):
+        for line, message in _problems(root):
             place.problem(f"line {line}: {message}")
         return loader.construct_document(root) if len(place.problems) == before else None
     except yaml.MarkedYAMLError as error:
@@ -84,7 +84,7 @@ def read_yaml(text: str, place: Place) -> Any:
     return None
 
 
-def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
+def _problems(root: yaml.Node) -> Iterator[tuple[int, str]]:
     """Line and message of what YAML allows and a contract may not have. Each node is looked at once."""
     seen: set[int] = set()
     ancestors: list[int] = []
@@ -96,7 +96,7 @@ def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
             yield node.start_mark.line + 1, "nested too deeply"
         elif id(node) not in seen:
             seen.add(id(node))
-            yield from _own_faults(node)
+            yield from _node_problems(node)
             ancestors.append(id(node))
             for child in _children(node):
                 yield from visit(child)
@@ -113,17 +113,17 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
         yield from node.value
 
 
-def _own_faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
+def _node_problems(node: yaml.Node) -> Iterator[tuple[int, str]]:
     line = node.start_mark.line + 1
     if node.tag not in _PLAIN_TAGS:
         yield line, f"the tag {node.tag!r} is not allowed"
     elif isinstance(node, yaml.ScalarNode):
-        yield from _scalar_faults(node, line)
+        yield from _scalar_problems(node, line)
     elif isinstance(node, yaml.MappingNode):
-        yield from _key_faults(node)
+        yield from _key_problems(node)
 
 
-def _key_faults(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
+def _key_problems(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
     first: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
@@ -133,10 +133,10 @@ def _key_faults(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
             yield line, f"the key {key.value!r} is already on line {first[key.value]}; each key may be given once"
         else:
             first[key.value] = line
-            yield from _scalar_faults(key, line)
+            yield from _scalar_problems(key, line)
 
 
-def _scalar_faults(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
+def _scalar_problems(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
     if _UNPRINTABLE.search(node.value):
         yield line, "a text may not hold NUL or half of a surrogate pair"
     if node.tag in (_TAG + "int", _TAG + "float"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts import ContractError, Feed, load_feed
+from orchestration_project.ingest.patterns import refused_patterns
 
 Load = Callable[..., Feed]
 Problems = Callable[..., list[str]]
@@ -29,7 +30,7 @@ def load(tmp_path: Path) -> Load:
     def load_document(document: dict[str, Any] | str, name: str | None = None) -> Feed:
         path = tmp_path / "f.odcs.yaml"
         path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
-        return load_feed(path, name)
+        return load_feed(path, name, refused_patterns)
 
     return load_document
 
