@@ -1,7 +1,10 @@
 """Strict reading of a YAML text: what a person wrote is what the program gets, or a problem with its line.
 
 Plain words follow YAML 1.2's core schema: only `true` and `false` are booleans (`NO` stays Norway), `12:30:00` and
-dates are text, decimal numbers keep every digit. Duplicate keys, which YAML libraries merge silently, are problems.
+dates are text, decimal numbers keep every digit. Duplicate keys, which PyYAML merges silently, are problems.
+
+ruamel.yaml speaks YAML 1.2 by itself. It would replace the five resolvers below, and need as many lines of ours to give
+up dates, `1_000`, `=` and binary fractions. It finds one duplicate key at a time. Dagster needs PyYAML in any case.
 """
 
 import re
@@ -21,6 +24,7 @@ _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
+    # Without the resolvers of YAML 1.1, which would make NO false and 12:30:00 a number in base 60.
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's class attribute
 
 
@@ -43,6 +47,7 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     if len(text) > _LARGEST_EXPONENT:
+        # Turning very many digits into a number takes quadratic time; Python refuses 4300 of them with an error.
         raise ValueError("the number is too long")
     return int(text[2:] if base != 10 else text, base)
 
@@ -85,7 +90,10 @@ def read_yaml(text: str, place: Place) -> Any:
 
 
 def _problems(root: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Line and message of what YAML allows and a contract may not have. Each node is looked at once."""
+    """Line and message of what YAML allows and a contract may not have.
+
+    Each node is visited once: an alias is the same node again, and a few of them nested stand for millions of paths.
+    """
     seen: set[int] = set()
     ancestors: list[int] = []
 
