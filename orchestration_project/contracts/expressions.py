@@ -48,10 +48,10 @@ _NAMED = """
 _UNIT_PARENTS = ("DateDiff", "TimestampTrunc", "DateTrunc", "Extract", "Interval", "DateAdd", "Window", "WindowSpec")
 
 SCALAR = frozenset([*_SYNTAX.split(), *_FUNCTIONS.split()])
-"""What one value of one row may be computed with."""
+"""What may compute a value from one row."""
 
 QUERY = SCALAR | frozenset(_QUERY_SYNTAX.split())
-"""What a query over a batch may use; the verdict of a check, unlike a table, may look at the clock."""
+"""What a query over a batch may use. The result of a check, unlike a table, may depend on the clock."""
 
 NAMED_FUNCTIONS = frozenset(_NAMED.split())
 """Functions that sqlglot has no class for."""
@@ -66,6 +66,14 @@ MAX_WIDTH = 999
 
 _TOO_WIDE = re.compile(r"%[^%a-zA-Z]*(\*|\d{4})")
 _OF_A_WIDTH = frozenset({"Greatest", "Least", "Cast", "DataType", "Paren", "Length"})
+# By the node that runs a regular expression: the argument with its options.
+_OPTIONS_OF_PATTERN = {
+    "RegexpLike": "flag",
+    "RegexpFullMatch": "options",
+    "RegexpExtract": "parameters",
+    "RegexpReplace": "modifiers",
+    "SimilarTo": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,7 @@ def parse_expression(text: str, names: Sequence[str], place: Place) -> Expressio
         else:
             used[name] = None
             column.this.set("this", name)
+    remember_patterns(root, place)
     sql = write_statement(root, place)
     return Expression(sql, tuple(used)) if sql is not None and len(place.problems) == before else None
 
@@ -135,6 +144,20 @@ def write_statement(root: "exp.Expr", place: Place) -> str | None:
     except (SqlglotError, ValueError, RecursionError) as error:
         place.problem(f"can't be written as DuckDB SQL: {error}")
         return None
+
+
+def remember_patterns(root: "exp.Expr", place: Place) -> None:
+    """Hand the regular expressions in a statement to the engine: one that it can't compile would fail a whole load."""
+    from sqlglot import exp
+
+    for node in root.walk():
+        options = _OPTIONS_OF_PATTERN.get(type(node).__name__)
+        pattern = node.args.get("expression")
+        if options is None or not isinstance(pattern, exp.Literal) or not pattern.is_string:
+            continue
+        # With the option l the pattern is plain text.
+        if "l" not in getattr(node.args.get(options), "name", ""):
+            place.pattern(pattern.name)
 
 
 def check_nodes(root: "exp.Expr", allowed: frozenset[str], place: Place) -> bool:

@@ -10,6 +10,7 @@ from orchestration_project.contracts.expressions import (
     check_bounds,
     check_nodes,
     parse_statement,
+    remember_patterns,
     write_statement,
 )
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 TABLE = "{table}"
-"""What stands for the batch's rows in a query that `parse_query` returns."""
+"""Stands for the batch's rows in a query that `parse_query` returns."""
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row", "_rescued")
 _MARKER = "__rows_of_the_batch"
@@ -55,12 +56,13 @@ def parse_query(
     _use_batch(root, tables, place)
     _check_form(root, place)
     _check_columns(root, columns, place)
+    remember_patterns(root, place)
     sql = write_statement(root, place)
     return sql.replace(f'"{_MARKER}"', TABLE) if sql is not None and len(place.problems) == before else None
 
 
 def _with_names(text: str, column: str | None, place: Place) -> str:
-    """The query with names for its placeholders."""
+    """The query as SQL that parses: names in the place of its placeholders."""
 
     def name(match: re.Match[str]) -> str:
         if match["table"]:
@@ -79,7 +81,7 @@ def _with_names(text: str, column: str | None, place: Place) -> str:
 
 
 def _use_batch(root: "exp.Select", tables: Sequence[str], place: Place) -> None:
-    """Let every table be the batch's rows or an earlier part of the root's WITH; report all others."""
+    """Point every table to the batch's rows or to an earlier part of the root's WITH; report all others."""
     from sqlglot import exp
 
     own = {_MARKER, *(name.casefold() for name in tables)}
@@ -106,7 +108,7 @@ def _use_batch(root: "exp.Select", tables: Sequence[str], place: Place) -> None:
 
 
 def _check_form(root: "exp.Select", place: Place) -> None:
-    """Report what would not be written back as it was meant."""
+    """Report forms that sqlglot parses, but would write back with another meaning."""
     from sqlglot import exp
 
     if any(_MARKER in literal.name for literal in root.find_all(exp.Literal)):

@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts import ContractError, load_feed
+from orchestration_project.contracts.errors import Place
+from orchestration_project.contracts.expressions import parse_expression
+from orchestration_project.contracts.queries import parse_query
 from orchestration_project.ingest.patterns import refused_patterns
 
 
@@ -101,3 +104,24 @@ schema:
         "column 'a': '(?=x)' can't be used as a regular expression: not supported by DuckDB: lookahead (?=...)"
         " (invalid perl operator: (?=)"
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "patterns"),
+    [
+        pytest.param("regexp_matches(a, '(?=x)', 'i')", ["(?=x)"], id="search"),
+        pytest.param("regexp_full_match(a, 'it''s')", ["it's"], id="whole text"),
+        pytest.param("CASE WHEN true THEN regexp_extract(a, '(x)', 1) END", ["(x)"], id="extract"),
+        pytest.param("regexp_replace(a, '(', ')', 'g')", ["("], id="replace"),
+        pytest.param("a SIMILAR TO 'x.'", ["x."], id="similar"),
+        pytest.param("regexp_matches(a, '(', 'l')", [], id="plain text"),
+        pytest.param("regexp_matches('(', a)", [], id="pattern from a row"),
+        pytest.param("a LIKE '('", [], id="no regular expression"),
+    ],
+)
+def test_patterns_in_sql_are_compiled_too(expression: str, patterns: list[str]) -> None:
+    """What a transformLogic or a query searches for is a pattern of the contract like any other."""
+    place = Place()
+    assert parse_expression(expression, ["a"], place) is not None
+    parse_query(f"SELECT count(*) FROM ${{table}} WHERE {expression} IS NULL", ["t"], ["a"], None, place)
+    assert [regex for _, regex in place.patterns] == patterns * 2
