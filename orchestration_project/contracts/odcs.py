@@ -1,9 +1,11 @@
 """From a file to a document of the Open Data Contract Standard that is known to follow the standard's JSON schema.
 
-Belongs here: what the standard itself says. Does not belong here: what this platform makes of it (`build.py`). The
-schema is the one that `open-data-contract-standard` ships: version 3.2.0, which also holds everything of 3.1 and 3.0.
-jsonschema (150 ms) and the package's model (300 ms) are imported when the first contract is read, so that importing
-this package stays cheap.
+Belongs here: what the standard itself says, and errors against its schema in words: where, what was found, what is
+allowed. Does not belong here: what this platform makes of a document (`build.py`).
+
+The schema is the one that `open-data-contract-standard` ships: version 3.2.0, which also holds everything of 3.1 and
+3.0. jsonschema (150 ms) and the package's model (300 ms) are imported when the first contract is read, so that
+importing this package stays cheap.
 """
 
 import json
@@ -123,42 +125,46 @@ def _renamed(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _report(errors: Iterable["ValidationError"], document: Any, root: Any, place: Place) -> None:
     """Report every error at its place below `place`; of the branches of a choice only the one that was meant."""
     leaves = [leaf for error in errors for leaf in _leaves(error)]
-    places = [tuple(leaf.absolute_path) for leaf in leaves]
-    for leaf, path in zip(leaves, places, strict=True):
-        where = _place(path, document, place)
-        if leaf.validator in ("additionalProperties", "unevaluatedProperties"):
-            messages = _unexpected(leaf, root)
-            # The properties of a branch that failed count as unevaluated: an echo of the failure, not one more problem.
-            if not messages and not any(
-                other is not leaf and at[: len(path)] == path for other, at in zip(leaves, places, strict=True)
-            ):
-                messages = [
-                    leaf.message.replace(
-                        "Unevaluated properties are not allowed", "fields that do not go with the others here"
-                    )
-                ]
-        else:
-            messages = [_message(leaf)]
-        for message in messages:
+    for leaf in leaves:
+        where = _place(tuple(leaf.absolute_path), document, place)
+        for message in _messages(leaf, leaves, root):
             where.problem(message)
 
 
+def _messages(leaf: "ValidationError", leaves: "list[ValidationError]", root: Any) -> list[str]:
+    """What to report of one error among all errors of the document."""
+    if leaf.validator not in ("additionalProperties", "unevaluatedProperties"):
+        return [_message(leaf)]
+    if unknown := _unexpected(leaf, root):
+        return unknown
+    # The properties of a branch that failed count as unevaluated. That repeats the failure and is no further problem.
+    path = list(leaf.absolute_path)
+    if any(other is not leaf and list(other.absolute_path)[: len(path)] == path for other in leaves):
+        return []
+    told = "fields that do not go with the others here"
+    return [leaf.message.replace("Unevaluated properties are not allowed", told)]
+
+
 def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
-    """The errors that tell a reader what to change: a choice is followed into the branch that fits best."""
+    """The errors that tell a reader what to change: a choice is followed into the branch that was meant."""
     if error.validator not in ("oneOf", "anyOf") or not error.context or _required_choice(error) or _types(error):
         yield error
         return
     branches: dict[Any, list[ValidationError]] = {}
     for inner in error.context:
         branches.setdefault(inner.schema_path[0], []).append(inner)
-    fitting = [inner for inner in branches.values() if not any(e.validator == "type" and not e.path for e in inner)]
-    for inner in min(
-        fitting or branches.values(), key=lambda branch: (any(e.validator == "required" for e in branch), len(branch))
-    ):
+    for inner in _meant(list(branches.values())):
         yield from _leaves(inner)
 
 
+def _meant(branches: "list[list[ValidationError]]") -> "list[ValidationError]":
+    """The errors of the branch that needs the fewest changes: of the right type, all fields there, few errors."""
+    right_type = [errors for errors in branches if not any(e.validator == "type" and not e.path for e in errors)]
+    return min(right_type or branches, key=lambda errors: (any(e.validator == "required" for e in errors), len(errors)))
+
+
 def _place(path: tuple[str | int, ...], document: Any, place: Place) -> Place:
+    """The place of a path of jsonschema below `place`; a column on the way becomes the subject."""
     node, container = document, ""
     for part in path:
         node = node[part]

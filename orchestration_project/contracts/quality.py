@@ -1,7 +1,7 @@
-"""Quality rules of the standard, at the object and at its properties."""
+"""Quality rules of the standard, of the object and of its properties: library metrics and sql."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
@@ -26,7 +26,7 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 
 class QualityReader:
-    """Turns an object's quality rules into ours; check names stay unique over all of them."""
+    """Turns an object's quality rules into ours. One reader reads all of an object, so that check names are unique."""
 
     def __init__(self, tables: Sequence[str], columns: Sequence[str], literals: dict[str, Literals]) -> None:
         """Start with the names of the object and its columns, and how each column without problems writes values."""
@@ -43,31 +43,20 @@ class QualityReader:
 
     def _rule(self, rule: "DataQuality", column: str | None, place: Place) -> QualityRule | None:
         before = len(place.problems)
-        kind = rule.type or "library"
         severity = (rule.severity or "warning").strip().casefold()
-        if kind == "text" or (kind == "custom" and severity == "info"):
+        if not _is_run(rule, severity, place):
             return None
-        if kind == "custom":
-            place.key("type").problem(
-                f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
-            )
-            return None
-        if severity not in SEVERITIES:
-            place.key("severity").problem(
-                f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
-            )
         comparison = _comparison(rule, place)
-        query = self._query(rule, column, place) if kind == "sql" else None
-        arguments = self._arguments(rule, column, place) if kind != "sql" else {}
+        query = self._query(rule, column, place) if rule.type == "sql" else None
+        arguments = self._arguments(rule, column, place) if rule.type != "sql" else {}
         if len(place.problems) > before or comparison is None:
             return None
         name = self._unique_name(rule, column)
         description = " ".join((rule.description or "").split())
+        blocking = severity == "error"
         if query is not None:
-            return SqlRule(name, query, comparison, severity == "error", description)
-        return MetricRule(
-            name, comparison=comparison, blocking=severity == "error", description=description, **arguments
-        )
+            return SqlRule(name, query, comparison, blocking, description)
+        return MetricRule(name, comparison=comparison, blocking=blocking, description=description, **arguments)
 
     def _query(self, rule: "DataQuality", column: str | None, place: Place) -> str | None:
         if not rule.query:
@@ -76,19 +65,13 @@ class QualityReader:
         return parse_query(rule.query, self._tables, self._columns, column, place.key("query"))
 
     def _arguments(self, rule: "DataQuality", column: str | None, place: Place) -> dict[str, Any]:
-        """The fields of a metric rule that depend on its metric."""
+        """The fields of a `MetricRule` that depend on its metric; empty or partial after something was reported."""
         metric = next((known for known in METRICS if known == rule.metric), None)
         if metric is None:
             place.key("metric").problem(f"found {excerpt(rule.metric)}; allowed: {listed(METRICS)}")
             return {}
         arguments = rule.arguments or {}
-        for name in arguments:
-            if name not in _ARGUMENTS.get(metric, ()):
-                allowed = _ARGUMENTS.get(metric, ())
-                place.key("arguments", name).problem(
-                    f"not an argument of {metric}; {f'allowed: {listed(allowed)}' if allowed else 'none is allowed'}"
-                    f"{did_you_mean(name, allowed)}"
-                )
+        _check_argument_names(arguments, metric, place.key("arguments"))
         found: dict[str, Any] = {"metric": metric, "percent": _percent(rule.unit, metric, place.key("unit"))}
         if metric == "rowCount":
             if column is not None:
@@ -144,6 +127,31 @@ class QualityReader:
             name = f"{base}_{number}"
         self._names.add(name.casefold())
         return name
+
+
+def _is_run(rule: "DataQuality", severity: str, place: Place) -> bool:
+    """Whether a rule makes a check; one that should and can't is reported, since it would pass silently."""
+    kind = rule.type or "library"
+    if kind == "text" or (kind == "custom" and severity == "info"):
+        return False
+    if kind == "custom":
+        place.key("type").problem(
+            f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
+        )
+        return False
+    if severity not in SEVERITIES:
+        place.key("severity").problem(
+            f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
+        )
+    return True
+
+
+def _check_argument_names(names: Iterable[str], metric: Metric, place: Place) -> None:
+    allowed = _ARGUMENTS.get(metric, ())
+    choice = f"allowed: {listed(allowed)}" if allowed else "none is allowed"
+    for name in names:
+        if name not in allowed:
+            place.key(name).problem(f"not an argument of {metric}; {choice}{did_you_mean(name, allowed)}")
 
 
 def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
