@@ -89,6 +89,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
     table, here = found
     read_custom(table.customProperties, (), here)
     built = read_columns(table.properties or [], parsing, here.key("properties"))
+    # Columns with problems are left out of `built`, so this is only sure when there were none.
     if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
         here.key("properties").problem("needs at least one column that is read from the file")
     columns = _in_order(built, here.key("properties"))
@@ -110,7 +111,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
 
 
 def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -> "tuple[SchemaObject, Place] | None":
-    """The object that the feed is made of, with its place."""
+    """The object of the contract that the feed is, with its place; None after something was reported."""
     names = [item.name or "" for item in objects]
     if not objects:
         place.problem("needs an object with the columns of the files")
@@ -118,6 +119,7 @@ def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -
     if name is not None and name not in names:
         place.problem(f"no object is called {name!r}; found {listed(names)}{did_you_mean(name, names)}")
         return None
+    # To pick the first would silently change the feed when somebody sorts the contract.
     if len(objects) > 1 and name is None:
         place.problem(
             f"a feed is one object; found {len(objects)}: {listed(names)};"
@@ -141,6 +143,7 @@ def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:
     """The key's columns by position; those without one come last, in the contract's order."""
     keyed = [prop for prop in table.properties or [] if prop.primaryKey]
     positions = [prop.primaryKeyPosition or -1 for prop in keyed]
+    # The standard's own default for columns outside of the key is -1; some tools write it for each column.
     taken = [position for position in positions if position > 0]
     if len(set(taken)) < len(taken):
         place.problem(f"several columns have the same primaryKeyPosition: {listed(sorted(taken))}")
@@ -149,6 +152,7 @@ def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:
 
 
 def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> Iterator[QualityRule]:
+    # Queries in contracts are often copied from a database, where the table has its physical name.
     names = tuple(dict.fromkeys(name for name in (table.name, table.physicalName) if name))
     columns = tuple(prop.name or "" for prop in table.properties or [])
     reader = QualityReader(names, columns, {item.column.name: item.literals for item in built})
@@ -159,13 +163,14 @@ def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> I
 
 
 def _in_order(built: list[BuiltColumn], place: Place) -> tuple[Column, ...]:
-    """The columns in the contract's order, but that each derived one takes a place after those that it uses."""
+    """The columns in the contract's order. Derived ones change places so that each comes after those that it uses."""
     derived = {item.column.name: item for item in built if item.column.source is None}
     ready: list[Column] = []
     waiting = dict(derived)
     while waiting:
         free = [name for name, item in waiting.items() if not any(used in waiting for used in item.column.uses)]
         if not free:
+            # The columns of the circle are told with those that wait for them.
             place.problem(f"the transformLogic of {listed(waiting)} use each other in a circle")
             break
         ready.append(waiting.pop(free[0]).column)

@@ -28,6 +28,7 @@ NOT_PERSONAL = frozenset(
 """Classifications (case, blanks and hyphens aside) whose values may be shown. Every other one is masked: a word that
 this platform does not know, or a typing error, must not bring a customer's data into a log."""
 
+# Names that start with _ are the platform's own columns.
 _COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 
@@ -73,10 +74,12 @@ def _check_names(names: list[str], place: Place) -> None:
             )
         elif name.casefold() in first:
             here.problem(f"the name is already that of properties[{first[name.casefold()]}] (case does not count)")
+        # DuckDB's names have no case: A and a would be one column.
         first.setdefault(name.casefold(), index)
 
 
 def _check_headers(columns: list[Column], names: list[str], place: Place) -> None:
+    """Report headers that name two columns: headers are found without regard to case and surrounding blanks."""
     owners: dict[str, str] = {}
     for column in columns:
         if column.source is None:
@@ -104,6 +107,7 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
     )
     _check_structure(prop, place)
     if declared is None:
+        # Without a type every other message about the column would be a consequence.
         return None
     literals, parsing = read_moments(declared, options, base, place.key("logicalTypeOptions"))
     custom = read_custom(prop.customProperties, OF_A_COLUMN, place)
@@ -171,13 +175,14 @@ def _check_structure(prop: "SchemaProperty", place: Place) -> None:
         )
     for name, keyed in (("primaryKey", prop.primaryKey), ("unique", prop.unique)):
         if keyed and prop.transformLogic is not None:
-            # Keys are compared with rejected records too, which have no computed columns.
+            # Duplicates are also found among rejected records, which have no computed columns.
             place.key(name).problem(
                 "is not supported for a column with transformLogic; name the columns that it is computed from"
             )
 
 
 def _aliases(prop: "SchemaProperty", custom: Custom) -> Iterator[str]:
+    """The other headers of a column: the standard's synonyms, then our aliases, each once."""
     seen = {(prop.physicalName or prop.name or "").strip().casefold()}
     written = read_words(*custom["aliases"]) if "aliases" in custom else []
     for alias in [*(synonym.synonym or "" for synonym in prop.synonyms or []), *written]:

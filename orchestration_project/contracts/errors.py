@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestration_project.errors import PlatformError
 
+# Enough for every type with its synonyms; a contract may have hundreds of columns.
 _MOST_LISTED = 60
 _LONGEST_EXCERPT = 60
 
@@ -33,6 +34,7 @@ class ContractError(PlatformError):
 
     def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
         self.file = file
+        # Two checks may find the same problem.
         self.problems = tuple(dict.fromkeys(problems))
         count = "a problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__("\n".join([f"contract {file} has {count}:", *(f"  {problem}" for problem in self.problems)]))

@@ -18,6 +18,7 @@ from orchestration_project.contracts.errors import Place, did_you_mean, listed
 if TYPE_CHECKING:
     from sqlglot import exp
 
+# Names and no classes: sqlglot is imported late, and a class that one of its releases lacks allows nothing then.
 _SYNTAX = """
     Column Identifier Literal Boolean Null Paren Case If Cast TryCast DataType DataTypeParam Interval
     Add Sub Mul Div IntDiv Mod Pow Neg DPipe BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift
@@ -31,6 +32,7 @@ _FUNCTIONS = """
     DateDiff TimestampTrunc DateTrunc Extract Year Quarter Month Week Day Hour Minute Second DayOfWeek DayOfWeekIso
     DayOfYear Dayname Monthname LastDay TimeToUnix TimeToStr DateAdd Date DateFromParts TimestampFromParts
 """
+# No table functions and no VALUES: a query reads the batch's rows and nothing else.
 _QUERY_SYNTAX = """
     Select From Where Group Having Order Ordered Limit Offset Distinct Subquery With CTE TableAlias Table Join Alias
     Star Union Intersect Except Exists Window WindowSpec Qualify Filter Tuple
@@ -45,6 +47,7 @@ _CASTS = """
 _NAMED = """
     prefix suffix strip_accents nfc_normalize date_part date_sub try_strptime strptime timezone isfinite printf bin
 """
+# A bare word is a unit such as DAY below these; elsewhere it may be anything.
 _UNIT_PARENTS = ("DateDiff", "TimestampTrunc", "DateTrunc", "Extract", "Interval", "DateAdd", "Window", "WindowSpec")
 
 SCALAR = frozenset([*_SYNTAX.split(), *_FUNCTIONS.split()])
@@ -163,6 +166,7 @@ def remember_patterns(root: "exp.Expr", place: Place) -> None:
 def check_nodes(root: "exp.Expr", allowed: frozenset[str], place: Place) -> bool:
     """Report each part of a statement that is not allowed; True when there is none."""
     before = len(place.problems)
+    # One message a refused part: nothing below it is looked at.
     for node in root.walk(prune=lambda node: not _is_allowed(node, allowed)):
         if not _is_allowed(node, allowed):
             place.problem(_refusal(node))
@@ -228,6 +232,7 @@ def check_bounds(root: "exp.Expr", place: Place) -> bool:
 
 
 def _depth(root: "exp.Expr") -> int:
+    # Level by level: a recursive function would itself fail on what this has to find.
     depth, level = 0, [root]
     while level:
         depth, level = depth + 1, [child for node in level for child in node.iter_expressions()]
@@ -240,6 +245,7 @@ def _is_small(node: "exp.Expr") -> bool:
 
 
 def _is_width(width: "exp.Expr") -> bool:
+    # The length of a text is no more than what the file itself holds, whatever the text is.
     parts = width.walk(prune=lambda node: type(node).__name__ == "Length")
     return all(type(node).__name__ in _OF_A_WIDTH or _is_small(node) for node in parts)
 

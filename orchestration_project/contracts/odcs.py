@@ -47,6 +47,7 @@ _LIMITS = {
 def read_document(path: Path, place: Place) -> "OpenDataContractStandard | None":
     """The contract in a file; None after something was reported to `place`."""
     try:
+        # Editors on Windows may put a byte order mark first.
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         place.problem(f"can't be read: {error.strerror or error}")
@@ -70,11 +71,13 @@ def parse_document(data: Any, place: Place) -> "OpenDataContractStandard | None"
         return None
     version = data.get("apiVersion")
     if isinstance(version, str) and version not in API_VERSIONS:
+        # Checked against the schema of another version, nearly every field would be a problem.
         place.key("apiVersion").problem(
             f"{version!r} is not supported; allowed: {listed(API_VERSIONS)}{did_you_mean(version, API_VERSIONS)}"
         )
         return None
     document = _with_metrics(data)
+    # The package's model drops unknown nested fields silently, so the schema comes first.
     try:
         _report(_validator().iter_errors(document), document, _validator().schema, place)
         return None if place.problems else OpenDataContractStandard.model_validate(document)
@@ -141,8 +144,8 @@ def _messages(leaf: "ValidationError", leaves: "list[ValidationError]", root: An
     path = list(leaf.absolute_path)
     if any(other is not leaf and list(other.absolute_path)[: len(path)] == path for other in leaves):
         return []
-    told = "fields that do not go with the others here"
-    return [leaf.message.replace("Unevaluated properties are not allowed", told)]
+    words = "fields that do not go with the others here"
+    return [leaf.message.replace("Unevaluated properties are not allowed", words)]
 
 
 def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:

@@ -42,6 +42,7 @@ def read_custom(properties: "Sequence[CustomProperty] | None", allowed: Sequence
     found: Custom = {}
     for index, custom in enumerate(properties or []):
         name, here = custom.property or "", place.key("customProperties").item(index)
+        # The standard lets a tool mark its own properties, and names of tools may well be like ours.
         if custom.vendor is not None:
             continue
         if name in found:
@@ -88,6 +89,7 @@ def read_parsing(custom: Custom, base: Parsing) -> Parsing:
 
 def read_column_parsing(custom: Custom, base: Parsing, declared: SqlType, derived: bool) -> Parsing:
     """`base` with what a column's custom properties say; those without effect on the column are reported."""
+    # A property without effect was meant to have one: the author learns it here, not from rejected records.
     for name, (_, place) in custom.items():
         if derived:
             place.problem(f"{name} has no effect: a column with transformLogic is computed, not read from the file")
@@ -131,6 +133,7 @@ def _one_of(allowed: Sequence[Any], words: str, value: Any, place: Place) -> Any
 def _symbols(value: Any, place: Place) -> Iterator[str]:
     for word in read_words(value, place):
         symbol = word.strip()
+        # Such a symbol would be cut out of the number itself.
         if not symbol or any(character.isdigit() or character in "+-.," for character in symbol):
             place.problem(f"found {word!r}; allowed: a currency's sign or code, e.g. '€' or 'EUR'")
         else:
@@ -153,6 +156,7 @@ def read_moments(declared: SqlType, options: dict[str, Any], base: Parsing, plac
     zoned = options.get("timezone") is True
     zone = _zone(options, place.key("defaultTimezone"))
     has_offset = date_format.has_offset if date_format else zoned
+    # A TIMESTAMP would lose the offset.
     if declared.kind is Kind.TIMESTAMP and (zoned or has_offset):
         declared = TIMESTAMPTZ
     parsing = replace(base, has_timezone=has_offset, default_timezone=zone)

@@ -83,6 +83,7 @@ class QualityReader:
         found["columns"] = (column,) if column is not None else self._several(arguments.get("properties"), place)
         if column is not None and "properties" in arguments:
             place.key("arguments", "properties").problem("only for duplicateValues of the object")
+        # A column with problems has no literals; its problems were reported already.
         if column is not None and column in self._literals:
             found |= self._values(metric, arguments, self._literals[column], place.key("arguments"))
         return found
@@ -120,6 +121,7 @@ class QualityReader:
     def _unique_name(self, rule: "DataQuality", column: str | None) -> str:
         metric = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rule.metric or "").lower() if rule.type != "sql" else "sql"
         wanted = rule.name or rule.id or (f"{column}_{metric}" if column else metric)
+        # Dagster takes only these characters in a check's name, and no name twice.
         name = base = re.sub(r"[^A-Za-z0-9_]+", "_", wanted).strip("_") or metric
         number = 1
         while name.casefold() in self._names:

@@ -1,4 +1,7 @@
-"""`logicalTypeOptions` and `enum` of a property as rules on its values; contradictions are reported."""
+"""`logicalTypeOptions` and `enum` of a property as rules on its values.
+
+Rules that no value can fulfil are problems: with them every record of a feed would be rejected.
+"""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -39,12 +42,12 @@ _FORMAT_HINTS = {
 
 
 def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> list[Rule]:
-    """The rules in a column's `logicalTypeOptions`; `place` is that of the options."""
+    """The rules that a column's `logicalTypeOptions` make; `place` is that of the options."""
     allowed = OPTIONS[literals.type.kind]
     for name in options:
         if name not in allowed:
-            told = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"
-            place.key(name).problem(f"not an option of a {literals.type.sql} column; {told}")
+            choice = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"
+            place.key(name).problem(f"not an option of a {literals.type.sql} column; {choice}")
     if literals.type.kind is Kind.TEXT:
         return list(_text_rules(options, literals.type, place))
     if literals.type.kind.is_number and "format" in options:
@@ -53,7 +56,7 @@ def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> lis
 
 
 def read_enum(values: list[Any], literals: Literals, place: Place) -> list[Rule]:
-    """The rule that an `enum` makes; a null in it says nothing, since only `required` forbids missing values."""
+    """The rule that an `enum` makes. A null in it has no effect, since only `required` forbids missing values."""
     texts: dict[str, None] = {}
     for index, value in enumerate(values):
         if value is not None:
@@ -86,6 +89,7 @@ def _bounds(options: dict[str, Any], literals: Literals, place: Place) -> Iterat
 
 def _is_empty(low: Any, high: Any, exclusive: int, kind: Kind) -> bool:
     if kind is Kind.INTEGER:
+        # There is no whole number between 1 and 2.
         return bool(low + exclusive > high)
     return bool(low > high or (low == high and exclusive))
 

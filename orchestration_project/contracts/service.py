@@ -35,7 +35,7 @@ _UNITS = {
     dt.timedelta(hours=1): ("h", "hr", "hour", "hours"),
     dt.timedelta(days=1): ("d", "day", "days"),
     dt.timedelta(weeks=1): ("w", "week", "weeks"),
-    # The longest month and year: data is not called late before it is.
+    # The longest month and year, so that data is never called late before it is.
     dt.timedelta(days=31): ("mo", "month", "months"),
     dt.timedelta(days=366): ("y", "yr", "year", "years"),
 }
@@ -45,9 +45,9 @@ _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z
 
 
 def read_source(servers: "Sequence[Server] | None", place: Place) -> tuple[SourceFormat, Parsing]:
-    """How the files of the first server of type `local` are written, else of the first other one that holds files.
+    """How files are written: by the first `local` server, else by the first other one that holds files, else CSV.
 
-    Without servers: CSV. `place` is that of the list.
+    `place` is that of the list.
     """
     if not servers:
         return SourceFormat(), Parsing()
@@ -65,6 +65,7 @@ def read_source(servers: "Sequence[Server] | None", place: Place) -> tuple[Sourc
 
 
 def _file_server(servers: "Sequence[Server]") -> int | None:
+    # A contract also lists the databases and topics in which the same data is offered to others.
     local = [index for index, server in enumerate(servers) if server.type == "local"]
     others = [index for index, server in enumerate(servers) if server.type in _PLACES_OF_FILES and server.format]
     return next(iter([*local, *others]), None)
@@ -153,7 +154,7 @@ def _duration(value: Any, unit: str | None, place: Place) -> dt.timedelta:
         place.key("unit").problem(f"found {excerpt(unit)}; allowed: {listed(UNITS)}{did_you_mean(word, UNITS)}")
         return dt.timedelta()
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool):  # which Python also takes as 0 or 1
             raise InvalidOperation  # noqa: TRY301
         seconds = Decimal(str(value)) * int(UNITS[word].total_seconds())
         if not seconds.is_finite() or seconds <= 0:
@@ -165,7 +166,7 @@ def _duration(value: Any, unit: str | None, place: Place) -> dt.timedelta:
 
 
 def read_owners(team: "Team | Sequence[TeamMember] | None") -> tuple[str, ...]:
-    """The team's name as `team:name` and its members' mail addresses; who has left (dateOut) is no owner any more."""
+    """The team's name as `team:name` and its members' mail addresses, without members who have left (dateOut)."""
     return tuple(dict.fromkeys(_owners(team)))
 
 

@@ -17,7 +17,7 @@ from orchestration_project.contracts.errors import Place, did_you_mean, excerpt,
 
 
 class Kind(StrEnum):
-    """What can be said about a type's values."""
+    """The kinds of values. Which options a column may have depends on the kind."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -203,7 +203,7 @@ Comparable = Decimal | dt.date | dt.time | str | bool
 
 @dataclass(frozen=True, slots=True)
 class Literals:
-    """How the values of one column are written in its contract: dates in ISO 8601 or in the column's own format."""
+    """Reads values of one column from its contract: limits, enum, valid values. Dates are ISO 8601 or in its format."""
 
     type: SqlType
     date_format: DateFormat | None = None
@@ -238,6 +238,7 @@ class Literals:
             number = Decimal(value.strip() if isinstance(value, str) else value)
         except InvalidOperation:
             raise ValueError(f"found {excerpt(value)}; allowed: a number") from None
+        # DOUBLE ends at 1e308, and 1e1000000 written out would fill the memory.
         if not number.is_finite() or abs(number.adjusted()) > 300:
             raise ValueError(f"found {excerpt(value)}; allowed: a finite number")
         if self.type.kind is Kind.INTEGER and number != number.to_integral_value():
@@ -247,7 +248,7 @@ class Literals:
             raise ValueError(f"found {excerpt(value)}, which {self.type.sql} can't hold; allowed: {low} to {high}")
         if self.type.sql == "FLOAT" and abs(number) > Decimal("3.4e38"):
             raise ValueError(f"found {excerpt(value)}, which FLOAT can't hold")
-        return number or Decimal(0)
+        return number or Decimal(0)  # -0 and 0.00 are written as 0
 
     def _moment(self, text: str) -> tuple[Comparable, str]:
         kind = self.type.kind

@@ -19,7 +19,9 @@ from orchestration_project.contracts.errors import Place
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 _LARGEST_EXPONENT = 300
+# No contract is half as deep. What comes after recurses, and Python ends that at a thousand calls.
 _DEEPEST = 50
+# In a statement DuckDB ends at NUL, and half of a pair can't be encoded.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -53,6 +55,7 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 
 
 def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    # As a float, a limit of 0.1 would be another number than 0.1 in a file.
     number = Decimal(loader.construct_scalar(node))
     if abs(number.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError("the number is too large or too small")

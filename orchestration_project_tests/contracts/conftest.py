@@ -23,6 +23,21 @@ def contract(*properties: dict[str, Any], quality: list[Any] | None = None, **fi
     return {**required, "schema": [table], **fields}
 
 
+def text(name: str = "a", **fields: Any) -> dict[str, Any]:
+    """A text column."""
+    return {"name": name, "physicalType": "VARCHAR", **fields}
+
+
+def custom(**values: Any) -> dict[str, Any]:
+    """Custom properties by name, as fields of their owner."""
+    return {"customProperties": [{"property": name, "value": value} for name, value in values.items()]}
+
+
+def number(name: str = "n", **fields: Any) -> dict[str, Any]:
+    """A column of money."""
+    return {"name": name, "physicalType": "DECIMAL(9,2)", **fields}
+
+
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
     """Load a contract given as plain data or as YAML text."""

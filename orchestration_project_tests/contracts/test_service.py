@@ -49,7 +49,7 @@ def test_source(servers: list[dict[str, Any]], expected: SourceFormat, load: Loa
 
 
 @pytest.mark.parametrize(
-    ("servers", "told"),
+    ("servers", "message"),
     [
         pytest.param([POSTGRES], "none of the servers (postgres) tells how files are written", id="database"),
         pytest.param([server("delta")], "servers[0].format: found 'delta'; allowed: csv", id="format"),
@@ -66,9 +66,9 @@ def test_source(servers: list[dict[str, Any]], expected: SourceFormat, load: Loa
         pytest.param([server(kind="custom", delimiter=";", custom={"delimiter": ","})], "delimiter is ';'", id="both"),
     ],
 )
-def test_refused_servers(servers: list[dict[str, Any]], told: str, problems: Problems) -> None:
+def test_refused_servers(servers: list[dict[str, Any]], message: str, problems: Problems) -> None:
     found = problems(contract(servers=servers))
-    assert any(told in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_our_properties_have_no_effect_on_the_document(problems: Problems) -> None:
@@ -106,7 +106,7 @@ def test_other_service_levels_are_documentation(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "told"),
+    ("levels", "message"),
     [
         pytest.param([level("latency", 1)], "slaProperties[0].unit: found nothing; allowed: s, sec", id="no unit"),
         pytest.param([level("latency", 1, "fortnight")], "unit: found 'fortnight'", id="unknown unit"),
@@ -119,9 +119,9 @@ def test_other_service_levels_are_documentation(load: Load) -> None:
         pytest.param([level("latency", 1, "d"), level("latency", 2, "d")], "given twice", id="twice"),
     ],
 )
-def test_refused_levels(levels: list[dict[str, Any]], told: str, problems: Problems) -> None:
+def test_refused_levels(levels: list[dict[str, Any]], message: str, problems: Problems) -> None:
     found = problems(contract(slaProperties=levels))
-    assert any(told in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 MEMBERS = [{"username": "a@b.de"}, {"username": "ceastwood"}, {"username": "x@y.com", "dateOut": "2020-01-01"}]

@@ -15,7 +15,7 @@ from orchestration_project.ingest.patterns import refused_patterns
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         pytest.param(r"(?=a)b", "not supported by DuckDB: lookahead", id="lookahead"),
         pytest.param(r"(?!a)b", "negative lookahead", id="negative lookahead"),
@@ -37,9 +37,9 @@ from orchestration_project.ingest.patterns import refused_patterns
         pytest.param(r"'(", "missing )", id="quote"),
     ],
 )
-def test_refused(pattern: str, told: str) -> None:
+def test_refused(pattern: str, message: str) -> None:
     """The reason says what a contract's author wrote, and what DuckDB says of it."""
-    assert told in refused_patterns([pattern])[pattern]
+    assert message in refused_patterns([pattern])[pattern]
 
 
 def test_each_refused_pattern_has_its_own_reason() -> None:
@@ -57,7 +57,7 @@ PARTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(PARTS), max_size=8).map("".join), min_size=1, max_size=3))
 def test_what_is_not_refused_runs(patterns: list[str]) -> None:
     """Every pattern runs on values or has a reason, whatever it is compiled together with."""
