@@ -17,6 +17,7 @@ from orchestration_project.components.feed_spec import Delivery, FeedSpec
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.options import FeedOptions, feed_options
+from orchestration_project.ingest.patterns import refused_patterns
 
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
@@ -141,7 +142,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     @cached_property
     def spec(self) -> FeedSpec:
         """The feed; its contract is read once."""
-        return self.spec_of(load_feed(Path(self.contract)))
+        return self.spec_of(load_feed(Path(self.contract), refused_patterns=refused_patterns))
 
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""

@@ -15,8 +15,8 @@ import dagster as dg
 
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.contracts.describe import comparison_in_words
 from orchestration_project.contracts.feed import MetricRule, QualityRule
-from orchestration_project.contracts.words import comparison_in_words
 from orchestration_project.inspection import quality
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger

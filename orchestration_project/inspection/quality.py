@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from orchestration_project.contracts.describe import rule_in_words
 from orchestration_project.contracts.feed import MASK, Column, Comparison, Feed, MetricRule, QualityRule, SqlRule
-from orchestration_project.contracts.words import rule_in_words
 from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.formats.lines import ERROR_CODES
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of

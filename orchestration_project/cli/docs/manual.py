@@ -8,11 +8,11 @@ from typing import Any
 
 from orchestration_project.cli.docs.markdown import code, codes, page, table
 from orchestration_project.components.file_feed import FileFeed
-from orchestration_project.contracts import custom, quality, rules, service, source, sql_types
+from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
+from orchestration_project.contracts.describe import COMPARISONS
 from orchestration_project.contracts.odcs import API_VERSIONS
-from orchestration_project.contracts.regexes import TEXT_FORMATS
-from orchestration_project.contracts.words import COMPARISONS
+from orchestration_project.contracts.patterns import TEXT_FORMATS
 from orchestration_project.settings import Settings
 
 INTRODUCTION = (
@@ -69,7 +69,7 @@ def contracts() -> str:
     """What a contract may say, as the modules that read it have it."""
     rows = [
         ("`apiVersion`", codes(API_VERSIONS)),
-        ("`format` of a server", codes(source.FORMATS)),
+        ("`format` of a server", codes(service.FORMATS)),
         *((f"`logicalTypeOptions` of {kind} columns", codes(names)) for kind, names in rules.OPTIONS.items() if names),
         ("`format` of a text", codes(TEXT_FORMATS)),
         ("`classification` that masks nothing", codes(sorted(NOT_PERSONAL - {""}))),
@@ -77,8 +77,8 @@ def contracts() -> str:
         ("its operator", codes(COMPARISONS)),
         ("its `severity`", codes(quality.SEVERITIES)),
         ("`unit` in `slaProperties`", codes(service.UNITS)),
-        ("`customProperties` of a server", codes(custom.OF_A_SERVER)),
-        ("`customProperties` of a column", codes(custom.OF_A_COLUMN)),
+        ("`customProperties` of a server", codes(parsing.OF_A_SERVER)),
+        ("`customProperties` of a column", codes(parsing.OF_A_COLUMN)),
     ]
     return table(("of a contract", "what is understood"), rows)
 

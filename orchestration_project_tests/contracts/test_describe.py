@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
+from orchestration_project.contracts.describe import COMPARISONS, comparison_in_words
 from orchestration_project.contracts.feed import Comparison, Operator
-from orchestration_project.contracts.words import COMPARISONS, comparison_in_words
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Rules of a contract in words, for descriptions; each is the end of a sentence about a column or a number."""
+"""Rules of a contract in words, for descriptions. Each text ends a sentence about a column or a number."""
 
 from orchestration_project.contracts.feed import (
     Bound,
@@ -31,7 +31,7 @@ COMPARISONS = {
 
 
 def rule_in_words(rule: Rule) -> str:
-    """What a rule asks of a value, e.g. `is at least 1`."""
+    """What a rule demands of a value, e.g. `is at least 1`."""
     match rule:
         case Required():
             return "is given"
