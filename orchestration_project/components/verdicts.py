@@ -19,7 +19,7 @@ from orchestration_project.contracts.feed import MetricRule, QualityRule
 from orchestration_project.contracts.words import comparison_in_words
 from orchestration_project.inspection import quality
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -205,7 +205,7 @@ def reject_rate(subject: Subject) -> Verdict:
 
 def files_accepted(subject: Subject) -> Verdict:
     """Judges whether the run refused files."""
-    refused = ledger.refused_files(subject.connection, subject.spec.name, subject.run_id)
+    refused = ledger_queries.refused_files(subject.connection, subject.spec.name, subject.run_id)
     metadata: Metadata = {"refused_files": dg.MetadataValue.int(len(refused))}
     description = "No file was refused."
     if refused:
@@ -230,7 +230,7 @@ def newest_batch(subject: Subject) -> Verdict:
     spec, batching = subject.spec, subject.spec.options.batching
     if spec.feed.latency is None:
         return Verdict(True, WARN, "The contract sets no latency.", "no latency is set", "nothing to judge")
-    loaded = ledger.loaded_batches(subject.connection, spec.name)
+    loaded = ledger_queries.loaded_batches(subject.connection, spec.name)
     if not loaded:
         return NOTHING_LOADED
     deadline = batching.next_due(batching.from_key(loaded[-1]), spec.feed.latency)
@@ -247,7 +247,7 @@ def newest_batch(subject: Subject) -> Verdict:
 def volume(subject: Subject) -> Verdict:
     """Judges whether each batch is about as large as the ones before it."""
     tolerance = subject.spec.delivery.volume_tolerance
-    sizes = ledger.batch_sizes(subject.connection, subject.spec.name)
+    sizes = ledger_queries.batch_sizes(subject.connection, subject.spec.name)
     loaded = sorted(sizes)
     odd: list[dict[str, Cell]] = []
     for key in subject.keys or []:

@@ -10,7 +10,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.repairs import judge_repairs, no_places, place_published
 from orchestration_project.ingest.validate import judge
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.tables import batch_filter
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def compare(
     """
     reach = options.key_look_back if keys_of(feed) else dt.timedelta()
     window = reach.total_seconds()
-    repaired = set(map(options.batching.from_key, ledger.repaired_batches(connection, feed.name)))
+    repaired = set(map(options.batching.from_key, ledger_queries.repaired_batches(connection, feed.name)))
     no_places(connection)
     if batches is None:
         if repaired:
@@ -72,5 +72,5 @@ def _within_reach(
         return []
     batching = options.batching
     first, last = batching.key(batches[0] - reach), batching.key(batches[-1] + reach)
-    published = map(batching.from_key, ledger.loaded_batches(connection, feed.name, first, last))
+    published = map(batching.from_key, ledger_queries.loaded_batches(connection, feed.name, first, last))
     return sorted({found for found in published if batches[0] - reach <= found <= batches[-1] + reach} - {*batches})

@@ -24,7 +24,7 @@ from orchestration_project.storage.archive import archived, batch_keys, ensure_b
 from orchestration_project.storage.attempts import attempts
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, find, fingerprint
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
 
@@ -118,7 +118,7 @@ def take_in(
     ]
     names, hashes = {item.file.name for item in deliveries}, {item.sha256 for item in deliveries}
     if names:
-        known = ledger.current_entries(connection, feed.name, names, hashes, options.snapshot)
+        known = ledger_queries.current_entries(connection, feed.name, names, hashes, options.snapshot)
         intake.current = {entry.file: entry for entry in known}
     for delivery in deliveries:
         name, entry = delivery.file.name, intake.current.get(delivery.file.name)
@@ -177,7 +177,9 @@ def _recovered(
     """
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    known = ledger.known_deliveries(connection, feed.name, None if batches is None else list(batches), options.snapshot)
+    known = ledger_queries.known_deliveries(
+        connection, feed.name, None if batches is None else list(batches), options.snapshot
+    )
     if batches is None:
         batches = dict(archived_batches(root, batching))
     found = [
@@ -195,7 +197,7 @@ def _unfaithful(
     """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
     root, batching = settings.archive(feed.name), options.batching
     batches = _by_key(request, batching)
-    entries = ledger.unfaithful_entries(
+    entries = ledger_queries.unfaithful_entries(
         connection, feed.name, raw_table(feed), batches, reading_of(feed), batching.key_format
     )
     found = []

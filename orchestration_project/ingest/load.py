@@ -38,7 +38,7 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.transfer import Handover
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import (
@@ -150,7 +150,7 @@ class _Loader:
     def run(self) -> Report:
         """Take in, commit, move. Files that prove unfit on the way are left out and the rest is tried again."""
         make_tables(self.connection, self.feed, self.options.batching)
-        self.handover.recover(partial(ledger.archived_as, self.connection, self.feed.name))
+        self.handover.recover(partial(ledger_queries.archived_as, self.connection, self.feed.name))
         if self.request.read:
             self.intake = take_in(
                 self.connection, self.settings, self.feed, self.options, self.request, self.work, self.progress
@@ -229,7 +229,7 @@ class _Loader:
         self._balance(plan, counts)
         reached(Point.COUNTED)
         reasons = count_reasons(self.connection, self.feed, batches)
-        newest = ledger.newest_days(self.connection, self.feed.name, NEWEST_DAYS)
+        newest = ledger_queries.newest_days(self.connection, self.feed.name, NEWEST_DAYS)
         intake = self.intake
         again = [delivery.file.name for delivery, _ in intake.again]
         return Report(
@@ -329,7 +329,7 @@ class _Loader:
     def _has_closed(self) -> bool:
         """Whether rejects of the feed have ever been repaired or waived."""
         feed = self.feed.name
-        return bool(ledger.repaired_batches(self.connection, feed)) or has_waivers(self.connection, feed)
+        return bool(ledger_queries.repaired_batches(self.connection, feed)) or has_waivers(self.connection, feed)
 
     def _refuse_bad_files(self, plan: Plan) -> None:
         """Refuse the new files that hold another table too, or of which too much breaks the contract.

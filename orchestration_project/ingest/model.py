@@ -9,7 +9,8 @@ from orchestration_project.formats.prepare import Prepared
 from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.ledger import DayCount, Entry
+from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger_queries import DayCount
 
 
 @dataclass(frozen=True, slots=True)

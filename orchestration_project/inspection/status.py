@@ -14,7 +14,7 @@ from orchestration_project.inspection.status_files import landing_of, newest_arc
 from orchestration_project.inspection.status_model import Answer, FeedStatus, Freshness, Source, Status
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.ledger import Status as FileStatus
 from orchestration_project.warehouse.tables import exists
@@ -61,7 +61,7 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[Answer
             for lacking in ledger_lacks(connection):
                 return Answer(where, Source.OUTDATED, f"{ledger.TABLE} {lacking.what}; the next load adds them"), None
             return Answer(where, Source.READY), {
-                spec.name: ledger.kept_entries(connection, spec.name) for spec in specs
+                spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs
             }
     except WarehouseBusy as error:
         return Answer(where, Source.BUSY, f"it is in use by {error.holder}", error.holder), None
