@@ -9,7 +9,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.defs.sales_report.model import Accounts, FeedState, File, Reason
 from orchestration_project.ingest.counts import RULE_OF_REASON
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.quality import sample_rejected
+from orchestration_project.inspection.rule_checks import sample_rejected
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
