@@ -15,7 +15,7 @@ from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.transfer import Transfer
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import (
@@ -131,7 +131,7 @@ def open_session(
         landing.mkdir(parents=True, exist_ok=True)
         ensure_feed_tables(connection, feed, options.batching)
         session = Session(connection, settings, feed, options, request, work, log)
-        session.transfer.recover(lambda file, sha256: ledger.archived_as(connection, feed.name, file, sha256))
+        session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
         yield session
 
 

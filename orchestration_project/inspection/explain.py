@@ -17,8 +17,8 @@ from orchestration_project.ingest.dry_run import dry_run, scratch_session, scrat
 from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.inspection.known import Known, known_of
-from orchestration_project.inspection.quality import masked, unexpected_columns
 from orchestration_project.inspection.reading import ColumnFound, Reading, columns_found, lines_before, reading_of_file
+from orchestration_project.inspection.rule_checks import masked, unexpected_columns
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_storable
 from orchestration_project.storage.batches import Batch

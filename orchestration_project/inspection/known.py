@@ -10,7 +10,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
@@ -64,7 +64,7 @@ def _current(settings: Settings, feed: Feed, options: FeedOptions, candidate: Ca
             return {}
         for lacking in ledger_lacks(connection):
             raise PlatformError(f"{ledger.TABLE} {lacking.what}; the next load adds them")
-        found = ledger.current_entries(
+        found = ledger_queries.current_entries(
             connection, feed.name, [candidate.file.name], [candidate.sha256], options.snapshot
         )
     return {entry.file: entry for entry in found}

@@ -32,7 +32,7 @@ from orchestration_project.storage.archive import REASON
 from orchestration_project.storage.files import FoundFile, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
 
@@ -80,7 +80,7 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreS
             for lacking in ledger_lacks(connection):
                 detail = f"{ledger.TABLE} {lacking.what}; the next load adds them"
                 return StoreStatus(where, Availability.OUTDATED, detail), None
-            entries = {spec.name: ledger.kept_entries(connection, spec.name) for spec in specs}
+            entries = {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs}
             return StoreStatus(where, Availability.READY), entries
     except WarehouseBusy as error:
         return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), None

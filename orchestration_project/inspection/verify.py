@@ -16,7 +16,7 @@ from orchestration_project.inspection.verify_files import Archive, quarantine_fi
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import cleaned_table
@@ -76,8 +76,8 @@ def _compare(
     entries: list[ledger.Entry] = []
     last: dict[str, int] = {}
     if exists(connection, ledger.TABLE):
-        entries = ledger.kept_entries(connection, source.feed.name)
-        last = ledger.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
+        entries = ledger_queries.kept_entries(connection, source.feed.name)
+        last = ledger_queries.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
     odd = ledger_findings(source, entries)
     found.findings += [item for item in odd if keys is None or item.batch in keys]
     if keys is not None:

@@ -19,7 +19,7 @@ from orchestration_project.ingest.rejects import is_open
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.quoting import ident, idents
@@ -98,7 +98,7 @@ def _open_rejects_sql(feed: Feed, batches: Sequence[Batch]) -> str:
 
 
 def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
-    taken = ledger.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
+    taken = ledger_queries.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
     names = (batching.repair_name(batch, number) for number in count(1))
     return next(name for name in names if name not in taken and not (landing / name).exists())
 

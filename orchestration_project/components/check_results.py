@@ -1,7 +1,10 @@
-"""The verdict of each check of a feed on the batches of one run, with the numbers and rows that explain it.
+"""The result of each check of a feed on the batches of one run, with the numbers and rows that explain it.
 
-A contract rule fails as a warning when records were rejected for it, and as an error when published rows break it,
-which only a write from outside can cause.
+Belongs here: when a check passes, its severity, its words and its metadata. What is measured is in
+`inspection.rule_checks` and `inspection.quality`; which checks there are is in `feed_checks`.
+
+A rule of the contract has two ways to fail. As a warning: records were rejected for it. As an error: rows in the
+cleaned table break it, which only a write from outside can cause.
 """
 
 import datetime as dt
@@ -17,21 +20,22 @@ from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.contracts.describe import comparison_in_words
 from orchestration_project.contracts.feed import MetricRule, QualityRule
-from orchestration_project.inspection import quality
+from orchestration_project.inspection import quality, rule_checks
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TRAILING_BATCHES = 7
 MIN_TRAILING_BATCHES = 3
+PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "open", "repaired", "waived")
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the checks of one run judge, and what several of them need to know of it.
+    """What the checks of one run look at. What several checks need is measured once.
 
     Attributes:
         connection: to the warehouse.
@@ -44,7 +48,7 @@ class Subject:
 
     connection: "DuckDBPyConnection"
     spec: FeedSpec
-    rules: tuple[quality.RuleCheck, ...]
+    rules: tuple[rule_checks.RuleCheck, ...]
     keys: list[str] | None
     run_id: str
     now: dt.datetime
@@ -55,14 +59,14 @@ class Subject:
         return None if self.keys is None else [self.spec.options.batching.from_key(key) for key in self.keys]
 
     @cached_property
-    def findings(self) -> Mapping[str, quality.RuleFinding]:
+    def findings(self) -> Mapping[str, rule_checks.RuleFinding]:
         """How often each rule was broken, by name of its check."""
-        return quality.measure_rules(self.connection, self.spec.feed, self.rules, self.batches)
+        return rule_checks.measure_rules(self.connection, self.spec.feed, self.rules, self.batches)
 
     @cached_property
-    def files(self) -> list[quality.Balance]:
+    def files(self) -> list[rule_checks.Balance]:
         """The records of each file, counted in the file and in the tables."""
-        return quality.balances(self.connection, self.spec.feed, self.batches, self.keys)
+        return rule_checks.balances(self.connection, self.spec.feed, self.batches, self.keys)
 
     @property
     def rejected(self) -> int:
@@ -71,13 +75,13 @@ class Subject:
 
     @property
     def records(self) -> int:
-        """How many records were judged: the cleaned and the rejected ones."""
+        """How many records are cleaned or rejected."""
         return self.rejected + sum(item.counted.cleaned for item in self.files)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A check's outcome before it knows its name: what should be, what is, and the numbers and rows behind it."""
+class CheckResult:
+    """What a check says, without its name: what is expected, what was found, and the numbers and rows behind it."""
 
     passed: bool
     severity: dg.AssetCheckSeverity
@@ -87,15 +91,15 @@ class Verdict:
     metadata: Metadata = field(default_factory=dict)
 
 
-Judge = Callable[[Subject], Verdict]
+Check = Callable[[Subject], CheckResult]
 
-NOTHING_LOADED = Verdict(False, WARN, "Nothing has been loaded yet.", "a batch", "none")
+NOTHING_LOADED = CheckResult(False, WARN, "Nothing has been loaded yet.", "a batch", "none")
 
 
-def rule_judge(rule: quality.RuleCheck) -> Judge:
-    """Judges one rule of the contract."""
+def rule_check(rule: rule_checks.RuleCheck) -> Check:
+    """The check of one rule of the contract."""
 
-    def judge(subject: Subject) -> Verdict:
+    def check(subject: Subject) -> CheckResult:
         finding = subject.findings[rule.name]
         metadata: Metadata = {
             "rejected_records": dg.MetadataValue.int(finding.rejected),
@@ -104,7 +108,7 @@ def rule_judge(rule: quality.RuleCheck) -> Judge:
         passed, severity, description = True, WARN, "No record broke the rule."
         found = f"{finding.rejected} rejected records, {finding.published} published rows that break it"
         if finding.rejected:
-            rows = quality.sample_rejected(
+            rows = rule_checks.sample_rejected(
                 subject.connection, subject.spec.feed, rule.reasons, rule.columns, subject.batches
             )
             metadata |= {"share": dg.MetadataValue.float(finding.rejected / subject.records), "sample": table(rows)}
@@ -113,17 +117,17 @@ def rule_judge(rule: quality.RuleCheck) -> Judge:
         if finding.published:
             passed, severity = False, ERROR
             description = f"{finding.published} published rows break the rule: the table was written to from outside."
-        return Verdict(passed, severity, description, rule.description, found, metadata)
+        return CheckResult(passed, severity, description, rule.description, found, metadata)
 
-    return judge
+    return check
 
 
-def quality_judge(rule: QualityRule) -> Judge:
-    """Judges one quality metric or query of the contract, batch by batch."""
+def quality_check(rule: QualityRule) -> Check:
+    """The check of one quality metric or query of the contract, batch by batch."""
     percent = isinstance(rule, MetricRule) and rule.percent
     expected = comparison_in_words(rule.comparison) + (" percent" if percent else "")
 
-    def judge(subject: Subject) -> Verdict:
+    def check(subject: Subject) -> CheckResult:
         measured = quality.measure_quality(subject.connection, subject.spec.feed, rule, subject.batches)
         failed = [item for item in measured if not item.passed]
         metadata: Metadata = {
@@ -138,9 +142,9 @@ def quality_judge(rule: QualityRule) -> Judge:
             f"Batches that are not {expected}: {len(failed)} of {len(measured)}." if failed else f"All {expected}."
         )
         severity = ERROR if rule.blocking else WARN
-        return Verdict(not failed, severity, description, expected, _range_of(measured), metadata)
+        return CheckResult(not failed, severity, description, expected, _range_of(measured), metadata)
 
-    return judge
+    return check
 
 
 def _range_of(measured: Sequence[quality.Measured]) -> str:
@@ -152,46 +156,30 @@ def _range_of(measured: Sequence[quality.Measured]) -> str:
     return " to ".join(ends)
 
 
-def accounting(subject: Subject) -> Verdict:
-    """Judges whether the records of every file are cleaned, rejected or blank."""
+def accounting(subject: Subject) -> CheckResult:
+    """Whether each record of each file is cleaned, rejected or blank."""
     files = subject.files
     uneven = [item for item in files if not item.even]
-    metadata: Metadata = {
-        "files": dg.MetadataValue.int(len(files)),
-        "records": dg.MetadataValue.int(sum(item.records for item in files)),
-        "cleaned": dg.MetadataValue.int(sum(item.counted.cleaned for item in files)),
-        "rejected": dg.MetadataValue.int(sum(item.counted.rejected for item in files)),
-        "blank": dg.MetadataValue.int(sum(item.counted.blank for item in files)),
-        "open": dg.MetadataValue.int(sum(item.counted.open for item in files)),
-        "repaired": dg.MetadataValue.int(sum(item.counted.repaired for item in files)),
-        "waived": dg.MetadataValue.int(sum(item.counted.waived for item in files)),
+    totals = {"files": len(files), "records": sum(item.records for item in files)} | {
+        part: sum(getattr(item.counted, part) for item in files) for part in PARTS_OF_RECORDS
     }
+    metadata: Metadata = {name: dg.MetadataValue.int(total) for name, total in totals.items()}
     if files:
-        metadata["by_file"] = table(
-            [
-                {
-                    "file": item.counted.file,
-                    "records in file": item.records,
-                    "in raw": item.counted.records,
-                    "cleaned": item.counted.cleaned,
-                    "rejected": item.counted.rejected,
-                    "blank": item.counted.blank,
-                    "open": item.counted.open,
-                    "repaired": item.counted.repaired,
-                    "waived": item.counted.waived,
-                }
-                for item in uneven or files
-            ]
-        )
+        metadata["by_file"] = table([_file_row(item) for item in uneven or files])
     counted = (
         f"Files that do not balance: {len(uneven)} of {len(files)}." if uneven else f"All files balance: {len(files)}."
     )
     expected = "of every file: records in the file = records in raw = cleaned + rejected + blank"
-    return Verdict(not uneven, ERROR, counted, expected, counted, metadata)
+    return CheckResult(not uneven, ERROR, counted, expected, counted, metadata)
 
 
-def reject_rate(subject: Subject) -> Verdict:
-    """Judges the share of rejected records."""
+def _file_row(item: rule_checks.Balance) -> dict[str, Cell]:
+    row: dict[str, Cell] = {"file": item.counted.file, "records in file": item.records, "in raw": item.counted.records}
+    return row | {part: getattr(item.counted, part) for part in PARTS_OF_RECORDS}
+
+
+def reject_rate(subject: Subject) -> CheckResult:
+    """Whether the share of rejected records is within the feed's limit."""
     rejected, records = subject.rejected, subject.records
     rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
     metadata: Metadata = {
@@ -200,37 +188,37 @@ def reject_rate(subject: Subject) -> Verdict:
         "rejected": dg.MetadataValue.int(rejected),
     }
     description = f"{rejected} of {records} records are rejected ({rate:.2%}; expected at most {limit:.2%})."
-    return Verdict(rate <= limit, WARN, description, f"at most {limit:.2%}", f"{rate:.2%}", metadata)
+    return CheckResult(rate <= limit, WARN, description, f"at most {limit:.2%}", f"{rate:.2%}", metadata)
 
 
-def files_accepted(subject: Subject) -> Verdict:
-    """Judges whether the run refused files."""
-    refused = ledger.refused_files(subject.connection, subject.spec.name, subject.run_id)
+def files_accepted(subject: Subject) -> CheckResult:
+    """Whether the run refused no file."""
+    refused = ledger_queries.refused_files(subject.connection, subject.spec.name, subject.run_id)
     metadata: Metadata = {"refused_files": dg.MetadataValue.int(len(refused))}
     description = "No file was refused."
     if refused:
         metadata["files"] = table([{"file": file, "reason": reason} for file, reason in refused])
         description = f"{len(refused)} file(s) were refused and are in quarantine/{subject.spec.name}."
-    return Verdict(not refused, ERROR, description, "no refused file", f"{len(refused)} refused files", metadata)
+    return CheckResult(not refused, ERROR, description, "no refused file", f"{len(refused)} refused files", metadata)
 
 
-def unexpected_columns(subject: Subject) -> Verdict:
-    """Judges whether files have columns that the contract does not know."""
-    found = quality.unexpected_columns(subject.connection, subject.spec.feed, subject.batches)
+def unexpected_columns(subject: Subject) -> CheckResult:
+    """Whether files have only columns that the contract knows."""
+    found = rule_checks.unexpected_columns(subject.connection, subject.spec.feed, subject.batches)
     expected, more = "the contract's columns", f"{len(found)} more"
     if not found:
-        return Verdict(True, WARN, "None.", expected, more)
+        return CheckResult(True, WARN, "None.", expected, more)
     columns = table([{"column": name, "records": records} for name, records in found.items()])
     description = f"{len(found)} column(s) that the contract does not know; their values are in _rescued."
-    return Verdict(False, WARN, description, expected, more, {"columns": columns})
+    return CheckResult(False, WARN, description, expected, more, {"columns": columns})
 
 
-def newest_batch(subject: Subject) -> Verdict:
-    """Judges whether the batch after the newest one is overdue."""
+def newest_batch(subject: Subject) -> CheckResult:
+    """Whether the batch after the newest one is not overdue."""
     spec, batching = subject.spec, subject.spec.options.batching
     if spec.feed.latency is None:
-        return Verdict(True, WARN, "The contract sets no latency.", "no latency is set", "nothing to judge")
-    loaded = ledger.loaded_batches(subject.connection, spec.name)
+        return CheckResult(True, WARN, "The contract sets no latency.", "no latency is set", "nothing to check")
+    loaded = ledger_queries.loaded_batches(subject.connection, spec.name)
     if not loaded:
         return NOTHING_LOADED
     deadline = batching.next_due(batching.from_key(loaded[-1]), spec.feed.latency)
@@ -241,25 +229,37 @@ def newest_batch(subject: Subject) -> Verdict:
     }
     description = f"Newest batch: {loaded[-1]}; the next one {'was' if late else 'is'} due {deadline:%F %T %Z}."
     expected = f"the batch after {loaded[-1]} by {deadline:%F %T %Z}"
-    return Verdict(not late, WARN, description, expected, f"{loaded[-1]} at {subject.now:%F %T %Z}", metadata)
+    return CheckResult(not late, WARN, description, expected, f"{loaded[-1]} at {subject.now:%F %T %Z}", metadata)
 
 
-def volume(subject: Subject) -> Verdict:
-    """Judges whether each batch is about as large as the ones before it."""
+def volume(subject: Subject) -> CheckResult:
+    """Whether each batch is about as large as the batches before it."""
     tolerance = subject.spec.delivery.volume_tolerance
-    sizes = ledger.batch_sizes(subject.connection, subject.spec.name)
+    sizes = ledger_queries.batch_sizes(subject.connection, subject.spec.name)
+    unusual = _unusual_sizes(sizes, subject.keys or [], tolerance)
+    metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(unusual))}
+    expected = f"at most {tolerance:g} times larger or smaller than the mean of the {TRAILING_BATCHES} before"
+    found, description = f"{len(unusual)} batches that are not", "As usual."
+    if unusual:
+        metadata["batches"] = table(unusual)
+        description = f"{len(unusual)} batch(es) are not {expected}."
+    return CheckResult(not unusual, WARN, description, expected, found, metadata)
+
+
+def _unusual_sizes(sizes: Mapping[str, int], keys: Sequence[str], tolerance: float) -> list[dict[str, Cell]]:
+    """The batches that are much larger or smaller than the mean of those before them, if these are enough for a mean.
+
+    Args:
+        sizes: records by partition key, of all loaded batches.
+        keys: the batches to check.
+        tolerance: how many times larger or smaller a batch may be.
+    """
     loaded = sorted(sizes)
-    odd: list[dict[str, Cell]] = []
-    for key in subject.keys or []:
-        place = bisect_left(loaded, key)
-        trailing = [sizes[earlier] for earlier in loaded[max(0, place - TRAILING_BATCHES) : place]]
+    unusual: list[dict[str, Cell]] = []
+    for key in keys:
+        index = bisect_left(loaded, key)
+        trailing = [sizes[earlier] for earlier in loaded[max(0, index - TRAILING_BATCHES) : index]]
         mean = sum(trailing) / len(trailing) if trailing else 0.0
         if len(trailing) >= MIN_TRAILING_BATCHES and not mean / tolerance <= sizes[key] <= mean * tolerance:
-            odd.append({"batch": key, "records": sizes[key], "mean of the batches before": round(mean, 1)})
-    metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(odd))}
-    expected = f"at most {tolerance:g} times larger or smaller than the mean of the {TRAILING_BATCHES} before"
-    found, description = f"{len(odd)} batches that are not", "As usual."
-    if odd:
-        metadata["batches"] = table(odd)
-        description = f"{len(odd)} batch(es) are not {expected}."
-    return Verdict(not odd, WARN, description, expected, found, metadata)
+            unusual.append({"batch": key, "records": sizes[key], "mean of the batches before": round(mean, 1)})
+    return unusual

@@ -8,7 +8,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from benchmarks import data, floor
+from benchmarks import baseline, data
 from benchmarks.session import CATALOGUE, SALES
 from benchmarks.shop.definitions import defs
 from orchestration_project.defs.product_marts.aggregate import CATALOGUE as CLEANED_PRODUCTS
@@ -21,18 +21,18 @@ LEDGER = "file sha256 bytes records cleaned rejected".split()
 
 @pytest.fixture(scope="module")
 def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The warehouses `floor` and `platform`, made of the same files."""
-    folder = tmp_path_factory.mktemp("floor")
+    """The warehouses `baseline` and `platform`, made of the same files."""
+    folder = tmp_path_factory.mktemp("baseline")
     for day in DAYS:
         data.make_sales(folder / "platform/landing/sales", day, ROWS)
     data.make_catalogue(folder / "platform/landing/products", DAYS[0])
-    shutil.copytree(folder / "platform", folder / "floor", copy_function=shutil.copy2)
-    floor.main(folder / "floor")
+    shutil.copytree(folder / "platform", folder / "baseline", copy_function=shutil.copy2)
+    baseline.main(folder / "baseline")
     with dg.DagsterInstance.ephemeral() as instance:
         bench = Workbench(defs(), folder / "platform", instance)
         bench.run(*SALES, *CATALOGUE, first=str(DAYS[0]), last=str(DAYS[-1]))
     with duckdb.connect() as connection:
-        for name in ("floor", "platform"):
+        for name in ("baseline", "platform"):
             connection.execute(f"ATTACH '{folder / name / 'warehouse.duckdb'}' AS {name} (READ_ONLY)")
         yield connection
 
@@ -40,9 +40,9 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.Duck
 @pytest.mark.parametrize("table", SALES)
 def test_tables_of_sales_are_equal(table: str, warehouses: duckdb.DuckDBPyConnection) -> None:
     """They have the same columns, types and rows."""
-    assert columns(warehouses, "floor", table) == columns(warehouses, "platform", table)
+    assert columns(warehouses, "baseline", table) == columns(warehouses, "platform", table)
     assert difference(warehouses, table, ", ".join(columns(warehouses, "platform", table))) == []
-    assert warehouses.execute(f"SELECT count(*) > 0 FROM floor.{table}").fetchall() == [(True,)]
+    assert warehouses.execute(f"SELECT count(*) > 0 FROM baseline.{table}").fetchall() == [(True,)]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_tables_of_sales_are_equal(table: str, warehouses: duckdb.DuckDBPyConnec
         pytest.param("file_ledger", LEDGER, id="ledger"),
     ],
 )
-def test_what_the_floor_keeps_of_the_others_is_equal(
+def test_what_the_baseline_keeps_of_the_others_is_equal(
     table: str, names: list[str], warehouses: duckdb.DuckDBPyConnection
 ) -> None:
     """The script has fewer columns of the catalogue and the ledger, with the same values in them."""
@@ -82,5 +82,5 @@ def columns(connection: duckdb.DuckDBPyConnection, warehouse: str, table: str) -
 
 def difference(connection: duckdb.DuckDBPyConnection, table: str, names: str) -> list[tuple[object, ...]]:
     """Rows that one of both has and the other has not, or more often."""
-    ours, theirs = (f"SELECT {names} FROM {name}.{table}" for name in ("platform", "floor"))
+    ours, theirs = (f"SELECT {names} FROM {name}.{table}" for name in ("platform", "baseline"))
     return connection.execute(f"({ours} EXCEPT ALL {theirs}) UNION ALL ({theirs} EXCEPT ALL {ours}) LIMIT 5").fetchall()

@@ -1,9 +1,9 @@
-"""The floor: one hand-written DuckDB script for the benchmark's sales, with the tables that the platform makes of them.
+"""The baseline: one hand-written DuckDB script that makes the same tables of the benchmark's sales as the platform.
 
-    python -m benchmarks.floor DATA_DIR
+    python -m benchmarks.baseline DATA_DIR
 
-It knows everything beforehand that the platform reads from a contract or proves of a file: the encoding, the header,
-the dialect, that no record is broken, that nothing was loaded before. It keeps the outputs: text with provenance and
+It has built in what the platform reads from a contract or proves for each file: the encoding, the header, the dialect,
+that every record can be split, that nothing was loaded before. Its outputs are complete: text with provenance and
 record numbers, typed rows, rejects with every reason, a ledger with hashes and counts, aggregates, the archive.
 """
 
@@ -38,7 +38,7 @@ def main(data: Path) -> None:
         str(data / "warehouse.duckdb"), config={"storage_compatibility_version": STORAGE_VERSION}
     ) as connection:
         _read(connection, files, hashes)
-        _judge(connection)
+        _validate(connection)
         connection.execute("BEGIN")
         _publish(connection, files)
         _catalogue(connection, catalogue)
@@ -59,7 +59,10 @@ def _sha256(path: Path) -> str:
 
 
 def _read(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list[str]) -> None:
-    """Every record as text, numbered: a numbering window would serialize the scan, the row ids of a table do not."""
+    """Read every record as text and number it.
+
+    Row ids of a table give the numbers: a window function would make the scan use one thread.
+    """
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in rules.TEXTS)
     paths = ", ".join(f"'{path}'" for path in files)
     connection.execute(
@@ -83,7 +86,7 @@ def _read(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list
 
 
 def _by_file(values: Sequence[str | int], sql_type: str = "") -> str:
-    """SQL for the value of a line's file: looked up in a list, which is cheaper than a join."""
+    """SQL for a value that depends on a line's file: an index into a list, which is cheaper than a join."""
     cast = f"::{sql_type}[]" if sql_type else ""
     return f"({list(values)}{cast})[(f + 1)::BIGINT]"
 
@@ -93,23 +96,28 @@ def _enumeration(values: Sequence[str]) -> str:
     return f"ENUM({str(list(dict.fromkeys(values))).strip('[]')})"
 
 
-def _judge(connection: duckdb.DuckDBPyConnection) -> None:
-    """Before the transaction, since DuckDB reads with one thread what is not committed."""
+def _validate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Convert and check every record, and find duplicates.
+
+    This runs before the transaction: DuckDB uses one thread to read rows that are not committed.
+    """
     connection.execute(
-        f"""CREATE TEMP TABLE judged AS SELECT rid, {", ".join(rules.VALUES)}, {ORIGIN}, {rules.REASONS} AS reasons
-            FROM (SELECT *, {rules.TYPED} FROM (SELECT rid, {rules.TRIMMED}, {ORIGIN} FROM records))"""
+        f"""CREATE TEMP TABLE validated AS
+            WITH trimmed AS (SELECT rid, {rules.TRIMMED}, {ORIGIN} FROM records),
+            typed AS (SELECT *, {rules.TYPED} FROM trimmed)
+            SELECT rid, {", ".join(rules.VALUES)}, {ORIGIN}, {rules.REASONS} AS reasons FROM typed"""
     )
     connection.execute(
-        f"""CREATE TEMP TABLE losers AS
-            WITH twice AS MATERIALIZED (
-                SELECT hash(order_id) AS h FROM judged WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1),
+        f"""CREATE TEMP TABLE duplicates AS
+            WITH repeated AS MATERIALIZED (
+                SELECT hash(order_id) AS h FROM validated WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1),
             ranked AS (
-                SELECT rid, {ORIGIN}, row_number() OVER newest AS place,
+                SELECT rid, {ORIGIN}, row_number() OVER newest AS rank,
                     first_value(_file || ' row ' || _row) OVER newest AS kept
-                FROM judged WHERE reasons IS NULL AND hash(order_id) IN (FROM twice)
+                FROM validated WHERE reasons IS NULL AND hash(order_id) IN (FROM repeated)
                 WINDOW newest AS (PARTITION BY order_id ORDER BY _batch_date, _row DESC))
             SELECT rid, ['order_id: duplicate_key (kept: ' || kept || ')'] AS reasons, {ORIGIN}
-            FROM ranked WHERE place > 1"""
+            FROM ranked WHERE rank > 1"""
     )
 
 
@@ -117,16 +125,18 @@ def _publish(connection: duckdb.DuckDBPyConnection, files: list[Path]) -> None:
     connection.execute(f"CREATE TABLE raw_sales AS SELECT * EXCLUDE (rid) REPLACE ({AS_TEXT}) FROM records")
     connection.execute(
         f"""CREATE TABLE cleaned_sales AS SELECT * EXCLUDE (rid, reasons) REPLACE ({AS_TEXT})
-            FROM judged ANTI JOIN losers USING (rid) WHERE reasons IS NULL"""
+            FROM validated ANTI JOIN duplicates USING (rid) WHERE reasons IS NULL"""
     )
     connection.execute(
         f"""CREATE TABLE rejected_sales AS
+            WITH texts AS (SELECT rid, {", ".join(rules.TEXTS)}, _raw_line FROM records),
+            refused AS (
+                SELECT rid, reasons, {ORIGIN} FROM validated WHERE reasons IS NOT NULL UNION ALL FROM duplicates),
+            files AS (SELECT unnest($1) AS _file, unnest($2)::TIMESTAMP AS modified)
             SELECT {", ".join(rules.TEXTS)}, _batch_date, {AS_TEXT}, _row, _rescued, _raw_line, reasons AS _reasons,
                 left(sha256(concat_ws('/', 'sales', _file, _file_version, _row)), 16) AS _reject_id,
                 modified AS _rejected_at, NULL::VARCHAR AS _resolved_by
-            FROM (SELECT rid, {", ".join(rules.TEXTS)}, _raw_line FROM records)
-            JOIN (SELECT rid, reasons, {ORIGIN} FROM judged WHERE reasons IS NOT NULL UNION ALL FROM losers) USING (rid)
-            JOIN (SELECT unnest($1) AS _file, unnest($2)::TIMESTAMP AS modified) USING (_file)""",
+            FROM texts JOIN refused USING (rid) JOIN files USING (_file)""",
         [[path.name for path in files], [_modified(path) for path in files]],
     )
 
@@ -147,13 +157,16 @@ def _catalogue(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 def _ledger(connection: duckdb.DuckDBPyConnection, files: list[Path], hashes: list[str]) -> None:
     connection.execute(
         """CREATE TABLE file_ledger AS
+            WITH files AS (SELECT unnest($1) AS file, unnest($2) AS sha256, unnest($3) AS bytes),
+            in_raw AS (
+                SELECT _file AS file, count(*) AS records FROM raw_sales GROUP BY 1
+                UNION ALL SELECT $4, count(*) FROM cleaned_products),
+            in_cleaned AS (
+                SELECT _file AS file, count(*) AS cleaned FROM cleaned_sales GROUP BY 1
+                UNION ALL SELECT $4, count(*) FROM cleaned_products),
+            in_rejected AS (SELECT _file AS file, count(*) AS rejected FROM rejected_sales GROUP BY 1)
             SELECT file, sha256, bytes, records, cleaned, coalesce(rejected, 0) AS rejected
-            FROM (SELECT unnest($1) AS file, unnest($2) AS sha256, unnest($3) AS bytes)
-            JOIN (SELECT _file AS file, count(*) AS records FROM raw_sales GROUP BY 1 UNION ALL
-                SELECT $4, count(*) FROM cleaned_products) USING (file)
-            JOIN (SELECT _file AS file, count(*) AS cleaned FROM cleaned_sales GROUP BY 1 UNION ALL
-                SELECT $4, count(*) FROM cleaned_products) USING (file)
-            LEFT JOIN (SELECT _file AS file, count(*) AS rejected FROM rejected_sales GROUP BY 1) USING (file)""",
+            FROM files JOIN in_raw USING (file) JOIN in_cleaned USING (file) LEFT JOIN in_rejected USING (file)""",
         [[path.name for path in files], hashes, [path.stat().st_size for path in files], files[-1].name],
     )
     uneven = connection.execute("SELECT file FROM file_ledger WHERE records <> cleaned + rejected").fetchall()
