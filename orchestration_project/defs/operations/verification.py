@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.feed_list import feeds_of
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 
 from orchestration_project.components import pictures
-from orchestration_project.components.feed_list import feeds_of
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.number_formats import money, whole
 from orchestration_project.components.resources import Platform

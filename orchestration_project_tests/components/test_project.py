@@ -1,8 +1,8 @@
-"""Assets of any author in runs over a range of partitions."""
+"""What every asset of a project gets, and how a project replaces it."""
 
 import dagster as dg
 
-from orchestration_project.components.range_runs import made_once_a_run
+from orchestration_project.components.project import made_once_a_run
 
 
 @dg.asset
