@@ -61,7 +61,6 @@ class WarehouseIOManager(DuckDBPandasIOManager):
             io_manager_name=type(self).__name__,
         )
 
-
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse that is written to and read from."""

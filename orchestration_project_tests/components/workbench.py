@@ -16,7 +16,6 @@ import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
-
 REPOSITORY = Path(__file__).parents[2]
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
