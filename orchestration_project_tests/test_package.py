@@ -97,11 +97,22 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 def _install(environment: Path, dist: Path, source: Path) -> None:
     """Build the wheel and install it, with the dependencies of the tests, and the project as an editable one."""
     python = environment / "bin" / "python"
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", dist]
+    build: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", dist]
     subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (wheel,) = dist.glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        wheel,
+    ]
     subprocess.run(pip, check=True)
     packages = sysconfig.get_path("purelib", vars={"base": str(environment)})
     paths = [sysconfig.get_path("purelib"), str(source)]

@@ -87,14 +87,14 @@ def load_sample(source: Path | None) -> None:
 
     Example: orchestration-project load-sample --from /tmp/sample
     """
-    from orchestration_project.sample.delivery import deliver
+    from orchestration_project.sample.files import deliver
     from orchestration_project.settings import Settings
 
     settings = Settings.from_env()
     with _sample(source) as folder:
-        delivery = deliver(folder, settings.landing, settings.archive)
-    _tell("delivered to landing", delivery.new)
-    _tell("delivered before, left alone", delivery.known)
+        delivered = deliver(folder, settings.landing, settings.archive)
+    _tell("delivered to landing", delivered.new)
+    _tell("delivered before, left alone", delivered.known)
 
 
 def _tell(what: str, names: Sequence[str]) -> None:
