@@ -126,7 +126,9 @@ def _install(environment: Path, dist: Path, source: Path) -> None:
 
 def test_components_are_listed(installed: Installed) -> None:
     """`dg list components` has them in every project."""
-    assert "orchestration_project.components.FileFeed" in installed.run(installed.project, "dg", "list", "components")
+    assert "orchestration_project.components.FileFeed" in installed.run(
+        installed.project, "dg", "list", "components", "--json"
+    )
 
 
 def test_a_feed_lives_in_somebody_elses_project(installed: Installed) -> None:
