@@ -96,6 +96,15 @@ def test_make_run_covers_all_days_of_the_sample() -> None:
     assert f'--partition-range "{days[0]}...{days[-1]}"' in make("--dry-run", "run").stdout
 
 
+@needs_make
+def test_make_keeps_a_variable_from_dagster_that_stops_its_web_server(tmp_path: Path) -> None:
+    """`DAGSTER_MODULE_NAME` of whoever types `make dev` does not reach Dagster."""
+    makefile = tmp_path / "Makefile"
+    lines = ["export DAGSTER_MODULE_NAME = shop", "include Makefile", "told:", "\t@echo [$$DAGSTER_MODULE_NAME]"]
+    makefile.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert make("-f", str(makefile), "told").stdout == "[]\n"
+
+
 def test_dagster_yaml_is_a_working_instance(tmp_path: Path) -> None:
     """Dagster accepts dagster.yaml, and the settings that matter are in force."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)

@@ -96,7 +96,7 @@ def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
     checked = f"{title}, typed and checked: the records that hold everything the contract says. {described}"
     refused = (
         f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`. They are"
-        f" corrected in the files that `python -m orchestration_project export-rejects {feed.name}` writes, or waived."
+        f" corrected in the files that `orchestration-project export-rejects {feed.name}` writes, or waived."
     )
     return [
         _table_spec(spec, spec.raw, [spec.landing], raw_layout(feed, batch_type), delivered),

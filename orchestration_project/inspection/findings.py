@@ -56,12 +56,18 @@ class Verification:
 def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:
     """The command that loads some batches again, from the archive where rows are missing."""
     tables = (raw_table(source.feed), cleaned_table(source.feed), rejected_table(source.feed))
-    return materialize(tables, [] if source.options.snapshot else sorted(set(keys)))
+    return materialize(tables, [] if source.options.snapshot else sorted(set(keys)), source.definitions)
 
 
-def materialize(tables: Sequence[str], keys: Sequence[str]) -> str:
-    """The command that materializes tables for the range of some partition keys."""
-    command = f"dagster asset materialize -m {DEFINITIONS} --select {','.join(tables)}"
+def materialize(tables: Sequence[str], keys: Sequence[str], definitions: str = DEFINITIONS) -> str:
+    """The command that materializes tables for the range of some partition keys.
+
+    Args:
+        tables: names of the assets.
+        keys: partition keys, sorted; none for tables without partitions.
+        definitions: module of the Dagster definitions that have them.
+    """
+    command = f"dagster asset materialize -m {definitions} --select {','.join(tables)}"
     if not keys:
         return command
     return (

@@ -24,7 +24,7 @@ UNREADABLE_TOLD = ("Could not read enough bytes", "Is a directory", "Input/outpu
 NEWER_TOLD = "but we can only read versions"
 WAY_BACK = (
     "Move it away, together with its .wal if there is one, then rebuild it from the archive by the commands that"
-    " `python -m orchestration_project verify` prints (docs/recover.md)"
+    " `orchestration-project verify` prints (docs/recover.md)"
 )
 FILE_NAMED = re.compile(r'file "([^"]+)"')
 

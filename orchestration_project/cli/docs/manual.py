@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestration_project.cli.docs.markdown import code, codes, page, table
+from orchestration_project.cli.docs import code, codes, page, table
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.feed_list import feeds_of
 from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.resources import Platform
 from orchestration_project.defs.product_marts import aggregate
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -61,7 +61,7 @@ def _verification(feeds: Sequence[FeedSpec]) -> dg.AssetsDefinition:
         kinds={"duckdb", "file"},
         owners=OWNERS,
         description="What disagrees between the files in archive and quarantine, the ledger and the tables. It is not"
-        " stored: the metadata of each run has it, and `python -m orchestration_project verify` prints it.",
+        " stored: the metadata of each run has it, and `orchestration-project verify` prints it.",
         metadata={"dagster/column_schema": SCHEMA},
         check_specs=[
             dg.AssetCheckSpec(

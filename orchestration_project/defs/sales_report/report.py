@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 
 from orchestration_project.components import pictures
-from orchestration_project.components.feed_list import feeds_of
 from orchestration_project.components.feed_spec import POOL, FeedSpec
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.number_formats import money, whole
 from orchestration_project.components.resources import Platform
 from orchestration_project.defs.product_marts import aggregate

@@ -5,14 +5,14 @@ import re
 import dagster as dg
 import pytest
 
+from orchestration_project.cli.docs import table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.docs.manual import attributes, settings
-from orchestration_project.cli.docs.markdown import table
 from orchestration_project.cli.docs.pages import DOCS, pages
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project_tests.components.workbench import project
 
-NAMES = ["catalogue.md", "reference.md"]
+NAMES = ["catalogue.md", "commands.md", "reference.md"]
 
 
 @pytest.mark.parametrize("name", NAMES)

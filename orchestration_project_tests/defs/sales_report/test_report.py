@@ -8,16 +8,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-import orchestration_project
-from orchestration_project.components.feed_list import feeds_of_project
+from orchestration_project import defs
+from orchestration_project.components.file_feed import feeds_of_project
 from orchestration_project.components.resources import Platform
 from orchestration_project.defs.sales_report.report import build_report
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
-from orchestration_project_tests.components.workbench import Workbench, materializations, project, value
+from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, materializations, project, value
 
 DAY, NEXT = "2024-01-15", "2024-01-16"
 NOW = dt.datetime(2024, 1, 17, 8, 30, tzinfo=dt.UTC)
-PACKAGE = Path(orchestration_project.__file__).parent
 LARGEST_CHART = 20_000
 IMAGE = "](data:image/svg+xml;base64,"
 
@@ -59,7 +58,7 @@ def test_the_feeds_job_makes_the_report(loaded: Loaded) -> None:
 def test_the_same_warehouse_gives_the_same_page(loaded: Loaded, tmp_path: Path) -> None:
     """At the same moment the report of the same tables has the same bytes."""
     bench, _ = loaded
-    feeds = feeds_of_project(PACKAGE)
+    feeds = feeds_of_project(defs, REPOSITORY)
     platform = Platform(data_dir=str(tmp_path), warehouse_url=f"duckdb:///{bench.data_dir / 'warehouse.duckdb'}")
     pages = []
     with warnings.catch_warnings():

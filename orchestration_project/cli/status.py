@@ -1,12 +1,13 @@
-"""How a status is printed."""
+"""`status`: how it stands with each feed."""
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+import click
 
-from orchestration_project.cli.common import new_table
-from orchestration_project.cli.summary import printable
+from orchestration_project.cli.common import feed_named, new_table, print_json, printable
+from orchestration_project.cli.project import project_here
 from orchestration_project.inspection.status_model import (
     Availability,
     FeedStatus,
@@ -16,6 +17,10 @@ from orchestration_project.inspection.status_model import (
     StoreStatus,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 FILES_SHOWN = 10
 UNKNOWN = "?"
 COLOURS = {Freshness.LATE: "[red]late[/red]", Freshness.FRESH: "[green]fresh[/green]", Freshness.NO_LATENCY: "-"}
@@ -23,7 +28,35 @@ NOTHING = "empty"
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
-def print_status(console: Console, found: PlatformStatus) -> None:
+@click.command("status")
+@click.argument("feeds", nargs=-1, metavar="[FEED]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.pass_context
+def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> None:
+    """Tell how it stands with each FEED (default: with all): freshness, waiting and refused files, rejects, runs.
+
+    Waits for nobody: while a load holds the warehouse it tells who does, and what the files say.
+
+    Exits with 0 when all is well, 1 when something needs a person, 2 when that could not be told.
+
+    Example: orchestration-project status --json
+    """
+    from rich.console import Console
+
+    from orchestration_project.inspection.status import status_of
+    from orchestration_project.settings import Settings
+
+    specs = project_here().feeds()
+    chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
+    found = status_of(Settings.from_env(), [spec.configured for spec in chosen], specs, dt.datetime.now(dt.UTC))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        render_status(Console(), found)
+    context.exit(found.exit_code)
+
+
+def render_status(console: "Console", found: PlatformStatus) -> None:
     """Print how things stand: a row a feed, the files that need a person, then what is wrong."""
     console.print(_feeds(found))
     if any(feed.refused or feed.landing.given_up for feed in found.feeds):
@@ -42,7 +75,7 @@ def _answer(answer: StoreStatus) -> str:
     return answer.where if answer.state is Availability.READY else f"{answer.where}  {answer.detail}".strip()
 
 
-def _feeds(found: PlatformStatus) -> Table:
+def _feeds(found: PlatformStatus) -> "Table":
     table = new_table(
         "Feeds",
         feed=False,
@@ -92,7 +125,7 @@ def _run(run: LastRun | None, history: StoreStatus) -> str:
     return f"{status} {when:%F %R}" if when else status
 
 
-def _files(found: PlatformStatus) -> Table:
+def _files(found: PlatformStatus) -> "Table":
     table = new_table("Files that need a person", feed=False, file=False, why=False)
     for feed in found.feeds:
         rows = [(name, "given up: see why its runs failed") for name in feed.landing.given_up or []]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 
-class Dice:
+class RandomNumbers:
     """A stream of random numbers; the same seeds give the same stream."""
 
     def __init__(self, *seeds: int) -> None:
