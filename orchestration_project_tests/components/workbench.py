@@ -90,7 +90,7 @@ class Workbench:
 
 
 def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    """The verdicts of a run, by name of the check."""
+    """The check results of a run, by name of the check."""
     return {item.check_name: item for item in result.get_asset_check_evaluations()}
 
 
