@@ -1,4 +1,4 @@
-"""What README and docs promise exists."""
+"""What README, CONTRIBUTING and docs promise exists, in the words and the width that are agreed upon."""
 
 import re
 import struct
@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from orchestration_project_tests.pages import PAGES, ROOT, blocks_of, page_id
+from orchestration_project_tests.pages import PAGES, ROOT, WRITTEN, blocks_of, page_id, prose_of
 from orchestration_project_tests.reliability.evidence import PROMISES
 
 PICTURES = sorted((ROOT / "docs/images").glob("*"))
+WIDTH = 120
+OTHER_WORDS = {
+    "validate, violation": "judg(?:e|es|ed|ing)|verdicts?",
+    "duplicate": "losers?",
+    "transfer": "hand-?overs?",
+    "split, csv scanner": "excis(?:e|es|ed|ing)",
+    "dry run, scratch warehouse": "trials?",
+    "baseline": "floors?",
+    "what it is": "shel(?:f|ves)|dice|upkeep|intakes?",
+}
+"""Words that pages do not use, by the word that is used instead."""
 
 
 def test_the_settings_table_names_exactly_the_variables_that_are_read() -> None:
@@ -25,6 +36,39 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Every relative link of a page names a file of the repository."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def slugs_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as hosted repositories make them."""
+    headings = (line.lstrip("#").strip() for _, line in prose_of(page) if line.startswith("#"))
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+def test_links_lead_to_headings(page: Path) -> None:
+    """Every link to a part of a page names a heading of that page."""
+    links = re.findall(r"\]\(([^)#:]*)#([^)]*)\)", page.read_text(encoding="utf-8"))
+    targets = [(page.parent / file if file else page, anchor) for file, anchor in links]
+    assert [(target.name, anchor) for target, anchor in targets if anchor not in slugs_of(target)] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+def test_lines_of_prose_are_wrapped(page: Path) -> None:
+    """A line of prose has at most 120 characters; rows of tables and pictures stand in one line each."""
+    lines = [(number, line) for number, line in prose_of(page) if len(line) > WIDTH]
+    assert [number for number, line in lines if not line.startswith(("|", "!["))] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=page_id)
+def test_pages_use_the_agreed_words(page: Path) -> None:
+    """One word means one thing, so prose has none of the words that stood for it before; names in code may."""
+    lines = [(number, re.sub(r"`[^`]*`|\]\([^)]*\)", "", line)) for number, line in prose_of(page)]
+    assert [
+        (number, found[0], f"say: {instead}")
+        for number, line in lines
+        for instead, words in OTHER_WORDS.items()
+        if (found := re.search(rf"\b(?:{words})\b", line, re.IGNORECASE))
+    ] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT], ids=page_id)
