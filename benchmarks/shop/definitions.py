@@ -7,9 +7,11 @@ import dagster as dg
 
 from orchestration_project.definitions import platform_of
 
+PROJECT = Path(__file__).parent
+
 
 @dg.definitions
 @cache  # as the project's
 def defs() -> dg.Definitions:
     """All definitions of the benchmark's shop."""
-    return platform_of(Path(__file__).parent)
+    return platform_of(PROJECT)

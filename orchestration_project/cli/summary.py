@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from orchestration_project.defs.product_marts.aggregate import PRODUCTS
-from orchestration_project.defs.sales_report.shelf import NEWEST
+from orchestration_project.defs.product_marts.queries import PRODUCTS
+from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.errors import visible
 from orchestration_project.ingest.counts import RULE_OF_REASON
 from orchestration_project.settings import Settings

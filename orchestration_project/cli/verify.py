@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestration_project.components.feed_list import feeds_of_project
+from orchestration_project.components.feed_list import feeds_of, project_tree
 from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.components.proofs import proofs_of
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.errors import PlatformError
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -33,7 +34,8 @@ def verify_project(feeds: Sequence[str], keys: Sequence[str] | None) -> Verifica
     Raises:
         PlatformError: there is no such feed or batch, or the warehouse is busy.
     """
-    known = {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
+    with project_tree(Path(__file__).parent) as tree:
+        known, proofs = {spec.name: spec for spec in feeds_of(tree)}, proofs_of(tree)
     if strange := [name for name in feeds if name not in known]:
         hint = did_you_mean(strange[0], known)
         raise NoSuchFeed(f"no such feed: {', '.join(strange)}; there are {', '.join(known)}{hint}")
@@ -42,7 +44,7 @@ def verify_project(feeds: Sequence[str], keys: Sequence[str] | None) -> Verifica
         _require_keys(spec, keys or [])
     settings = Settings.from_env()
     sources = [ConfiguredFeed(spec.feed, spec.options) for spec in chosen]
-    return verify(Warehouse.from_settings(settings), settings, sources, keys)
+    return verify(Warehouse.from_settings(settings), settings, sources, keys, proofs)
 
 
 def _require_keys(spec: FeedSpec, keys: Sequence[str]) -> None:

@@ -1,6 +1,8 @@
 """The feeds of a code location: the one list for whatever is about all of them."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +18,15 @@ def feeds_of(tree: dg.ComponentTree) -> list[FeedSpec]:
 
 def feeds_of_project(path_within: Path) -> list[FeedSpec]:
     """The feeds of the project that a path lies in, by name, without building any definition."""
+    with project_tree(path_within) as tree:
+        return feeds_of(tree)
+
+
+@contextmanager
+def project_tree(path_within: Path) -> Iterator[dg.ComponentTree]:
+    """The components of the project that a path lies in."""
     with warnings.catch_warnings():
         # As `load_from_defs_folder` does: Dagster uses what it warns of.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return feeds_of(dg.ComponentTree.for_project(path_within))
+        yield dg.ComponentTree.for_project(path_within)
