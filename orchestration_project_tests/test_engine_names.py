@@ -24,7 +24,7 @@ def shop_names() -> frozenset[str]:
     found = {spec.key.to_user_string() for spec in project().resolve_all_asset_specs()}
     found |= {spec.name for spec in feeds_of_project(PACKAGE)}
     found |= {name for name in repository.job_names if not name.startswith("__")}
-    found |= {item.name for item in [*repository.sensor_defs, *repository.schedule_defs]}
+    found |= {sensor.name for sensor in repository.sensor_defs} | {item.name for item in repository.schedule_defs}
     found |= {path.name for path in (PACKAGE / "defs").iterdir() if path.is_dir() and path.name != "__pycache__"}
     # These are the engine's words too: the asset that verifies, and the group of what watches the platform itself.
     return frozenset(found - {"verification", "operations"})

@@ -116,14 +116,14 @@ def compile_select(text: str, inputs: Mapping[str, Columns]) -> tuple[str, dict[
                 raise MartError("it has to be one SELECT")
             # The end of a line ends a comment that the text may end with.
             query = statements[0].query.strip().removesuffix(";") + "\n"
-            rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE {query})").fetchall()
+            columns = {name: sql_type for name, sql_type, *_ in connection.execute(f"DESCRIBE {query}").fetchall()}
         except duckdb.Error as error:
             raise MartError(str(error)) from error
-    for name, sql_type in rows:
+    for name, sql_type in columns.items():
         if sql_type.startswith(REFUSED_TYPES):
             # Other engines, DuckLake's among them, make a DOUBLE of the first two and refuse the last.
             raise MartError(f"column {name} is {sql_type}, which no table may have: cast it, like {name}::BIGINT")
-    return query, dict(rows)
+    return query, columns
 
 
 def make_tables(connection: "DuckDBPyConnection", mart: Mart) -> None:
