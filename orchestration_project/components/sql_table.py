@@ -225,8 +225,8 @@ def _known_tables(tree: dg.ComponentTree, names: Sequence[str], declared: Mappin
         else:
             hint = did_you_mean(name, known | sql_tables)
             raise _UnknownInput(
-                f"no component makes the input {name!r}, and input_columns, for tables that are made in Python, does not"
-                f" tell its columns{hint}"
+                f"no component makes the input {name!r}, and input_columns, for tables made in Python, does not tell its"
+                f" columns{hint}"
             )
     return found
 
