@@ -66,7 +66,14 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
     ] = None
     columns: Annotated[dict[str, str] | None, Field(description="What each column means.")] = None
     nullable: Annotated[Sequence[str], Field(description="The columns that may be empty.")] = ()
-    reconcile: Annotated[Totals | None, Field(description="Totals that are compared with an input.")] = None
+    reconcile: Annotated[
+        Totals | None,
+        Field(
+            description="Totals that a blocking check compares with an input: `input`; `totals`, which names for each"
+            " column the input's column, or expression, whose sum it has to be; and `check`, the check's name, which is"
+            " `matches_` and the input without it."
+        ),
+    ] = None
     chart: Annotated[
         str | None, Field(description="The column whose totals of the newest days are shown with each run.")
     ] = None
@@ -225,8 +232,8 @@ def _known_tables(tree: dg.ComponentTree, names: Sequence[str], declared: Mappin
         else:
             hint = did_you_mean(name, known | sql_tables)
             raise _UnknownInput(
-                f"no component makes the input {name!r}, and input_columns, for tables made in Python, does not tell its"
-                f" columns{hint}"
+                f"no component makes the input {name!r}; the columns of a table that is made in Python stand in"
+                f" input_columns{hint}"
             )
     return found
 
