@@ -53,7 +53,7 @@ class Block:
     @property
     def file(self) -> str:
         """The file that the block is the whole of, as its first line says; empty for others."""
-        named = re.match(r"# ([\w./]+/[\w.]+)\n", self.text)
+        named = re.match(r"(?:#|--) ([\w./]+/[\w.]+)\n", self.text)
         return named[1] if named else ""
 
     def __str__(self) -> str:

@@ -6,7 +6,8 @@ Nothing of Dagster is imported here before the feeds are asked for.
 import importlib
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from orchestration_project.components.feed_spec import FeedSpec
+    from orchestration_project.inspection.findings import Proof
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -53,7 +57,22 @@ class Project:
             UsageError: the `defs` folder can't be imported.
             ContractError: a contract can't be used.
         """
-        from orchestration_project.components.file_feed import feeds_of_project
+        from orchestration_project.components.file_feed import feeds_of
+
+        with self._components() as tree:
+            return {spec.name: spec for spec in feeds_of(tree)}
+
+    def feeds_and_proofs(self) -> tuple[dict[str, "FeedSpec"], list["Proof"]]:
+        """The feeds by name, and what the marts bring to `verify`. Raises what `feeds` does."""
+        from orchestration_project.components.file_feed import feeds_of
+        from orchestration_project.components.proofs import proofs_of
+
+        with self._components() as tree:
+            return {spec.name: spec for spec in feeds_of(tree)}, proofs_of(tree)
+
+    @contextmanager
+    def _components(self) -> Iterator["dg.ComponentTree"]:
+        from orchestration_project.components.project import component_tree
 
         # As `dagster` and `dg` do: a project need not be installed to be used from its folder.
         if str(self._base) not in sys.path:
@@ -62,7 +81,8 @@ class Project:
             module = importlib.import_module(self.defs_module)
         except ModuleNotFoundError as error:
             raise click.UsageError(f"The project in {self.root} can't be loaded: {error}") from error
-        return {spec.name: spec for spec in feeds_of_project(module, self.root)}
+        with component_tree(module, self.root) as tree:
+            yield tree
 
 
 SHOP = Project(PACKAGE.parent, f"{PACKAGE.name}.definitions", f"{PACKAGE.name}.defs", found=False)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.common import printable
-from orchestration_project.defs.product_marts.aggregate import PRODUCTS
-from orchestration_project.defs.sales_report.shelf import NEWEST
+from orchestration_project.defs.product_marts.queries import PRODUCTS
+from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import exists

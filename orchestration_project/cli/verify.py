@@ -37,13 +37,13 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
     from orchestration_project.warehouse.connection import Warehouse
 
     project, settings = project_here(), Settings.from_env()
-    specs = project.feeds()
+    specs, proofs = project.feeds_and_proofs()
     chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
     for spec in chosen:
         for key in batches:
             batch_of(spec, key)
     sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
-    found = verify(Warehouse.from_settings(settings), settings, sources, batches or None)
+    found = verify(Warehouse.from_settings(settings), settings, sources, batches or None, proofs)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -37,9 +37,11 @@ NAMES_SHOWN = 3
 def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     """The job that loads the feed and everything that is made from it."""
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
+    made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)
     return dg.define_asset_job(
         f"{spec.name}_job",
-        selection=dg.AssetSelection.assets(spec.raw) | (published.downstream() - dg.AssetSelection.groups(OPERATIONS)),
+        # A feed's group has its name, and nothing keeps a feed from being named like that group.
+        selection=dg.AssetSelection.assets(spec.raw) | published | made_from_it,
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
         executor_def=dg.in_process_executor,
         tags={"feed": spec.name},

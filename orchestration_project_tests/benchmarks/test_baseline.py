@@ -11,8 +11,8 @@ import pytest
 from benchmarks import baseline, data
 from benchmarks.session import CATALOGUE, SALES
 from benchmarks.shop.definitions import defs
-from orchestration_project.defs.product_marts.aggregate import CATALOGUE as CLEANED_PRODUCTS
-from orchestration_project.defs.product_marts.aggregate import SOURCE_COLUMNS
+from orchestration_project.defs.product_marts.queries import CATALOGUE as CLEANED_PRODUCTS
+from orchestration_project.defs.product_marts.queries import SOURCES
 from orchestration_project_tests.components.workbench import Workbench
 
 DAYS, ROWS = data.days(3), 2000
@@ -48,7 +48,7 @@ def test_tables_of_sales_are_equal(table: str, warehouses: duckdb.DuckDBPyConnec
 @pytest.mark.parametrize(
     ("table", "names"),
     [
-        pytest.param(CLEANED_PRODUCTS, [*SOURCE_COLUMNS[CLEANED_PRODUCTS]], id="catalogue"),
+        pytest.param(CLEANED_PRODUCTS, [*SOURCES[CLEANED_PRODUCTS]], id="catalogue"),
         pytest.param("file_ledger", LEDGER, id="ledger"),
     ],
 )

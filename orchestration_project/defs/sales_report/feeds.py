@@ -3,8 +3,7 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from orchestration_project.components.charts_data import Quality
-from orchestration_project.components.series import Unit, starts, unit_for
+from orchestration_project.components.time_series import Quality, Unit, starts, unit_for
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.defs.sales_report.model import Accounts, FeedState, File, Reason
 from orchestration_project.ingest.counts import RULE_OF_REASON

@@ -1,4 +1,4 @@
-"""Stretches of time on a chart."""
+"""Stretches of time on a chart, and the numbers that stand there."""
 
 import datetime as dt
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.components.series import MAX_BUCKETS, Unit, floor, starts, unit_for
+from orchestration_project.components.time_series import MAX_BUCKETS, Unit, floor, percent, starts, unit_for, whole
 
 FIRST = dt.date(2024, 1, 15)
 
@@ -38,3 +38,19 @@ def test_stretches_cover_the_span_without_holes(first: dt.date, days: int) -> No
     assert found[-1] == floor(unit, last) <= last
     assert len(found) <= MAX_BUCKETS
     assert {floor(unit, day) for day in (first, last, first + (last - first) / 2)} <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(whole(1234567), "1,234,567", id="count"),
+        pytest.param(percent(0.0123), "1.2%", id="share"),
+        pytest.param(percent(0.00001), "<0.1%", id="a little is not nothing"),
+        pytest.param(percent(0.0), "0.0%", id="nothing"),
+        pytest.param(whole(None), "-", id="count that is not known"),
+        pytest.param(percent(None), "-", id="share that is not known"),
+    ],
+)
+def test_numbers(found: str, expected: str) -> None:
+    """Each kind of number has one form; nothing known is a dash."""
+    assert found == expected

@@ -8,8 +8,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.defs.product_marts import queries
+from orchestration_project.warehouse import marts
 from orchestration_project.warehouse.published import note_published
+from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project_tests.defs.product_marts.shop_marts import daily
 
 MARCH_1 = dt.date(2024, 3, 1)
 
@@ -18,8 +21,10 @@ MARCH_1 = dt.date(2024, 3, 1)
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """Empty sources."""
     with duckdb.connect() as connection:
-        aggregate.ensure_sources(connection, aggregate.CATALOGUE, aggregate.PRODUCTS)
-        aggregate.ensure_daily_sales(connection)
+        ensure_table(connection, queries.CATALOGUE, queries.SOURCES[queries.CATALOGUE])
+        ensure_table(connection, queries.PRODUCTS, queries.COLUMNS)
+        ensure_table(connection, queries.SALES, daily().inputs[queries.SALES])
+        marts.make_tables(connection, daily())
         yield connection
 
 
@@ -40,7 +45,7 @@ def sell(
             count(*) AS _row FROM cleaned_sales""",
         [order, product, units, Decimal(amount), sold_at, batch],
     )
-    note_published(connection, aggregate.SALES, [batch])
+    note_published(connection, queries.SALES, [batch])
 
 
 def ago(days: int) -> dt.date:
@@ -49,8 +54,8 @@ def ago(days: int) -> dt.date:
 
 def products(connection: duckdb.DuckDBPyConnection) -> dict[int, dict[str, Any]]:
     """`product_warehouse` by product."""
-    rows = connection.execute(aggregate.PRODUCT_SELECT).fetchall()
-    return {row[0]: dict(zip(aggregate.PRODUCT_COLUMNS, row, strict=True)) for row in rows}
+    rows = connection.execute(queries.PRODUCT_SELECT).fetchall()
+    return {row[0]: dict(zip(queries.COLUMNS, row, strict=True)) for row in rows}
 
 
 def test_daily_figures(connection: duckdb.DuckDBPyConnection) -> None:
@@ -60,7 +65,7 @@ def test_daily_figures(connection: duckdb.DuckDBPyConnection) -> None:
     sell(connection, MARCH_1, "B", 1, 4, "20.00")
     sell(connection, MARCH_1, "B", 2, 1, "0.99")
     sell(connection, ago(1), "C", 1, 1, "5.00")
-    assert aggregate.replace_daily_sales(connection, [MARCH_1]) == {ago(1): 1, MARCH_1: 2}
+    assert marts.replace(connection, daily(), [MARCH_1]) == {ago(1): 1, MARCH_1: 2}
     day = "FROM product_daily_sales WHERE _batch_date = '2024-03-01' ORDER BY product_id"
     assert connection.execute(day).fetchall() == [
         (MARCH_1, 1, 2, 7, Decimal("35.01"), ago(3), MARCH_1),
@@ -71,9 +76,9 @@ def test_daily_figures(connection: duckdb.DuckDBPyConnection) -> None:
 def test_a_day_is_replaced(connection: duckdb.DuckDBPyConnection) -> None:
     """Computing a day again gives what is sold now; a day without sales is empty."""
     sell(connection, MARCH_1, "A", 1, 2, "10.00")
-    aggregate.replace_daily_sales(connection, [MARCH_1])
+    marts.replace(connection, daily(), [MARCH_1])
     connection.execute("DELETE FROM cleaned_sales")
-    assert aggregate.replace_daily_sales(connection, [MARCH_1]) == {MARCH_1: 0}
+    assert marts.replace(connection, daily(), [MARCH_1]) == {MARCH_1: 0}
     assert connection.execute("SELECT count(*) FROM product_daily_sales").fetchone() == (0,)
 
 
@@ -97,8 +102,8 @@ def two_days(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection
     sell(connection, ago(1), "A", 1, 2, "10.00")
     sell(connection, ago(1), "B", 2, 2, "10.00")
     sell(connection, MARCH_1, "C", 2, 1, "5.00")
-    aggregate.replace_daily_sales(connection, [ago(1), MARCH_1])
-    assert aggregate.outdated_days(connection) == aggregate.differing_days(connection) == []
+    marts.replace(connection, daily(), [ago(1), MARCH_1])
+    assert marts.outdated_batches(connection, daily()) == marts.differing_batches(connection, daily()) == []
     return connection
 
 
@@ -106,12 +111,12 @@ def two_days(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection
 def test_other_days_that_changed_are_replaced_too(two_days: duckdb.DuckDBPyConnection, change: str) -> None:
     """A day whose published sales have changed since is named, and computed again whatever day is asked for."""
     two_days.execute(change)
-    note_published(two_days, aggregate.SALES, [MARCH_1])
-    note_published(two_days, aggregate.SALES, [ago(1)], judging="another contract")
-    assert aggregate.differing_days(two_days)[0] == ago(1)
-    assert aggregate.outdated_days(two_days)[0] == ago(1)
-    assert set(aggregate.replace_daily_sales(two_days, [MARCH_1])) == {ago(1), MARCH_1}
-    assert aggregate.outdated_days(two_days) == aggregate.differing_days(two_days) == []
+    note_published(two_days, queries.SALES, [MARCH_1])
+    note_published(two_days, queries.SALES, [ago(1)], rules="another contract")
+    assert marts.differing_batches(two_days, daily())[0] == ago(1)
+    assert marts.outdated_batches(two_days, daily())[0] == ago(1)
+    assert set(marts.replace(two_days, daily(), [MARCH_1])) == {ago(1), MARCH_1}
+    assert marts.outdated_batches(two_days, daily()) == marts.differing_batches(two_days, daily()) == []
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -119,24 +124,26 @@ def test_a_mart_of_an_older_release_is_compared_once(two_days: duckdb.DuckDBPyCo
     """Where nothing tells what days were made from, those that differ from the sales are replaced, and no others."""
     two_days.execute(change)
     two_days.execute("DROP TABLE product_daily_sales_built; DROP TABLE published_batches")
-    wrong = aggregate.differing_days(two_days)
-    assert list(aggregate.replace_daily_sales(two_days, [])) == wrong
-    assert aggregate.outdated_days(two_days) == aggregate.differing_days(two_days) == []
+    wrong = marts.differing_batches(two_days, daily())
+    assert list(marts.replace(two_days, daily(), [])) == wrong
+    assert marts.outdated_batches(two_days, daily()) == marts.differing_batches(two_days, daily()) == []
 
 
 def test_a_lost_mart_is_made_again(two_days: duckdb.DuckDBPyConnection) -> None:
     """When somebody drops the mart, any materialization brings all of its days back."""
     before = two_days.execute("FROM product_daily_sales ORDER BY ALL").fetchall()
     two_days.execute("DROP TABLE product_daily_sales")
-    assert set(aggregate.replace_daily_sales(two_days, [MARCH_1])) == {ago(1), MARCH_1}
+    assert set(marts.replace(two_days, daily(), [MARCH_1])) == {ago(1), MARCH_1}
     assert two_days.execute("FROM product_daily_sales ORDER BY ALL").fetchall() == before
 
 
 def test_only_the_days_asked_for_are_added_up(two_days: duckdb.DuckDBPyConnection) -> None:
     """A value that somebody changed is found on its own day, and where all days are compared."""
     two_days.execute("UPDATE cleaned_sales SET quantity = 3 WHERE order_id = 'A'")
-    assert aggregate.differing_days(two_days, [MARCH_1]) == []
-    assert aggregate.differing_days(two_days, [ago(1)]) == aggregate.differing_days(two_days) == [ago(1)]
+    assert marts.differing_batches(two_days, daily(), [MARCH_1]) == []
+    assert (
+        marts.differing_batches(two_days, daily(), [ago(1)]) == marts.differing_batches(two_days, daily()) == [ago(1)]
+    )
 
 
 def test_product_figures(connection: duckdb.DuckDBPyConnection) -> None:
@@ -144,7 +151,7 @@ def test_product_figures(connection: duckdb.DuckDBPyConnection) -> None:
     for days, amount in ((0, "1.00"), (6, "2.00"), (7, "4.00"), (29, "8.00"), (30, "16.00")):
         sell(connection, ago(days), f"O{days}", 1, 1, amount)
     sell(connection, ago(40), "P", 2, 3, "7.50")
-    aggregate.replace_daily_sales(connection, [])
+    marts.replace(connection, daily(), [])
     found = products(connection)
     assert {name: found[1][name] for name in ("orders", "units_sold", "revenue", "revenue_7d", "revenue_30d")} == {
         "orders": 5,
@@ -161,7 +168,7 @@ def test_catalogue_and_sales_are_joined_both_ways(connection: duckdb.DuckDBPyCon
     """A product of the catalogue without sales has zeros; a sold one that the catalogue lacks is kept and marked."""
     sell(connection, MARCH_1, "A", 9, 2, "10.00")
     connection.execute("INSERT INTO cleaned_products VALUES (1, 'KIT001', 'Kettle', 'Kitchen', 20.00, 'Low')")
-    aggregate.replace_daily_sales(connection, [MARCH_1])
+    marts.replace(connection, daily(), [MARCH_1])
     found = products(connection)
     assert list(found) == [1, 9]
     assert found[1] | {"in_catalog": True, "orders": 0, "revenue": 0, "first_sold_on": None} == found[1]
@@ -172,17 +179,17 @@ def test_catalogue_and_sales_are_joined_both_ways(connection: duckdb.DuckDBPyCon
 def test_no_sales_at_all(connection: duckdb.DuckDBPyConnection) -> None:
     """The catalogue alone makes a mart."""
     connection.execute("INSERT INTO cleaned_products VALUES (1, 'KIT001', 'Kettle', 'Kitchen', 20.00, 'Low')")
-    aggregate.replace_daily_sales(connection, [])
+    marts.replace(connection, daily(), [])
     assert products(connection)[1]["revenue_30d"] == 0
 
 
 def test_totals_and_orphans(connection: duckdb.DuckDBPyConnection) -> None:
     """Totals of sales and marts are sums to the cent, zero for empty tables; orphans come the dearest first."""
-    tables = (aggregate.SALES, aggregate.DAILY, aggregate.PRODUCTS)
-    assert {aggregate.totals(connection, table) for table in tables} == {aggregate.Totals(0, Decimal(0))}
+    tables = (queries.SALES, queries.DAILY, queries.PRODUCTS)
+    assert {queries.totals(connection, table) for table in tables} == {queries.SoldTotals(0, Decimal(0))}
     sell(connection, MARCH_1, "A", 8, 2, "10.10")
     sell(connection, MARCH_1, "B", 9, 1, "99.99")
-    aggregate.replace_daily_sales(connection, [MARCH_1])
-    connection.execute(f"INSERT INTO product_warehouse {aggregate.PRODUCT_SELECT}")
-    assert {aggregate.totals(connection, table) for table in tables} == {aggregate.Totals(3, Decimal("110.09"))}
-    assert [product for product, _, _ in aggregate.orphans(connection)] == [9, 8]
+    marts.replace(connection, daily(), [MARCH_1])
+    connection.execute(f"INSERT INTO product_warehouse {queries.PRODUCT_SELECT}")
+    assert {queries.totals(connection, table) for table in tables} == {queries.SoldTotals(3, Decimal("110.09"))}
+    assert [product for product, _, _ in queries.orphans(connection)] == [9, 8]

@@ -1,11 +1,12 @@
-"""Numbers as they are read."""
+"""Numbers as they are read on the page."""
 
 import datetime as dt
 from decimal import Decimal
 
 import pytest
 
-from orchestration_project.components.number_formats import moment, money, percent, size, whole
+from orchestration_project.components.time_series import percent, whole
+from orchestration_project.defs.sales_report.page import moment, money, size
 
 
 @pytest.mark.parametrize(
