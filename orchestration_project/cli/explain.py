@@ -34,7 +34,7 @@ OUTCOMES = {
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 @click.pass_context
 def explain(context: click.Context, file: Path, name: str | None, as_json: bool) -> None:
-    """Tell what a load would do with FILE, by reading and judging it as a load does. Changes nothing.
+    """Tell what a load would do with FILE, by reading and validating it as a load does. Changes nothing.
 
     Exits with 0 when it would be loaded whole or brings nothing new, 1 when some records would be rejected, 2 when it
     would be refused as a whole, or could not be explained.

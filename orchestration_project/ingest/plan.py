@@ -37,9 +37,9 @@ def make_plan(
     """
     delivered = {name: [_entry(item, feed, options, request) for item in items] for name, items in fresh.items()}
     replaced = [current[name] for name in delivered if name in current]
-    standing = [entry for entry in current.values() if entry.file not in delivered]
+    unchanged = [entry for entry in current.values() if entry.file not in delivered]
     plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
-    for entry in settle([*standing, *(entries[-1] for entries in delivered.values())], options.snapshot):
+    for entry in settle([*unchanged, *(entries[-1] for entries in delivered.values())], options.snapshot):
         before = Status.RECEIVED if entry.file in delivered else current[entry.file].status
         if entry.status is not before:
             _change(plan, _placed(entry, current.get(entry.file), archive), before, request)

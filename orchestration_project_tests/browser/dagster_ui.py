@@ -64,12 +64,12 @@ class DagsterUi:
         self.open(f"/assets/{asset}?view=partitions&partition={partition}", "Latest materialization", *texts)
 
     def open_check(self, asset: str, check: str, *texts: str | re.Pattern[str]) -> None:
-        """Open the newest verdict of a check."""
+        """Open the newest result of a check."""
         self.open(f"/assets/{asset}?view=checks&checkDetail={check}", "Latest execution", *texts)
 
     @property
-    def verdict(self) -> Locator:
-        """The verdict on the page of a check."""
+    def check_result(self) -> Locator:
+        """The result on the page of a check."""
         return self.page.get_by_text("Evaluation result", exact=True).locator("xpath=..")
 
     def photograph(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""That the judge of pages judges."""
+"""The checker of pages finds what is wrong with one."""
 
 import pytest
 

@@ -87,10 +87,10 @@ def test_a_file_with_bad_records_is_loaded_and_explained(ui: DagsterUi, deployme
     ui.photograph("runs")
     ui.open(f"/runs/{run.run_id}", "Success", "sales_files_sensor", "partition: 2024-03-05")
     ui.open_check("cleaned_sales", "channel_enum", "Records that broke the rule and are in rejected_sales: 1.")
-    expect(ui.verdict.get_by_label("warning_outline")).to_be_visible()
+    expect(ui.check_result.get_by_label("warning_outline")).to_be_visible()
     expect(ui.page.get_by_text("pigeon")).to_be_visible()
     ui.open_check("cleaned_sales", "accounting", "by_file", "sales_2024-03-05.csv")
-    expect(ui.verdict.get_by_text("Passed", exact=True)).to_be_visible()
+    expect(ui.check_result.get_by_text("Passed", exact=True)).to_be_visible()
     ui.photograph("checks")
     ui.open_partition("rejected_sales", "2024-03-05", "rejects_by_reason", "channel: enum", "quantity: minimum")
     ui.photograph("rejects")
@@ -107,7 +107,7 @@ def test_a_failing_check_stops_the_mart(ui: DagsterUi, deployment: Deployment) -
     ui.open(f"/runs/{run.run_id}", "Failure", "products_files_sensor", "RUN_FAILURE")
     expect(ui.page.get_by_text(re.compile("Dependencies for step product_warehouse failed")).first).to_be_attached()
     ui.open_check("cleaned_products", "not_empty", re.compile("^Batches that are not .*: 1 of 1"))
-    expect(ui.verdict.get_by_label("cancel")).to_be_visible()
+    expect(ui.check_result.get_by_label("cancel")).to_be_visible()
     ui.photograph("blocked")
     with deployment.warehouse.connection("test") as connection:
         assert known != [(0,)]

@@ -41,7 +41,7 @@ def test_the_exit_code_is_the_verdict(text: str, exit_code: int, said: str, data
 
 
 def test_the_folder_tells_the_feed(data_dir: Path) -> None:
-    """A file in a drop folder, or in quarantine, is judged by that feed's contract."""
+    """A file in a drop folder, or in quarantine, is validated by that feed's contract."""
     for root in ("landing", "quarantine"):
         path = written(data_dir / root / "products" / "p_2024-01-15.json", catalogue((1, "Lamp", "Living", 4.0)))
         assert json.loads(explain(path, "--json").stdout)["feed"] == "products"
@@ -55,7 +55,7 @@ def test_the_folder_tells_the_feed(data_dir: Path) -> None:
     ],
 )
 def test_the_content_tells_the_feed(name: str, text: str, feed: str, tmp_path: Path, data_dir: Path) -> None:
-    """A file elsewhere is judged by the feed whose format and columns it has, which is said beside the result."""
+    """A file elsewhere is validated by the feed whose format and columns it has, which is said beside the result."""
     result = explain(written(tmp_path / "mail" / name, text), "--json")
     assert json.loads(result.stdout)["feed"] == feed
     assert f"has the format and the columns of {feed}" in result.stderr

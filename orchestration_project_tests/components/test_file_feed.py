@@ -58,7 +58,7 @@ def test_an_option_has_one_default() -> None:
 
 def failure(files: dict[str, str]) -> str:
     """What is said when a feed can't be loaded: the error and everything that caused it."""
-    with pytest.raises(Exception) as caught, feeds(meters=files):  # noqa: PT011 - the text is what is judged
+    with pytest.raises(Exception) as caught, feeds(meters=files):  # noqa: PT011 - the text is what is tested
         pass
     error: BaseException | None = caught.value
     texts = []

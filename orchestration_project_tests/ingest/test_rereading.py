@@ -64,7 +64,7 @@ def test_a_column_that_the_contract_gains_is_read_from_the_archive(shop: Shop) -
 
 
 def test_a_file_that_does_not_fit_the_contract_any_more_keeps_its_rows(shop: Shop) -> None:
-    """A stricter contract judges the rows that are there; a new file of the batch is not held up."""
+    """A stricter contract is applied to the rows that are there; a new file of the batch is not held up."""
     shop.feed = feed(*shop.feed.columns, column("x", "INTEGER", Required()))
     shop.deliver(named(1, "more"), "id,n,x\ne,5,6\n")
     shop.load(day(1), day(2))

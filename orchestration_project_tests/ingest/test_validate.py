@@ -1,4 +1,4 @@
-"""Verdicts on records: every rule that a record breaks is listed."""
+"""Violations: every rule that a record breaks is listed."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_every_broken_rule_of_a_record_is_listed(tmp_path: Path) -> None:
 
 
 def test_derived_columns(tmp_path: Path) -> None:
-    """Derived columns are computed in their order, judged by their rules, and never NULL because they do not fit."""
+    """Derived columns are computed in their order, checked by their rules, and never NULL because they do not fit."""
     contract = feed(
         column("n", "INTEGER"),
         column("price", "DECIMAL(18,2)"),

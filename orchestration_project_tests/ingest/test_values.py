@@ -1,4 +1,4 @@
-"""From text to values: what each type accepts, judged by a load of delimited text."""
+"""From text to values: what each type accepts, shown by a load of delimited text."""
 
 import datetime as dt
 from decimal import Decimal

@@ -10,7 +10,7 @@ from orchestration_project_tests.reliability.evidence import tried
 TORTURE_FILES = Path(__file__).parents[3] / "shared" / "data" / "csv_torture"
 NEIGHBOUR = named(2, "neighbour")
 
-Verdict = tuple[int, int, int] | str
+FileOutcome = tuple[int, int, int] | str
 """How many records are cleaned, rejected and blank; of a refused file, the rule that it broke."""
 TABLES = ("raw", "cleaned", "rejected")
 
@@ -23,7 +23,7 @@ def loaded_beside(folder: Path, contract: Feed, contents: Mapping[str, bytes], n
         shop.deliver(name, content)
         tried()
     shop.load()
-    assert verdicts(shop)[NEIGHBOUR] == (1, 0, 0)
+    assert outcomes(shop)[NEIGHBOUR] == (1, 0, 0)
     assert shop.landing() == []
     before = _everything(shop)
     shop.load()
@@ -36,7 +36,7 @@ def _everything(shop: Shop) -> tuple[object, ...]:
     return shop.tables(), entries, shop.archive(), shop.quarantine()
 
 
-def verdicts(shop: Shop) -> dict[str, Verdict]:
+def outcomes(shop: Shop) -> dict[str, FileOutcome]:
     """What became of each file, from the ledger, with which the tables and the folders must agree."""
     notes = shop.quarantine()
     parts = [
@@ -47,7 +47,7 @@ def verdicts(shop: Shop) -> dict[str, Verdict]:
             FROM ({" UNION ALL ".join(parts)}) counted(_file, raw, cleaned, rejected) GROUP BY _file"""
     )
     found = {name: tuple(counts) for name, *counts in (row.values() for row in counted)}
-    told: dict[str, Verdict] = {}
+    told: dict[str, FileOutcome] = {}
     for file, status, *counts, blank in shop.ledger(
         "file", "status", "records", "cleaned", "rejected", "blank_records"
     ):

@@ -15,7 +15,7 @@ import zstandard
 from orchestration_project.contracts.feed import Feed, FileFormat, SourceFormat
 from orchestration_project.settings import Settings
 from orchestration_project_tests.ingest.shop import Shop, feed, named
-from orchestration_project_tests.reliability.hostile import Verdict, loaded_beside, neighbour_of, verdicts
+from orchestration_project_tests.reliability.hostile import FileOutcome, loaded_beside, neighbour_of, outcomes
 
 pytestmark = pytest.mark.promise("input")
 
@@ -131,7 +131,7 @@ NAMES = {str(case.id): named(1, f"case{number}") for number, case in enumerate(C
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FileOutcome]:
     """What became of each file; the cases of a contract are loaded at once."""
     contents: dict[Feed, dict[str, bytes]] = defaultdict(dict)
     for case in CASES:
@@ -139,9 +139,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
         assert isinstance(contract, Feed)
         assert isinstance(content, bytes)
         contents[contract][NAMES[str(case.id)]] = content
-    found: dict[str, Verdict] = {}
+    found: dict[str, FileOutcome] = {}
     for contract, files in contents.items():
-        found |= verdicts(loaded_beside(tmp_path_factory.mktemp("shop"), contract, files, neighbour_of(contract)))
+        found |= outcomes(loaded_beside(tmp_path_factory.mktemp("shop"), contract, files, neighbour_of(contract)))
     return found
 
 
@@ -160,7 +160,7 @@ FOUND = {
     ],
 )
 def test_a_malformed_file_is_told_exactly(
-    contract: Feed, content: bytes, expected: Verdict, told: dict[str, Verdict], request: pytest.FixtureRequest
+    contract: Feed, content: bytes, expected: FileOutcome, told: dict[str, FileOutcome], request: pytest.FixtureRequest
 ) -> None:
     """Each malformed file loads or is refused as if it were alone, whatever lies beside it; a good one always loads."""
     assert told[NAMES[request.node.callspec.id]] == expected

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project_tests.ingest.shop import feed, named
 from orchestration_project_tests.reliability.evidence import effort
-from orchestration_project_tests.reliability.hostile import Verdict, loaded_beside, neighbour_of, verdicts
+from orchestration_project_tests.reliability.hostile import FileOutcome, loaded_beside, neighbour_of, outcomes
 
 pytestmark = pytest.mark.promise("input")
 
@@ -140,7 +140,7 @@ def counted_json(body: bytes) -> int | None:
     return text.count("\n") + (not text.endswith("\n") and text != "")
 
 
-def check(found: Verdict, expected: int | None, allowed: set[str]) -> None:
+def check(found: FileOutcome, expected: int | None, allowed: set[str]) -> None:
     """A file is loaded with all of its records, or refused for one of some reasons."""
     if isinstance(found, str):
         assert found in allowed
@@ -161,7 +161,7 @@ def test_damaged_delimited_files(bodies: list[bytes], tmp_path_factory: pytest.T
     """A delimited file has as many records as a reading character by character finds, whatever bytes are changed."""
     files = {named(1, f"f{number}"): HEADER + body for number, body in enumerate(bodies)}
     shop = loaded_beside(tmp_path_factory.mktemp("fuzz"), feed(), files, neighbour_of(feed()))
-    told = verdicts(shop)
+    told = outcomes(shop)
     for name, content in files.items():
         expected = counted_csv(content.removeprefix(HEADER))
         check(told[name], expected, {"undecodable"} if expected is None else {"several_tables"})
@@ -174,7 +174,7 @@ def test_damaged_json_lines(bodies: list[bytes], tmp_path_factory: pytest.TempPa
     contract = feed(source=SourceFormat(FileFormat.JSON))
     files = {named(1, f"f{number}"): b'{"id":"first"}\n' + body for number, body in enumerate(bodies)}
     shop = loaded_beside(tmp_path_factory.mktemp("fuzz"), contract, files, neighbour_of(contract))
-    told = verdicts(shop)
+    told = outcomes(shop)
     for name, content in files.items():
         expected = counted_json(content)
         check(told[name], expected, {"undecodable"} if expected is None else set())
@@ -194,7 +194,7 @@ def test_damaged_json_arrays(
     contents = dict.fromkeys(b'[{"id":"x"},' + _changed(array.removeprefix(b"["), change) for array in arrays)
     files = {named(1, f"f{number}"): content for number, content in enumerate(contents)}
     shop = loaded_beside(tmp_path_factory.mktemp("fuzz"), contract, files, neighbour_of(contract))
-    told = verdicts(shop)
+    told = outcomes(shop)
     for name, content in files.items():
         found = told[name]
         try:
@@ -215,7 +215,7 @@ def test_damaged_gzip(
     contents = dict.fromkeys(_changed(content, change) for content in packed)
     files = {named(1, f"f{number}"): content for number, content in enumerate(contents)}
     shop = loaded_beside(tmp_path_factory.mktemp("fuzz"), feed(), files, neighbour_of(feed()))
-    assert verdicts(shop).keys() > files.keys()
+    assert outcomes(shop).keys() > files.keys()
 
 
 @UNHURRIED
@@ -233,4 +233,4 @@ def test_damaged_parquet(
     contents = dict.fromkeys(_changed(whole, applied) for applied in change)
     files = {named(1, f"f{number}"): content for number, content in enumerate(contents)}
     shop = loaded_beside(folder / "shop", contract, files, parquet((("neighbour", 7),), str(folder)))
-    assert verdicts(shop).keys() > files.keys()
+    assert outcomes(shop).keys() > files.keys()

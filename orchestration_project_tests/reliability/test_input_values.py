@@ -14,7 +14,7 @@ from orchestration_project_tests.formats.test_parquet_files import parquet
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 from orchestration_project_tests.ingest.test_values import formatted
 from orchestration_project_tests.reliability.evidence import tried
-from orchestration_project_tests.reliability.hostile import TORTURE_FILES, verdicts
+from orchestration_project_tests.reliability.hostile import TORTURE_FILES, outcomes
 
 pytestmark = pytest.mark.promise("input")
 
@@ -156,7 +156,7 @@ def test_a_parquet_column_in_two_spellings(tmp_path: Path) -> None:
     shop = Shop(tmp_path, contract)
     shop.deliver(named(1), parquet(tmp_path, "SELECT 'a' AS id, 'b' AS key"))
     shop.load()
-    assert verdicts(shop)[named(1)] == "ambiguous_column"
+    assert outcomes(shop)[named(1)] == "ambiguous_column"
 
 
 def test_parquet_whose_rows_can_be_counted_but_not_read(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_parquet_whose_rows_can_be_counted_but_not_read(tmp_path: Path) -> None:
     shop.deliver(named(1), whole[:4] + b"\xff" * 2000 + whole[2004:])
     shop.deliver(named(2), parquet(tmp_path, "SELECT 'a' AS id, 1 AS n"))
     shop.load()
-    assert tuple(verdicts(shop)[named(number)] for number in (1, 2)) == ("unreadable", (1, 0, 0))
+    assert tuple(outcomes(shop)[named(number)] for number in (1, 2)) == ("unreadable", (1, 0, 0))
 
 
 class _SmallShop(Shop):
@@ -197,7 +197,7 @@ def test_a_file_that_is_too_large(contract: Feed, content: bytes, tmp_path: Path
     shop = _SmallShop(tmp_path, contract)
     shop.deliver(named(1), content or parquet(tmp_path, many))
     shop.load()
-    assert verdicts(shop)[named(1)] == "too_large"
+    assert outcomes(shop)[named(1)] == "too_large"
     assert "MAX_FILE_BYTES" in shop.quarantine()[named(1)]["reason"]
 
 
@@ -227,4 +227,4 @@ def test_rust_csv(name: str, contract: Feed, expected: object, tmp_path: Path) -
     if not path.is_file():
         pytest.skip("rust-csv is not beside the checkout (../shared/data/csv_torture)")
     shop = read(tmp_path, path.read_bytes(), contract)
-    assert verdicts(shop)[named(1)] == expected
+    assert outcomes(shop)[named(1)] == expected

@@ -308,7 +308,7 @@ def test_files_that_nobody_delivered(shop: Shop) -> None:
 
 
 def test_quarantine_without_its_other_half(shop: Shop) -> None:
-    """A refused file without a reason is judged again from landing; a reason without a file is deleted."""
+    """A refused file without a reason is validated again from landing; a reason without a file is deleted."""
     folder, name = shop.settings.quarantine("f"), named(3, "bad")
     note = folder / f"{name}.reason.json"
     note.unlink()

@@ -256,7 +256,7 @@ def test_repairs_are_judged_again_when_the_contract_changes(shop: Shop) -> None:
 
 
 def test_a_late_batch_reaches_a_later_one_that_was_repaired(tmp_path: Path) -> None:
-    """Keys of a batch that comes late count before those of a later one, whose repairs are judged again with it."""
+    """Keys of a batch that comes late count before those of a later one, whose repairs are validated again with it."""
     shop = Shop(tmp_path, KEYED)
     shop.deliver(named(2), "id,n\na,1\nb,-1\n")
     shop.load()

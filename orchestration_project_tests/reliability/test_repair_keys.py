@@ -1,4 +1,4 @@
-"""Among keys a repaired record stands where the one stands that it corrects; all that follows is judged again."""
+"""A repaired record takes the place of the one that it corrects, also among keys; what follows is validated again."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_a_repaired_record_is_as_old_as_the_one_that_it_corrects(shop: Shop) -> 
 
 
 def test_a_record_with_a_wrong_key_gets_the_right_one(shop: Shop) -> None:
-    """The loser of a key is repaired by another key."""
+    """A record that lost its key is repaired by another key."""
     shop.deliver(named(1), "id,n\na,1\na,2\n")
     shop.load()
     fix(shop, f"b,1,{reject(shop, named(1), 1)}")
@@ -102,7 +102,7 @@ def test_what_changes_first_changes_the_repairs_and_what_comes_after_them(shop: 
 
 
 def test_an_earlier_batch_with_repairs_is_named_as_if_it_were_judged_too(shop: Shop) -> None:
-    """Which record of the earlier batch kept the key does not depend on which batches a load judges."""
+    """Which record of the earlier batch kept the key does not depend on which batches a load validates."""
     shop.deliver(named(1, "a"), "id,n\nx,-1\n")
     shop.deliver(named(1, "b"), "id,n\nx,2\n")
     shop.load()

@@ -28,7 +28,7 @@ def records(folder: Path, file: SampleFile) -> list[str]:
 
 
 def broken_rules(line: str) -> set[str]:
-    """The rules that one line breaks by itself, judged independently of the generator and of the platform."""
+    """The rules that one line breaks by itself, found independently of the generator and of the platform."""
     fields = line.split(",")
     if line.count('"') % 2:
         return {"_raw_line: bad_quoting"}
