@@ -176,7 +176,7 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
         if table is None or table.feed is None:
             raise self._refused(f"batches_of: {self.batches_of!r} is no input that has batches")
         if BATCH not in self.key or columns[BATCH] != table.columns[BATCH]:
-            raise self._refused(f"a table with batches has {BATCH} of {self.batches_of} in its SELECT and its key")
+            raise self._refused(f"a table with batches has {BATCH} of the input batches_of in its query and its key")
         if self.reconcile and self.reconcile.input != self.batches_of:
             raise self._refused(f"totals of batches are reconciled with {self.batches_of}, whose batches they are")
         return table.feed

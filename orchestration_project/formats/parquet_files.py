@@ -34,7 +34,7 @@ NESTED_TYPES = ("STRUCT", "MAP", "[]", "UNION")
 class _Alike:
     """Files of one schema, with the raw table's columns as a list of SQL over those of the files."""
 
-    columns: str
+    columns_sql: str
     files: list[ReadyFile]
 
 
@@ -129,7 +129,7 @@ def _insert(group: _Alike) -> tuple[str, dict[str, list[str]]]:
     return (
         f"""INSERT INTO {COPIED} BY NAME
             SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
-            $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {group.columns}
+            $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {group.columns_sql}
             FROM {_scan(files, ", file_row_number = true")}""",
         {
             "batches": [file.batch for file in files],
@@ -150,7 +150,7 @@ def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> d
                 with connection.cursor() as cursor:
                     # Into a table: a damaged page is noticed only if all values are taken from it.
                     cursor.execute(
-                        f"CREATE OR REPLACE TEMP TABLE {PROBE} AS SELECT {group.columns} FROM {_scan([file])}"
+                        f"CREATE OR REPLACE TEMP TABLE {PROBE} AS SELECT {group.columns_sql} FROM {_scan([file])}"
                     )
             except duckdb.Error as error:
                 found[file.name] = unreadable(file.name, "is not a readable Parquet file", error)

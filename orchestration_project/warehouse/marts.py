@@ -275,9 +275,10 @@ def _contents(mart: Mart) -> str:
         for table in mart.inputs
         if table != mart.batches_of
     ]
+    sql_type = mart.columns[BATCH]
     added = "".join(f" + coalesce(({other}), 0)::{CONTENT_TYPE}" for other in others)
     return (
-        f"WITH own AS (SELECT {BATCH}::{mart.columns[BATCH]} AS {BATCH}, {own})"
+        f"WITH own AS (SELECT {BATCH}::{sql_type} AS {BATCH}, {own})"
         f" SELECT {BATCH}, content::{CONTENT_TYPE}{added} AS content FROM own"
     )
 

@@ -281,7 +281,12 @@ QUOTING = {"ident", "idents", "literal", "literals"}
 HARMLESS = {
     "sql_type",  # one of the types that a contract may name
     "expression",  # parsed and written anew by contracts.expressions
-    "broken",  # a condition that transforms.values made
+    "broken",  # a condition that ingest.values made
+    # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
+    *("relation", "records", "removed", "skipped", "TABLE"),
+    "listed",  # a key's columns, quoted
+    "columns_sql",  # what formats.parquet_files made
+    "query",  # the SELECT of a mart: its author's own SQL, compiled as one SELECT
 }
 
 
@@ -302,8 +307,10 @@ def fields(text: ast.JoinedStr) -> Iterator[ast.Attribute]:
     waiting: list[ast.AST] = [value.value for value in text.values if isinstance(value, ast.FormattedValue)]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Attribute) and node.attr not in HARMLESS:
-            yield node
+        if isinstance(node, ast.Attribute):
+            # What is written is the last name of a chain; the objects before it are not.
+            if node.attr not in HARMLESS:
+                yield node
         elif not isinstance(node, ast.Call):
             waiting.extend(ast.iter_child_nodes(node))
 
