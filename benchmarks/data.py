@@ -37,7 +37,7 @@ def make_sales(folder: Path, day: dt.date, rows: int) -> Path:
     with duckdb.connect() as connection:
         connection.execute(
             f"""COPY (
-                WITH dice AS (SELECT range AS i, (hash(range, {seed}) >> 1)::BIGINT AS h FROM range({rows}))
+                WITH random AS (SELECT range AS i, (hash(range, {seed}) >> 1)::BIGINT AS h FROM range({rows}))
                 SELECT 'S{day:%Y%m%d}-' || (CASE WHEN h % 1000 = 7 THEN i // 2 ELSE i END) AS order_id,
                     CASE WHEN h % 5 < 2 THEN NULL ELSE 'C' || (h >> 20) % 50000 END AS customer_id,
                     CASE h % 300 WHEN 0 THEN '' WHEN 1 THEN 'x1'
@@ -47,7 +47,7 @@ def make_sales(folder: Path, day: dt.date, rows: int) -> Path:
                     strftime(DATE '{day}' + INTERVAL ((h >> 8) % 86400) SECOND, '%Y-%m-%d %H:%M:%S') AS sold_at,
                     CASE WHEN h % 300 = 2 THEN 'pigeon'
                         ELSE ['store', 'online', 'marketplace', 'phone'][(h >> 7) % 4 + 1] END AS channel
-                FROM dice ORDER BY i)
+                FROM random ORDER BY i)
             TO '{path}' (HEADER, DELIMITER ',')"""
         )
     return path

@@ -31,7 +31,7 @@ def seconds_to_products(session: Session, file: Path) -> float:
     landing = data / "landing/sales"
     landing.mkdir(parents=True)
     with _dagster_dev(session), dg.DagsterInstance.from_config(str(home)) as instance:
-        _wait(lambda: _is_watching(instance), session.log, "the sensor did not look")
+        _wait(lambda: _is_watching(instance), session.log, "the sensor was not evaluated")
         shutil.copyfile(file, landing / f"{file.name}.part")
         (landing / f"{file.name}.part").rename(landing / file.name)
         dropped = time.time()

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration_project.defs.product_marts import aggregate
-from orchestration_project.warehouse import published
+from benchmarks.session import ROOT
+from benchmarks.shop import defs as shop
+from orchestration_project.components.project import component_tree
+from orchestration_project.components.sql_table import sql_table
+from orchestration_project.defs.product_marts.queries import DAILY, SALES
+from orchestration_project.warehouse import marts, published
 
 DAY, FILE = "(_batch_date - {shift})", "'sales_' || (_batch_date - {shift}) || '.csv'"
 DIGITS = "replace(({day} - {{shift}})::VARCHAR, '-', '')"
@@ -66,9 +70,11 @@ def lengthen(warehouse: Path, first: dt.date, days: int) -> None:
 
 def _note(connection: duckdb.DuckDBPyConnection) -> None:
     """Let the platform note what the days hold, as it does in a warehouse from before it took such notes."""
-    connection.execute(f"DELETE FROM {published.TABLE} WHERE table_name = '{aggregate.SALES}'")
-    connection.execute(f"DROP TABLE IF EXISTS {aggregate.BUILT}")
-    aggregate.ensure_daily_sales(connection)
+    with component_tree(shop, ROOT) as tree:
+        daily = sql_table(tree, DAILY).mart
+    connection.execute(f"DELETE FROM {published.TABLE} WHERE table_name = '{SALES}'")
+    connection.execute(f"DROP TABLE IF EXISTS {daily.built}")
+    marts.make_tables(connection, daily)
 
 
 def _copy(

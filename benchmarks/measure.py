@@ -38,7 +38,7 @@ class Contender:
         environment: what the command sees beside the inherited environment.
         rounds: how often it runs.
         prepare: makes the state that the command starts from; not timed.
-        verify: looks at what the command has made, and raises Failed if it is not what it should be; not timed.
+        verify: checks what the command has made, and raises Failed if that is wrong; not timed.
         usages: what its runs took.
         failure: why it has no further runs.
     """
@@ -66,7 +66,7 @@ class Contender:
 def take_turns(contenders: Sequence[Contender], log: Path) -> None:
     """Run all contenders, one after the other, some times over; the first of them changes from round to round.
 
-    One that fails is out; the others go on.
+    A contender that fails does not run again; the others go on.
 
     Args:
         contenders: they get their usages.
@@ -82,7 +82,7 @@ def take_turns(contenders: Sequence[Contender], log: Path) -> None:
 def _take_turn(contender: Contender, log: Path) -> None:
     try:
         contender.prepare()
-        # What the system has still to write of the contender before must not be on the account of this one.
+        # Else the system would write the data of the previous contender during this one's time.
         os.sync()
         usage = run(contender.command, contender.environment, log)
         contender.verify()
@@ -127,7 +127,7 @@ def _launched(command: Sequence[str], environment: Mapping[str, str], log: Path)
         try:
             process.wait()
         except BaseException:
-            # Whoever stops the session wants its commands stopped, too.
+            # A session that is stopped must not leave its command running.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

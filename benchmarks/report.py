@@ -1,4 +1,4 @@
-"""Results as text: tables of figures, and verdicts on what was aimed at. Nothing is measured here."""
+"""Results as text: tables of figures, and whether each target was met. Nothing is measured here."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,10 +34,10 @@ class Target:
         return self.found >= self.limit if self.at_least else self.found <= self.limit
 
     def __str__(self) -> str:
-        verdict = "not measured" if self.found is None else "met" if self.met else "**missed**"
+        outcome = "not measured" if self.found is None else "met" if self.met else "**missed**"
         found = UNKNOWN if self.found is None else f"{self.found:.2f} {self.unit}"
         sign = ">=" if self.at_least else "<="
-        return f"- {self.what}: {found}, aimed at {sign} {self.limit:g} {self.unit}: {verdict}"
+        return f"- {self.what}: {found}, aimed at {sign} {self.limit:g} {self.unit}: {outcome}"
 
 
 @dataclass(slots=True)

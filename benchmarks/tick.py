@@ -20,7 +20,7 @@ FIRST, BATCHES = dt.date(2020, 1, 1), 1000
 
 
 def main(files: int) -> None:
-    """Deliver files and let the sensor look, with the instance of DAGSTER_HOME."""
+    """Deliver files and evaluate the sensor once, with the instance of DAGSTER_HOME."""
     landing = Settings.from_env().landing("sales")
     landing.mkdir(parents=True)
     settled = time.time() - 3600

@@ -1,4 +1,4 @@
-"""The entrance to the project's own commands: `python -m orchestration_project ...`."""
+"""`python -m orchestration_project`: the command `orchestration-project` for where it is not on the PATH."""
 
 from orchestration_project.cli.main import main
 

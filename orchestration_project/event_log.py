@@ -1,3 +1,13 @@
-"""Deprecated, for a `dagster.yaml` of an older release: name `orchestration_project.components.event_log` there."""
+"""Deprecated: where a `dagster.yaml` of release 0.1 finds the class that is in `components.event_log` now."""
 
-from orchestration_project.components.event_log import *  # noqa: F403 - whatever an older dagster.yaml may name
+import warnings
+
+from orchestration_project.components.event_log import EventLog
+
+__all__ = ["EventLog"]
+
+warnings.warn(
+    f"{__name__} is deprecated: name orchestration_project.components.event_log in dagster.yaml",
+    DeprecationWarning,
+    stacklevel=2,
+)

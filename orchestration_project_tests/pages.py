@@ -1,4 +1,7 @@
-"""README and docs as data: the pages, and the fenced blocks in them. What the blocks do is not known here."""
+"""README, CONTRIBUTING and docs as data: the pages, the fenced blocks in them, and their prose.
+
+What the blocks do is not known here.
+"""
 
 import re
 import textwrap
@@ -7,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GENERATED = {"docs/catalogue.md", "docs/reference.md", "docs/reliability.md"}
+"""Pages whose text is made from the code; in `docs/commands.md` it is what stands below this mark."""
+GENERATED_BELOW = "<!-- reference: begin -->"
+WRITTEN = [page for page in [*PAGES, ROOT / "CHANGELOG.md"] if page.relative_to(ROOT).as_posix() not in GENERATED]
+"""The pages whose prose is written by people."""
 FENCE = re.compile(r"(?ms)^(?P<indent> *)```(?P<language>\w+)(?P<note>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$")
 NO_TEST = "no-test: "
 
@@ -45,7 +53,7 @@ class Block:
     @property
     def file(self) -> str:
         """The file that the block is the whole of, as its first line says; empty for others."""
-        named = re.match(r"# ([\w./]+/[\w.]+)\n", self.text)
+        named = re.match(r"(?:#|--) ([\w./]+/[\w.]+)\n", self.text)
         return named[1] if named else ""
 
     def __str__(self) -> str:
@@ -66,3 +74,13 @@ def blocks_of(page: Path) -> Iterator[Block]:
             textwrap.dedent(found["text"]),
             follows,
         )
+
+
+def prose_of(page: Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a page that people wrote: no code, no generated part."""
+    code = False
+    for number, line in enumerate(page.read_text(encoding="utf-8").partition(GENERATED_BELOW)[0].splitlines(), 1):
+        fence = line.lstrip().startswith("```")
+        if not code and not fence:
+            yield number, line
+        code ^= fence

@@ -1,8 +1,12 @@
 """The commands that a person types, in processes of their own. Slow, so few: each tries several things."""
 
 import os
+import re
+import shlex
 import subprocess
 import tomllib
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -10,6 +14,7 @@ import pytest
 
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, copy_of_project
+from orchestration_project_tests.reliability.deployment import deployed
 
 DAY, NEXT = "2024-01-15", "2024-01-16"
 
@@ -54,6 +59,25 @@ def test_dg_launch(shell: dict[str, str]) -> None:
     """`dg launch` loads a partition."""
     run(shell, "dg", "launch", "--assets", "raw_sales", "--partition", DAY)
     assert query(shell, "SELECT count(*) FROM raw_sales") == [(1,)]
+
+
+def test_dagster_dev_answers_in_the_environment_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What README tells to export leaves `dagster dev` alive: with DAGSTER_MODULE_NAME its web server hung for ever."""
+    told = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    exports = [word for line in re.findall(r"^export (.+)$", told, re.MULTILINE) for word in shlex.split(line)]
+    assert "DAGSTER_HOME" in {name for name, _, _ in (word.partition("=") for word in exports)}
+    for name, _, value in (word.partition("=") for word in exports):
+        monkeypatch.setenv(name, value)
+    with deployed(tmp_path) as dev:
+        dev.start()
+        dev.wait_until(lambda: "dagster_webserver_version" in answer(f"{dev.url}/server_info"), seconds=150)
+
+
+def answer(url: str) -> str:
+    """What a server says; nothing while it does not listen yet."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - one on this machine
+        return str(response.read(), "utf-8")
+    return ""
 
 
 def test_the_project_names_its_code_location() -> None:

@@ -1,4 +1,4 @@
-"""README and docs are run: each block of a page, from top to bottom, in a checkout of their own.
+"""README, CONTRIBUTING and docs are run: each block of a page, from top to bottom, in a checkout of their own.
 
 Commands start as they are typed, in a shell that keeps its variables from block to block; queries see the warehouse
 that the commands have made; a block whose first line names a file becomes that file. A `text` block right below a
@@ -18,7 +18,7 @@ import duckdb
 import pytest
 import yaml
 
-from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.components import FileFeed, SqlTable
 from orchestration_project.contracts import load_feed
 from orchestration_project_tests.pages import PAGES, ROOT, Block, blocks_of, page_id
 
@@ -35,15 +35,22 @@ CHECKOUT = [
 ]
 # Every block that is not run, by its reason, which names the place where it is run instead, if there is one.
 NOT_RUN = {
-    "README.md": [
-        "it ends with Ctrl+C",
-        ".ci/run has check, browser and test; the others start a browser or take minutes",
+    "README.md": ["it ends with Ctrl+C"],
+    "CONTRIBUTING.md": [
+        "it is a part of .ci/run",
+        "the tests don't start themselves",
+        "they write to the working tree; the tests compare what they write",
+        "they start a browser or take minutes",
+        "it asks the package index",
     ],
     "docs/add-a-feed.md": [
         "the data set is not part of the checkout; orchestration_project_tests/examples loads it",
     ],
-    "docs/commands.md": ["it changes the environment, and Tab is a key"],
-    "docs/how-to.md": ["it fetches another version of the checkout"],
+    "docs/commands.md": ["it changes the shell, and Tab is a key"],
+    "docs/how-to.md": [
+        "orchestration_project_tests/test_package.py does it with the built wheel",
+        "it fetches another version of the checkout",
+    ],
     "docs/performance.md": [
         "takes a quarter of an hour and more; orchestration_project_tests/benchmarks runs small ones",
     ],
@@ -179,8 +186,8 @@ def checked(document: Any, folder: Path) -> object:
         contract = folder / f"{document['schema'][0]['name']}.odcs.yaml"
         contract.write_text(yaml.safe_dump(document), encoding="utf-8")
         return load_feed(contract)
-    assert document["type"] == "orchestration_project.components.FileFeed"
-    return FileFeed.model_validate(document["attributes"])
+    components = {f"orchestration_project.components.{kind.__name__}": kind for kind in (FileFeed, SqlTable)}
+    return components[document["type"]].model_validate(document["attributes"])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_make_run_covers_all_days_of_the_sample() -> None:
     assert f'--partition-range "{days[0]}...{days[-1]}"' in make("--dry-run", "run").stdout
 
 
+@needs_make
+def test_make_keeps_a_variable_from_dagster_that_stops_its_web_server(tmp_path: Path) -> None:
+    """`DAGSTER_MODULE_NAME` of whoever types `make dev` does not reach Dagster."""
+    makefile = tmp_path / "Makefile"
+    lines = ["export DAGSTER_MODULE_NAME = shop", "include Makefile", "told:", "\t@echo [$$DAGSTER_MODULE_NAME]"]
+    makefile.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert make("-f", str(makefile), "told").stdout == "[]\n"
+
+
 def test_dagster_yaml_is_a_working_instance(tmp_path: Path) -> None:
     """Dagster accepts dagster.yaml, and the settings that matter are in force."""
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
@@ -167,12 +177,36 @@ def test_ci_runs_what_people_type() -> None:
     assert called == ["check", "browser", "test", "run"]
 
 
-def test_commit_hooks_are_part_of_the_check() -> None:
-    """Every hook runs a tool of `make check`, the one that the lock installed."""
+def test_the_hosted_workflow_runs_what_people_type() -> None:
+    """The workflow calls `.ci/run` with each Python that the project supports, and is given no secrets."""
+    text = (REPOSITORY / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    assert [f"Programming Language :: Python :: {version}" for version in job["strategy"]["matrix"]["python"]] == [
+        classifier for classifier in PROJECT["project"]["classifiers"] if "Python :: 3" in classifier
+    ]
+    assert job["steps"][-1]["run"] == ".ci/run"
+    assert job["steps"][-1]["env"] == {"PYTHON": "python${{ matrix.python }}"}
+    assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+    assert "${{ secrets" not in text
+
+
+def test_commit_hooks_use_the_locked_tools() -> None:
+    """Every hook runs a tool of `make check` or of pre-commit-hooks, the one that the lock installed."""
     checks = (REPOSITORY / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
+    scripts = {f".venv/bin/{script.name}" for script in entry_points(group="console_scripts") if _is_hook(script)}
     config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
-    for hook in config["repos"][0]["hooks"]:
-        assert hook["entry"].removesuffix(" --force-exclude") in checks
+    entries = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    assert {"check-yaml", "check-toml", "check-added-large-files"} <= {Path(entry.split()[0]).name for entry in entries}
+    assert [
+        entry
+        for entry in entries
+        if entry.removesuffix(" --force-exclude") not in checks and entry.split()[0] not in scripts
+    ] == []
+
+
+def _is_hook(script: EntryPoint) -> bool:
+    return script.value.startswith("pre_commit_hooks.")
 
 
 @pytest.mark.skipif(not (REPOSITORY / ".git").exists() or not shutil.which("git"), reason="not a git checkout")

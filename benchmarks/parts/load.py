@@ -17,7 +17,7 @@ from benchmarks.session import CATALOGUE, ROOT, SALES, SHOP, Session, materializ
 
 ROWS, DAYS = 10_000_000, 30
 ROUNDS, TOOL_ROUNDS, FULL_ROUNDS = 3, 1, 5
-"""How often platform and floor run, how often the others, and how often all of them in a full session."""
+"""Rounds of platform and baseline, rounds of the others, and rounds of all in a full session."""
 BOUNDED, BOUND = "platform, 1 GB", {"WAREHOUSE_MEMORY_LIMIT": "1GB"}
 """The platform with less memory for DuckDB than it would take: tells what that costs."""
 PEERS = ROOT / "benchmarks/peers"
@@ -72,12 +72,12 @@ def _contenders(session: Session, files: Path) -> list[Contender]:
         return Contender(name, command, session.environment(name) | more, rounds, prepare)
 
     platform = materialize(SHOP, [*SALES, *CATALOGUE], days(DAYS))
-    floor = [sys.executable, "-m", "benchmarks.floor", _data(session, "floor")]
+    baseline = [sys.executable, "-m", "benchmarks.baseline", _data(session, "baseline")]
     stock = materialize("benchmarks.stock", [*SALES, "cleaned_products"], days(DAYS))
     dlt = [str(PEERS_BIN / "python"), "-m", "benchmarks.peers.dlt_load", _data(session, "dlt")]
     return [
         contender("platform", platform, rounds, history=True),
-        contender("floor", floor, rounds),
+        contender("baseline", baseline, rounds),
         contender(BOUNDED, platform, tool_rounds, history=True, **BOUND),
         contender("stock", stock, tool_rounds, history=True),
         contender("dlt", dlt, tool_rounds, RUNTIME__DLTHUB_TELEMETRY="false"),
@@ -133,9 +133,9 @@ def outcome_of(warehouse: Path) -> Outcome:
     return (row[0], row[1], row[2], row[3])
 
 
-def _targets(platform: Contender, floor: Contender, stock: Contender, *tools: Contender) -> list[Target]:
+def _targets(platform: Contender, baseline: Contender, stock: Contender, *tools: Contender) -> list[Target]:
     return [
-        Target("platform to floor, time", ratio(platform.seconds, floor.seconds), 1.25),
+        Target("platform to baseline, time", ratio(platform.seconds, baseline.seconds), 1.25),
         Target("stock to platform, time", ratio(stock.seconds, platform.seconds), 2.5, at_least=True),
         Target("stock to platform, memory", ratio(stock.peak_bytes, platform.peak_bytes), 5, at_least=True),
         *(

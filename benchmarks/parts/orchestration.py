@@ -1,4 +1,4 @@
-"""What orchestration costs: a small batch, imports, the sensor's look, a file's way to its rows."""
+"""What orchestration costs: a small batch, imports, a sensor evaluation, the time from a file to its rows."""
 
 import datetime as dt
 import shutil
@@ -14,10 +14,10 @@ from benchmarks.session import ROOT, SALES, Session, materialize
 ROUNDS, FULL_ROUNDS, FULL_DROPS = 3, 7, 3
 SAMPLE = sorted((ROOT / "data/sample/sales").glob("*.csv"))
 TICKS = {1_000: None, 10_000: 1.0, 100_000: 10.0}
-"""How many files lie in landing, and how many seconds a look at them may take."""
+"""How many files lie in landing, and how many seconds one sensor evaluation may take."""
 INTRO = """The project itself with its own sample: a small batch as one command, against runs of as many assets that do
-nothing; imports; the sensor's look at many files of 1,000 batches with a real instance; and the time from a file's
-arrival to its rows, with `AUTOMATION=on`: the file settles for 10 seconds, and the sensor looks every 30."""
+nothing; imports; one sensor evaluation with many files of 1,000 batches and a real instance; and the time from a
+file's arrival to its rows, with `AUTOMATION=on`: the file settles for 10 seconds, the sensor runs every 30."""
 
 
 def measure(session: Session) -> Section:
@@ -81,7 +81,7 @@ def _imports(rounds: int) -> list[Contender]:
 
 
 def _tick(session: Session, section: Section, files: int, limit: float | None) -> None:
-    name, taken = f"look at {files:,} files", None
+    name, taken = f"sensor, {files:,} files", None
     session.data_dir("tick")
     session.dagster_home("tick")
     try:

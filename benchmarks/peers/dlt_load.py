@@ -50,25 +50,27 @@ def main(data: Path) -> None:
 
 def _publish(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
-        f"""CREATE TEMP TABLE judged AS
+        f"""CREATE TEMP TABLE validated AS
+            WITH trimmed AS (SELECT {rules.TRIMMED}, file, record FROM loaded.raw_sales),
+            typed AS (SELECT *, {rules.TYPED} FROM trimmed)
             SELECT {", ".join(rules.VALUES)}, file, record, file[7:16]::DATE AS batch_date, {rules.REASONS} AS reasons
-            FROM (SELECT *, {rules.TYPED} FROM (SELECT {rules.TRIMMED}, file, record FROM loaded.raw_sales))"""
+            FROM typed"""
     )
     connection.execute(
-        """CREATE TEMP TABLE losers AS
+        """CREATE TEMP TABLE duplicates AS
             SELECT file, record, ['order_id: duplicate_key'] AS reasons
-            FROM judged JOIN (SELECT order_id FROM judged WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1)
+            FROM validated JOIN (SELECT order_id FROM validated WHERE reasons IS NULL GROUP BY ALL HAVING count(*) > 1)
                 USING (order_id) WHERE reasons IS NULL
             QUALIFY row_number() OVER (PARTITION BY order_id ORDER BY file, record DESC) > 1"""
     )
     connection.execute(
         """CREATE TABLE cleaned_sales AS
-            SELECT * EXCLUDE (reasons) FROM judged ANTI JOIN losers USING (file, record) WHERE reasons IS NULL"""
+            SELECT * EXCLUDE (reasons) FROM validated ANTI JOIN duplicates USING (file, record) WHERE reasons IS NULL"""
     )
     connection.execute(
         f"""CREATE TABLE rejected_sales AS
             SELECT {", ".join(rules.TEXTS)}, file, record, bad.reasons FROM loaded.raw_sales
-            JOIN (SELECT file, record, reasons FROM judged WHERE reasons IS NOT NULL UNION ALL FROM losers) bad
+            JOIN (SELECT file, record, reasons FROM validated WHERE reasons IS NOT NULL UNION ALL FROM duplicates) bad
             USING (file, record)"""
     )
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration_project.definitions import platform_of
+from benchmarks.shop import defs as shop
+from orchestration_project.components.project import load_project
 
 
 @dg.definitions
 @cache  # as the project's
 def defs() -> dg.Definitions:
     """All definitions of the benchmark's shop."""
-    return platform_of(Path(__file__).parent)
+    return load_project(shop, Path(__file__).parents[2])

@@ -1,4 +1,4 @@
-"""What several commands need: the feeds by name, the warehouse with a feed's tables, tables to print."""
+"""What several commands need: a feed by its name, the warehouse with a feed's tables, tables and JSON to print."""
 
 import datetime as dt
 import json
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration_project.cli.project import project_here
+
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from rich.table import Table
@@ -17,16 +19,7 @@ if TYPE_CHECKING:
     from orchestration_project.settings import Settings
     from orchestration_project.storage.batches import Batch
 
-
-def project_feeds() -> dict[str, "FeedSpec"]:
-    """The feeds of this project by name.
-
-    Raises:
-        ContractError: a contract can't be used.
-    """
-    from orchestration_project.components.feed_list import feeds_of_project
-
-    return {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
+EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
 
 def feed_named(name: str, specs: Mapping[str, "FeedSpec"]) -> "FeedSpec":
@@ -38,9 +31,8 @@ def feed_named(name: str, specs: Mapping[str, "FeedSpec"]) -> "FeedSpec":
     from orchestration_project.contracts.errors import did_you_mean
 
     if name not in specs:
-        raise click.UsageError(
-            f"There is no feed {name!r}; there are {', '.join(sorted(specs))}{did_you_mean(name, specs)}"
-        )
+        hint = did_you_mean(name, specs)
+        raise click.UsageError(f"no such feed: {name}; there are {', '.join(sorted(specs)) or 'none'}{hint}")
     return specs[name]
 
 
@@ -57,7 +49,7 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
     from orchestration_project.warehouse.connection import Warehouse
 
     settings = Settings.from_env()
-    spec = feed_named(name, project_feeds())
+    spec = feed_named(name, project_here().feeds())
     if not settings.database.exists():
         raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
     with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
@@ -98,6 +90,15 @@ def new_table(title: str, **columns: bool) -> "Table":
             min_width=longest_word,
         )
     return table
+
+
+def printable(value: object) -> str:
+    """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
+    from rich.markup import escape
+
+    from orchestration_project.errors import visible
+
+    return escape(visible(str(value)))
 
 
 def print_json(value: object) -> None:

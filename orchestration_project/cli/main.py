@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 
-from orchestration_project.cli.feeds import explain, new_feed
+from orchestration_project.cli.explain import explain
+from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.rejects import export_rejects, waive
-from orchestration_project.cli.reports import show_status, summary
 from orchestration_project.cli.samples import load_sample, sample
-from orchestration_project.cli.upkeep import make_history, verify_feeds
+from orchestration_project.cli.status import show_status
+from orchestration_project.cli.summary import summary
+from orchestration_project.cli.verify import make_history, verify_feeds
 from orchestration_project.errors import PlatformError
 
 

@@ -20,7 +20,7 @@ from orchestration_project.cli.common import batch_of, warehouse_of
 def export_rejects(feed: str, keys: Sequence[str], output: Path | None) -> None:
     """Write the open rejects of FEED to repair files, one a batch, to be corrected and dropped back in landing.
 
-    Example: python -m orchestration_project export-rejects sales --batch 2024-01-15
+    Example: orchestration-project export-rejects sales --batch 2024-01-15
     """
     from orchestration_project.rejects import export
 
@@ -49,7 +49,7 @@ def export_rejects(feed: str, keys: Sequence[str], output: Path | None) -> None:
 def waive(feed: str, who: str, why: str, ids: Sequence[str], key: str | None, reason: str | None) -> None:
     """Close rejects of FEED without a correction, and note who decided so and why.
 
-    Example: python -m orchestration_project waive sales --by Ada --because "test orders" --batch 2024-01-15
+    Example: orchestration-project waive sales --by Ada --because "test orders" --batch 2024-01-15
     """
     from orchestration_project.rejects import waive
 

@@ -1,8 +1,10 @@
 """`sample` and `load-sample`: files to try the platform with."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from orchestration_project.sample.manifest import Manifest
 
 COMMITTED_SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+"""There in a checkout only. An installed package makes the same bytes anew, so the wheel carries no data."""
 DEFAULTS = SampleSpec()
 
 
@@ -52,7 +55,7 @@ def sample(
 ) -> None:
     """Generate sample files below FOLDER and print which defects they have.
 
-    Example: python -m orchestration_project sample /tmp/sample --days 30 --rows 100000
+    Example: orchestration-project sample /tmp/sample --days 30 --rows 100000
     """
     from rich.console import Console
 
@@ -77,23 +80,36 @@ def _injected(manifest: "Manifest") -> "Table":
     "--from",
     "source",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=COMMITTED_SAMPLE,
     help="A folder as `sample` makes it; the sample of this repository when left out.",
 )
-def load_sample(source: Path) -> None:
+def load_sample(source: Path | None) -> None:
     """Deliver sample files to the landing folders, each of them once.
 
-    Example: python -m orchestration_project load-sample --from /tmp/sample
+    Example: orchestration-project load-sample --from /tmp/sample
     """
-    from orchestration_project.sample.delivery import deliver
+    from orchestration_project.sample.files import deliver
     from orchestration_project.settings import Settings
 
     settings = Settings.from_env()
-    delivery = deliver(source, settings.landing, settings.archive)
-    _tell("delivered to landing", delivery.new)
-    _tell("delivered before, left alone", delivery.known)
+    with _sample(source) as folder:
+        delivered = deliver(folder, settings.landing, settings.archive)
+    _tell("delivered to landing", delivered.new)
+    _tell("delivered before, left alone", delivered.known)
 
 
 def _tell(what: str, names: Sequence[str]) -> None:
     if names:
         click.echo(f"{len(names)} {'file' if len(names) == 1 else 'files'} {what}: {', '.join(names)}")
+
+
+@contextmanager
+def _sample(source: Path | None) -> Iterator[Path]:
+    """The folder that was named, else the committed sample, else that sample generated for as long as it is needed."""
+    if source or COMMITTED_SAMPLE.is_dir():
+        yield source or COMMITTED_SAMPLE
+        return
+    from orchestration_project.sample import generate
+
+    with TemporaryDirectory() as folder:
+        generate(DEFAULTS, Path(folder))
+        yield Path(folder)

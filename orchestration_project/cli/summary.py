@@ -1,26 +1,23 @@
-"""The summary that `make run` ends with: what came in, what was refused and why, what sold best, and where to look."""
+"""`summary`, with which `make run` ends: what came in, what was refused and why, what sold best, and where to look."""
 
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
-from rich.markup import escape
-from rich.panel import Panel
-from rich.table import Table
+import click
 
-from orchestration_project.defs.product_marts.aggregate import PRODUCTS
-from orchestration_project.defs.sales_report.shelf import NEWEST
-from orchestration_project.errors import visible
-from orchestration_project.ingest.counts import RULE_OF_REASON
-from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.cli.common import printable
+from orchestration_project.defs.product_marts.queries import PRODUCTS
+from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from rich.console import Console
+    from rich.table import Table
+
+    from orchestration_project.settings import Settings
 
 BATCHES_SHOWN = 14
 REASONS_SHOWN = 2
@@ -37,7 +34,26 @@ COUNTS = {
 SHOWN_IF_ANY = ("repaired", "waived")
 
 
-def print_summary(console: Console, settings: Settings, since: dt.datetime | None = None) -> None:
+@click.command()
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    metavar="MOMENT",
+    help="Also tell what came in since this moment (UTC), or that nothing did; written 2024-01-15T06:00:00Z.",
+)
+def summary(since: dt.datetime | None) -> None:
+    """Print what the warehouse holds: files, records, what was rejected and why, the top products.
+
+    Example: orchestration-project summary --since 2024-01-15T06:00:00Z
+    """
+    from rich.console import Console
+
+    from orchestration_project.settings import Settings
+
+    render_summary(Console(), Settings.from_env(), since.replace(tzinfo=dt.UTC) if since else None)
+
+
+def render_summary(console: "Console", settings: "Settings", since: dt.datetime | None = None) -> None:
     """Print the summary.
 
     Args:
@@ -45,6 +61,11 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
         settings: where the warehouse is.
         since: tell whether anything came in since that moment (with a time zone).
     """
+    from rich.console import Group
+    from rich.panel import Panel
+
+    from orchestration_project.warehouse.connection import Warehouse
+
     if not settings.database.exists():
         where = printable(settings.database)
         console.print(f"There is no warehouse at {where} yet; `make run` builds one from the sample.")
@@ -74,17 +95,12 @@ def print_summary(console: Console, settings: Settings, since: dt.datetime | Non
     )
 
 
-def printable(value: object) -> str:
-    """A value as text in which neither rich nor a terminal finds an instruction: markup, colours, cursor moves."""
-    return escape(visible(str(value)))
-
-
-def _report(settings: Settings) -> list[str]:
+def _report(settings: "Settings") -> list[str]:
     path = settings.reports / NEWEST
     return [f"Report     {printable(path)}"] if path.is_file() else []
 
 
-def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
+def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
     sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
     rows = connection.execute(
         f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
@@ -106,19 +122,27 @@ def _batches(connection: "DuckDBPyConnection", feed: str) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def _table(title: str) -> "Table":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]]:
     """The most frequent reasons of each batch, by partition key."""
+    from orchestration_project.ingest.counts import RULE_OF_REASON
+
     rejected = f"rejected_{feed}"
     if not exists(connection, rejected):
         return {}
     rows = connection.execute(
-        f"""SELECT batch, {RULE_OF_REASON} AS rule, count(*) FROM
-            (SELECT batch, unnest(_reasons) AS reason FROM {ident(rejected)} JOIN {LEDGER}
-             ON feed = $1 AND file = _file AND version = _file_version) GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
+        f"""WITH broken AS (
+                SELECT batch, unnest(_reasons) AS reason
+                FROM {ident(rejected)}
+                JOIN {LEDGER} ON feed = $1 AND file = _file AND version = _file_version
+            )
+            SELECT batch, {RULE_OF_REASON} AS rule, count(*) FROM broken GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
         [feed],
     ).fetchall()
     found: dict[str, list[str]] = {}
@@ -133,7 +157,7 @@ def _shortened(listed: list[str]) -> list[str]:
     return listed[:REASONS_SHOWN] + ([f"{more} more"] if more > 0 else [])
 
 
-def _top_products(connection: "DuckDBPyConnection") -> Table:
+def _top_products(connection: "DuckDBPyConnection") -> "Table":
     rows = connection.execute(
         f"""SELECT product_id, product_code, name, category, price_category, units_sold, revenue FROM {PRODUCTS}
             ORDER BY revenue DESC, product_id LIMIT {PRODUCTS_SHOWN}"""

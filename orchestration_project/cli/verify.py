@@ -1,61 +1,62 @@
-"""`verify` as a command: which feeds and batches are meant, and how the result is shown."""
+"""`verify` and `make-history`: commands of whoever runs the platform."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import click
 
-from orchestration_project.components.feed_list import feeds_of_project
-from orchestration_project.components.feed_spec import FeedSpec
-from orchestration_project.contracts.errors import did_you_mean
-from orchestration_project.errors import PlatformError
-from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.findings import Verification
-from orchestration_project.inspection.verify import verify
-from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.cli.common import batch_of, feed_named, print_json
+from orchestration_project.cli.project import project_here
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestration_project.inspection.findings import Verification
 
 
-class NoSuchFeed(PlatformError):
-    """A feed or batch that was named is none of the project's."""
+@click.command("verify")
+@click.argument("feeds", nargs=-1, metavar="[FEED]...")
+@click.option(
+    "--batch", "batches", multiple=True, metavar="KEY", help="Partition key to verify; may be given several times."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence[str], as_json: bool) -> None:
+    """Prove again that the files of each FEED (default: of all), the ledger and the tables agree. Changes nothing.
 
+    Exits with 0 when all is proven, 1 when something disagrees, 2 when it could not be verified.
 
-def verify_project(feeds: Sequence[str], keys: Sequence[str] | None) -> Verification:
-    """Verify feeds of this project.
-
-    Args:
-        feeds: their names; none for all.
-        keys: partition keys of the batches; None for all.
-
-    Raises:
-        PlatformError: there is no such feed or batch, or the warehouse is busy.
+    Example: orchestration-project verify sales --batch 2024-01-15 --json
     """
-    known = {spec.name: spec for spec in feeds_of_project(Path(__file__).parent)}
-    if strange := [name for name in feeds if name not in known]:
-        hint = did_you_mean(strange[0], known)
-        raise NoSuchFeed(f"no such feed: {', '.join(strange)}; there are {', '.join(known)}{hint}")
-    chosen = [known[name] for name in feeds or known]
+    from rich.console import Console
+
+    from orchestration_project.inspection.verify import verify
+    from orchestration_project.settings import Settings
+    from orchestration_project.warehouse.connection import Warehouse
+
+    project, settings = project_here(), Settings.from_env()
+    specs, proofs = project.feeds_and_proofs()
+    chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
     for spec in chosen:
-        _require_keys(spec, keys or [])
-    settings = Settings.from_env()
-    sources = [ConfiguredFeed(spec.feed, spec.options) for spec in chosen]
-    return verify(Warehouse.from_settings(settings), settings, sources, keys)
+        for key in batches:
+            batch_of(spec, key)
+    sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
+    found = verify(Warehouse.from_settings(settings), settings, sources, batches or None, proofs)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        render_verification(Console(), found)
+    context.exit(0 if found.proven else 1)
 
 
-def _require_keys(spec: FeedSpec, keys: Sequence[str]) -> None:
-    for key in keys:
-        try:
-            spec.options.batching.from_key(key)
-        except ValueError as error:
-            example = spec.options.batching.key(spec.options.batching.start)
-            raise NoSuchFeed(f"{key!r} is no batch of the feed {spec.name}; write it like {example}") from error
-
-
-def print_verification(console: Console, found: Verification) -> None:
+def render_verification(console: "Console", found: "Verification") -> None:
     """Print what was compared, what disagrees, and the remedies, each once and unbroken, to be copied."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
     if found.findings:
         table = Table(title="Findings", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
         for name in ("feed", "batch", "file", "what", "expected", "found"):
@@ -69,3 +70,15 @@ def print_verification(console: Console, found: Verification) -> None:
             console.print(f"  {remedy}", soft_wrap=True, markup=False, highlight=False)
     compared = f"{found.files:,} archived files ({found.bytes:,} bytes) and {found.records:,} records compared: "
     console.print(compared + (f"{len(found.findings):,} finding(s)" if found.findings else "all proven"))
+
+
+@click.command("make-history")
+@click.argument("home", type=click.Path(path_type=Path, file_okay=False, exists=True))
+def make_history(home: Path) -> None:
+    """Make the databases of Dagster's history in HOME, so that processes may start at the same time.
+
+    Example: orchestration-project make-history "$DAGSTER_HOME"
+    """
+    from orchestration_project.components import history
+
+    history.make_history(home)

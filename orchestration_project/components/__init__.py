@@ -1,5 +1,12 @@
-"""What generates Dagster definitions from contracts. Thin: the work is in modules that do not know Dagster."""
+"""What generates Dagster definitions from contracts and SELECTs. Thin: the work is in modules that do not know Dagster.
+
+What a project names in a `defs.yaml` or in its `definitions.py` can be imported from here.
+"""
 
 from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.components.io_manager import WarehouseIOManager
+from orchestration_project.components.project import with_platform
+from orchestration_project.components.resources import Platform
+from orchestration_project.components.sql_table import SqlTable
 
-__all__ = ["FileFeed"]
+__all__ = ["FileFeed", "Platform", "SqlTable", "WarehouseIOManager", "with_platform"]

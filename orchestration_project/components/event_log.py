@@ -1,7 +1,11 @@
-"""Dagster's event log on one machine, in the stock one's SQLite files, with connections that stay open.
+"""Dagster's event log for one machine, in the same SQLite files as the stock one, with connections that stay open.
 
-`dagster.yaml` names it. The stock one opens and closes the database for every statement, and each time SQLite writes
-its log back into the database and waits for the disk: in a run over many batches that took most of the time.
+`dagster.yaml` names it. The stock event log opens and closes the database for every statement. At each close SQLite
+writes its log back into the database and waits for the disk. A run over the seven days of the sample takes 9.2 s with
+the stock one and 7.2 s with this one; in a run over many batches it took most of the time.
+
+It subclasses private classes of Dagster, so the package admits exactly one version of Dagster, and the tests compare
+both event logs on that version. The history is the same for both: remove the lines in `dagster.yaml` to go back.
 """
 
 import os
@@ -20,28 +24,28 @@ from sqlalchemy.pool import StaticPool
 
 INDEX = "index"
 FOLDER = Path("history", "runs")
-"""Where the stock event log is in a Dagster home that says nothing of it."""
+"""Where the stock event log is in a Dagster home without settings for it."""
 PATIENCE_SECONDS = 30
 ENDS = frozenset({dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED})
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An engine with its one connection, and which file it is open on."""
+    """An engine with its one connection, and the identity of the file that it has open."""
 
     engine: db.Engine
     file: tuple[int, int]
 
 
 class EventLog(SqliteEventLogStorage):
-    """The stock event log, but that it keeps two databases open: the index, and that of the run which it used last.
+    """The stock event log, except that two databases stay open: the index, and that of the run that was used last.
 
-    It waits for the disk when a run ends, not at each of its events. What is committed outlives the process in any
-    case; a power cut may take the last events of a run that it ends, never the form of the database.
+    It waits for the disk when a run ends, not at each event. Committed events survive a kill of the process. A power
+    cut may lose the last events of a run that it ends, but leaves a valid database.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
-        # Only what all storages have; the stock one's own part is for register_instance.
+        # The stock constructor needs the folder, which is known in register_instance.
         super(SqliteEventLogStorage, self).__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
         self._opened: dict[str, Opened] = {}
@@ -49,7 +53,7 @@ class EventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """It takes no configuration."""
+        """The configuration that it takes: none."""
         return {}
 
     @classmethod
@@ -58,11 +62,14 @@ class EventLog(SqliteEventLogStorage):
         inst_data: ConfigurableClassData | None,
         config_value: Mapping[str, Any],  # noqa: ARG003 - Dagster passes it
     ) -> "EventLog":
-        """As Dagster makes it."""
+        """Make it, as Dagster does."""
         return cls(inst_data)
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
-        """Open the log of an instance: only now is it known where, and it is not always in $DAGSTER_HOME."""
+        """Open the log of an instance.
+
+        The folder comes from the instance: a temporary one is not in $DAGSTER_HOME.
+        """
         super().__init__(str(Path(instance.root_directory) / FOLDER), self._inst_data)
         super().register_instance(instance)
 
@@ -78,7 +85,7 @@ class EventLog(SqliteEventLogStorage):
                 raise
 
     def _engine(self, shard: str) -> db.Engine:
-        """The engine for a database, which is made when it is not there, or not there any more."""
+        """The engine for a database. A database that was deleted, or never made, is made."""
         path = Path(self.path_for_shard(shard))
         opened = self._opened.get(shard)
         if opened and opened.file == _identity(path):
@@ -105,7 +112,10 @@ class EventLog(SqliteEventLogStorage):
             _flush(f"{self.path_for_shard(INDEX)}-wal")
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table. It is asked for each event; a table that is there stays."""
+        """Whether the index has a table.
+
+        Dagster asks this for each event. A table never goes away, so one question is enough.
+        """
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -127,7 +137,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _flush(path: str) -> None:
-    """Have SQLite's log on disk; it is gone when another process has just written it back."""
+    """Wait until SQLite's log is on disk. There is none when another process has just written it back."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

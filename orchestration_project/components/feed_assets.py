@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.column_lineage import lineage_metadata, lineage_of
 from orchestration_project.components.feed_metadata import metadata_of, parts, run_metadata
 from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, table_schema
+from orchestration_project.components.lineage import lineage_metadata, lineage_of
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
@@ -24,7 +24,7 @@ def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
     return dg.AssetSpec(
         spec.landing,
         description=description.strip(),
-        group_name="landing",
+        group_name=spec.name,
         kinds={"file", spec.feed.source.format.value},
         owners=spec.owners,
         tags=spec.tags,
@@ -96,7 +96,7 @@ def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
     checked = f"{title}, typed and checked: the records that hold everything the contract says. {described}"
     refused = (
         f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`. They are"
-        f" corrected in the files that `python -m orchestration_project export-rejects {feed.name}` writes, or waived."
+        f" corrected in the files that `orchestration-project export-rejects {feed.name}` writes, or waived."
     )
     return [
         _table_spec(spec, spec.raw, [spec.landing], raw_layout(feed, batch_type), delivered),
@@ -114,7 +114,7 @@ def _table_spec(
         deps=deps,
         skippable=True,
         description=description,
-        group_name="raw" if key == spec.raw else "cleaned",
+        group_name=spec.name,
         kinds={"duckdb", "sql"},
         owners=spec.owners,
         tags=spec.tags,

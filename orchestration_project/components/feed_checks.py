@@ -1,6 +1,7 @@
-"""A feed's asset checks: which there are, and the op that judges them.
+"""A feed's asset checks: which there are, and the op that evaluates them.
 
-One op judges all of them over the batches of its run. The contract's rules share one scan of each table.
+One op evaluates all of them, so that the contract's rules share one scan of each table. What a check says is in
+`check_results`.
 """
 
 import datetime as dt
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components import verdicts
+from orchestration_project.components import check_results
+from orchestration_project.components.check_results import Check, CheckResult, Subject
 from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
-from orchestration_project.components.verdicts import Judge, Subject, Verdict
-from orchestration_project.inspection import quality
-from orchestration_project.warehouse import ledger
+from orchestration_project.inspection.rule_checks import RuleCheck, rule_checks
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists
 
@@ -29,28 +30,28 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
     Raises:
         DagsterInvalidDefinitionError: a quality rule of the contract has the name of another check.
     """
-    rules = quality.rule_checks(spec.feed)
+    rules = rule_checks(spec.feed)
     _require_own_names(spec, rules)
-    judges = _judges(spec, rules)
+    checks = _checks(spec, rules)
 
     @dg.multi_asset_check(
         name=f"check_{spec.name}",
         specs=[*_contract_specs(spec, rules), *_platform_specs(spec)],
         can_subset=True,
         pool=POOL,
-        description=f"Judges the batches that were loaded of the feed {spec.name}.",
+        description=f"Checks the loaded batches of the feed {spec.name}.",
     )
     def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
         run = context.run
         with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
             subject = _subject(connection, spec, rules, run)
             for key in sorted(context.selected_asset_check_keys):
-                yield _result(key, judges[key](subject) if subject else verdicts.NOTHING_LOADED)
+                yield _result(key, checks[key](subject) if subject else check_results.NOTHING_LOADED)
 
     return check_feed
 
 
-def _require_own_names(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> None:
+def _require_own_names(spec: FeedSpec, rules: Sequence[RuleCheck]) -> None:
     taken = {"accounting", *(rule.name for rule in rules)}
     if clashes := [item.name for item in spec.feed.quality if item.name in taken]:
         raise dg.DagsterInvalidDefinitionError(
@@ -59,22 +60,22 @@ def _require_own_names(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> No
         )
 
 
-def _judges(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> Mapping[dg.AssetCheckKey, Judge]:
-    of_rules = {(spec.cleaned, rule.name): verdicts.rule_judge(rule) for rule in rules}
-    of_metrics = {(spec.cleaned, rule.name): verdicts.quality_judge(rule) for rule in spec.feed.quality}
+def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheckKey, Check]:
+    of_rules = {(spec.cleaned, rule.name): check_results.rule_check(rule) for rule in rules}
+    of_metrics = {(spec.cleaned, rule.name): check_results.quality_check(rule) for rule in spec.feed.quality}
     of_platform = {
-        (spec.cleaned, "accounting"): verdicts.accounting,
-        (spec.raw, "files_accepted"): verdicts.files_accepted,
-        (spec.raw, "unexpected_columns"): verdicts.unexpected_columns,
-        (spec.raw, "newest_batch"): verdicts.newest_batch,
-        (spec.raw, "volume"): verdicts.volume,
-        (spec.rejected, "reject_rate"): verdicts.reject_rate,
+        (spec.cleaned, "accounting"): check_results.accounting,
+        (spec.raw, "files_accepted"): check_results.files_accepted,
+        (spec.raw, "unexpected_columns"): check_results.unexpected_columns,
+        (spec.raw, "newest_batch"): check_results.newest_batch,
+        (spec.raw, "volume"): check_results.volume,
+        (spec.rejected, "reject_rate"): check_results.reject_rate,
     }
-    judges: dict[tuple[dg.AssetKey, str], Judge] = of_rules | of_metrics | of_platform
-    return {dg.AssetCheckKey(*identity): judge for identity, judge in judges.items()}
+    checks: dict[tuple[dg.AssetKey, str], Check] = of_rules | of_metrics | of_platform
+    return {dg.AssetCheckKey(*identity): check for identity, check in checks.items()}
 
 
-def _contract_specs(spec: FeedSpec, rules: Sequence[quality.RuleCheck]) -> Iterator[dg.AssetCheckSpec]:
+def _contract_specs(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Iterator[dg.AssetCheckSpec]:
     for rule in rules:
         yield dg.AssetCheckSpec(rule.name, asset=spec.cleaned, description=rule.description, blocking=True)
     for item in spec.feed.quality:
@@ -92,7 +93,7 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         asset=spec.cleaned,
         additional_deps=[spec.raw, spec.rejected],
         description="Every record of every file is cleaned, rejected or blank, exactly once; files and tables are"
-        " counted apart.",
+        " counted separately.",
         blocking=True,
     )
     for asset, name, description in (
@@ -106,16 +107,16 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
 
 
 def _subject(
-    connection: "DuckDBPyConnection", spec: FeedSpec, rules: Sequence[quality.RuleCheck], run: dg.DagsterRun
+    connection: "DuckDBPyConnection", spec: FeedSpec, rules: Sequence[RuleCheck], run: dg.DagsterRun
 ) -> Subject | None:
-    """What is to be judged; None before the first load.
+    """What the checks look at; None before the first load.
 
-    The batches are those of the run that have files; where the run names none, the newest one. A snapshot without any
-    file has nothing to judge either: an empty table is no verdict on a delivery.
+    The batches are those of the run that have files, or the newest one if the run names none. Without any file of a
+    snapshot feed there is nothing to check: an empty table says nothing about a delivery.
     """
     if not exists(connection, cleaned_table(spec.feed)):
         return None
-    loaded = ledger.loaded_batches(connection, spec.name)
+    loaded = ledger_queries.loaded_batches(connection, spec.name)
     asked = spec.keys_of_run(run.tags)
     keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
     everything = spec.options.snapshot and loaded
@@ -123,12 +124,12 @@ def _subject(
     return Subject(connection, spec, tuple(rules), None if everything else keys, run.run_id, now)
 
 
-def _result(key: dg.AssetCheckKey, verdict: Verdict) -> dg.AssetCheckResult:
+def _result(key: dg.AssetCheckKey, result: CheckResult) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=verdict.passed,
-        severity=verdict.severity,
-        description=verdict.description,
-        metadata=compared(verdict.expected, verdict.found) | verdict.metadata,
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=compared(result.expected, result.found) | result.metadata,
     )

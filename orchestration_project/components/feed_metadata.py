@@ -1,4 +1,7 @@
-"""What a load tells of each table and batch: row counts, files, bytes, why records were rejected."""
+"""What a load tells of each table and batch, as metadata of its events: row counts, files, bytes, reasons of rejects.
+
+Belongs here also what the metadata of other assets and checks is made of: tables, and what was expected and found.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,9 +9,8 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from orchestration_project.components import pictures
-from orchestration_project.components.charts_data import Quality
 from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.components.time_series import Quality, cleaned_rows, reject_share
 from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.model import Refused, Report
 from orchestration_project.storage.batches import Batch, Batching
@@ -33,7 +35,7 @@ class Part:
 def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
     """The report batch by batch, for every batch that was written; for a snapshot one part, under None.
 
-    What is about no batch that was written, such as a refused file without a date, is told with the last batch.
+    What is about none of these, such as a refused file without a date, is told with the last batch.
     """
     if report.batches is None:
         return {None: Part(report.entries, report.refused, report.counts, report.reasons)}
@@ -106,20 +108,17 @@ def _file_metadata(part: Part) -> Metadata:
 
 
 def run_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report, seconds: float) -> Metadata:
-    """What is told of a load as a whole, once a run and table: how long it took, and the newest days as a chart.
-
-    One day is no chart.
-    """
+    """What is told of a load as a whole, once a run and table: its seconds and, if several, the newest days' chart."""
     shown: Metadata = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
     days = [Quality(item.day, item.cleaned, item.rejected) for item in report.newest]
-    charts = {spec.cleaned: pictures.rows, spec.rejected: pictures.reject_share}
+    charts = {spec.cleaned: cleaned_rows, spec.rejected: reject_share}
     if len(days) > 1 and key in charts:
         shown["newest_days"] = dg.MetadataValue.md(charts[key](days, "batch day").markdown)
     return shown
 
 
 def _reason_table(reasons: Iterable[ReasonCount], rejected: int) -> dg.MetadataValue | None:
-    """How many of the rejected records each rule was broken by; a record may have broken several."""
+    """How many of the rejected records broke each rule; a record may break several. None where no rule was broken."""
     totals: dict[str, int] = defaultdict(int)
     for item in reasons:
         totals[item.reason] += item.records
@@ -132,7 +131,7 @@ def _reason_table(reasons: Iterable[ReasonCount], rejected: int) -> dg.MetadataV
 
 
 def compared(expected: str, found: str) -> Metadata:
-    """What every check tells first."""
+    """What a check expected and what it found: every check tells it first."""
     return {"expected": dg.MetadataValue.text(expected), "found": dg.MetadataValue.text(found)}
 
 

@@ -1,4 +1,8 @@
-"""How a feed's runs come about: its job, the sensor that watches landing, the schedule that sweeps it."""
+"""What starts a feed's runs: its job, the sensor that watches landing, the schedule that sweeps it.
+
+Here is only what Dagster needs. Which batches are ready and which runs to request is decided in
+`storage.sensor_evaluation`.
+"""
 
 import datetime as dt
 import time
@@ -13,16 +17,15 @@ from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import discover
-from orchestration_project.storage.sensor_cursor import (
+from orchestration_project.storage.sensor_cursor import read_cursor, write_cursor
+from orchestration_project.storage.sensor_evaluation import (
     MAX_REQUESTS,
     MAX_UNDER_WAY,
-    Look,
-    ask,
-    look,
-    place,
+    Evaluation,
+    evaluate,
+    group_by_batch,
+    plan_requests,
     ranges,
-    read_state,
-    write_state,
 )
 
 if TYPE_CHECKING:
@@ -34,9 +37,11 @@ NAMES_SHOWN = 3
 def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     """The job that loads the feed and everything that is made from it."""
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
+    made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)
     return dg.define_asset_job(
         f"{spec.name}_job",
-        selection=dg.AssetSelection.assets(spec.raw) | (published.downstream() - dg.AssetSelection.groups(OPERATIONS)),
+        # A feed's group has its name, and nothing keeps a feed from being named like that group.
+        selection=dg.AssetSelection.assets(spec.raw) | published | made_from_it,
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
         executor_def=dg.in_process_executor,
         tags={"feed": spec.name},
@@ -46,12 +51,12 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
 def build_sensor(
     spec: FeedSpec, job: "UnresolvedAssetJobDefinition", clock: Callable[[], float] = time.time
 ) -> dg.SensorDefinition:
-    """The sensor: asks for the batches of settled files, in few runs; again, later and later, for files that stay.
+    """The sensor: requests runs for the batches of settled files, and again, with growing pauses, for files that stay.
 
     Args:
         spec: the feed.
         job: what it runs.
-        clock: tells the seconds since the epoch.
+        clock: returns the seconds since the epoch.
     """
 
     @dg.sensor(
@@ -62,53 +67,60 @@ def build_sensor(
         description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive.",
     )
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-        now, batching = clock(), spec.options.batching
+        now, options = clock(), spec.options
         files = discover(platform.settings.landing(spec.name))
-        placed = place(files, batching, dt.datetime.fromtimestamp(now, dt.UTC))
+        grouped = group_by_batch(files, options.batching, dt.datetime.fromtimestamp(now, dt.UTC))
         under_way = runs_under_way(context.instance, job.name)
-        found = look(placed, read_state(context.cursor, now), now, spec.options.settle_seconds, under_way)
-        # One run loads all that lies there of a snapshot feed, so a second would find nothing.
-        room = max(0, (1 if spec.options.snapshot else MAX_UNDER_WAY) - len(under_way))
-        wanted, state = ask(spec.name, found, batching, now, room, together=spec.options.snapshot)
-        _alarm(context, spec, found)
-        requests = [_request(spec, run.start, run.end, run.run_key) for run in wanted]
-        idle = None if requests else _idle(spec, found, len(files))
-        return dg.SensorResult(requests, skip_reason=idle, cursor=write_state(state))
+        cursor = read_cursor(context.cursor, now)
+        evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way)
+        # One run loads all files of a snapshot feed, so a second one would find nothing.
+        room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
+        planned, cursor = plan_requests(spec.name, evaluation, options.batching, now, room, together=options.snapshot)
+        _log_given_up(context, spec, evaluation)
+        requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
+        reason = None if requests else _skip_reason(spec, evaluation, len(files))
+        return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(cursor))
 
     return files_sensor
 
 
-def _alarm(context: dg.SensorEvaluationContext, spec: FeedSpec, found: Look) -> None:
-    if found.given_up:
-        names = ", ".join(repr(name) for name in found.given_up[:NAMES_SHOWN])
+def _log_given_up(context: dg.SensorEvaluationContext, spec: FeedSpec, evaluation: Evaluation) -> None:
+    """Log the files that were given up, at every tick until somebody acts."""
+    if evaluation.given_up:
+        names = ", ".join(repr(name) for name in evaluation.given_up[:NAMES_SHOWN])
         context.log.error(
-            f"{spec.name}: {len(found.given_up)} file(s) stay in landing after {MAX_REQUESTS} runs, first {names}."
+            f"{spec.name}: {len(evaluation.given_up)} file(s) stay in landing after {MAX_REQUESTS} runs, first {names}."
             " See why those runs failed, then write to the file, or move it away and back, to have it tried again"
         )
 
 
-def _request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRequest:
+def _run_request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRequest:
     first, last = spec.options.batching.key(start), spec.options.batching.key(end)
     if spec.options.snapshot:
         return dg.RunRequest(run_key)
     if first == last:
         return dg.RunRequest(run_key, partition_key=first)
+    # Dagster has no request for a range of partitions: these tags are what its backfills of one run set.
     return dg.RunRequest(run_key, tags={RANGE_START: first, RANGE_END: last})
 
 
-def _idle(spec: FeedSpec, found: Look, files: int) -> str:
+def _skip_reason(spec: FeedSpec, evaluation: Evaluation, files: int) -> str:
+    """Why nothing is requested though there may be files, as the tick shows it in the UI."""
     if not files:
         return f"Nothing in landing/{spec.name}."
-    held = f" {len(found.due)} batch(es) wait for another run to end," if found.due else ""
+    held = f" {len(evaluation.ready)} batch(es) wait for another run to end," if evaluation.ready else ""
     return (
-        f"{files} file(s) in landing/{spec.name}: {found.settling} still being written, {found.running} in a run,"
-        f" {len(found.given_up)} given up after {MAX_REQUESTS} runs,{held} the others wait for their batch to begin or"
-        " their next attempt."
+        f"{files} file(s) in landing/{spec.name}: {evaluation.settling} still being written, {evaluation.running} in a"
+        f" run, {len(evaluation.given_up)} given up after {MAX_REQUESTS} runs,{held} the others wait for their batch to"
+        " begin or their next attempt."
     )
 
 
 def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.ScheduleDefinition:
-    """The schedule: the last complete batch, and a sweep of whatever still lies in landing."""
+    """The schedule: runs for the last complete batch, and for whatever is still in landing.
+
+    It also takes what the sensor gave up, and works where the sensor is switched off.
+    """
     batching = spec.options.batching
 
     @dg.schedule(
@@ -124,12 +136,14 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         tick = moment.astimezone(dt.UTC).isoformat()
         complete = last_complete(batching, moment)
         if spec.options.snapshot:
-            yield _request(spec, complete, complete, tick)
+            yield _run_request(spec, complete, complete, tick)
             return
-        lying = place(discover(platform.settings.landing(spec.name)), batching, moment)
-        sizes = ({complete: 0} if complete >= batching.start else {}) | {batch: len(lying[batch]) for batch in lying}
+        grouped = group_by_batch(discover(platform.settings.landing(spec.name)), batching, moment)
+        # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run.
+        sizes = {complete: 0} if complete >= batching.start else {}
+        sizes |= {batch: len(files) for batch, files in grouped.items()}
         for run in ranges(sizes, batching):
-            yield _request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
+            yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
 
     return sweep
 

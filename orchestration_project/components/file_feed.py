@@ -4,7 +4,8 @@ import datetime as dt
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from types import ModuleType
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -14,9 +15,23 @@ from orchestration_project.components.feed_assets import build_feed_assets, land
 from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
 from orchestration_project.components.feed_spec import Delivery, FeedSpec
+from orchestration_project.components.project import component_tree, with_platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.options import FeedOptions, feed_options
+from orchestration_project.ingest.options import (
+    CADENCE,
+    KEY_LOOK_BACK_DAYS,
+    MAX_REJECT_RATE,
+    MODE,
+    SETTLE_SECONDS,
+    START_DATE,
+    TIMEZONE,
+    CadenceName,
+    FeedOptions,
+    Mode,
+    feed_options,
+)
+from orchestration_project.ingest.patterns import refused_patterns
 
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
@@ -38,18 +53,18 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         Field(description="Path of the contract (Open Data Contract Standard), relative to this file."),
     ]
     mode: Annotated[
-        Literal["batches", "snapshot"],
+        Mode,
         Field(
             description="`batches`: each file belongs to a batch, tables are partitioned. `snapshot`: each file is the"
             " whole truth."
         ),
-    ] = "batches"
+    ] = MODE
     cadence: Annotated[
-        Literal["hourly", "daily", "weekly", "monthly"],
+        CadenceName,
         Field(description="How often a batch is delivered. Weeks start on Monday."),
-    ] = "daily"
+    ] = CADENCE
     start_date: Annotated[str, Field(description="First batch, `YYYY-MM-DD`; files for earlier ones are refused.")] = (
-        "2010-01-01"
+        START_DATE
     )
     batch_pattern: Annotated[
         str | None,
@@ -59,10 +74,10 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             " for the undated files of a snapshot feed."
         ),
     ] = None
-    timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = "UTC"
+    timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = TIMEZONE
     settle_seconds: Annotated[
         float, Field(ge=0, description="How long a file must have been left alone before the sensor asks for it.")
-    ] = 10
+    ] = SETTLE_SECONDS
     key_look_back_days: Annotated[
         int,
         Field(
@@ -70,7 +85,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             description="How many days back a record with the same primary key makes a later one a duplicate; 0: within"
             " its batch only.",
         ),
-    ] = 7
+    ] = KEY_LOOK_BACK_DAYS
     max_reject_rate: Annotated[
         float,
         Field(
@@ -78,7 +93,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             le=1,
             description="Share of a file's records that may break the contract before the file is refused as a whole.",
         ),
-    ] = 0.9
+    ] = MAX_REJECT_RATE
     warn_reject_rate: Annotated[
         float, Field(ge=0, le=1, description="Share of rejected records above which the check `reject_rate` warns.")
     ] = 0.05
@@ -130,18 +145,20 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         """The feed's definitions."""
         spec = self.spec
         job = build_job(spec)
-        return dg.Definitions(
-            assets=[landing_spec(spec), build_feed_assets(spec)],
-            asset_checks=[build_feed_checks(spec)],
-            jobs=[job],
-            sensors=[build_sensor(spec, job)],
-            schedules=[build_schedule(spec, job)],
+        return with_platform(
+            dg.Definitions(
+                assets=[landing_spec(spec), build_feed_assets(spec)],
+                asset_checks=[build_feed_checks(spec)],
+                jobs=[job],
+                sensors=[build_sensor(spec, job)],
+                schedules=[build_schedule(spec, job)],
+            )
         )
 
     @cached_property
     def spec(self) -> FeedSpec:
         """The feed; its contract is read once."""
-        return self.spec_of(load_feed(Path(self.contract)))
+        return self.spec_of(load_feed(Path(self.contract), refused_patterns=refused_patterns))
 
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""
@@ -171,3 +188,19 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     def _cadence(self) -> str:
         # A snapshot has no partitions; its archive keeps one folder a day.
         return "daily" if self.mode == "snapshot" else self.cadence
+
+
+def feeds_of(tree: dg.ComponentTree) -> list[FeedSpec]:
+    """The feeds below a `defs` folder, by name. A tree reads each contract once."""
+    return sorted((feed.spec for feed in tree.get_all_components(of_type=FileFeed)), key=lambda spec: spec.name)
+
+
+def feeds_of_project(defs_module: ModuleType, root: Path) -> list[FeedSpec]:
+    """The feeds of a project by name, without building any definition.
+
+    Args:
+        defs_module: the module of its `defs` folder.
+        root: the project's folder.
+    """
+    with component_tree(defs_module, root) as tree:
+        return feeds_of(tree)

@@ -7,6 +7,7 @@ refused, the connection always closes, and the wait for the warehouse is bounded
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from dagster_duckdb.io_manager import DuckDbClient
 from dagster_duckdb_pandas import DuckDBPandasIOManager, DuckDBPandasTypeHandler
 from pydantic import Field
 
+from orchestration_project.components.resources import PLATFORM, Platform
 from orchestration_project.errors import WarehouseError, without_values
-from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, types_of
@@ -38,7 +39,12 @@ class WarehouseIOManager(DuckDBPandasIOManager):
     DECIMAL columns are written exactly, and loaded as floats, which pandas can sort and add up.
     """
 
-    database: str = Field(default="", description="Path of the DuckDB file; empty for the one that the settings name.")
+    platform: Platform = Field(description="Names the warehouse; without it, the settings from the environment do.")
+    database: str = Field(default="", description="Path of the DuckDB file; empty for the one of the platform.")
+
+    def __init__(self, **data: Any) -> None:
+        # Dagster does not accept a default value for a resource inside a resource.
+        super().__init__(**{"platform": PLATFORM} | data)
 
     @staticmethod
     def type_handlers() -> Sequence[DbTypeHandler[Any]]:
@@ -48,27 +54,33 @@ class WarehouseIOManager(DuckDBPandasIOManager):
     def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:  # noqa: ARG002 - Dagster passes it
         """The manager that Dagster calls."""
         return DbIOManager(
-            db_client=LockedClient(),
+            db_client=LockedClient(self.warehouse),
             database="warehouse",
             schema=self.schema_ or SCHEMA,
             type_handlers=self.type_handlers(),
             io_manager_name=type(self).__name__,
         )
 
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse that is written to and read from."""
+        warehouse = self.platform.warehouse
+        return replace(warehouse, database=Path(self.database)) if self.database else warehouse
 
+
+@dataclass(frozen=True)
 class LockedClient(DuckDbClient):
     """Opens the warehouse under its lock, inside one transaction for everything that is done with a table."""
 
-    @staticmethod
+    warehouse: Warehouse
+
     @contextmanager
-    def connect(context: Any, _: TableSlice) -> Iterator["DuckDBPyConnection"]:
+    def connect(  # type: ignore[override]  # a method with state in the place of a static one
+        self, context: Any, _: TableSlice
+    ) -> Iterator["DuckDBPyConnection"]:
         """A connection in a transaction: committed at the end, rolled back on any error."""
-        settings = Settings.from_env()
-        warehouse = Warehouse.from_settings(settings)
-        if database := context.resource_config["database"]:
-            warehouse = Warehouse(Path(database), settings.lock_timeout, settings.threads, settings.memory_limit)
         purpose = f"table of {context.asset_key.to_user_string()}" if context.has_asset_key else "a table"
-        with warehouse.transaction(purpose) as connection:
+        with self.warehouse.transaction(purpose) as connection:
             yield connection
 
     @staticmethod

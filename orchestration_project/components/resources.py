@@ -1,4 +1,4 @@
-"""Resources that assets, checks and sensors share."""
+"""The resource that assets, checks, sensors and the IO manager share: where the files and the warehouse are."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,3 +30,7 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type p
     def warehouse(self) -> Warehouse:
         """The warehouse that the settings name."""
         return Warehouse.from_settings(self.settings)
+
+
+PLATFORM = Platform()
+"""The one that all components bring; see `components.project.with_platform`."""

@@ -1,7 +1,7 @@
 """Dagster's run launcher for one machine, which also notices when a run's process is gone. `dagster.yaml` names it.
 
-The stock one hears of a dead process only from the code server that started it. When both are killed, or the machine
-goes down, the run counts as started, and keeps the warehouse's pool from all others, until its maximal run time ends.
+The stock one learns of a dead process only from the code server that started it. When both are killed, or the machine
+goes down, the run stays "started" and holds the warehouse's pool until its maximum run time ends.
 """
 
 import os
@@ -19,11 +19,11 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Run monitoring may ask."""
+        """Whether run monitoring may call `check_run_worker_health`: yes."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the process of a run that counts as started is there; so it is as long as its id is not known."""
+        """Whether the process of a started run is alive. A run whose process id is not known yet counts as alive."""
         for entry in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
             event = entry.dagster_event
             if event and (pid := event.engine_event_data.metadata.get("pid")):
@@ -38,19 +38,20 @@ def is_running(pid: int, since: float) -> bool:
 
     Args:
         pid: its id.
-        since: a moment at which it did, in seconds since the epoch: a process that started later has its id, no more.
+        since: a time at which it ran, in seconds since the epoch. A process that started later is another one with the
+            same id.
     """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's, so it is there
+        pass  # a process of another user, so it exists
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         booted = next(line for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines() if "btime" in line)
     except OSError:
-        return True  # a system without /proc: the id has to do
+        return True  # a system without /proc: only the id is known
     state, *fields = status.rpartition(")")[2].split()
     started = int(booted.split()[1]) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
     return state != "Z" and started <= since + CLOCK_TOLERANCE

@@ -1,4 +1,7 @@
-"""Data contracts: an Open Data Contract Standard document in, a frozen `Feed` out. No dagster, no SQL is run here."""
+"""Data contracts: from a document of the Open Data Contract Standard to a frozen `Feed`.
+
+Belongs here: reading and checking what a contract says. Does not belong here: dagster, and running SQL or patterns.
+"""
 
 from orchestration_project.contracts.build import load_feed
 from orchestration_project.contracts.errors import ContractError, Problem

@@ -1,15 +1,15 @@
-"""From a contract to a `Feed`: the one way in is `load_feed`.
+"""From a contract to a `Feed`: `load_feed` is the only entrance.
 
-What the platform makes of each part of the Open Data Contract Standard:
+What the platform does with each part of the Open Data Contract Standard:
 
 Honoured
     version, name, description, tags; team: its name and the members without dateOut (owners)
-    schema: one object, whose name is the feed's; of several the one that has the feed's name
+    schema: one object, whose name is the feed's; of several objects the one with the feed's name
     property: name, physicalName, synonyms, physicalType, logicalType, logicalTypeOptions, required, unique, primaryKey,
     primaryKeyPosition, enum, classification, description, transformLogic
     quality: library metrics and sql; severity `error` blocks, `warning`, `info` and none warn
     slaProperties: latency, frequency
-    servers: format and encoding of the first that holds files (where they lie is the platform's affair)
+    servers: format and encoding of the first one that holds files (the platform decides where they are)
 
 Documentation only
     quality: text, and custom with severity `info`; businessImpact, dimension, method, schedule, scheduler
@@ -18,7 +18,7 @@ Documentation only
     all other slaProperties; support, price, roles, status, domain, tenant, dataProduct, context,
     authoritativeDefinitions
 
-Refused, since ignoring it would change a verdict
+Refused, since ignoring it would accept records or batches that the contract forbids
     apiVersion before 3.0; fields that the standard does not know
     logicalType object, array, map, vector; nested properties; semanticType measure
     quality: custom rules other than `info`, unknown severities and units
@@ -27,31 +27,37 @@ Refused, since ignoring it would change a verdict
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
-from orchestration_project.contracts.custom import read_custom
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
 from orchestration_project.contracts.feed import Column, Feed, QualityRule
 from orchestration_project.contracts.odcs import read_document
+from orchestration_project.contracts.parsing import read_custom
+from orchestration_project.contracts.patterns import unusable
 from orchestration_project.contracts.quality import QualityReader
-from orchestration_project.contracts.service import read_owners, read_service
-from orchestration_project.contracts.source import read_source
+from orchestration_project.contracts.service import read_owners, read_service, read_source
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
+PatternCheck = Callable[[Collection[str]], Mapping[str, str]]
+"""Tells why an engine can't compile regular expressions, by expression; leaves out those that it can."""
+
 _FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
-def load_feed(path: Path, name: str | None = None) -> Feed:
+def load_feed(path: Path, name: str | None = None, refused_patterns: PatternCheck | None = None) -> Feed:
     """The feed that a contract describes.
 
     Args:
         path: the contract, YAML in UTF-8.
         name: the feed's name: picks the object of that name; None when the contract has one object.
+        refused_patterns: has the contract's regular expressions compiled by the engine that will run them. It is passed
+            in because this package is free of engines; without it a pattern may fail in the load. It is not called for
+            a contract without patterns.
 
     Raises:
         ContractError: the contract can't be used; it holds every problem that was found.
@@ -59,9 +65,18 @@ def load_feed(path: Path, name: str | None = None) -> Feed:
     place = Place()
     document = read_document(path, place)
     feed = _feed(document, name, place) if document is not None else None
+    if refused_patterns is not None and place.patterns:
+        _check_patterns(place, refused_patterns)
     if feed is None or place.problems:
         raise ContractError(path, place.problems)
     return feed
+
+
+def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
+    refused = refused_patterns([regex for _, regex in place.patterns])
+    for here, regex in place.patterns:
+        if regex in refused:
+            here.problem(unusable(regex, refused[regex]))
 
 
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
@@ -74,6 +89,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
     table, here = found
     read_custom(table.customProperties, (), here)
     built = read_columns(table.properties or [], parsing, here.key("properties"))
+    # Columns with problems are left out of `built`, so this is only sure when there were none.
     if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
         here.key("properties").problem("needs at least one column that is read from the file")
     columns = _in_order(built, here.key("properties"))
@@ -95,7 +111,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
 
 
 def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -> "tuple[SchemaObject, Place] | None":
-    """The object that the feed is made of, with its place."""
+    """The object of the contract that the feed is, with its place; None after something was reported."""
     names = [item.name or "" for item in objects]
     if not objects:
         place.problem("needs an object with the columns of the files")
@@ -103,6 +119,7 @@ def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -
     if name is not None and name not in names:
         place.problem(f"no object is called {name!r}; found {listed(names)}{did_you_mean(name, names)}")
         return None
+    # To pick the first would silently change the feed when somebody sorts the contract.
     if len(objects) > 1 and name is None:
         place.problem(
             f"a feed is one object; found {len(objects)}: {listed(names)};"
@@ -126,6 +143,7 @@ def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:
     """The key's columns by position; those without one come last, in the contract's order."""
     keyed = [prop for prop in table.properties or [] if prop.primaryKey]
     positions = [prop.primaryKeyPosition or -1 for prop in keyed]
+    # The standard's own default for columns outside of the key is -1; some tools write it for each column.
     taken = [position for position in positions if position > 0]
     if len(set(taken)) < len(taken):
         place.problem(f"several columns have the same primaryKeyPosition: {listed(sorted(taken))}")
@@ -134,6 +152,7 @@ def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:
 
 
 def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> Iterator[QualityRule]:
+    # Queries in contracts are often copied from a database, where the table has its physical name.
     names = tuple(dict.fromkeys(name for name in (table.name, table.physicalName) if name))
     columns = tuple(prop.name or "" for prop in table.properties or [])
     reader = QualityReader(names, columns, {item.column.name: item.literals for item in built})
@@ -144,13 +163,14 @@ def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> I
 
 
 def _in_order(built: list[BuiltColumn], place: Place) -> tuple[Column, ...]:
-    """The columns in the contract's order, but that each derived one takes a place after those that it uses."""
+    """The columns in the contract's order. Derived ones change places so that each comes after those that it uses."""
     derived = {item.column.name: item for item in built if item.column.source is None}
     ready: list[Column] = []
     waiting = dict(derived)
     while waiting:
         free = [name for name, item in waiting.items() if not any(used in waiting for used in item.column.uses)]
         if not free:
+            # The columns of the circle are told with those that wait for them.
             place.problem(f"the transformLogic of {listed(waiting)} use each other in a circle")
             break
         ready.append(waiting.pop(free[0]).column)

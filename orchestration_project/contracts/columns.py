@@ -1,20 +1,23 @@
-"""A property of the standard as a column: its name, type, header in the file, rules and expression."""
+"""A property of the standard as a column: its name, type, headers in the file, rules and expression."""
 
 import re
-import zoneinfo
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.custom import NUMERIC, OF_A_COLUMN, Custom, read_custom, read_parsing, read_words
-from orchestration_project.contracts.date_formats import DateFormat, translate
-from orchestration_project.contracts.errors import Place, did_you_mean
+from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import Expression, parse_expression
 from orchestration_project.contracts.feed import Column, Parsing, Required, Rule
-from orchestration_project.contracts.literals import Literals
+from orchestration_project.contracts.parsing import (
+    OF_A_COLUMN,
+    Custom,
+    read_column_parsing,
+    read_custom,
+    read_moments,
+    read_words,
+)
 from orchestration_project.contracts.rules import read_enum, read_rules
-from orchestration_project.contracts.schema_errors import shown
-from orchestration_project.contracts.sql_types import TIMESTAMPTZ, Kind, SqlType, sql_type
+from orchestration_project.contracts.sql_types import Literals, sql_type
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import SchemaProperty
@@ -25,6 +28,7 @@ NOT_PERSONAL = frozenset(
 """Classifications (case, blanks and hyphens aside) whose values may be shown. Every other one is masked: a word that
 this platform does not know, or a typing error, must not bring a customer's data into a log."""
 
+# Names that start with _ are the platform's own columns.
 _COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 
@@ -70,10 +74,12 @@ def _check_names(names: list[str], place: Place) -> None:
             )
         elif name.casefold() in first:
             here.problem(f"the name is already that of properties[{first[name.casefold()]}] (case does not count)")
+        # DuckDB's names have no case: A and a would be one column.
         first.setdefault(name.casefold(), index)
 
 
 def _check_headers(columns: list[Column], names: list[str], place: Place) -> None:
+    """Report headers that name two columns: headers are found without regard to case and surrounding blanks."""
     owners: dict[str, str] = {}
     for column in columns:
         if column.source is None:
@@ -101,23 +107,32 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
     )
     _check_structure(prop, place)
     if declared is None:
+        # Without a type every other message about the column would be a consequence.
         return None
-    literals, parsing = _moments(declared, options, base, place.key("logicalTypeOptions"))
-    derived = prop.transformLogic is not None
+    literals, parsing = read_moments(declared, options, base, place.key("logicalTypeOptions"))
     custom = read_custom(prop.customProperties, OF_A_COLUMN, place)
-    parsing = read_parsing(_fitting(custom, literals.type, derived), _without_numeric(parsing, literals.type))
-    rules = [*_required(prop), *read_rules(options, literals, place.key("logicalTypeOptions"))]
-    if prop.enum:
-        rules += read_enum([entry.value for entry in prop.enum], literals, place.key("enum"))
+    parsing = read_column_parsing(custom, parsing, literals.type, derived=prop.transformLogic is not None)
+    rules = _rules(prop, literals, place)
     expression = _expression(prop, names, place)
     if len(place.problems) > before:
         return None
+    return BuiltColumn(_column(prop, literals.type.sql, custom, parsing, rules, expression), literals)
+
+
+def _column(
+    prop: "SchemaProperty",
+    sql: str,
+    custom: Custom,
+    parsing: Parsing,
+    rules: Sequence[Rule],
+    expression: Expression | None,
+) -> Column:
     classification = (prop.classification or "").strip()
-    column = Column(
+    return Column(
         name=prop.name or "",
-        sql_type=literals.type.sql,
-        source=None if derived else prop.physicalName or prop.name,
-        aliases=() if derived else tuple(_aliases(prop, custom)),
+        sql_type=sql,
+        source=None if expression else prop.physicalName or prop.name,
+        aliases=() if expression else tuple(_aliases(prop, custom)),
         expression=expression.sql if expression else None,
         uses=expression.columns if expression else (),
         rules=tuple(rules),
@@ -127,7 +142,6 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
         classification=classification,
         personal=is_personal(classification),
     )
-    return BuiltColumn(column, literals)
 
 
 def is_personal(classification: str) -> bool:
@@ -135,8 +149,13 @@ def is_personal(classification: str) -> bool:
     return re.sub(r"[\s_-]", "", classification.casefold()) not in NOT_PERSONAL
 
 
-def _required(prop: "SchemaProperty") -> list[Rule]:
-    return [Required()] if prop.required or prop.primaryKey else []
+def _rules(prop: "SchemaProperty", literals: Literals, place: Place) -> list[Rule]:
+    """The rules of a column, the one that forbids missing values first."""
+    rules: list[Rule] = [Required()] if prop.required or prop.primaryKey else []
+    rules += read_rules(prop.logicalTypeOptions or {}, literals, place.key("logicalTypeOptions"))
+    if prop.enum:
+        rules += read_enum([entry.value for entry in prop.enum], literals, place.key("enum"))
+    return rules
 
 
 def _check_structure(prop: "SchemaProperty", place: Place) -> None:
@@ -156,93 +175,14 @@ def _check_structure(prop: "SchemaProperty", place: Place) -> None:
         )
     for name, keyed in (("primaryKey", prop.primaryKey), ("unique", prop.unique)):
         if keyed and prop.transformLogic is not None:
-            # Keys are compared with rejected records too, which have no computed columns.
+            # Duplicates are also found among rejected records, which have no computed columns.
             place.key(name).problem(
                 "is not supported for a column with transformLogic; name the columns that it is computed from"
             )
 
 
-def _moments(declared: SqlType, options: dict[str, Any], base: Parsing, place: Place) -> tuple[Literals, Parsing]:
-    """The type, limits and parsing of dates and times; other types pass through."""
-    if declared.kind not in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP):
-        return Literals(declared), base
-    date_format = _date_format(options, declared.kind, place.key("format"))
-    zoned = options.get("timezone")
-    if zoned not in (None, True, False):
-        place.key("timezone").problem(f"found {shown(zoned)}; allowed: true or false")
-    if zoned and declared.kind is Kind.TIME:
-        place.key("timezone").problem("a time with an offset is not supported; use a timestamp")
-    if zoned is False and date_format and date_format.has_offset:
-        place.key("timezone").problem("the format has an offset, so it can't be false")
-    if zoned is False and declared == TIMESTAMPTZ:
-        place.key("timezone").problem("false contradicts physicalType TIMESTAMPTZ")
-    zone = _zone(options, place.key("defaultTimezone"))
-    has_offset = date_format.has_offset if date_format else zoned is True
-    if declared.kind is Kind.TIMESTAMP and (zoned is True or has_offset):
-        declared = TIMESTAMPTZ
-    parsing = replace(base, has_timezone=has_offset, default_timezone=zone)
-    if date_format:
-        parsing = replace(
-            parsing,
-            date_format=date_format.strptime,
-            date_width=date_format.width,
-            date_regex=date_format.regex,
-            utc_letter=date_format.utc_letter,
-        )
-    return Literals(declared, date_format, zone), parsing
-
-
-def _date_format(options: dict[str, Any], kind: Kind, place: Place) -> DateFormat | None:
-    pattern = options.get("format")
-    if pattern is None:
-        return None
-    try:
-        if not isinstance(pattern, str):
-            raise ValueError(f"found {shown(pattern)}; allowed: a date pattern, e.g. 'yyyy-MM-dd'")  # noqa: TRY004, TRY301
-        return translate(pattern, "date" if kind is Kind.DATE else "time" if kind is Kind.TIME else "timestamp")
-    except ValueError as error:
-        place.problem(str(error))
-        return None
-
-
-def _zone(options: dict[str, Any], place: Place) -> str:
-    name = options.get("defaultTimezone")
-    if name is None:
-        return "UTC"
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (ValueError, TypeError, OSError, zoneinfo.ZoneInfoNotFoundError):
-        known = zoneinfo.available_timezones()
-        place.problem(
-            f"found {shown(name)}; allowed: a time zone's name, e.g. Europe/Berlin{did_you_mean(str(name), known)}"
-        )
-        return "UTC"
-    return str(name)
-
-
-def _fitting(custom: Custom, declared: SqlType, derived: bool) -> Custom:
-    """The custom properties that can have an effect on a column; the others are reported."""
-    for name, (_, place) in custom.items():
-        if derived:
-            place.problem(f"{name} has no effect: a column with transformLogic is computed, not read from the file")
-        elif name in NUMERIC and not declared.kind.is_number:
-            place.problem(f"{name} has no effect on a {declared.sql} column")
-    return {name: found for name, found in custom.items() if name not in NUMERIC or declared.kind.is_number}
-
-
-def _without_numeric(parsing: Parsing, declared: SqlType) -> Parsing:
-    if declared.kind.is_number:
-        return parsing
-    plain = Parsing()
-    return replace(
-        parsing,
-        decimal_separator=plain.decimal_separator,
-        thousands_separator=plain.thousands_separator,
-        currency_symbols=plain.currency_symbols,
-    )
-
-
 def _aliases(prop: "SchemaProperty", custom: Custom) -> Iterator[str]:
+    """The other headers of a column: the standard's synonyms, then our aliases, each once."""
     seen = {(prop.physicalName or prop.name or "").strip().casefold()}
     written = read_words(*custom["aliases"]) if "aliases" in custom else []
     for alias in [*(synonym.synonym or "" for synonym in prop.synonyms or []), *written]:

@@ -1,8 +1,8 @@
 """JDK DateTimeFormatter patterns, which the standard uses for `format`, as DuckDB strptime patterns.
 
 Only what means the same in both is translated; every other letter is refused by name. strptime is laxer than a JDK
-pattern (it takes `20` for `yyyy` and blanks around the text), so each format also carries a regular expression for
-the texts that it allows.
+pattern (it takes `20` for `yyyy` and blanks around the text), so each format also has a regular expression for the
+texts that it allows.
 
 | JDK                       | strptime        | remark                                                              |
 |---------------------------|-----------------|---------------------------------------------------------------------|
@@ -20,8 +20,9 @@ the texts that it allows.
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orchestration_project.contracts.errors import listed
 
@@ -29,35 +30,46 @@ _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z'])")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _SHORT_OFFSET, _OFFSET, _COLON_OFFSET = r"[+-]\d{2}(\d{2})?", r"[+-]\d{4}", r"[+-]\d{2}:\d{2}"
 
-_FIELDS: dict[str, tuple[str, str, int | None, str]] = {
-    # JDK letters: what they stand for, strptime, width when it is fixed, regular expression
-    **dict.fromkeys(("y", "u", "yyyy", "uuuu"), ("year", "%Y", 4, r"\d{4}")),
-    **dict.fromkeys(("yy", "uu"), ("year", "%y", 2, r"\d{2}")),
-    "M": ("month", "%-m", None, r"\d{1,2}"),
-    "MM": ("month", "%m", 2, r"\d{2}"),
-    "MMM": ("month", "%b", 3, f"(?i:{'|'.join(name[:3] for name in _MONTHS.split('|'))})"),
-    "MMMM": ("month", "%B", None, f"(?i:{_MONTHS})"),
-    "d": ("day", "%-d", None, r"\d{1,2}"),
-    "dd": ("day", "%d", 2, r"\d{2}"),
-    "H": ("hour", "%-H", None, r"\d{1,2}"),
-    "HH": ("hour", "%H", 2, r"\d{2}"),
-    "h": ("half-day hour", "%-I", None, r"\d{1,2}"),
-    "hh": ("half-day hour", "%I", 2, r"\d{2}"),
-    "a": ("half of the day", "%p", 2, "(?i:[AP]M)"),
-    "m": ("minute", "%-M", None, r"\d{1,2}"),
-    "mm": ("minute", "%M", 2, r"\d{2}"),
-    "s": ("second", "%-S", None, r"\d{1,2}"),
-    "ss": ("second", "%S", 2, r"\d{2}"),
-    **{"S" * n: ("fraction", "%g" if n <= 3 else "%f" if n <= 6 else "%n", n, rf"\d{{{n}}}") for n in range(1, 10)},
-    "X": ("offset", "%z", None, f"(Z|{_SHORT_OFFSET})"),
-    "XX": ("offset", "%z", None, f"(Z|{_OFFSET})"),
-    "XXX": ("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
-    "ZZZZZ": ("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
-    "x": ("offset", "%z", None, _SHORT_OFFSET),
-    "xx": ("offset", "%z", 5, _OFFSET),
-    "xxx": ("offset", "%z", 6, _COLON_OFFSET),
-    **dict.fromkeys(("Z", "ZZ", "ZZZ"), ("offset", "%z", 5, _OFFSET)),
-    **dict.fromkeys(("z", "zz", "zzz", "VV"), ("offset", "%Z", None, r"[A-Za-z0-9_+\-/]+")),
+
+class _Part(NamedTuple):
+    """A part of a pattern. `field` is empty for literal text, `width` None when the part has no fixed width."""
+
+    field: str
+    strptime: str
+    width: int | None
+    regex: str
+
+
+_FIELDS: dict[str, _Part] = {
+    **dict.fromkeys(("y", "u", "yyyy", "uuuu"), _Part("year", "%Y", 4, r"\d{4}")),
+    **dict.fromkeys(("yy", "uu"), _Part("year", "%y", 2, r"\d{2}")),
+    "M": _Part("month", "%-m", None, r"\d{1,2}"),
+    "MM": _Part("month", "%m", 2, r"\d{2}"),
+    "MMM": _Part("month", "%b", 3, f"(?i:{'|'.join(name[:3] for name in _MONTHS.split('|'))})"),
+    "MMMM": _Part("month", "%B", None, f"(?i:{_MONTHS})"),
+    "d": _Part("day", "%-d", None, r"\d{1,2}"),
+    "dd": _Part("day", "%d", 2, r"\d{2}"),
+    "H": _Part("hour", "%-H", None, r"\d{1,2}"),
+    "HH": _Part("hour", "%H", 2, r"\d{2}"),
+    "h": _Part("half-day hour", "%-I", None, r"\d{1,2}"),
+    "hh": _Part("half-day hour", "%I", 2, r"\d{2}"),
+    "a": _Part("half of the day", "%p", 2, "(?i:[AP]M)"),
+    "m": _Part("minute", "%-M", None, r"\d{1,2}"),
+    "mm": _Part("minute", "%M", 2, r"\d{2}"),
+    "s": _Part("second", "%-S", None, r"\d{1,2}"),
+    "ss": _Part("second", "%S", 2, r"\d{2}"),
+    **{
+        "S" * n: _Part("fraction", "%g" if n <= 3 else "%f" if n <= 6 else "%n", n, rf"\d{{{n}}}") for n in range(1, 10)
+    },
+    "X": _Part("offset", "%z", None, f"(Z|{_SHORT_OFFSET})"),
+    "XX": _Part("offset", "%z", None, f"(Z|{_OFFSET})"),
+    "XXX": _Part("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
+    "ZZZZZ": _Part("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
+    "x": _Part("offset", "%z", None, _SHORT_OFFSET),
+    "xx": _Part("offset", "%z", 5, _OFFSET),
+    "xxx": _Part("offset", "%z", 6, _COLON_OFFSET),
+    **dict.fromkeys(("Z", "ZZ", "ZZZ"), _Part("offset", "%z", 5, _OFFSET)),
+    **dict.fromkeys(("z", "zz", "zzz", "VV"), _Part("offset", "%Z", None, r"[A-Za-z0-9_+\-/]+")),
 }
 _SIMILAR = {
     "Y": "y (year)",
@@ -88,6 +100,7 @@ class DateFormat:
 
     def parse(self, text: str) -> dt.datetime | None:
         """The moment in a text, None when it does not have the format (or names a zone)."""
+        # Python's strptime has neither names of zones nor nanoseconds.
         if not re.fullmatch(self.regex, text, re.ASCII) or "%Z" in self.strptime or "%n" in self.strptime:
             return None
         pattern = re.sub(
@@ -103,34 +116,42 @@ def translate(pattern: str, kind: Literal["date", "timestamp", "time"]) -> DateF
     """The DuckDB form of a JDK pattern for a date, a timestamp or a time.
 
     Raises:
-        ValueError: the pattern says something that strptime can't, lacks a field or has one twice.
+        ValueError: strptime can't do what the pattern says, or the pattern lacks a field or has one twice.
     """
-    fields: list[str] = []
-    strptime, regex, width, end = "", "", 0, 0
-    fixed = True
+    parts = list(_parts(pattern))
+    fields = [part.field for part in parts if part.field]
+    _check_fields(fields, pattern, kind)
+    widths = [part.width for part in parts if part.width is not None]
+    regex = "".join(part.regex for part in parts)
+    return DateFormat(
+        strptime="".join(part.strptime for part in parts),
+        width=sum(widths) if len(widths) == len(parts) else None,
+        regex=regex,
+        has_offset="offset" in fields,
+        utc_letter="(Z|" in regex,
+    )
+
+
+def _parts(pattern: str) -> Iterator[_Part]:
+    end = 0
     for match in _TOKEN.finditer(pattern):
         if match.start() != end:
             break
         end = match.end()
         if match[2]:
-            field, directive, size, form = _field(match[0])
-            fields.append(field)
-            if field == "offset" and end != len(pattern):
+            part = _field(match[0])
+            if part.field == "offset" and end != len(pattern):
                 raise ValueError(f"{match[0]!r} must be the last field of the format {pattern!r}")
+            yield part
         else:
             literal = (match[1].replace("''", "'") or "'") if match[1] is not None else match[3]
-            directive, size, form = literal.replace("%", "%%"), len(literal), re.escape(literal)
             _check_literal(literal, pattern)
-        strptime += directive
-        regex += form
-        width, fixed = width + (size or 0), fixed and size is not None
+            yield _Part("", literal.replace("%", "%%"), len(literal), re.escape(literal))
     if end != len(pattern):
         raise ValueError(f"the format {pattern!r} has a quote ' without its pair")
-    _check_fields(fields, pattern, kind)
-    return DateFormat(strptime, width if fixed else None, regex, "offset" in fields, "(Z|" in regex)
 
 
-def _field(letters: str) -> tuple[str, str, int | None, str]:
+def _field(letters: str) -> _Part:
     if letters in _FIELDS:
         return _FIELDS[letters]
     same = [known for known in _FIELDS if known[0] == letters[0]]
@@ -142,6 +163,7 @@ def _field(letters: str) -> tuple[str, str, int | None, str]:
 
 
 def _check_literal(literal: str, pattern: str) -> None:
+    # The JDK reserves these marks; [ and ] enclose optional parts, which strptime does not have.
     if any(character in "[]{}#" for character in literal) and f"'{literal}'" not in pattern:
         raise ValueError(
             f"{literal!r} is reserved in a date format (optional parts are not supported); quote it: '{literal}'"

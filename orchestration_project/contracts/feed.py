@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 MASK = "***"
-"""What is shown in the place of a personal value."""
+"""Shown instead of a personal value."""
 
 
 class FileFormat(StrEnum):
@@ -84,11 +84,14 @@ Rule = Required | Bound | MultipleOf | Length | Pattern | TextFormat | OneOf
 class Parsing:
     """How the text of one column becomes a value; nothing is guessed beyond it.
 
-    `date_format` is a DuckDB strptime pattern (None: ISO 8601), `date_width` the exact number of characters when
-    every field of the pattern has a fixed width. strptime is laxer than the contract's pattern (it takes `1/2/20` for
-    `d/M/yyyy`): `date_regex` matches exactly the texts that the pattern allows, to be used as a full match.
-    `has_timezone` tells whether the text itself carries an offset, `utc_letter` whether that offset may be a final
-    `Z`, which strptime does not know; `default_timezone` is the zone of text without an offset.
+    Attributes:
+        date_format: a DuckDB strptime pattern; None: ISO 8601.
+        date_width: the exact number of characters, when every field of the pattern has a fixed width.
+        date_regex: matches (in full) exactly the texts that the contract's pattern allows. strptime is laxer: it takes
+            `1/2/20` for `d/M/yyyy`.
+        has_timezone: whether the text itself has an offset.
+        utc_letter: whether that offset may be a final `Z`, which strptime does not know.
+        default_timezone: the zone of text without an offset.
     """
 
     null_words: tuple[str, ...] = ()
@@ -145,7 +148,7 @@ Operator = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a measured number is held against; two `limits` (inclusive, smaller first) for the between operators."""
+    """What a measured number must be. The between operators have two `limits` (inclusive, smaller first)."""
 
     operator: Operator
     limits: tuple[float, ...]
@@ -190,8 +193,8 @@ QualityRule = MetricRule | SqlRule
 class SourceFormat:
     """How the files of a feed are written.
 
-    `delimiter` None means: whichever of comma, semicolon, tab and pipe the header line proves. `encoding` is what a
-    file without a byte order mark may be written in when it is not UTF-8; None means that only UTF-8 is accepted.
+    `delimiter` None means: the one of comma, semicolon, tab and pipe by which the header line splits into the feed's
+    columns. `encoding` is tried for files without a byte order mark that are not UTF-8; None: only UTF-8 is accepted.
     """
 
     format: FileFormat = FileFormat.CSV
@@ -202,10 +205,10 @@ class SourceFormat:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A contract: what the files of one feed must look like and what its tables hold.
+    """A contract: what the files of one feed must look like, and what its tables hold.
 
-    `primary_key` names columns in key order and is empty when the contract has none (then nothing is de-duplicated).
-    `latency` is how long after a batch ends its data may still be missing.
+    `primary_key` names columns in key order. It is empty when the contract has none; then nothing is deduplicated.
+    `latency` is how long after the end of a batch its data may still be missing.
     """
 
     name: str
@@ -232,7 +235,7 @@ class Feed:
         return tuple(column for column in self.columns if column.source is None)
 
     def sources_of(self, column: Column) -> tuple[str, ...]:
-        """The names of the columns of the file that a column is, or is computed from, if need be through others."""
+        """The names of the columns of the file that a column is computed from, directly or through others."""
         if column.source is not None:
             return (column.name,)
         used = [self.sources_of(other) for other in self.columns if other.name in column.uses]

@@ -1,16 +1,14 @@
-"""Quality rules of the standard, at the object and at its properties."""
+"""Quality rules of the standard, of the object and of its properties: library metrics and sql."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import Comparison, MetricRule, Operator, QualityRule, SqlRule
-from orchestration_project.contracts.literals import Literals
+from orchestration_project.contracts.patterns import read_pattern
 from orchestration_project.contracts.queries import parse_query
-from orchestration_project.contracts.regexes import fault
-from orchestration_project.contracts.schema_errors import shown
-from orchestration_project.contracts.sql_types import Kind
+from orchestration_project.contracts.sql_types import Kind, Literals
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import DataQuality
@@ -28,7 +26,7 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 
 class QualityReader:
-    """Turns an object's quality rules into ours; check names stay unique over all of them."""
+    """Turns an object's quality rules into ours. One reader reads all of an object, so that check names are unique."""
 
     def __init__(self, tables: Sequence[str], columns: Sequence[str], literals: dict[str, Literals]) -> None:
         """Start with the names of the object and its columns, and how each column without problems writes values."""
@@ -45,31 +43,20 @@ class QualityReader:
 
     def _rule(self, rule: "DataQuality", column: str | None, place: Place) -> QualityRule | None:
         before = len(place.problems)
-        kind = rule.type or "library"
         severity = (rule.severity or "warning").strip().casefold()
-        if kind == "text" or (kind == "custom" and severity == "info"):
+        if not _is_run(rule, severity, place):
             return None
-        if kind == "custom":
-            place.key("type").problem(
-                f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
-            )
-            return None
-        if severity not in SEVERITIES:
-            place.key("severity").problem(
-                f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
-            )
         comparison = _comparison(rule, place)
-        query = self._query(rule, column, place) if kind == "sql" else None
-        arguments = self._arguments(rule, column, place) if kind != "sql" else {}
+        query = self._query(rule, column, place) if rule.type == "sql" else None
+        arguments = self._arguments(rule, column, place) if rule.type != "sql" else {}
         if len(place.problems) > before or comparison is None:
             return None
         name = self._unique_name(rule, column)
         description = " ".join((rule.description or "").split())
+        blocking = severity == "error"
         if query is not None:
-            return SqlRule(name, query, comparison, severity == "error", description)
-        return MetricRule(
-            name, comparison=comparison, blocking=severity == "error", description=description, **arguments
-        )
+            return SqlRule(name, query, comparison, blocking, description)
+        return MetricRule(name, comparison=comparison, blocking=blocking, description=description, **arguments)
 
     def _query(self, rule: "DataQuality", column: str | None, place: Place) -> str | None:
         if not rule.query:
@@ -78,19 +65,13 @@ class QualityReader:
         return parse_query(rule.query, self._tables, self._columns, column, place.key("query"))
 
     def _arguments(self, rule: "DataQuality", column: str | None, place: Place) -> dict[str, Any]:
-        """The fields of a metric rule that depend on its metric."""
+        """The fields of a `MetricRule` that depend on its metric; empty or partial after something was reported."""
         metric = next((known for known in METRICS if known == rule.metric), None)
         if metric is None:
-            place.key("metric").problem(f"found {shown(rule.metric)}; allowed: {listed(METRICS)}")
+            place.key("metric").problem(f"found {excerpt(rule.metric)}; allowed: {listed(METRICS)}")
             return {}
         arguments = rule.arguments or {}
-        for name in arguments:
-            if name not in _ARGUMENTS.get(metric, ()):
-                allowed = _ARGUMENTS.get(metric, ())
-                place.key("arguments", name).problem(
-                    f"not an argument of {metric}; {f'allowed: {listed(allowed)}' if allowed else 'none is allowed'}"
-                    f"{did_you_mean(name, allowed)}"
-                )
+        _check_argument_names(arguments, metric, place.key("arguments"))
         found: dict[str, Any] = {"metric": metric, "percent": _percent(rule.unit, metric, place.key("unit"))}
         if metric == "rowCount":
             if column is not None:
@@ -102,6 +83,7 @@ class QualityReader:
         found["columns"] = (column,) if column is not None else self._several(arguments.get("properties"), place)
         if column is not None and "properties" in arguments:
             place.key("arguments", "properties").problem("only for duplicateValues of the object")
+        # A column with problems has no literals; its problems were reported already.
         if column is not None and column in self._literals:
             found |= self._values(metric, arguments, self._literals[column], place.key("arguments"))
         return found
@@ -115,7 +97,7 @@ class QualityReader:
         for index, name in enumerate(names):
             if str(name).casefold() not in declared:
                 hint = did_you_mean(str(name), self._columns)
-                here.item(index).problem(f"unknown column {shown(name)}; columns: {listed(self._columns)}{hint}")
+                here.item(index).problem(f"unknown column {excerpt(name)}; columns: {listed(self._columns)}{hint}")
         return tuple(
             dict.fromkeys(declared[str(name).casefold()] for name in names if str(name).casefold() in declared)
         )
@@ -139,6 +121,7 @@ class QualityReader:
     def _unique_name(self, rule: "DataQuality", column: str | None) -> str:
         metric = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rule.metric or "").lower() if rule.type != "sql" else "sql"
         wanted = rule.name or rule.id or (f"{column}_{metric}" if column else metric)
+        # Dagster takes only these characters in a check's name, and no name twice.
         name = base = re.sub(r"[^A-Za-z0-9_]+", "_", wanted).strip("_") or metric
         number = 1
         while name.casefold() in self._names:
@@ -146,6 +129,31 @@ class QualityReader:
             name = f"{base}_{number}"
         self._names.add(name.casefold())
         return name
+
+
+def _is_run(rule: "DataQuality", severity: str, place: Place) -> bool:
+    """Whether a rule makes a check; one that should and can't is reported, since it would pass silently."""
+    kind = rule.type or "library"
+    if kind == "text" or (kind == "custom" and severity == "info"):
+        return False
+    if kind == "custom":
+        place.key("type").problem(
+            f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
+        )
+        return False
+    if severity not in SEVERITIES:
+        place.key("severity").problem(
+            f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
+        )
+    return True
+
+
+def _check_argument_names(names: Iterable[str], metric: Metric, place: Place) -> None:
+    allowed = _ARGUMENTS.get(metric, ())
+    choice = f"allowed: {listed(allowed)}" if allowed else "none is allowed"
+    for name in names:
+        if name not in allowed:
+            place.key(name).problem(f"not an argument of {metric}; {choice}{did_you_mean(name, allowed)}")
 
 
 def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
@@ -160,10 +168,10 @@ def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
     try:
         numbers = tuple(_finite(limit) for limit in limits)
     except ValueError:
-        place.key(operator).problem(f"found {shown(value)}; allowed: a number")
+        place.key(operator).problem(f"found {excerpt(value)}; allowed: a number")
         return None
     if len(numbers) == 2 and numbers[0] > numbers[1]:
-        place.key(operator).problem(f"found {shown(value)}; the smaller limit goes first")
+        place.key(operator).problem(f"found {excerpt(value)}; the smaller limit goes first")
         return None
     return Comparison(operator, numbers)
 
@@ -194,7 +202,7 @@ def _missing(values: Any, literals: Literals, place: Place) -> Iterator[str | No
         if value is None:
             yield None
         elif isinstance(value, dict | list):
-            place.item(index).problem(f"found {shown(value)}; allowed: one value")
+            place.item(index).problem(f"found {excerpt(value)}; allowed: one value")
         else:
             try:
                 yield literals.text(value)
@@ -219,10 +227,5 @@ def _valid(values: Any, literals: Literals, place: Place) -> Iterator[str]:
 def _pattern(pattern: Any, literals: Literals, place: Place) -> str | None:
     if literals.type.kind is not Kind.TEXT:
         place.problem(f"a pattern tests text; the column is {literals.type.sql}")
-    elif not isinstance(pattern, str):
-        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
-    elif wrong := fault(pattern):
-        place.problem(wrong)
-    else:
-        return pattern
-    return None
+        return None
+    return read_pattern(pattern, place)

@@ -5,17 +5,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.errors import Place, did_you_mean, listed
-from orchestration_project.contracts.expressions import parse_statement, write_statement
-from orchestration_project.contracts.sql_bounds import check_bounds
-from orchestration_project.contracts.sql_nodes import QUERY, check_nodes
+from orchestration_project.contracts.expressions import (
+    QUERY,
+    check_bounds,
+    check_nodes,
+    parse_statement,
+    remember_patterns,
+    write_statement,
+)
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 TABLE = "{table}"
-"""What stands for the batch's rows in a query that `parse_query` returns."""
+"""Stands for the batch's rows in a query that `parse_query` returns."""
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row", "_rescued")
+# Stands for `{table}` while sqlglot has the query: it takes no braces for a name.
 _MARKER = "__rows_of_the_batch"
 _PLACEHOLDER = re.compile(
     r"(?:\$?\{schema\}\.)?\$?\{(?P<table>table|object|model|schema)\}|\$?\{(?P<column>column|property|field)\}|\$\{(?P<other>[^}]*)\}",
@@ -51,12 +57,13 @@ def parse_query(
     _use_batch(root, tables, place)
     _check_form(root, place)
     _check_columns(root, columns, place)
+    remember_patterns(root, place)
     sql = write_statement(root, place)
     return sql.replace(f'"{_MARKER}"', TABLE) if sql is not None and len(place.problems) == before else None
 
 
 def _with_names(text: str, column: str | None, place: Place) -> str:
-    """The query with names for its placeholders."""
+    """The query as SQL that parses: names in the place of its placeholders."""
 
     def name(match: re.Match[str]) -> str:
         if match["table"]:
@@ -75,10 +82,11 @@ def _with_names(text: str, column: str | None, place: Place) -> str:
 
 
 def _use_batch(root: "exp.Select", tables: Sequence[str], place: Place) -> None:
-    """Let every table be the batch's rows or an earlier part of the root's WITH; report all others."""
+    """Point every table to the batch's rows or to an earlier part of the root's WITH; report all others."""
     from sqlglot import exp
 
     own = {_MARKER, *(name.casefold() for name in tables)}
+    # sqlglot has renamed the argument between releases.
     with_ = root.args.get("with_") or root.args.get("with")
     parts = list(with_.expressions) if with_ else []
     if any(nested is not with_ for nested in root.find_all(exp.With)) or (with_ and with_.recursive):
@@ -86,12 +94,14 @@ def _use_batch(root: "exp.Select", tables: Sequence[str], place: Place) -> None:
     order = {part.alias.casefold(): index for index, part in enumerate(parts)}
     for table in list(root.find_all(exp.Table)):
         part = table.find_ancestor(exp.CTE)
+        # A part of WITH sees the parts before it only; under a later name DuckDB would look for a table.
         visible = order.get(table.name.casefold(), len(parts))
         if not table.db and visible < (parts.index(part) if part else len(parts)):
             continue
         if table.db or not isinstance(table.this, exp.Identifier) or table.name.casefold() not in own:
             place.problem(f"may only read ${{table}}, not {table.sql(dialect='duckdb', comments=False)}")
             continue
+        # The rows become a subquery, which has a name only by an alias: `sales.quantity` has to go on working.
         name = tables[0] if table.name == _MARKER else table.name
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(name, quoted=True)))
@@ -102,13 +112,14 @@ def _use_batch(root: "exp.Select", tables: Sequence[str], place: Place) -> None:
 
 
 def _check_form(root: "exp.Select", place: Place) -> None:
-    """Report what would not be written back as it was meant."""
+    """Report forms that sqlglot parses, but would write back with another meaning."""
     from sqlglot import exp
 
     if any(_MARKER in literal.name for literal in root.find_all(exp.Literal)):
         place.problem("a placeholder may not stand inside a text in quotes")
     if any(name.name == _MARKER and not isinstance(name.parent, exp.Table) for name in root.find_all(exp.Identifier)):
         place.problem("${table} may only stand for a table")
+    # `FROM FROM t` is written back as `FROM SELECT * FROM t`, which DuckDB can't parse.
     enclosing = exp.Subquery | exp.CTE | exp.SetOperation | exp.In | exp.Exists
     if any(query is not root and not isinstance(query.parent, enclosing) for query in root.find_all(exp.Select)):
         place.problem("a query inside the query has to stand in parentheses")

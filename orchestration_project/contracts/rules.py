@@ -1,15 +1,23 @@
-"""`logicalTypeOptions` and `enum` of a property as rules on its values; contradictions are reported."""
+"""`logicalTypeOptions` and `enum` of a property as rules on its values.
+
+Rules that no value can fulfil are problems: with them every record of a feed would be rejected.
+"""
 
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Literal
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import Bound, Length, MultipleOf, OneOf, Pattern, Rule, TextFormat
-from orchestration_project.contracts.literals import Comparable, Literals
-from orchestration_project.contracts.regexes import TEXT_FORMATS, UNTESTED_FORMATS, fault
-from orchestration_project.contracts.schema_errors import shown
-from orchestration_project.contracts.sql_types import INTEGER_FORMATS, NUMBER_FORMATS, Kind, SqlType
+from orchestration_project.contracts.patterns import TEXT_FORMATS, UNTESTED_FORMATS, read_pattern
+from orchestration_project.contracts.sql_types import (
+    INTEGER_FORMATS,
+    NUMBER_FORMATS,
+    Comparable,
+    Kind,
+    Literals,
+    SqlType,
+)
 
 LowerOrUpper = Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
 BOUNDS: tuple[LowerOrUpper, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
@@ -34,12 +42,12 @@ _FORMAT_HINTS = {
 
 
 def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> list[Rule]:
-    """The rules in a column's `logicalTypeOptions`; `place` is that of the options."""
+    """The rules that a column's `logicalTypeOptions` make; `place` is that of the options."""
     allowed = OPTIONS[literals.type.kind]
     for name in options:
         if name not in allowed:
-            told = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"
-            place.key(name).problem(f"not an option of a {literals.type.sql} column; {told}")
+            choice = f"allowed: {listed(allowed)}{did_you_mean(name, allowed)}" if allowed else "none is allowed"
+            place.key(name).problem(f"not an option of a {literals.type.sql} column; {choice}")
     if literals.type.kind is Kind.TEXT:
         return list(_text_rules(options, literals.type, place))
     if literals.type.kind.is_number and "format" in options:
@@ -48,7 +56,7 @@ def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> lis
 
 
 def read_enum(values: list[Any], literals: Literals, place: Place) -> list[Rule]:
-    """The rule that an `enum` makes; a null in it says nothing, since only `required` forbids missing values."""
+    """The rule that an `enum` makes. A null in it has no effect, since only `required` forbids missing values."""
     texts: dict[str, None] = {}
     for index, value in enumerate(values):
         if value is not None:
@@ -81,6 +89,7 @@ def _bounds(options: dict[str, Any], literals: Literals, place: Place) -> Iterat
 
 def _is_empty(low: Any, high: Any, exclusive: int, kind: Kind) -> bool:
     if kind is Kind.INTEGER:
+        # There is no whole number between 1 and 2.
         return bool(low + exclusive > high)
     return bool(low > high or (low == high and exclusive))
 
@@ -94,7 +103,7 @@ def _multiple(options: dict[str, Any], literals: Literals, place: Place) -> Iter
         place.key("multipleOf").problem(str(error))
         return
     if not isinstance(step, Decimal) or step <= 0:
-        place.key("multipleOf").problem(f"found {shown(options['multipleOf'])}; allowed: a number more than 0")
+        place.key("multipleOf").problem(f"found {excerpt(options['multipleOf'])}; allowed: a number more than 0")
         return
     yield MultipleOf(text)
 
@@ -102,7 +111,7 @@ def _multiple(options: dict[str, Any], literals: Literals, place: Place) -> Iter
 def _check_number_format(name: Any, place: Place) -> None:
     allowed = (*INTEGER_FORMATS, *NUMBER_FORMATS)
     if name not in allowed:
-        place.problem(f"found {shown(name)}; allowed: {listed(allowed)}{did_you_mean(str(name), allowed)}")
+        place.problem(f"found {excerpt(name)}; allowed: {listed(allowed)}{did_you_mean(str(name), allowed)}")
 
 
 def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> Iterator[Rule]:
@@ -115,7 +124,8 @@ def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> It
         yield Length("minLength", shortest)
     if limits:
         yield Length("maxLength", min(limits))
-    yield from _pattern(options, place.key("pattern"))
+    if "pattern" in options and (regex := read_pattern(options["pattern"], place.key("pattern"))) is not None:
+        yield Pattern(regex)
     if "format" in options:
         yield from _text_format(options["format"], place.key("format"))
     if text_type.text_format:
@@ -127,21 +137,9 @@ def _length(name: str, options: dict[str, Any], place: Place) -> int | None:
     if name not in options:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        place.key(name).problem(f"found {shown(value)}; allowed: a whole number from 0 on")
+        place.key(name).problem(f"found {excerpt(value)}; allowed: a whole number from 0 on")
         return None
     return value
-
-
-def _pattern(options: dict[str, Any], place: Place) -> Iterator[Rule]:
-    if "pattern" not in options:
-        return
-    pattern = options["pattern"]
-    if not isinstance(pattern, str):
-        place.problem(f"found {shown(pattern)}; allowed: a regular expression in quotes")
-    elif wrong := fault(pattern):
-        place.problem(wrong)
-    else:
-        yield Pattern(pattern)
 
 
 def _text_format(name: Any, place: Place) -> Iterator[Rule]:
@@ -150,6 +148,6 @@ def _text_format(name: Any, place: Place) -> Iterator[Rule]:
     if not isinstance(name, str) or name not in TEXT_FORMATS:
         hint = _FORMAT_HINTS.get(name, "") if isinstance(name, str) else ""
         close = did_you_mean(str(name), TEXT_FORMATS)
-        place.problem(f"found {shown(name)}; allowed: {listed([*TEXT_FORMATS, *UNTESTED_FORMATS])}{hint or close}")
+        place.problem(f"found {excerpt(name)}; allowed: {listed([*TEXT_FORMATS, *UNTESTED_FORMATS])}{hint or close}")
         return
     yield TextFormat(name, TEXT_FORMATS[name])

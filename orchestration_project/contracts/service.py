@@ -1,16 +1,33 @@
-"""`slaProperties` and `team`: how fresh the data has to be, and who owns it."""
+"""How a feed is served: `servers` (how its files are written), `slaProperties` (how fresh it is), `team` (its owners).
 
+Belongs here: what a contract says of a feed as a whole. Does not belong here: its columns and rules.
+"""
+
+import codecs
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
-from orchestration_project.contracts.schema_errors import shown
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
+from orchestration_project.contracts.feed import FileFormat, Parsing, SourceFormat
+from orchestration_project.contracts.parsing import OF_A_SERVER, Custom, read_custom, read_parsing
 
 if TYPE_CHECKING:
-    from open_data_contract_standard.model import ServiceLevelAgreementProperty, Team, TeamMember
+    from open_data_contract_standard.model import Server, ServiceLevelAgreementProperty, Team, TeamMember
+
+FORMATS = {
+    "csv": FileFormat.CSV,
+    "tsv": FileFormat.CSV,
+    "json": FileFormat.JSON,
+    "jsonl": FileFormat.JSON,
+    "ndjson": FileFormat.JSON,
+    "parquet": FileFormat.PARQUET,
+}
+_PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
+_JSON_DELIMITERS = ("new_line", "array")
 
 _UNITS = {
     dt.timedelta(seconds=1): ("s", "sec", "second", "seconds"),
@@ -18,13 +35,101 @@ _UNITS = {
     dt.timedelta(hours=1): ("h", "hr", "hour", "hours"),
     dt.timedelta(days=1): ("d", "day", "days"),
     dt.timedelta(weeks=1): ("w", "week", "weeks"),
-    # The longest month and year: data is not called late before it is.
+    # The longest month and year, so that data is never called late before it is.
     dt.timedelta(days=31): ("mo", "month", "months"),
     dt.timedelta(days=366): ("y", "yr", "year", "years"),
 }
 UNITS = {word: unit for unit, words in _UNITS.items() for word in words}
 _TESTED = ("latency", "frequency")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
+
+
+def read_source(servers: "Sequence[Server] | None", place: Place) -> tuple[SourceFormat, Parsing]:
+    """How files are written: by the first `local` server, else by the first other one that holds files, else CSV.
+
+    `place` is that of the list.
+    """
+    if not servers:
+        return SourceFormat(), Parsing()
+    index = _file_server(servers)
+    if index is None:
+        types = listed(dict.fromkeys(server.type for server in servers))
+        place.problem(
+            f"none of the servers ({types}) tells how files are written;"
+            " add one: {server: landing, type: local, path: landing, format: csv}"
+        )
+        return SourceFormat(), Parsing()
+    server, here = servers[index], place.item(index)
+    custom = read_custom(server.customProperties, OF_A_SERVER, here)
+    return _source(server, custom, here), read_parsing(custom, Parsing())
+
+
+def _file_server(servers: "Sequence[Server]") -> int | None:
+    # A contract also lists the databases and topics in which the same data is offered to others.
+    local = [index for index, server in enumerate(servers) if server.type == "local"]
+    others = [index for index, server in enumerate(servers) if server.type in _PLACES_OF_FILES and server.format]
+    return next(iter([*local, *others]), None)
+
+
+def _source(server: "Server", custom: Custom, place: Place) -> SourceFormat:
+    name = (server.format or "").strip().casefold()
+    if name not in FORMATS:
+        place.key("format").problem(f"found {server.format!r}; allowed: {listed(FORMATS)}{did_you_mean(name, FORMATS)}")
+        return SourceFormat()
+    file_format = FORMATS[name]
+    if file_format is not FileFormat.CSV:
+        for property_name in ("delimiter", "quote"):
+            if property_name in custom:
+                custom[property_name][1].problem(f"{property_name} has no effect on {name} files")
+        return SourceFormat(file_format, encoding=_encoding(server.encoding, place.key("encoding")))
+    quote = _quote(*custom["quote"]) if "quote" in custom else '"'
+    delimiter = _delimiter(server, custom, place) or ("\t" if name == "tsv" else None)
+    if delimiter == quote:
+        place.problem(f"delimiter and quote are both {quote!r}")
+    return SourceFormat(file_format, delimiter, quote, _encoding(server.encoding, place.key("encoding")))
+
+
+def _delimiter(server: "Server", custom: Custom, place: Place) -> str | None:
+    given = [custom["delimiter"]] if "delimiter" in custom else []
+    if server.delimiter is not None and server.delimiter not in _JSON_DELIMITERS:
+        given.append((server.delimiter, place.key("delimiter")))
+    found = [
+        _one_character(_DELIMITERS.get(value, value) if isinstance(value, str) else value, here)
+        for value, here in given
+    ]
+    if len(set(found)) > 1:
+        given[0][1].problem(f"the server's delimiter is {server.delimiter!r}, this one {given[0][0]!r}")
+    return found[0] if found else None
+
+
+def _quote(value: Any, place: Place) -> str:
+    return _one_character(value, place) or '"'
+
+
+def _one_character(value: Any, place: Place) -> str | None:
+    plain = isinstance(value, str) and len(value) == 1 and not value.isalnum() and value not in "\r\n\ufeff"
+    if not plain:
+        place.problem(f"found {excerpt(value)}; allowed: one character that is neither a letter nor a digit")
+    return str(value) if plain else None
+
+
+def _encoding(name: str | None, place: Place) -> str | None:
+    """The codec's name in Python; None for UTF-8 and for ASCII, which is part of it."""
+    if name is None:
+        return None
+    try:
+        codec = codecs.lookup(name).name
+        "a".encode(codec)
+    except (LookupError, ValueError):
+        # unicode_escape and the like are text codecs as well, but no file is written in them.
+        codec = "undefined"
+    if codec in ("undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"):
+        known = ("utf-8", "utf-16", "iso-8859-1", "iso-8859-15", "cp1252", "cp850", "cp437", "shift_jis", "gb18030")
+        place.problem(
+            f"found {name!r}; allowed: the name of a text encoding, e.g. {listed(known)}{did_you_mean(name, known)}"
+        )
+        return None
+    return None if codec in ("utf-8", "utf-8-sig", "ascii") else codec
 
 
 def read_service(
@@ -46,22 +151,22 @@ def read_service(
 def _duration(value: Any, unit: str | None, place: Place) -> dt.timedelta:
     word = (unit or "").strip().casefold()
     if word not in UNITS:
-        place.key("unit").problem(f"found {shown(unit)}; allowed: {listed(UNITS)}{did_you_mean(word, UNITS)}")
+        place.key("unit").problem(f"found {excerpt(unit)}; allowed: {listed(UNITS)}{did_you_mean(word, UNITS)}")
         return dt.timedelta()
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool):  # which Python also takes as 0 or 1
             raise InvalidOperation  # noqa: TRY301
         seconds = Decimal(str(value)) * int(UNITS[word].total_seconds())
         if not seconds.is_finite() or seconds <= 0:
             raise InvalidOperation  # noqa: TRY301
         return dt.timedelta(seconds=float(seconds))
     except (InvalidOperation, OverflowError):
-        place.key("value").problem(f"found {shown(value)}; allowed: a number more than 0")
+        place.key("value").problem(f"found {excerpt(value)}; allowed: a number more than 0")
         return dt.timedelta()
 
 
 def read_owners(team: "Team | Sequence[TeamMember] | None") -> tuple[str, ...]:
-    """The team's name as `team:name` and its members' mail addresses; who has left (dateOut) is no owner any more."""
+    """The team's name as `team:name` and its members' mail addresses, without members who have left (dateOut)."""
     return tuple(dict.fromkeys(_owners(team)))
 
 

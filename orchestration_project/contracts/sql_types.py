@@ -1,19 +1,23 @@
-"""Types: `physicalType` and `logicalType` of the standard as DuckDB types.
+"""Types of columns: `physicalType` and `logicalType` as DuckDB types, and values of a type as a contract writes them.
 
 `physicalType` decides when it is given. Otherwise `logicalType`: a `number` without a `format` is DECIMAL(18,4),
 never a binary fraction, because most numbers in sales files are money; an `integer` without one is BIGINT.
 """
 
+import datetime as dt
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from orchestration_project.contracts.errors import Place, did_you_mean, listed
+from orchestration_project.contracts.date_formats import DateFormat
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 
 
 class Kind(StrEnum):
-    """What can be said about a type's values."""
+    """The kinds of values. Which options a column may have depends on the kind."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -189,3 +193,95 @@ def _holds_less(narrow: SqlType, wide: SqlType) -> bool:
     if narrow.low is None or narrow.high is None or wide.low is None or wide.high is None:
         return False
     return narrow.low > wide.low or narrow.high < wide.high
+
+
+_EXAMPLES = {Kind.DATE: "2025-01-31", Kind.TIME: "23:59:59", Kind.TIMESTAMP: "2025-01-31 23:59:59"}
+
+Comparable = Decimal | dt.date | dt.time | str | bool
+"""What a value is compared as; two of the same column are of the same type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literals:
+    """Reads values of one column from its contract: limits, enum, valid values. Dates are ISO 8601 or in its format."""
+
+    type: SqlType
+    date_format: DateFormat | None = None
+    timezone: str = "UTC"
+
+    def read(self, value: Any) -> tuple[Comparable, str]:
+        """The value for comparing, and as text in the column's type (dates in ISO 8601).
+
+        Raises:
+            ValueError: it is not a value of the type; the text tells what is allowed.
+        """
+        kind = self.type.kind
+        if kind.is_number:
+            number = self._number(value)
+            return number, format(number, "f")
+        if kind is Kind.BOOLEAN:
+            if not isinstance(value, bool):
+                raise ValueError(f"found {excerpt(value)}; allowed: true or false")
+            return value, str(value).lower()
+        if not isinstance(value, str):
+            raise ValueError(f"found {excerpt(value)}; the column is {self.type.sql}: put the value in quotes")  # noqa: TRY004 - the contract is wrong, not the program
+        return (value, value) if kind is Kind.TEXT else self._moment(value)
+
+    def text(self, value: Any) -> str:
+        """The value as text in the column's type. Raises ValueError as `read` does."""
+        return self.read(value)[1]
+
+    def _number(self, value: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+            raise ValueError(f"found {excerpt(value)}; allowed: a number")  # noqa: TRY004 - the contract is wrong, not the program
+        try:
+            number = Decimal(value.strip() if isinstance(value, str) else value)
+        except InvalidOperation:
+            raise ValueError(f"found {excerpt(value)}; allowed: a number") from None
+        # DOUBLE ends at 1e308, and 1e1000000 written out would fill the memory.
+        if not number.is_finite() or abs(number.adjusted()) > 300:
+            raise ValueError(f"found {excerpt(value)}; allowed: a finite number")
+        if self.type.kind is Kind.INTEGER and number != number.to_integral_value():
+            raise ValueError(f"found {excerpt(value)}; the column is {self.type.sql}: only whole numbers")
+        low, high = self.type.low, self.type.high
+        if low is not None and high is not None and not low <= number <= high:
+            raise ValueError(f"found {excerpt(value)}, which {self.type.sql} can't hold; allowed: {low} to {high}")
+        if self.type.sql == "FLOAT" and abs(number) > Decimal("3.4e38"):
+            raise ValueError(f"found {excerpt(value)}, which FLOAT can't hold")
+        return number or Decimal(0)  # -0 and 0.00 are written as 0
+
+    def _moment(self, text: str) -> tuple[Comparable, str]:
+        kind = self.type.kind
+        parsed = _iso(text, kind)
+        if parsed is None and self.date_format and (moment := self.date_format.parse(text)):
+            parsed = moment if kind is Kind.TIMESTAMP else moment.date() if kind is Kind.DATE else moment.time()
+        if parsed is None:
+            own = " or in the column's format" if self.date_format else ""
+            raise ValueError(f"found {text!r}; allowed: a {kind} in ISO 8601, e.g. {_EXAMPLES[kind]!r}{own}")
+        if isinstance(parsed, dt.datetime):
+            return self._timestamp(parsed, text)
+        if isinstance(parsed, dt.time) and parsed.tzinfo is not None:
+            raise ValueError(f"found {text!r}; a time has no offset")
+        return parsed, parsed.isoformat()
+
+    def _timestamp(self, moment: dt.datetime, text: str) -> tuple[Comparable, str]:
+        if self.type.sql == "TIMESTAMP":
+            if moment.tzinfo is not None:
+                raise ValueError(f"found {text!r}; the column is TIMESTAMP: no offset")
+            return moment, moment.isoformat(sep=" ")
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=ZoneInfo(self.timezone))
+        try:
+            moment = moment.astimezone(dt.UTC)
+        except OverflowError:
+            raise ValueError(f"found {text!r}, which lies outside of the years 1 to 9999") from None
+        return moment, moment.isoformat(sep=" ")
+
+
+def _iso(text: str, kind: Kind) -> dt.date | dt.time | None:
+    try:
+        if kind is Kind.DATE:
+            return dt.date.fromisoformat(text)
+        return dt.time.fromisoformat(text) if kind is Kind.TIME else dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,7 +1,10 @@
 """Strict reading of a YAML text: what a person wrote is what the program gets, or a problem with its line.
 
 Plain words follow YAML 1.2's core schema: only `true` and `false` are booleans (`NO` stays Norway), `12:30:00` and
-dates are text, decimal numbers keep every digit. Duplicate keys, which YAML libraries merge silently, are problems.
+dates are text, decimal numbers keep every digit. Duplicate keys, which PyYAML merges silently, are problems.
+
+ruamel.yaml speaks YAML 1.2 by itself. It would replace the five resolvers below, and need as many lines of ours to give
+up dates, `1_000`, `=` and binary fractions. It finds one duplicate key at a time. Dagster needs PyYAML in any case.
 """
 
 import re
@@ -16,11 +19,14 @@ from orchestration_project.contracts.errors import Place
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
 _LARGEST_EXPONENT = 300
+# No contract is half as deep. What comes after recurses, and Python ends that at a thousand calls.
 _DEEPEST = 50
+# In a statement DuckDB ends at NUL, and half of a pair can't be encoded.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
+    # Without the resolvers of YAML 1.1, which would make NO false and 12:30:00 a number in base 60.
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's class attribute
 
 
@@ -43,11 +49,13 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     if len(text) > _LARGEST_EXPONENT:
+        # Turning very many digits into a number takes quadratic time; Python refuses 4300 of them with an error.
         raise ValueError("the number is too long")
     return int(text[2:] if base != 10 else text, base)
 
 
 def _float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    # As a float, a limit of 0.1 would be another number than 0.1 in a file.
     number = Decimal(loader.construct_scalar(node))
     if abs(number.adjusted()) > _LARGEST_EXPONENT:
         raise ValueError("the number is too large or too small")
@@ -68,7 +76,7 @@ def read_yaml(text: str, place: Place) -> Any:
             place.problem("the file is empty; a contract starts with `apiVersion: v3.1.0`")
             return None
         before = len(place.problems)
-        for line, message in _faults(root):
+        for line, message in _problems(root):
             place.problem(f"line {line}: {message}")
         return loader.construct_document(root) if len(place.problems) == before else None
     except yaml.MarkedYAMLError as error:
@@ -84,8 +92,11 @@ def read_yaml(text: str, place: Place) -> Any:
     return None
 
 
-def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Line and message of what YAML allows and a contract may not have. Each node is looked at once."""
+def _problems(root: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Line and message of what YAML allows and a contract may not have.
+
+    Each node is visited once: an alias is the same node again, and a few of them nested stand for millions of paths.
+    """
     seen: set[int] = set()
     ancestors: list[int] = []
 
@@ -96,7 +107,7 @@ def _faults(root: yaml.Node) -> Iterator[tuple[int, str]]:
             yield node.start_mark.line + 1, "nested too deeply"
         elif id(node) not in seen:
             seen.add(id(node))
-            yield from _own_faults(node)
+            yield from _node_problems(node)
             ancestors.append(id(node))
             for child in _children(node):
                 yield from visit(child)
@@ -113,17 +124,17 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
         yield from node.value
 
 
-def _own_faults(node: yaml.Node) -> Iterator[tuple[int, str]]:
+def _node_problems(node: yaml.Node) -> Iterator[tuple[int, str]]:
     line = node.start_mark.line + 1
     if node.tag not in _PLAIN_TAGS:
         yield line, f"the tag {node.tag!r} is not allowed"
     elif isinstance(node, yaml.ScalarNode):
-        yield from _scalar_faults(node, line)
+        yield from _scalar_problems(node, line)
     elif isinstance(node, yaml.MappingNode):
-        yield from _key_faults(node)
+        yield from _key_problems(node)
 
 
-def _key_faults(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
+def _key_problems(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
     first: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
@@ -133,10 +144,10 @@ def _key_faults(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
             yield line, f"the key {key.value!r} is already on line {first[key.value]}; each key may be given once"
         else:
             first[key.value] = line
-            yield from _scalar_faults(key, line)
+            yield from _scalar_problems(key, line)
 
 
-def _scalar_faults(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
+def _scalar_problems(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
     if _UNPRINTABLE.search(node.value):
         yield line, "a text may not hold NUL or half of a surrogate pair"
     if node.tag in (_TAG + "int", _TAG + "float"):

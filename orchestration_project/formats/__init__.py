@@ -1,1 +1,4 @@
-"""The steps over rows, as SQL inside the caller's transaction: read, judge, publish, aggregate. No dagster."""
+"""From bytes to text records: CSV, JSON and Parquet files, numbered in file order, in the relation `_staged`.
+
+No table of the warehouse is written here, and no rule of a contract is checked: `ingest` does both.
+"""

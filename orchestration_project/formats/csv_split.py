@@ -1,35 +1,93 @@
-"""Take the records with broken quotes out of a delimited file, by whole blocks: all other bytes are copied as they are.
+r"""Split the delimited files that DuckDB would split wrong: broken records are taken out, the others are written anew.
 
-A line whose quotes open beside a delimiter, close beside one and are even in number is a record by itself. Only the few
-other lines are looked at one by one: they begin a quoted record that goes on over several lines, or they are broken.
+    in           a,1\n   "a"x,1\n   \n   "x\ny",2\n
+    good file    a,1\n              \n   "x\ny",2\n        what DuckDB reads
+    skipped           2: "a"x,1     3:                     what `lines` puts back
+
+`take_out_broken` is for files whose lines all end alike: it works by whole blocks and copies bytes as they are.
+`split_records` reads any file record by record and writes plain CSV: 6 s a million short lines instead of 0.2 s.
 """
 
+import csv
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
-from orchestration_project.formats.csv_scanner import BLOCK, CR, LF, Grammar, Split, fault_of
-from orchestration_project.formats.gaps import Gaps, gaps_in
+from orchestration_project.formats.csv_grammar import Grammar, records_in, what_is_wrong
+from orchestration_project.formats.csv_scanner import BLOCK, CR, LF, Bytes
+from orchestration_project.formats.fields import BLANKS
+from orchestration_project.formats.skipped import FIRST_LINE, Positions, SkippedRecords, skipped_in
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+Flags = npt.NDArray[np.bool_]
 
-    Flags = npt.NDArray[np.bool_]
-    Positions = npt.NDArray[np.intp]
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How many records a file has, how many of them were skipped, the bytes of the longest one that was not."""
+
+    count: int
+    skipped: int
+    longest: int
+
+
+def split_records(path: Path, offset: int, width: int, delimiter: str, quote: str, good: Path, skipped: Path) -> Split:
+    """Split a file record by record, whatever its line ends are.
+
+    Args:
+        path: a UTF-8 file.
+        offset: where its first data record begins.
+        width: how many fields a record must have; empty ones beyond them are left away, as DuckDB does.
+        delimiter: one character.
+        quote: one character.
+        good: file to write well-formed records to, as plain CSV; empty lines stand for blank ones.
+        skipped: file to write broken and blank records to, see `SkippedRecords`.
+    """
+    grammar = Grammar(delimiter, quote)
+    count, longest = 0, 0
+    with good.open("w", encoding="utf-8", newline="") as stream, skipped_in(skipped) as left_out:
+        stream.write(FIRST_LINE.decode() + "\n")
+        writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for raw, well_formed in records_in(path, offset, grammar):
+            count += 1
+            cells = grammar.cells(raw) if well_formed else [raw.decode()]
+            if not any(cell.strip(BLANKS) for cell in cells):
+                left_out.add_blank(np.array([count]))
+                writer.writerow([])
+            elif error := _error_of(raw, well_formed, cells, width):
+                left_out.add_broken(count, raw, error)
+            else:
+                # Quotes and doubled quotes make a record longer than it was delivered.
+                longest = max(longest, 2 * len(raw) + 3 * width)
+                writer.writerow(cells[:width])
+    return Split(count, left_out.count, longest)
+
+
+def _error_of(raw: bytes, well_formed: bool, cells: list[str], width: int) -> str:
+    if not well_formed or b"\0" in raw:
+        return what_is_wrong(raw)
+    if len(cells) < width or any(cells[width:]):
+        code = "too_few_columns" if len(cells) < width else "too_many_columns"
+        return f"{code}: expected {width} columns, found {len(cells)}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """The physical lines of a block: absolute start and end (of the text), which are suspect, which are empty."""
+    """The physical lines of a block: absolute start and end (of the text), which are suspect, which are empty.
 
-    starts: "Positions"
-    ends: "Positions"
-    suspect: "Flags"
-    empty: "Flags"
+    A line whose quotes open beside a delimiter, close beside one and are even in number is a record by itself. All
+    others, and those with a NUL byte, are suspect: they are broken, or they begin a record with a line end in quotes.
+    """
+
+    starts: Positions
+    ends: Positions
+    suspect: Flags
+    empty: Flags
 
 
 @dataclass(slots=True)
@@ -42,10 +100,10 @@ class _Progress:
     longest: int = 0
 
 
-def excise(
-    path: Path, offset: int, delimiter: str, quote: str, good: Path, gaps: Path, first_line: bytes = b""
+def take_out_broken(
+    path: Path, offset: int, delimiter: str, quote: str, good: Path, skipped: Path, first_line: bytes = b""
 ) -> Split:
-    """Copy a file but for its records with broken quotes or NUL bytes; these go to `gaps`.
+    """Copy a file without its records that have broken quotes or NUL bytes.
 
     Args:
         path: a UTF-8 file whose lines all end in the same way, by LF or CR LF; none is longer than a record may be.
@@ -53,16 +111,17 @@ def excise(
         delimiter: one character.
         quote: one character.
         good: file to write the other records to, byte for byte; empty lines stay among them.
-        gaps: file to write broken and blank records to, see `Gaps`.
+        skipped: file to write broken and blank records to, see `SkippedRecords`.
         first_line: what to write to `good` before the records.
     """
     grammar = Grammar(delimiter, quote)
+    # Mapped, not read: a record that begins in a block may reach over several of the next ones.
     progress = _Progress(until=offset, copied=offset)
     with (
         path.open("rb") as stream,
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data,
         good.open("wb") as good_stream,
-        gaps_in(gaps) as left_out,
+        skipped_in(skipped) as left_out,
     ):
         good_stream.write(first_line)
         for start, stop in _blocks(data, offset):
@@ -71,7 +130,7 @@ def excise(
                 _copy(data, progress.copied, begin, good_stream)
                 progress.copied = end
                 raw = data[begin:end]
-                left_out.broken(number, raw, fault_of(raw))
+                left_out.add_broken(number, raw, what_is_wrong(raw))
         _copy(data, progress.copied, len(data), good_stream)
     return Split(progress.count, left_out.count, progress.longest)
 
@@ -81,7 +140,7 @@ def _copy(data: mmap.mmap, begin: int, end: int, target: BinaryIO) -> None:
 
 
 def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
-    """Blocks that end with a line."""
+    """Start and end of blocks that end with a line; that its end may stand in quotes is known by `_Progress.until`."""
     while offset < len(data):
         stop = min(offset + BLOCK, len(data))
         if stop < len(data):
@@ -95,6 +154,7 @@ def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
 def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str) -> _Lines:
     values = np.frombuffer(data[start:stop], dtype=np.uint8)
     ends = np.flatnonzero(values == LF)
+    # The last line of the file may lack its end.
     if not len(ends) or ends[-1] != len(values) - 1:
         ends = np.append(ends, len(values))
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -108,25 +168,32 @@ def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str) -
     return _Lines(starts + start, ends + start, suspect, empty)
 
 
-def _badly_quoted(
-    values: "npt.NDArray[np.uint8]", starts: "Positions", ends: "Positions", quotes: "Positions", delimiter: str
-) -> "Flags":
-    beside = np.zeros(256, dtype=bool)
-    beside[[ord(delimiter), LF, CR, values[quotes[0]]]] = True
+def _badly_quoted(values: Bytes, starts: Positions, ends: Positions, quotes: Positions, delimiter: str) -> Flags:
+    r"""Which lines are no record by themselves, as far as their quotes tell.
+
+    a,"b",1     False   quotes 0 and 1 stand beside delimiters
+    a,"b"x,1    True    quote 1 closes beside an x
+    5" pipe,1   True    quote 0 opens beside a 5; that this is a bare cell is found out by the grammar
+    "x          True    one quote: the record goes on in the next line, or it is never closed
+    """
+    may_stand_beside = np.zeros(256, dtype=bool)
+    may_stand_beside[[ord(delimiter), LF, CR, values[quotes[0]]]] = True
     line = np.searchsorted(ends, quotes)
+    # The position of each quote among the quotes of its line, from 0: even ones open, odd ones close.
     place = np.arange(len(quotes)) - np.searchsorted(quotes, starts)[line]
     before = np.where(quotes > starts[line], values[np.maximum(quotes - 1, 0)], LF)
     after = np.where(quotes < len(values) - 1, values[np.minimum(quotes + 1, len(values) - 1)], LF)
-    wrong = np.where(place % 2 == 0, ~beside[before], ~beside[after])
+    wrong = ~np.where(place % 2 == 0, may_stand_beside[before], may_stand_beside[after])
     suspect: Flags = np.bincount(line, minlength=len(ends)) % 2 == 1
     suspect[line[wrong]] = True
     return suspect
 
 
 def _broken_lines(
-    data: mmap.mmap, lines: _Lines, grammar: Grammar, progress: _Progress, gaps: Gaps
+    data: mmap.mmap, lines: _Lines, grammar: Grammar, progress: _Progress, left_out: SkippedRecords
 ) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of the block's broken records; counts all its records on the way."""
+    # Lines that belong to a record that began before them: they have no number of their own.
     inside = lines.starts < progress.until
     hidden = int(inside.sum())
     for index in np.flatnonzero(lines.suspect).tolist():
@@ -142,7 +209,9 @@ def _broken_lines(
             hidden += max(following.stop - following.start, 0)
         else:
             yield progress.count + index + 1 - hidden, begin, min(int(lines.ends[index]) + 1, len(data))
+    # Only now it is known which empty lines stand in quotes.
     numbers = progress.count + np.cumsum(~inside)
-    gaps.blank(numbers[lines.empty & ~inside])
+    left_out.add_blank(numbers[lines.empty & ~inside])
+    # Broken lines count as well: larger buffers than needed do no harm, and smaller ones lose records.
     progress.longest = max(progress.longest, int((lines.ends - lines.starts).max()))
     progress.count += len(inside) - hidden

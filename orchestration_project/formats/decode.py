@@ -1,4 +1,11 @@
-"""A delivered text as UTF-8: by its byte order mark, else as strict UTF-8, else as the contract declares."""
+r"""A delivered text as UTF-8: by its byte order mark, else as strict UTF-8, else as the contract declares.
+
+    \xef\xbb\xbfid,n...    the file itself, its text begins at byte 3
+    \xff\xfei\x00d\x00...   a copy, made from UTF-16
+    caf\xe9...             a copy, made from the declared cp1252; refused with line and byte where none is declared
+
+The whole file is decoded, never a sample: one wrong byte in the last line would else become a wrong value.
+"""
 
 import codecs
 import io
@@ -20,7 +27,7 @@ NEED_A_MARK = ("utf-16", "utf-32")
 
 
 def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Path, int]:
-    """The file as UTF-8 and where its text begins: the file itself if it is UTF-8, else a copy.
+    """The file as UTF-8, and the byte at which its text begins: the file itself if it is UTF-8, else a copy.
 
     Args:
         path: the file.
@@ -29,7 +36,7 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
         work: a folder for the copy.
 
     Raises:
-        FileRefused: a byte can't be decoded; with its line and place.
+        FileRefused: a byte can't be decoded; with its line and its position.
     """
     with path.open("rb") as stream:
         beginning = stream.read(4)
@@ -44,11 +51,13 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
             line=1,
             byte=0,
         )
+    # Not tried as UTF-8 first: ASCII text in UTF-16 is valid UTF-8, with NUL bytes in between.
     if declared and declared.startswith(("utf-16", "utf-32")):
         return _transcode(path, declared, 0, name, work), 0
     try:
         _transcode_blocks(path, "utf-8", len(mark), None)
     except _Undecodable as error:
+        # With a mark it is UTF-8, whatever the contract declares, and damaged.
         if mark or not declared or declared in ("utf-8", "ascii"):
             raise _undecodable(path, name, "UTF-8", error) from None
         return _transcode(path, declared, 0, name, work), 0
@@ -74,6 +83,7 @@ def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> F
 def _line_at(path: Path, encoding: str, byte: int) -> int:
     """The 1-based line in which a byte stands; any line end counts."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
+    # Read again only when a file is refused: to count lines in each file that is read would cost all of them.
     line, left = 1, byte
     with path.open("rb") as stream:
         while block := stream.read(min(BLOCK, left)):
@@ -101,7 +111,9 @@ def _transcode_blocks(path: Path, encoding: str, start: int, writer: BinaryIO | 
         block = b"\n"
         while block:
             block = stream.read(BLOCK)
+            # Bytes of a character that the block before has only the beginning of.
             pending = len(decoder.getstate()[0])
+            # Most of most files is ASCII, which is UTF-8 without a decoder having to prove it.
             if writer is None and not pending and block.isascii():
                 position += len(block)
                 continue

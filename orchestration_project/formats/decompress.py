@@ -1,4 +1,11 @@
-"""Unpack what is delivered as gzip or zstd, told by the magic bytes, and see that no file is too large."""
+r"""What the first bytes of a file tell: gzip and zstd are unpacked, no larger than allowed; the format is guessed.
+
+    \x1f\x8b...           gzip, unpacked           PAR1...     looks like Parquet
+    \x28\xb5\x2f\xfd...   zstd, unpacked           {... [...   looks like JSON, after blanks
+    anything else         read as it is            the rest    looks like CSV
+
+The encoding of a text is the work of `decode`.
+"""
 
 import gzip
 import shutil
@@ -10,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
+from orchestration_project.contracts.feed import FileFormat
 from orchestration_project.errors import FileRefused
 
 if TYPE_CHECKING:
@@ -17,8 +25,10 @@ if TYPE_CHECKING:
 
 BLOCK = 4 << 20
 ZSTD_PIECE = 1 << 10
-"""Compressed bytes taken at a time: zstd makes up to 32,000 bytes of one, and gives all that it made at once."""
-GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+"""Compressed bytes taken at a time: zstd makes up to 32,000 bytes of each, and gives all that it made at once."""
+GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before the text of a JSON file: a byte order mark and white space."""
 
 
 def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
@@ -35,6 +45,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
     """
     with path.open("rb") as stream:
         magic = stream.read(4)
+    # The name does not count: files come as .csv.gz that were unpacked on the way, and the other way round.
     if not magic.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
         if path.stat().st_size > max_bytes:
             raise too_large(name, max_bytes)
@@ -47,9 +58,20 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
         raise FileRefused(
             "unreadable", f"{name!r} can't be decompressed: {error}; it is damaged or was cut off, deliver it again"
         ) from error
+    # That of the file itself was looked at before, but a gzip file of nothing has bytes.
     if target.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all once decompressed; deliver it again")
     return target
+
+
+def kind_of(beginning: bytes) -> FileFormat:
+    """The format that the first bytes of a decompressed file look like; CSV when they look like no other.
+
+    Loads do not ask for it: their contract says it. It is for files that have no contract yet.
+    """
+    if beginning.startswith(PARQUET_MAGIC):
+        return FileFormat.PARQUET
+    return FileFormat.JSON if beginning.lstrip(BEFORE_JSON)[:1] in (b"{", b"[") else FileFormat.CSV
 
 
 def too_large(name: str, max_bytes: int) -> FileRefused:
@@ -71,7 +93,7 @@ def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
 
 
 class _Bounded:
-    """A stream that refuses to give more than a number of bytes."""
+    """A stream that refuses to give more than a number of bytes: a small file may become a terabyte."""
 
     def __init__(self, reader: "SupportsRead[bytes]", name: str, max_bytes: int) -> None:
         self._reader, self._name, self._max_bytes = reader, name, max_bytes
@@ -91,7 +113,13 @@ class _Bounded:
 
 
 class _ZstdFrames:
-    """A zstd stream that tells when its last frame was cut off; the library's reader takes that for the end."""
+    """A zstd stream that notices when its last frame was cut off; the library's reader takes that for the end.
+
+        file  [frame 1][frame 2]       read -> text 1, text 2, b""
+        file  [frame 1][fra            read -> text 1, what can be had of text 2, EOFError
+
+    A frame may end in the middle of a piece of the file: the rest of the piece begins the next frame.
+    """
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
@@ -99,17 +127,18 @@ class _ZstdFrames:
         self._rest = b""
 
     def read(self, _size: int = 0, /) -> bytes:
-        """The next decompressed bytes: those of a small piece of the file.
+        """The next decompressed bytes: those of a small piece of the file, however many were asked for.
 
         Raises:
             EOFError: the last frame is not complete.
         """
-        while block := self._rest or self._raw.read(ZSTD_PIECE):
+        while piece := self._rest or self._raw.read(ZSTD_PIECE):
             self._rest = b""
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
-            data = self._frame.decompress(block)
+            data = self._frame.decompress(piece)
             self._rest = self._frame.unused_data if self._frame.eof else b""
+            # No bytes at all would be taken for the end, and a piece may give none.
             if data:
                 return data
         if not self._frame.eof:

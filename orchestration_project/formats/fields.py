@@ -27,7 +27,7 @@ def is_number(sql_type: str) -> bool:
 
 
 def is_written_in_digits(sql_type: str) -> bool:
-    """Whether every value of a DuckDB type is written with a digit: formats of dates and times cannot do without."""
+    """Whether every value of a DuckDB type is written with a digit, as every number, date and time is."""
     return is_number(sql_type) or sql_type in ("DATE", "TIME") or sql_type.startswith("TIMESTAMP")
 
 

@@ -1,4 +1,11 @@
-"""Find the header of a delimited file by the contract's column names, the delimiter and where the data begins."""
+"""Find the header of a delimited file by the contract's column names, the delimiter and where the data begins.
+
+    Sales of shop 7
+    Order No;Amount;note
+    17;1,50;gift           ->   Header(delimiter=";", positions={"order_id": 0, "amount": 1}, line=2, ...)
+
+The keys of JSON objects and the columns of Parquet files are matched by the same names, so that is here as well.
+"""
 
 import csv
 import re
@@ -14,7 +21,7 @@ LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
 NAMES_SHOWN, NAME_SHOWN = 50, 100
 REJECT_ID = "_reject_id"
-"""The column by which a record of a repair file names the reject that it corrects."""
+"""The column in which a record of a repair file names the rejected record that it corrects."""
 LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
 """A line with its end. `str.splitlines` would also break lines at form feeds and line separators inside of fields."""
 
@@ -23,8 +30,12 @@ LINE = re.compile(r"[^\r\n]*+(?:\r\n|\n|\r|(?<=[^\r\n])\Z)")
 class Header:
     """Where a file's data begins and what its fields are.
 
-    `fields` are the names as written, in file order; `positions` maps a contract column's name to its 0-based field;
-    `line` is the header's 1-based line; `length` the number of characters up to the first data record.
+    Attributes:
+        fields: the names as written, in file order.
+        delimiter: what stands between them.
+        positions: the contract columns that are there, by name, with their 0-based fields.
+        line: the header's 1-based line.
+        length: the number of characters up to the first data record.
     """
 
     fields: tuple[str, ...]
@@ -51,7 +62,7 @@ def spellings(column: Column) -> set[str]:
 
 
 def match_columns(feed: Feed, fields: tuple[str, ...]) -> dict[str, int]:
-    """Which field each of the contract's columns is.
+    """The 0-based field of each contract column that is among the fields, by the column's name.
 
     Raises:
         FileRefused: two fields claim the same column.
@@ -95,7 +106,10 @@ def require_columns(
 
 
 def _shown(feed: Feed, positions: Mapping[str, int], fields: Sequence[str]) -> list[str]:
-    """The names that were found. Where most are unknown to the contract they may be a record's values, and personal."""
+    """The names that were found, as they may be shown.
+
+    If most are unknown to the contract, they may be the values of a record, and personal: then these are masked.
+    """
     names = [visible(name[:NAME_SHOWN]) for name in fields[:NAMES_SHOWN]]
     if not feed.personal_columns or 2 * len(positions) >= len(fields):
         return names
@@ -117,11 +131,13 @@ def find_header(feed: Feed, head: str) -> Header:
     known = {column.name: spellings(column) for column in feed.source_columns}
     required = {column.name for column in feed.source_columns if column.required}
     for number, line in enumerate(islice(LINE.finditer(head), LINES_SEARCHED), start=1):
+        # Each line is tried with each delimiter: a preamble may have other ones than the records below it.
         for delimiter in [feed.source.delimiter] if feed.source.delimiter else DELIMITERS:
             candidate = _read_header(head, line.start(), number, delimiter, feed.source.quote, known)
             if best is None or len(candidate.positions) > len(best.positions):
                 best = candidate
         if best and best.positions and required <= best.positions.keys():
+            # Refuses a column that stands twice. Not asked before: a preamble may well name a column twice.
             match_columns(feed, best.fields)
             return best
     if best is None or not best.positions:
@@ -142,6 +158,8 @@ def is_one_line(text: str) -> bool:
 def _read_header(
     head: str, start: int, number: int, delimiter: str, quote: str, known: Mapping[str, set[str]]
 ) -> Header:
+    """The record that begins at a place of the text, taken for a header; a name in quotes may have line ends in it."""
+    # The reader asks for the next line as long as a quote is open, so this is where the header ends.
     end = start
 
     def lines() -> Iterator[str]:
@@ -153,6 +171,7 @@ def _read_header(
     try:
         fields = tuple(next(csv.reader(lines(), delimiter=delimiter, quotechar=quote), []))
     except csv.Error:
+        # A preamble may be anything; the header may still come.
         fields = ()
     names = [normalised(field) for field in fields]
     found = {

@@ -1,6 +1,9 @@
-"""A JSON array as one element a line, block by block: however large it is, only a block of it is in memory.
+r"""A JSON array as one element a line, block by block: however large it is, only a block of it is in memory.
 
-Only quotes, escapes, brackets and commas are looked at. What an element is worth is found out when its line is read.
+    [{"id": "a,b",\n "n": 1},\n 3]   ->    {"id": "a,b",  "n": 1}\n  3\n
+
+Only quotes, escapes, brackets and commas are looked at. If an element is an object is found out when its line is read
+(`json_files`). Each byte is replaced by one byte or kept, so that a block costs a few passes over an array of bytes.
 """
 
 from pathlib import Path
@@ -21,10 +24,13 @@ QUOTE, BACKSLASH, COMMA, CLOSING, SPACE, LF, CR, VERTICAL_TAB = b'"\\,] \n\r\x0b
 STEPS = np.zeros(256, dtype=np.int8)
 STEPS[list(b"[{")] = 1
 STEPS[list(b"]}")] = -1
+"""How much deeper a byte leads into brackets."""
 NOTEWORTHY = STEPS != 0
 NOTEWORTHY[[COMMA, LF, CR]] = True
+"""The bytes that are looked at outside of strings."""
 FILLED = np.ones(256, dtype=bool)
 FILLED[list(b" \t\r\n")] = False
+"""The bytes that are no white space."""
 
 
 def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
@@ -51,11 +57,15 @@ def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
 
 
 class _Elements:
-    """The state between two blocks.
+    r"""The state between two blocks.
+
+        block 1   [{"a": [1,       ->   _{"a": [1,         depth 3 afterwards
+        block 2   2], "b": "x,     ->   2], "b": "x,       in a string afterwards
+        block 3   y"},\n3]         ->   y"}\n_3\n          ended; _ is a space
 
     Attributes:
         ended: whether the bracket that closes the array was seen.
-        fault: what is wrong with it.
+        fault: what is wrong with the array; empty when nothing is.
         filled: whether anything stands in it.
     """
 
@@ -63,6 +73,7 @@ class _Elements:
         self.ended = self.filled = False
         self.fault = ""
         self._depth = 0
+        # Whether the block before ended in a string, and with a backslash that escapes the next byte.
         self._inside = False
         self._escaped = False
 
@@ -76,13 +87,17 @@ class _Elements:
         outside = (np.searchsorted(quotes, places) + self._inside) % 2 == 0
         self._inside = bool((len(quotes) + self._inside) % 2)
         written = values.copy()
-        broken = places[~outside]
+        within = places[~outside]
         # A line end in a string is an error, and so is any other control character: the element stays wrong.
-        written[broken[np.isin(values[broken], (LF, CR))]] = VERTICAL_TAB
+        written[within[np.isin(values[within], (LF, CR))]] = VERTICAL_TAB
         return self._split(values, written, places[outside])
 
     def _quotes(self, values: "Bytes") -> "Positions":
-        """Where strings begin and end."""
+        r"""Where strings begin and end: the quotes that no backslash escapes.
+
+        In a run of backslashes each second one is escaped by the one before. So only what follows a run of odd length
+        is escaped itself: the quote in \" and in \\\", not the one in \\".
+        """
         is_quote = values == QUOTE
         backslashes = np.flatnonzero(values == BACKSLASH)
         is_quote[0] &= not self._escaped
@@ -102,6 +117,7 @@ class _Elements:
         return np.flatnonzero(is_quote)
 
     def _split(self, values: "Bytes", written: "Bytes", places: "Positions") -> bytes:
+        """The block as it is written, from the places outside of strings at which something may have to be replaced."""
         kinds = values[places]
         steps = STEPS[kinds].astype(np.int64)
         depths = self._depth + np.cumsum(steps)
@@ -117,6 +133,7 @@ class _Elements:
             stop = int(closing[0]) + 1
             self._end(values[stop:], values[closing[0]] == CLOSING)
             written = written[:stop]
+        # A comma makes elements, even if nothing stands beside it: those of [,] are two blank records.
         self.filled = self.filled or len(closing) < (written == LF).sum() or bool(FILLED[written].any())
         return written.tobytes()
 

@@ -1,17 +1,27 @@
-"""JSON files: an object a line, read many files at a time."""
+"""JSON files: an object a line, read many files at a time.
+
+    {"id": "a", "n": 1.50, "x": true}  ->  id 'a', n '1.5', _rescued '{"x":true}'
+    {"id": "a", "ID": "b"}             ->  _raw_line, _parse_error 'ambiguous_key: ...'
+    [1]                                ->  _raw_line, _parse_error 'invalid_json: ...'
+
+An array of objects was written as lines before (`json_array`). The lines get two more columns here: `error` (what
+keeps a line from being a record, NULL for an object) and `exact` (an object whose numbers DuckDB would round).
+"""
 
 import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.formats.fields import BLANKS, is_number, localised
 from orchestration_project.formats.header import normalised, require_columns, spellings
-from orchestration_project.formats.lines import Dialect, drop, insert_lines, read_lines, uneven
+from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
+from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.prepare import NO_DELIMITER
-from orchestration_project.formats.staging import ReadyFile, unreadable
+from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
 from orchestration_project.warehouse.quoting import literal, literals
 from orchestration_project.warehouse.tables import is_empty
 
@@ -24,116 +34,169 @@ MAX_KEYS = 100_000
 """More than these are data: their names would fill the memory."""
 # A CASE, since AND may be evaluated in any order and json_type fails on what is no JSON.
 IS_OBJECT = "CASE WHEN json_valid(c0) THEN json_type(c0) = 'OBJECT' ELSE false END"
-KEYS = "json_keys(CASE WHEN fault IS NULL THEN c0 END)"
-# DuckDB reads numbers with a fraction or an exponent as doubles, which keep 15 digits in any case.
+KEYS = "json_keys(CASE WHEN error IS NULL THEN c0 END)"
+# DuckDB reads numbers with a fraction or an exponent as doubles, and these keep no more than 15 digits for sure.
 MAY_BE_ROUNDED = r"[0-9.]{17}|[0-9][eE]"
 STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9.]{17,}(?:[eE][+-]?[0-9]+)?|-?[0-9.]+[eE][+-]?[0-9]+)"""
+SPELLINGS_PARAMETER = "spellings"
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Lines of JSON, after each was looked at.
+
+    Attributes:
+        lines: the lines, whose relation has the columns `error` and `exact` now.
+        keys: the keys that occur in the objects of each file, by the file's index.
+        key_lists: name of the table of the lists of keys that occur: `_f` UBIGINT, `keys` VARCHAR[].
+    """
+
+    lines: Lines
+    keys: dict[int, list[str]]
+    key_lists: str = KEY_LISTS
 
 
 def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of JSON files into `_staged`.
+    """Add every record of JSON files to `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
     """
     groups: dict[Dialect, list[ReadyFile]] = defaultdict(list)
     for file in files:
-        prepared = file.prepared
-        line_end, long_records = prepared.line_end, prepared.long_records
-        dialect = Dialect(NO_DELIMITER, quote="", width=1, line_end=line_end, long_records=long_records)
-        groups[dialect].append(file)
+        line_end, long_records = file.prepared.line_end, file.prepared.long_records
+        groups[Dialect(NO_DELIMITER, quote="", width=1, line_end=line_end, long_records=long_records)].append(file)
     for dialect, alike in groups.items():
-        read_lines(connection, alike, dialect)
-        _find_faults(connection)
-        _keep_digits(connection)
-        _insert(connection, feed, alike)
+        objects = _parse(connection, read_lines(connection, alike, dialect))
+        if refused := _refused(feed, objects):
+            raise FilesUnfit(refused)
+        keys = _keys_of_columns(feed, objects)
+        _mark_ambiguous(connection, objects, keys)
+        # The lines don't stay: a view would take the values out of the text again each time it is read.
+        insert_lines(connection, objects.lines, _values(keys))
+        drop(connection, [objects.key_lists])
 
 
-def _find_faults(connection: "DuckDBPyConnection") -> None:
-    """Add `fault`, what keeps a line from being a record, to `_lines`; NULL for an object."""
-    connection.execute("ALTER TABLE _lines ADD COLUMN fault VARCHAR")
-    connection.execute(
-        f"""UPDATE _lines SET fault = CASE trim(c0, {literal(BLANKS)}) WHEN '' THEN {literal(BLANK)}
-            ELSE {literal(INVALID)} END WHERE NOT {IS_OBJECT}"""
-    )
+def _parse(connection: "DuckDBPyConnection", lines: Lines) -> Objects:
+    # Columns, not expressions in each value: so a line is looked at once, and not once a column of the contract.
+    connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN error VARCHAR")
+    connection.execute(mark_invalid(lines.relation))
+    connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN exact VARCHAR")
+    connection.execute(keep_digits(lines.relation))
+    distinct = f"SELECT DISTINCT _f, {KEYS} AS keys FROM {lines.relation}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {KEY_LISTS} AS {distinct}")
+    return Objects(lines, {index: sorted(keys) for index, keys in connection.execute(_keys_by_file()).fetchall()})
 
 
-def _keep_digits(connection: "DuckDBPyConnection") -> None:
-    """Add `exact` to `_lines`: objects with numbers that DuckDB would round, with these numbers as strings."""
-    connection.execute("ALTER TABLE _lines ADD COLUMN exact VARCHAR")
-    # The character that is put in the place of the quotes cannot stand in JSON; behind a string it stands twice.
+def mark_invalid(lines: str) -> str:
+    """Statement that notes which lines are no objects. Of an array, an object without an end comes as such a line."""
+    return f"""
+        UPDATE {lines} SET error = CASE trim(c0, {literal(BLANKS)}) WHEN '' THEN {literal(BLANK)}
+            ELSE {literal(INVALID)} END
+        WHERE NOT {IS_OBJECT}"""
+
+
+def keep_digits(lines: str) -> str:
+    r"""Statement that fills `exact`: an object with its numbers that DuckDB would round, as strings.
+
+        {"n":0.12345678901234567,"s":"1e5"}  ->  {"n":"0.12345678901234567","s":"1e5"}
+
+    The expression finds strings too, so that numbers in them are left alone. A string (\1) and a number (\2) can't be
+    replaced differently in one go. So a mark is put before and behind the number: a string has both marks behind it,
+    where they are removed, and a number has one on each side, which become quotes. The mark is a character that can't
+    stand in JSON.
+    """
     marked = rf"regexp_replace(c0, {literal(STRING_OR_NUMBER)}, '\1' || chr(1) || '\2' || chr(1), 'g')"
-    connection.execute(
-        f"""UPDATE _lines SET exact = replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '"')
-            WHERE fault IS NULL AND regexp_matches(c0, {literal(MAY_BE_ROUNDED)})"""
-    )
+    return f"""
+        UPDATE {lines} SET exact = replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '"')
+        WHERE error IS NULL AND regexp_matches(c0, {literal(MAY_BE_ROUNDED)})"""
 
 
-def _insert(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    keys = _keys(connection)
-    what = "has lines that can't be told apart; deliver one object a line"
-    faults = {files[index].name: unreadable(files[index].name, what) for index in uneven(connection, files)}
-    for index, found in keys.items():
+def _keys_by_file() -> str:
+    """Query of the keys that occur in the objects of each file; of too many, only so many as prove it."""
+    return f"""
+        WITH keys AS (SELECT _f, unnest(keys) AS key FROM {KEY_LISTS})
+        SELECT _f, list(DISTINCT key)[:{MAX_KEYS + 1}] FROM keys GROUP BY _f"""
+
+
+def _refused(feed: Feed, objects: Objects) -> dict[str, FileRefused]:
+    """The refusals of the files that can't be loaded, by name."""
+    files = objects.lines.files
+    what = "has lines that can't be separated reliably; deliver one object a line"
+    refused = {files[index].name: unreadable(files[index].name, what) for index in uneven(objects.lines)}
+    for index, keys in objects.keys.items():
         try:
-            _require_keys(feed, files[index], found)
+            _require_keys(feed, files[index], keys)
         except FileRefused as error:
-            faults[files[index].name] = error
-    if faults:
-        raise FilesUnfit(faults)
-    known = sorted(set().union(*keys.values()))
-    own = {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.source_columns}
-    _find_ambiguous(connection, own)
-    insert_lines(connection, files, _values(own))
-    drop(connection, "_shapes")
-
-
-def _keys(connection: "DuckDBPyConnection") -> dict[int, list[str]]:
-    """The keys that stand in the objects of each file, by the file's index; `_shapes` has the lists that occur."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE _shapes AS SELECT DISTINCT _f, {KEYS} AS keys FROM _lines")
-    rows = connection.execute(
-        f"SELECT _f, list(DISTINCT key)[:{MAX_KEYS + 1}] FROM (SELECT _f, unnest(keys) AS key FROM _shapes) GROUP BY _f"
-    ).fetchall()
-    return {index: sorted(keys) for index, keys in rows}
+            refused[files[index].name] = error
+    return refused
 
 
 def _require_keys(feed: Feed, file: ReadyFile, keys: Collection[str]) -> None:
     if len(keys) > MAX_KEYS:
-        raise unreadable(file.name, f"has more than {MAX_KEYS:,} different keys; deliver what differs as values")
+        raise unreadable(file.name, f"has more than {MAX_KEYS:,} different keys; write what differs as values")
+    # One object with a required key is enough: if others lack it, these records are rejected, not the file.
     names = {normalised(key) for key in keys}
     positions = {column.name: 0 for column in feed.source_columns if names & spellings(column)}
     require_columns(feed, positions, tuple(keys), f"{file.name!r}: every record")
 
 
-def _find_ambiguous(connection: "DuckDBPyConnection", own: Mapping[Column, Sequence[str]]) -> None:
-    """Note as a fault that a key, or another spelling of it, stands twice in an object: which one counts is unknown."""
+def _keys_of_columns(feed: Feed, objects: Objects) -> dict[Column, list[str]]:
+    """The keys under which each column of the contract occurs."""
+    known = sorted(set().union(*objects.keys.values()))
+    return {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.source_columns}
+
+
+def _mark_ambiguous(connection: "DuckDBPyConnection", objects: Objects, keys: Mapping[Column, Sequence[str]]) -> None:
     connection.execute(
-        "DELETE FROM _shapes WHERE keys IS NULL OR list_unique(keys) = len(keys)"
-        " AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN $own])",
-        {"own": [found for found in own.values() if found]},
+        keep_ambiguous(objects.key_lists), {SPELLINGS_PARAMETER: [found for found in keys.values() if found]}
     )
-    if not is_empty(connection, "_shapes"):
-        connection.execute(f"UPDATE _lines SET fault = {literal(AMBIGUOUS)} WHERE {KEYS} IN (SELECT keys FROM _shapes)")
+    # Almost no file has such objects, and the keys of all lines are not asked for again where there are none.
+    if not is_empty(connection, objects.key_lists):
+        connection.execute(mark_ambiguous(objects.lines.relation, objects.key_lists))
 
 
-def _values(own: Mapping[Column, Sequence[str]]) -> dict[str, str]:
-    """The raw table's values as SQL over `_lines`, by the keys of each column."""
+def keep_ambiguous(key_lists: str) -> str:
+    """Statement that leaves in `_key_lists` the lists that have a key, or two spellings of one column, twice.
+
+    Which of the two values counts is unknown. Lists are compared, not lines: files have few different ones.
+    """
+    return f"""
+        DELETE FROM {key_lists} WHERE keys IS NULL OR list_unique(keys) = len(keys)
+        AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN ${SPELLINGS_PARAMETER}])"""
+
+
+def mark_ambiguous(lines: str, key_lists: str) -> str:
+    """Statement that notes which lines have one of the lists of keys that `keep_ambiguous` left."""
+    return f"UPDATE {lines} SET error = {literal(AMBIGUOUS)} WHERE {KEYS} IN (SELECT keys FROM {key_lists})"
+
+
+def _values(keys: Mapping[Column, Sequence[str]]) -> dict[str, str]:
+    """The raw table's columns as SQL over the lines, by the keys of each column."""
     values = {
-        column.name: f"CASE WHEN fault IS NULL THEN coalesce({', '.join(_text(key, column) for key in found)}) END"
-        for column, found in own.items()
+        column.name: f"CASE WHEN error IS NULL THEN coalesce({', '.join(_text(key, column) for key in found)}) END"
+        for column, found in keys.items()
         if found
     }
-    # A merge patch drops the keys that are null: here those of columns, then those that have no value.
-    taken = json.dumps({key: None for found in own.values() for key in found})
-    others = f"json_merge_patch(coalesce(exact, c0), {literal(taken)})"
-    rescued = f"nullif(json_merge_patch('{{}}', {others})::VARCHAR, '{{}}')"
-    values["_rescued"] = f"CASE WHEN fault IS NULL THEN {rescued} END"
-    values["_raw_line"] = f"CASE WHEN fault <> {literal(BLANK)} THEN c0 END"
-    values["_parse_error"] = f"nullif(fault, {literal(BLANK)})"
+    values["_rescued"] = (
+        f"CASE WHEN error IS NULL THEN {rescued([key for found in keys.values() for key in found])} END"
+    )
+    values["_raw_line"] = f"CASE WHEN error <> {literal(BLANK)} THEN c0 END"
+    values["_parse_error"] = f"nullif(error, {literal(BLANK)})"
     return values
 
 
+def rescued(taken: Sequence[str]) -> str:
+    """SQL for the part of an object that is under other keys than those that were taken; NULL when there is none.
+
+    A merge patch drops the keys that are null in it: first those that were taken, then those that have no value.
+    """
+    others = f"json_merge_patch(coalesce(exact, c0), {literal(json.dumps(dict.fromkeys(taken)))})"
+    return f"nullif(json_merge_patch('{{}}', {others})::VARCHAR, '{{}}')"
+
+
 def _text(key: str, column: Column) -> str:
-    """The text of a value; a JSON number in the notation that the contract declares for text."""
+    """SQL for the text of a value; a JSON number is written in the notation that the contract declares for text."""
     text = f"json_extract_string(coalesce(exact, c0), {_pointer(key)})"
     if not is_number(column.sql_type) or column.parsing.decimal_separator == ".":
         return text

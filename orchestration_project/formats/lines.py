@@ -1,19 +1,34 @@
-"""Read text records, many files at a time, and number them: what delimited files and JSON lines have in common.
+r"""Read text records, many files in one scan: what delimited files and JSON lines have in common.
 
-DuckDB's reader does the splitting. Records that it can't split, and blank ones, which it leaves out, are put back in
-their places: `_lines` holds the records in file order, `_gaps` those that are missing there, `_f` is a file's index.
+DuckDB's reader does the splitting. It leaves out blank records and notes those that it can't split; both are put into
+a relation beside the lines, with their numbers:
+
+    file 0, data records        lines (_f, c0, c1)     skipped (_f, record, raw, error)
+    1  a,1                      0  a  1                0  2  NULL     NULL
+    2                           0  b  2                0  3  'lonely' 'too_few_columns: ...'
+    3  lonely
+    4  b,2
+
+How the lines get their numbers is in `numbering`; what their fields mean, in `delimited` and `json_files`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
 from orchestration_project.formats.fields import BLANKS
-from orchestration_project.formats.staging import COPIED, ReadyFile, show_staged, unreadable
-from orchestration_project.warehouse.quoting import ident, literal, literals
-from orchestration_project.warehouse.tables import types_of
+from orchestration_project.formats.staging import (
+    LINES,
+    READER_ERRORS,
+    READER_SCANS,
+    SKIPPED,
+    ReadyFile,
+    drop,
+    unreadable,
+)
+from orchestration_project.warehouse.quoting import literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,26 +41,23 @@ ERROR_CODES = {
     "INVALID ENCODING": "undecodable",
     "INVALID STATE": "bad_quoting",
 }
-# rowid follows insertion order, so a record's place in its file costs no window over the whole scan.
-FIRST_LINES = "SELECT _f, min(rowid) AS first, count(*) AS lines FROM _lines GROUP BY _f"
-# What a line's rowid has to be raised by to give its number, from a `line` on: the gaps before it are not in _lines.
-SHIFTS = f"""
-    WITH numbered AS (SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps),
-    steps AS (
-        SELECT _f, record - nth AS before, nth AS missing FROM numbered
-        UNION ALL SELECT DISTINCT _f, 0, 0 FROM _gaps)
-    SELECT _f, first + before AS line, max(missing) - first + 1 AS shift
-    FROM steps JOIN ({FIRST_LINES}) USING (_f) GROUP BY _f, before, first"""
+"""DuckDB's types of errors, and the codes under which `_parse_error` has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How records are split.
 
-    `quote` is empty when nothing is quoted; `skip` lines stand before the first record; `long_records` asks for larger
-    buffers. DuckDB takes the first line
-    end, even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR LF): so where fields are quoted
-    an unquoted line is skipped. Files with different line ends are not read together.
+    DuckDB takes the first line end, even one in quotes, for that of the file (and 1.5.5 can't be told that it is CR
+    LF): so where fields are quoted an unquoted line is skipped. Files with different line ends are not read together.
+
+    Attributes:
+        delimiter: one character.
+        quote: one character; empty when nothing is quoted.
+        width: fields of a record.
+        line_end: that of all lines.
+        skip: lines before the first record.
+        long_records: whether larger buffers than usual are needed.
     """
 
     delimiter: str
@@ -56,36 +68,88 @@ class Dialect:
     long_records: bool = False
 
 
-OURS = Dialect(",", '"', width=3, skip=1)
-"""How this package writes records down."""
+SKIPPED_DIALECT = Dialect(",", '"', width=3, skip=1)
+"""How `SkippedRecords` writes."""
 
 
-def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> None:
-    """Read files of one dialect into `_lines` and `_gaps`.
+@dataclass(frozen=True, slots=True)
+class FileLines:
+    """What was read of one file.
+
+    Attributes:
+        first: rowid of its first line, which the others follow; None when it has no lines.
+        lines: how many lines it has.
+        skipped: how many of its records were skipped.
+    """
+
+    first: int | None = None
+    lines: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The records of some files, in two temporary tables of the session; the next `read_lines` replaces them.
+
+    Attributes:
+        files: what was read; `_f` in the relations is an index in it.
+        of_files: what was read of each of the files.
+        relation: name of the table of lines: `_f` UBIGINT and the fields `c0`, `c1`, ... VARCHAR. Its rowid follows the
+            order of files and records, so a record's number in its file costs no window over the whole scan.
+        skipped: name of the table of the other records: `_f` UBIGINT, `record` BIGINT (its number in the file from 1),
+            `raw` and `error` VARCHAR (`code: message`), both NULL for a blank record.
+    """
+
+    files: tuple[ReadyFile, ...]
+    of_files: tuple[FileLines, ...]
+    relation: str = LINES
+    skipped: str = SKIPPED
+
+
+def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> Lines:
+    """Read files of one dialect.
 
     Raises:
         FilesUnfit: names the files that can't be read at all.
     """
     import duckdb
 
-    drop(connection, "_lines", "_gaps", "_errors", "_scans")
+    drop_lines(connection)
     scan = _scan((file.path for file in files), dialect)
-    # In a single column DuckDB gives blank lines as NULL; they are known already and have their place in _gaps.
+    # In a single column DuckDB gives blank lines as NULL; they are known already, as skipped records.
     condition = "WHERE c0 IS NOT NULL" if dialect.width == 1 else ""
     try:
-        connection.execute(f"CREATE TEMP TABLE _lines AS SELECT file_index AS _f, * FROM {scan} {condition}")
+        connection.execute(f"CREATE TEMP TABLE {LINES} AS SELECT file_index AS _f, * FROM {scan} {condition}")
     except duckdb.Error:
-        if faults := _faults(connection, files, dialect):
-            raise FilesUnfit(faults) from None
+        # The scan stops at the first error: each file is tried by itself, so that all that are broken are named.
+        if refused := _refused(connection, files, dialect):
+            raise FilesUnfit(refused) from None
         raise
-    _collect_gaps(connection, files, dialect.skip)
+    _collect_skipped(connection, files, dialect.skip)
+    found = {index: FileLines(*counts) for index, *counts in connection.execute(_counts_by_file()).fetchall()}
+    return Lines(tuple(files), tuple(found.get(index, FileLines()) for index in range(len(files))))
+
+
+def drop_lines(connection: "DuckDBPyConnection") -> None:
+    """Drop what was read last."""
+    drop(connection, (LINES, SKIPPED, READER_ERRORS, READER_SCANS))
+
+
+def uneven(lines: Lines) -> set[int]:
+    """The indexes of the files of which more or fewer records were read than were counted in their bytes."""
+    return {
+        index
+        for index, (file, found) in enumerate(zip(lines.files, lines.of_files, strict=True))
+        if found.lines + found.skipped != file.prepared.records
+    }
 
 
 def _scan(paths: Iterable[str], dialect: Dialect) -> str:
     columns = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
+    # No limit to the errors that are noted, and no padding: a record with too few fields is broken, not a short one.
     return f"""read_csv([{literals(paths)}], {_explicit(dialect)}, columns = {{{columns}}},
-        null_padding = false, store_rejects = true, rejects_limit = 0, rejects_table = '_errors',
-        rejects_scan = '_scans')"""
+        null_padding = false, store_rejects = true, rejects_limit = 0,
+        rejects_table = {literal(READER_ERRORS)}, rejects_scan = {literal(READER_SCANS)})"""
 
 
 def _explicit(dialect: Dialect) -> str:
@@ -97,8 +161,8 @@ def _explicit(dialect: Dialect) -> str:
         hive_partitioning = false{long}"""
 
 
-def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
-    """What is wrong with the files that can't be read by themselves."""
+def _refused(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
+    """The refusals of the files that can't be read by themselves either, by name."""
     import duckdb
 
     found = {}
@@ -111,117 +175,57 @@ def _faults(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialec
     return found
 
 
-def _collect_gaps(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
-    """Fill `_gaps`; the numbers are those of the file as it was delivered."""
-    connection.execute("CREATE TEMP TABLE _gaps (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
-    gaps = {index: file.prepared.gaps for index, file in enumerate(files) if file.prepared.gaps is not None}
-    if gaps:
+def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
+    """Make the table of skipped records: first those that were written down, then those that DuckDB could not split."""
+    connection.execute(f"CREATE TEMP TABLE {SKIPPED} (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
+    written = {index: file.prepared.skipped for index, file in enumerate(files) if file.prepared.skipped is not None}
+    if written:
+        # Here, file_index counts the files that have skipped records only.
         connection.execute(
-            f"""INSERT INTO _gaps SELECT $files[(file_index + 1)::BIGINT], record, raw, error
-                FROM read_csv([{literals(map(str, gaps.values()))}], {_explicit(OURS)},
+            f"""INSERT INTO {SKIPPED} SELECT $files[(file_index + 1)::BIGINT], record, raw, error
+                FROM read_csv([{literals(map(str, written.values()))}], {_explicit(SKIPPED_DIALECT)},
                 columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
-            {"files": list(gaps)},
+            {"files": list(written)},
         )
-    connection.execute(f"INSERT INTO _gaps {_unsplit(skip)}", {"paths": [file.path for file in files]})
+    connection.execute(f"INSERT INTO {SKIPPED} {unsplit_records(skip)}", {"paths": [file.path for file in files]})
 
 
-def _unsplit(skip: int) -> str:
-    """Query of the records that DuckDB could not split.
+def unsplit_records(skip: int) -> str:
+    """Query of the records that DuckDB could not split, numbered as in the file that was delivered.
 
-    `line` counts the records of what DuckDB read, blank ones too; the broken ones in `_gaps` had been taken out before.
+    Parameter `$paths` has the files that were read. DuckDB counts the records of what it read, blank ones too. Those
+    that were taken out of the file before (`csv_split`) it does not count, so their number is added: a record comes
+    after as many of them as stand in the last of the `steps` that it is beyond.
+
+        delivered: 1 'a,1'   2 '"b"x,1' (taken out)   3 'lonely'   4 'c,1'
+        DuckDB:    1 'a,1'                            2 'lonely'   3 'c,1'        and an error at 2
+        steps:     beyond 1 read record there is 1 that was taken out             so the error's record is 3
+
+    A line of nothing but blanks is an error for DuckDB, too; here it is a blank record.
     """
     codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
     return f"""
         WITH paths AS (SELECT unnest(range(len($paths)))::UBIGINT AS _f, unnest($paths) AS file_path),
-        found AS (
-            SELECT _f, line - {skip} AS place, trim(any_value(csv_line), chr(13) || chr(10)) AS text,
+        -- A record can have an error in several columns: the first one counts.
+        failed AS (
+            SELECT _f, line - {skip} AS position, trim(any_value(csv_line), chr(13) || chr(10)) AS text,
                 CASE arg_min(error_type::VARCHAR, column_idx) {codes} ELSE 'unreadable' END || ': '
                 || arg_min(error_message, column_idx) AS error
-            FROM _errors JOIN _scans USING (scan_id, file_id) JOIN paths USING (file_path) GROUP BY _f, line),
-        taken AS (
-            SELECT *, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM _gaps WHERE error IS NOT NULL),
-        steps AS (SELECT _f, record - nth AS before, max(nth) AS missing FROM taken GROUP BY ALL)
-        SELECT found._f, place + coalesce(missing, 0),
+            FROM {READER_ERRORS} JOIN {READER_SCANS} USING (scan_id, file_id) JOIN paths USING (file_path)
+            GROUP BY _f, line),
+        taken_out AS (
+            SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth
+            FROM {SKIPPED} WHERE error IS NOT NULL),
+        steps AS (SELECT _f, record - nth AS read_before, max(nth) AS taken_before FROM taken_out GROUP BY ALL)
+        SELECT failed._f, position + coalesce(taken_before, 0) AS record,
             CASE WHEN trim(text, {literal(BLANKS)}) <> '' THEN text END AS raw,
-            CASE WHEN raw IS NOT NULL THEN error END
-        FROM found ASOF LEFT JOIN steps ON found._f = steps._f AND place > before"""
+            CASE WHEN raw IS NOT NULL THEN failed.error END AS error
+        FROM failed ASOF LEFT JOIN steps ON failed._f = steps._f AND position > read_before"""
 
 
-def uneven(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> set[int]:
-    """The indexes of the files of which more or fewer records were read than were counted in their bytes."""
-    rows = connection.execute(
-        "SELECT _f, count(*) FROM (SELECT _f FROM _lines UNION ALL SELECT _f FROM _gaps) GROUP BY _f"
-    ).fetchall()
-    counts = dict(rows)
-    return {index for index, file in enumerate(files) if counts.get(index, 0) != file.prepared.records}
-
-
-def insert_lines(
-    connection: "DuckDBPyConnection",
-    files: Sequence[ReadyFile],
-    values: Mapping[str, str],
-    left_out: Collection[int] = (),
-    stay: bool = False,
-) -> None:
-    """Number the records of `_lines` and `_gaps` and add them to `_staged`.
-
-    Args:
-        connection: after `read_lines`.
-        files: those that were read.
-        values: the raw table's columns as SQL over `_lines`.
-        left_out: indexes of files whose records are not added.
-        stay: whether no lines will be read after these. They are not copied then, unless their numbers take a join.
-    """
-    first = {index: rowid for index, rowid, _ in connection.execute(FIRST_LINES).fetchall()}
-    with_gaps = {index for (index,) in connection.execute("SELECT DISTINCT _f FROM _gaps").fetchall()} - {*left_out}
-    without = {*range(len(files))} - with_gaps - {*left_out}
-    listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
-    of_files = _of_files(connection, files)
-
-    def insert(selected: str, these: Collection[int]) -> None:
-        among = _by_file(("true" if index in these else "false") for index in range(len(files)))
-        connection.execute(f"INSERT INTO {COPIED} BY NAME SELECT {of_files}, {selected} WHERE {among}")
-
-    starts = _by_file(str(first.get(index, "NULL")) for index in range(len(files)))
-    numbered = f"rowid - {starts} + 1 AS _row, {listed} FROM _lines"
-    if stay and len(without) == len(files):
-        show_staged(connection, f"SELECT rowid AS _nth, {of_files}, {numbered}")
-        return
-    if without:
-        insert(numbered, without)
-    if with_gaps:
-        shifted = f"""SELECT _lines.*, _lines.rowid + shift AS number FROM _lines
-            ASOF JOIN ({SHIFTS}) shifts ON _lines._f = shifts._f AND _lines.rowid >= line"""
-        insert(f"number AS _row, {listed} FROM ({shifted})", with_gaps)
-        insert("record AS _row, raw AS _raw_line, error AS _parse_error FROM _gaps", with_gaps)
-    drop(connection, "_lines", "_gaps", "_errors", "_scans")
-
-
-def _of_files(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> str:
-    """The columns that tell a record's file, as SQL over `_f`."""
-    batches = _by_file((literal(file.batch) for file in files), types_of(connection, COPIED)["_batch_date"])
-    names, versions = (
-        _by_file(map(literal, of), _enumeration(of))
-        for of in zip(*((file.name, file.version) for file in files), strict=True)
-    )
-    return f"{batches} AS _batch_date, {names} AS _file, {versions} AS _file_version"
-
-
-def _by_file(values: Iterable[str], sql_type: str = "") -> str:
-    """SQL for the value of a line's file.
-
-    A list instead of a join with the files: for that DuckDB may put all lines into a hash table.
-    """
-    cast = f"::{sql_type}[]" if sql_type else ""
-    return f"([{', '.join(values)}]{cast})[(_f + 1)::BIGINT]"
-
-
-def _enumeration(values: Iterable[str]) -> str:
-    """The type of texts of which there are few: wherever they are kept, each takes a byte or two."""
-    return f"ENUM({literals(dict.fromkeys(values))})"
-
-
-def drop(connection: "DuckDBPyConnection", *tables: str) -> None:
-    """Drop temporary tables, those that there are."""
-    for table in tables:
-        connection.execute(f"DROP TABLE IF EXISTS temp.{ident(table)}")
+def _counts_by_file() -> str:
+    """Query of the lines and skipped records of each file that has any."""
+    return f"""
+        WITH lines AS (SELECT _f, min(rowid) AS first, count(*) AS lines FROM {LINES} GROUP BY _f),
+        skipped AS (SELECT _f, count(*) AS skipped FROM {SKIPPED} GROUP BY _f)
+        SELECT _f, first, coalesce(lines, 0), coalesce(skipped, 0) FROM lines FULL JOIN skipped USING (_f)"""

@@ -1,8 +1,10 @@
-"""Make a delivered file readable by DuckDB with explicit options only, or refuse it: its encoding, header and records.
+"""Make a delivered file readable by DuckDB with explicit options only, or refuse it.
 
-Nothing is sniffed from a sample: compression and encoding are proved over the whole file, the header by the contract's
-names. A plain UTF-8 file with its header in the first line is read where it lies; any other is written anew in a work
-folder.
+    delivered bytes -> decompress -> decode -> header, count the records -> Prepared
+
+Nothing is sniffed from a sample: compression and encoding are proved over the whole file, the header is found by the
+contract's names. A plain UTF-8 file with its header in the first line is read where it lies. Any other is written anew
+in a work folder. No relation is made here; that is what `stage` does with a `Prepared`.
 """
 
 import os
@@ -12,13 +14,13 @@ from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
-from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES, Records, Split, scan, split
-from orchestration_project.formats.csv_split import excise
+from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES, Scan, scan
+from orchestration_project.formats.csv_split import Split, split_records, take_out_broken
 from orchestration_project.formats.decode import as_utf8
 from orchestration_project.formats.decompress import decompress
-from orchestration_project.formats.gaps import FIRST_LINE
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
+from orchestration_project.formats.skipped import FIRST_LINE
 
 BLOCK = 4 << 20
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
@@ -34,12 +36,14 @@ class Prepared:
         name: the file's logical name.
         readable: what to read: the file itself or a rewritten copy.
         header: its header; None for JSON and Parquet.
-        quote, line_end: of `readable`, whose delimiter the header tells.
+        quote: the quote in `readable`; empty when nothing is quoted. The header tells the delimiter.
+        line_end: the line end in `readable`.
         skip: lines before the first record in `readable`.
         records: records counted without DuckDB's reader, blank ones included; None where the format itself tells.
         long_records: whether some need larger buffers than usual.
-        gaps: the records that DuckDB leaves out, see `Gaps`; None when there are none.
-        text: the whole file as UTF-8 and `offset` where its data begins: what a second, careful reading starts from.
+        skipped: file of the records that DuckDB leaves out, see `SkippedRecords`; None when there are none.
+        text: the whole file as UTF-8: what a second, careful reading starts from.
+        offset: where in `text` the data begins.
     """
 
     name: str
@@ -50,7 +54,7 @@ class Prepared:
     skip: int = 0
     records: int | None = None
     long_records: bool = False
-    gaps: Path | None = None
+    skipped: Path | None = None
     text: Path | None = None
     offset: int = 0
 
@@ -82,26 +86,27 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
 def split_carefully(feed: Feed, file: Prepared, work: Path) -> Prepared:
     """Read a delimited file again, record by record, where the fast way would lose or join records."""
     header, text = _parts(file)
-    good, gaps = work / "records.csv", work / "gaps.csv"
-    found = split(text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, gaps)
+    good, skipped = work / "records.csv", work / "skipped.csv"
+    found = split_records(text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, skipped)
     plain = replace(file, readable=good, header=replace(header, delimiter=","), quote='"', line_end="\n", skip=1)
-    return _counted(plain, found, gaps)
+    return _counted(plain, found, skipped)
 
 
-def _excised(feed: Feed, file: Prepared, work: Path) -> Prepared:
+def _without_broken(feed: Feed, file: Prepared, work: Path) -> Prepared:
     """The file without its records with broken quotes, which would make DuckDB join or lose others."""
     header, text = _parts(file)
-    good, gaps = work / "regular.csv", work / "gaps.csv"
-    found = excise(text, file.offset, header.delimiter, feed.source.quote, good, gaps, _first_line(file.line_end))
-    return _counted(replace(file, readable=good), found, gaps)
+    good, skipped = work / "regular.csv", work / "skipped.csv"
+    first_line = _first_line(file.line_end)
+    found = take_out_broken(text, file.offset, header.delimiter, feed.source.quote, good, skipped, first_line)
+    return _counted(replace(file, readable=good), found, skipped)
 
 
-def _counted(file: Prepared, found: Records | Split, gaps: Path) -> Prepared:
+def _counted(file: Prepared, found: Scan | Split, skipped: Path) -> Prepared:
     return replace(
         file,
         records=found.count,
         long_records=found.longest > LONG_RECORD_BYTES,
-        gaps=gaps if found.gaps else None,
+        skipped=skipped if found.skipped else None,
     )
 
 
@@ -114,6 +119,33 @@ def _parts(file: Prepared) -> tuple[Header, Path]:
 def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path) -> Prepared:
     head = _head(text, start)
     header = find_header(feed, head)
+    _refuse_misnamed_repair(name, header)
+    # The text is UTF-8 by now, so the header's characters tell how many bytes it has.
+    first = head[: header.length]
+    offset = start + len(first.encode())
+    skipped = work / "skipped.csv"
+    with text.open("rb") as stream:
+        stream.seek(offset)
+        found = scan(stream, header.delimiter, feed.source.quote, skipped)
+    plain = Prepared(name, text, header, feed.source.quote, line_end=found.line_end, skip=1, text=text, offset=offset)
+    file = _counted(plain, found, skipped)
+    if not found.regular:
+        return _without_broken(feed, file, work) if found.uniform else split_carefully(feed, file, work)
+    # DuckDB takes the end of the first line for that of all lines.
+    same_end = not found.count or first[len(first.rstrip("\r\n")) :] == found.line_end
+    if start == 0 and is_one_line(first) and same_end:
+        return replace(file, readable=_plainly_named(text, work))
+    return replace(file, readable=_copy_from(text, offset, work / "data.csv", _first_line(found.line_end)))
+
+
+def _refuse_misnamed_repair(name: str, header: Header) -> None:
+    """Refuse a repair file under any other name.
+
+    A repair file proper is read by a contract of its own, which expects the column.
+
+    Raises:
+        FileRefused: the header has the column of repair files.
+    """
     if REJECT_ID in map(normalised, header.unexpected.values()):
         raise FileRefused(
             "misnamed_repair",
@@ -121,20 +153,6 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
             " deliver it under a name that ends with .repair.csv, or without that column",
             line=header.line,
         )
-    first = head[: header.length]
-    offset = start + len(first.encode())
-    gaps = work / "gaps.csv"
-    with text.open("rb") as stream:
-        stream.seek(offset)
-        records = scan(stream, header.delimiter, feed.source.quote, gaps)
-    plain = Prepared(name, text, header, feed.source.quote, line_end=records.line_end, skip=1, text=text, offset=offset)
-    file = _counted(plain, records, gaps)
-    if not records.regular:
-        return _excised(feed, file, work) if records.uniform else split_carefully(feed, file, work)
-    same_end = not records.count or first[len(first.rstrip("\r\n")) :] == records.line_end
-    if start == 0 and is_one_line(first) and same_end:
-        return replace(file, readable=_plainly_named(text, work))
-    return replace(file, readable=_copy_from(text, offset, work / "data.csv", _first_line(records.line_end)))
 
 
 def _first_line(line_end: str) -> bytes:
@@ -143,13 +161,15 @@ def _first_line(line_end: str) -> bytes:
 
 def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
     readable = _as_lines(text, start, name, work)
-    records = _scan_lines(readable, work)
-    if not records.uniform:
+    skipped = work / "skipped.csv"
+    found = _scan_lines(readable, skipped)
+    # DuckDB can't read mixed line ends. It is enough to replace them, since no value has one in it.
+    if not found.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
-        records = _scan_lines(readable, work)
-    if records.longest > MAX_RECORD_BYTES:
+        found = _scan_lines(readable, skipped)
+    if found.longest > MAX_RECORD_BYTES:
         raise FileRefused("record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it")
-    return _counted(Prepared(name, readable, quote="", line_end=records.line_end), records, work / "gaps.csv")
+    return _counted(Prepared(name, readable, quote="", line_end=found.line_end), found, skipped)
 
 
 def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
@@ -160,9 +180,9 @@ def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
     return _plainly_named(text, work) if start == 0 else _copy_from(text, start, work / "data.json")
 
 
-def _scan_lines(path: Path, work: Path) -> Records:
+def _scan_lines(path: Path, skipped: Path) -> Scan:
     with path.open("rb") as stream:
-        return scan(stream, NO_DELIMITER, "", work / "gaps.csv")
+        return scan(stream, NO_DELIMITER, "", skipped)
 
 
 def _with_line_feeds(source: Path, target: Path) -> Path:
@@ -178,6 +198,7 @@ def _with_line_feeds(source: Path, target: Path) -> Path:
 def _head(text: Path, start: int) -> str:
     with text.open("rb") as stream:
         stream.seek(start)
+        # The last character may be cut off.
         return stream.read(HEAD_BYTES).decode("utf-8", errors="ignore")
 
 
@@ -190,6 +211,7 @@ def _copy_from(source: Path, offset: int, target: Path, first_line: bytes = b"")
 
 
 def _plainly_named(path: Path, work: Path) -> Path:
-    # DuckDB takes *, ? and [ in a path for a pattern, and none that is not UTF-8: a copy is the only sure way around.
+    """The file itself, or a copy of it, if DuckDB would not open it under its name."""
+    # DuckDB takes *, ? and [ in a path for a pattern, and opens no path that is not UTF-8; it has no way to quote them.
     unfit = GLOB_CHARACTERS & set(str(path)) or str(path) != os.fsencode(path).decode("utf-8", errors="replace")
     return _copy_from(path, 0, work / "plain") if unfit else path

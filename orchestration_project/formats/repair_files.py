@@ -1,10 +1,16 @@
-"""What a repair file looks like: rejected records as plain CSV, out to whoever corrects them and back again.
+"""Repair files: rejected records as plain CSV, out to whoever corrects them and back again.
 
     the contract's columns under their names in files, _reject_id, _reasons, _raw_line
 
 `_reject_id` tells which record is corrected; `_reasons` and `_raw_line` are for the reader and not read back. The files
 are opened in spreadsheets, which execute what looks like a formula: such a text gets an apostrophe in front, and
 loses it on the way back.
+
+    =1+1   ->   '=1+1   ->   =1+1
+    '=1    ->   ''=1    ->   '=1
+    -1.5   ->   -1.5              a plain number
+
+Writing the files and choosing their records is the work of the package `rejects`.
 """
 
 import re
@@ -26,12 +32,14 @@ if TYPE_CHECKING:
 
 FOR_THE_READER = ("_reasons", "_raw_line")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# Spreadsheets take a number with an apostrophe for text, and it is no formula.
 NUMBER = re.compile(r"[+-]?[.,]?[0-9]+([.,][0-9]+)*([eE][+-]?[0-9]+)?")
+# What FORMULA matches once it was protected, for DuckDB.
 PROTECTED = r"^''*[=+\-@\t\r]"
 
 
 def form_of(feed: Feed, name: str) -> Feed:
-    """The contract by which a file is read: a repair file is the same CSV whatever the feed's own files are."""
+    """The contract by which a file is read: a repair file is the same CSV, whatever the feed's own files are."""
     return repair_form(feed) if is_repair(name) else feed
 
 
@@ -63,7 +71,7 @@ def unprotected(text: str) -> str:
 
 
 def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
-    """Insert every record of repair files into `_staged`.
+    """Add every record of repair files to `_staged`.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
@@ -77,4 +85,5 @@ def stage_repairs(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[
         # '' where the column is empty; a record that could not be split has NULL.
         return own | platform | {REPAIRS: f"trim(coalesce({given[REPAIRS]}, ''), {literal(BLANKS)})"}
 
+    # The feed's own files are read after these.
     stage_delimited(connection, repair_form(feed), files, values, last=False)

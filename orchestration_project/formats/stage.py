@@ -1,6 +1,6 @@
 """Read prepared files into `_staged`: every record of every file, as text, numbered in file order.
 
-The records that arrive are counted and compared with those that were counted in the files' bytes.
+This chooses among the formats; each of them compares the records that arrive with those that were counted before.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.delimited import stage_delimited
 from orchestration_project.formats.json_files import stage_json
-from orchestration_project.formats.lines import ERROR_CODES
 from orchestration_project.formats.parquet_files import count_rows, stage_parquet
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.repair_files import stage_repairs
-from orchestration_project.formats.staging import ReadyFile, make_staged
+from orchestration_project.formats.staging import ReadyFile, StagedRecords, make_staged
 from orchestration_project.storage.batches import is_repair
-from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_layout, raw_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-__all__ = ["ERROR_CODES", "PLATFORM_COLUMNS", "ReadyFile", "count", "raw_layout", "raw_table", "stage"]
 
 STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
 
 
 def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> int:
-    """How many records a file has, told by the file itself where they were not counted in its text.
+    """How many records a file has: counted in its text, or as the file itself tells.
 
     Raises:
         FileRefused: the file can't be read, or is larger than `max_bytes`, decompressed.
@@ -38,14 +34,14 @@ def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> i
         return count_rows(cursor, file.name, str(file.readable), max_bytes)
 
 
-def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> None:
+def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> StagedRecords:
     """Fill `_staged` with every record of the files.
 
     Args:
         connection: outside of a transaction.
         feed: the contract.
         batch_type: DuckDB type of `_batch_date`.
-        files: what to read.
+        files: what to read, each with its records counted.
 
     Raises:
         FilesUnfit: names the files that can't be loaded; the caller goes on without them.
@@ -54,3 +50,4 @@ def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: 
     # The feed's own files come last, for the records that are read last need not be copied.
     stage_repairs(connection, feed, [file for file in files if is_repair(file.name)])
     STAGE[feed.source.format](connection, feed, [file for file in files if not is_repair(file.name)])
+    return StagedRecords(tuple(files))

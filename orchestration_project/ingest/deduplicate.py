@@ -14,7 +14,7 @@ from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validate_more
 from orchestration_project.ingest.waivers import take_waivers
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 
 
 def deduplicate(session: Session, entered: Entered) -> Unique:
@@ -75,7 +75,7 @@ def _across_batches(session: Session, validated: Validated, batches: list[Batch]
 
 def _repaired(session: Session) -> set[Batch]:
     """The batches that have repair files."""
-    return set(map(session.batching.from_key, ledger.repaired_batches(session.connection, session.feed.name)))
+    return set(map(session.batching.from_key, ledger_queries.repaired_batches(session.connection, session.feed.name)))
 
 
 def _reach(session: Session) -> dt.timedelta:
@@ -89,6 +89,8 @@ def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:
     if not reach:
         return []
     earliest, latest = batches[0] - reach, batches[-1] + reach
-    keys = ledger.loaded_batches(session.connection, session.feed.name, batching.key(earliest), batching.key(latest))
+    keys = ledger_queries.loaded_batches(
+        session.connection, session.feed.name, batching.key(earliest), batching.key(latest)
+    )
     published = map(batching.from_key, keys)
     return sorted({found for found in published if earliest <= found <= latest} - {*batches})

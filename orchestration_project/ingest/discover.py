@@ -14,10 +14,9 @@ from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage import files
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
-from orchestration_project.storage.attempts import attempts
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint
-from orchestration_project.warehouse import ledger
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
 
@@ -73,7 +72,9 @@ def _recognised(session: Session, candidates: Sequence[Candidate]) -> Candidates
     names, hashes = {item.name for item in candidates}, {item.sha256 for item in candidates}
     current: dict[str, Entry] = {}
     if names:
-        entries = ledger.current_entries(session.connection, session.feed.name, names, hashes, session.options.snapshot)
+        entries = ledger_queries.current_entries(
+            session.connection, session.feed.name, names, hashes, session.options.snapshot
+        )
         current = {entry.file: entry for entry in entries}
     fresh: dict[str, list[Candidate]] = defaultdict(list)
     known = []
@@ -98,7 +99,7 @@ def _landed(session: Session) -> tuple[list[Candidate], list[Refused], list[str]
     """The files in landing, those that have to be refused, and the names of those that are being written to."""
     placed, refused = _placed(session, files.discover(session.settings.landing(session.feed.name)))
     candidates, changed = [], []
-    hashed = attempts(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
+    hashed = map_files(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
     for (found, batch), digest in session.progress.of(hashed, f"{session.feed.name}: files hashed"):
         if isinstance(digest, FileRefused):
             refused.append(Refused(found, digest, batch))
@@ -135,7 +136,7 @@ def _not_in_ledger(session: Session) -> list[Candidate]:
     """
     root, batches = session.archive, _by_key(session)
     keys = None if batches is None else list(batches)
-    known = ledger.known_deliveries(session.connection, session.feed.name, keys, session.options.snapshot)
+    known = ledger_queries.known_deliveries(session.connection, session.feed.name, keys, session.options.snapshot)
     if batches is None:
         batches = dict(archived_batches(root, session.batching))
     found = [
@@ -150,7 +151,7 @@ def _not_in_ledger(session: Session) -> list[Candidate]:
 def _to_read_again(session: Session) -> list[Candidate]:
     """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
     feed, batching = session.feed, session.batching
-    entries = ledger.unfaithful_entries(
+    entries = ledger_queries.unfaithful_entries(
         session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), batching.key_format
     )
     found = []

@@ -17,7 +17,8 @@ from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.ledger import DayCount, Entry
+from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger_queries import DayCount
 
 Unfit = FileRefused | FileChanged
 """Why a file can't be loaded now: it is at fault, or somebody writes to it."""

@@ -3,10 +3,22 @@
 import datetime as dt
 import re
 from dataclasses import dataclass
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.storage.batches import Batch, Batching, Cadence, floor
+
+Mode = Literal["batches", "snapshot"]
+CadenceName = Literal["hourly", "daily", "weekly", "monthly"]
+# What holds where a `defs.yaml` says nothing: the component and the functions below take it from here.
+MODE: Mode = "batches"
+CADENCE: CadenceName = "daily"
+START_DATE = "2010-01-01"
+TIMEZONE = "UTC"
+SETTLE_SECONDS = 10.0
+KEY_LOOK_BACK_DAYS = 7
+MAX_REJECT_RATE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +36,20 @@ class FeedOptions:
 
     batching: Batching
     snapshot: bool = False
-    key_look_back: dt.timedelta = dt.timedelta(days=7)
-    max_reject_rate: float = 0.9
-    settle_seconds: float = 10
+    key_look_back: dt.timedelta = dt.timedelta(days=KEY_LOOK_BACK_DAYS)
+    max_reject_rate: float = MAX_REJECT_RATE
+    settle_seconds: float = SETTLE_SECONDS
 
 
 def feed_options(
-    mode: str = "batches",
-    cadence: str = "daily",
-    start_date: str = "2010-01-01",
+    mode: str = MODE,
+    cadence: str = CADENCE,
+    start_date: str = START_DATE,
     batch_pattern: str | None = None,
-    timezone: str = "UTC",
-    settle_seconds: float = 10,
-    key_look_back_days: int = 7,
-    max_reject_rate: float = 0.9,
+    timezone: str = TIMEZONE,
+    settle_seconds: float = SETTLE_SECONDS,
+    key_look_back_days: int = KEY_LOOK_BACK_DAYS,
+    max_reject_rate: float = MAX_REJECT_RATE,
 ) -> FeedOptions:
     """How a feed is run, from the attributes of its `defs.yaml`, where each of them is described.
 
@@ -55,10 +67,17 @@ def feed_options(
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredFeed:
-    """A feed as the engine knows it: its contract, and how it is run."""
+    """A feed as the engine knows it: its contract, and how it is run.
+
+    Attributes:
+        feed: the contract.
+        options: how it is run.
+        definitions: module of the Dagster definitions that have the feed, for the commands that messages tell.
+    """
 
     feed: Feed
     options: FeedOptions
+    definitions: str = "orchestration_project.definitions"
 
     @property
     def name(self) -> str:

@@ -14,8 +14,7 @@ from orchestration_project.formats.repair_files import form_of
 from orchestration_project.formats.stage import count
 from orchestration_project.ingest.model import Candidate, Candidates, Unfit
 from orchestration_project.ingest.session import Session
-from orchestration_project.storage.attempts import attempts
-from orchestration_project.storage.files import ensure_unchanged
+from orchestration_project.storage.files import ensure_unchanged, map_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -37,7 +36,7 @@ def _prepare_all(session: Session, waiting: list[Candidate]) -> tuple[Mapping[st
     """By name, how each file is read, and what is wrong with the others."""
     prepared: dict[str, Prepared] = {}
     faults: dict[str, Unfit] = {}
-    tried = attempts(lambda item: _prepare(session, item), waiting, lambda item: item.file.size)
+    tried = map_files(lambda item: _prepare(session, item), waiting, lambda item: item.file.size)
     told = f"{session.feed.name}: files prepared"
     for candidate, result in session.progress.of(tried, told, len(waiting)):
         if isinstance(result, Prepared):

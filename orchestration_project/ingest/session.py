@@ -14,8 +14,8 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
-from orchestration_project.storage.transfer import Handover
-from orchestration_project.warehouse import ledger
+from orchestration_project.storage.transfer import Transfer
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import (
@@ -67,10 +67,10 @@ class Session:
         return self.settings.archive(self.feed.name)
 
     @property
-    def transfer(self) -> Handover:
+    def transfer(self) -> Transfer:
         """Takes files from landing to archive and quarantine."""
         name = self.feed.name
-        return Handover(self.settings.landing(name), self.archive, self.settings.quarantine(name))
+        return Transfer(self.settings.landing(name), self.archive, self.settings.quarantine(name))
 
     @property
     def progress(self) -> Progress:
@@ -131,7 +131,7 @@ def open_session(
         landing.mkdir(parents=True, exist_ok=True)
         ensure_feed_tables(connection, feed, options.batching)
         session = Session(connection, settings, feed, options, request, work, log)
-        session.transfer.recover(lambda file, sha256: ledger.archived_as(connection, feed.name, file, sha256))
+        session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
         yield session
 
 

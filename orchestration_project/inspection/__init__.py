@@ -1,1 +1,1 @@
-"""Ask and change nothing: explain a file, tell the status, verify, draft a feed."""
+"""What asks and changes nothing: explain a file, show the status, verify, draft a feed from samples."""

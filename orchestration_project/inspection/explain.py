@@ -1,8 +1,11 @@
-"""What would happen to a file: told by loading it into a warehouse that is thrown away. Changes nothing."""
+"""Explain what a load would do with a file, by a dry run of one. Changes nothing.
+
+The dry run itself is in `ingest.dry_run`, how a file was read in `reading`, what the ledger says to it in `known`.
+"""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +17,14 @@ from orchestration_project.ingest.dry_run import dry_run, scratch_session, scrat
 from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.inspection.known import Known, known_of
-from orchestration_project.inspection.quality import masked, unexpected_columns
 from orchestration_project.inspection.reading import ColumnFound, Reading, columns_found, lines_before, reading_of_file
+from orchestration_project.inspection.rule_checks import masked, unexpected_columns
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_storable
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import UNFINISHED, FoundFile, find, sha256_of
 from orchestration_project.warehouse.feed_tables import rejected_table
-from orchestration_project.warehouse.quoting import ident, idents
+from orchestration_project.warehouse.quoting import ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -31,7 +34,7 @@ VALUE_SHOWN = 60
 
 
 class Outcome(StrEnum):
-    """What a load would do: take the file whole, with rejects, not at all, or find that it brings nothing new."""
+    """What a load would do: load all records, reject some of them, refuse the file, or find nothing new in it."""
 
     LOADED = "loaded"
     LOADED_WITH_REJECTS = "loaded_with_rejects"
@@ -41,7 +44,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A rejected record: its number, its line where each record is one, and the values that the reason is about."""
+    """A rejected record: its number, its line if each record is one line, and the values that the rule is about."""
 
     row: int
     line: int | None
@@ -50,7 +53,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A rule, how many records break it, and the first of them, personal values masked."""
+    """A rule, how many records break it, and the first of these, with personal values masked."""
 
     reason: str
     records: int
@@ -75,16 +78,16 @@ class Explanation:
         file: its name.
         feed: the feed.
         outcome: what a load would do.
-        batch: partition key of its batch; empty when its name tells none.
+        batch: partition key of its batch; empty when the file has none.
         bytes, sha256: of the file.
         reading: how it would be read; None if it can't be.
         columns: where each column of the contract is found.
-        extra: columns that the contract does not know and `_rescued` keeps; how many records have a value there.
-        records, blank, cleaned, rejected: counts; keys are judged within the file.
+        extra: columns that are not in the contract, so that `_rescued` keeps them; with how many records have a value.
+        records, blank, cleaned, rejected: counts; keys are compared within the file only.
         reasons: why records would be rejected.
         refusals: why the file would be refused as a whole.
-        known: what the ledger knows of its name and bytes; None if it could not be asked.
-        notes: what else there is to know.
+        known: what the ledger knows of its name and bytes; None if it could not be read.
+        notes: further facts that matter for a load.
     """
 
     file: str
@@ -121,40 +124,63 @@ def explain(settings: Settings, feed: Feed, options: FeedOptions, file: FoundFil
         now: the present moment, with a time zone.
 
     Raises:
-        PlatformError: it can't be told; the file is not to blame.
+        PlatformError: the explanation failed for a reason that is not in the file.
     """
     named, batch = _batch(options, file)
-    # A file without a batch is read as one of the first: its content is judged all the same.
-    delivery = Candidate(file, batch or options.batching.start, sha256_of(file.path))
-    with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
-        trial = dry_run(scratch_session(connection, settings, feed, options, delivery, work), delivery)
-        read = trial.candidate.prepared is not None
-        reading = reading_of_file(feed, trial.candidate, work, settings.max_file_bytes) if read else None
-        columns = columns_found(connection, feed, trial.candidate) if read else []
-        extra = unexpected_columns(connection, feed, None) if read else {}
-        reasons = _reasons(connection, feed, lines_before(trial.candidate)) if read else []
-    refusals = [*named, *trial.refusals]
-    count = trial.count or nothing_of(file.name, delivery.sha256)
-    known, unknown = (None, []) if refusals else known_of(settings, feed, options, trial.candidate)
+    # A file without a batch is read as one of the first batch, so that its content is explained too.
+    candidate = Candidate(file, batch or options.batching.start, sha256_of(file.path))
+    content = _content(settings, feed, options, candidate)
+    refusals = [*named, *content.refusals]
+    count = content.count or nothing_of(file.name, candidate.sha256)
+    known, unknown = (None, []) if refusals else known_of(settings, feed, options, content.candidate)
     return Explanation(
         file=file.name,
         feed=feed.name,
         outcome=_outcome(count, refusals, known),
         batch=options.batching.key(batch) if batch else "",
         bytes=file.size,
-        sha256=delivery.sha256,
-        reading=reading,
-        columns=columns,
-        extra=extra,
+        sha256=candidate.sha256,
+        reading=content.reading,
+        columns=content.columns,
+        extra=content.extra,
         records=count.records,
         blank=count.blank,
         cleaned=count.cleaned,
         rejected=count.rejected,
-        reasons=reasons,
+        reasons=content.reasons,
         refusals=[Refusal(item.rule, item.message, item.line, item.byte) for item in refusals],
         known=known,
         notes=[*unknown, *_notes(feed, options, file, batch, now)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a dry run finds in a file; empty where the file can't be read."""
+
+    candidate: Candidate
+    refusals: Sequence[FileRefused]
+    count: FileCount | None
+    reading: Reading | None = None
+    columns: Sequence[ColumnFound] = ()
+    extra: Mapping[str, int] = field(default_factory=dict)
+    reasons: Sequence[Reason] = ()
+
+
+def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate) -> _Content:
+    with scratch_warehouse(settings, [candidate.file.path.parent.resolve()]) as (connection, work):
+        tried = dry_run(scratch_session(connection, settings, feed, options, candidate, work), candidate)
+        if tried.candidate.prepared is None:
+            return _Content(tried.candidate, tried.refusals, tried.count)
+        return _Content(
+            tried.candidate,
+            tried.refusals,
+            tried.count,
+            reading_of_file(feed, tried.candidate, work, settings.max_file_bytes),
+            columns_found(connection, feed, tried.candidate),
+            unexpected_columns(connection, feed, None),
+            _reasons(connection, feed, lines_before(tried.candidate)),
+        )
 
 
 def _batch(options: FeedOptions, file: FoundFile) -> tuple[list[FileRefused], Batch | None]:
@@ -182,24 +208,37 @@ def _notes(feed: Feed, options: FeedOptions, file: FoundFile, batch: Batch | Non
     if batch and batch > options.batching.current(now):
         notes.append(f"its batch has not begun: it waits in landing until {options.batching.key(batch)}")
     if feed.primary_key or any(column.unique for column in feed.columns):
-        notes.append("keys are judged within this file: a load also compares them with the files that it knows")
+        notes.append("keys are compared within this file only: a load also compares them with those of other files")
     return notes
 
 
 def _reasons(connection: "DuckDBPyConnection", feed: Feed, before: int | None) -> list[Reason]:
-    columns = [column.name for column in feed.source_columns]
-    rows = connection.execute(
-        f"""SELECT rule, _row, _raw_line, {idents(columns)} FROM (
-            SELECT *, {RULE_OF_REASON} AS rule FROM (
-                SELECT *, unnest(_reasons) AS reason FROM {ident(rejected_table(feed))}))
-            QUALIFY row_number() OVER (PARTITION BY rule ORDER BY _row) <= {EXAMPLES} ORDER BY _row"""
-    ).fetchall()
+    """Why records are rejected, with examples; `before` is what `lines_before` returns."""
+    names = ["_raw_line", *(column.name for column in feed.source_columns)]
     examples: dict[str, list[Example]] = {}
-    for rule, row, *values in rows:
-        shown = masked(feed, dict(zip(["_raw_line", *columns], values, strict=True)))
+    for rule, row, *values in connection.execute(first_records_sql(feed)).fetchall():
+        shown = masked(feed, dict(zip(names, values, strict=True)))
         about = {name: _short(shown[name]) for name in rule.rpartition(": ")[0].split(", ") if name in shown}
         examples.setdefault(rule, []).append(Example(row, before + row if before is not None else None, about))
     return [Reason(item.reason, item.records, examples[item.reason]) for item in count_reasons(connection, feed, None)]
+
+
+def first_records_sql(feed: Feed) -> str:
+    """A query for the first rejected records of each rule in a warehouse with one file.
+
+    Its columns are the rule, `_row`, `_raw_line` and the contract's source columns as text, in the order of `_row`.
+    The records are ranked by their numbers alone and joined with their values afterwards: so no column of a contract
+    can be mistaken for `rule` or `reason`, and few values are read.
+    """
+    table = ident(rejected_table(feed))
+    values = ", ".join(f"rejects.{ident(name)}" for name in ("_raw_line", *(item.name for item in feed.source_columns)))
+    return f"""
+        WITH reasons AS (SELECT _row, unnest(_reasons) AS reason FROM {table}),
+        rules AS (SELECT _row, {RULE_OF_REASON} AS rule FROM reasons),
+        firsts AS (
+            SELECT rule, _row FROM rules QUALIFY row_number() OVER (PARTITION BY rule ORDER BY _row) <= {EXAMPLES})
+        SELECT firsts.rule, firsts._row, {values} FROM firsts JOIN {table} AS rejects USING (_row)
+        ORDER BY firsts._row, firsts.rule"""
 
 
 def _short(value: str | int | None) -> str | None:
@@ -210,5 +249,5 @@ def _short(value: str | int | None) -> str | None:
 
 
 def found_file(path: Path) -> FoundFile | None:
-    """A file by its path from the root, as DuckDB wants it; None for what loads leave alone, such as links."""
+    """A file by its absolute path, as DuckDB needs it; None for what loads leave alone, such as links."""
     return find(path.parent.resolve() / path.name)

@@ -1,10 +1,14 @@
-"""What a verification can find, and the commands that mend it. No I/O here."""
+"""What a verification can find, the commands that mend it, and how a mart takes part in it. No I/O here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 DEFINITIONS = "orchestration_project.definitions"
 PAGE = "docs/recover.md"
@@ -34,6 +38,24 @@ class Finding:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How a mart takes part in a verification, which knows none by name.
+
+    Attributes:
+        table: the mart.
+        find: asks a read-only connection what disagrees between the mart and what it is made from. It is asked only
+            where the warehouse has the table and all of `needs`.
+        needs: the other tables that it asks.
+        batches_of: the cleaned table whose batches are the mart's partitions; None: it has none.
+    """
+
+    table: str
+    find: Callable[["DuckDBPyConnection"], Iterable[Finding]]
+    needs: tuple[str, ...] = ()
+    batches_of: str | None = None
+
+
 @dataclass(slots=True)
 class Verification:
     """What was compared, and what disagrees. `files` and `bytes` count what was read and hashed in the archive."""
@@ -56,12 +78,18 @@ class Verification:
 def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:
     """The command that loads some batches again, from the archive where rows are missing."""
     tables = (raw_table(source.feed), cleaned_table(source.feed), rejected_table(source.feed))
-    return materialize(tables, [] if source.options.snapshot else sorted(set(keys)))
+    return materialize(tables, [] if source.options.snapshot else sorted(set(keys)), source.definitions)
 
 
-def materialize(tables: Sequence[str], keys: Sequence[str]) -> str:
-    """The command that materializes tables for the range of some partition keys."""
-    command = f"dagster asset materialize -m {DEFINITIONS} --select {','.join(tables)}"
+def materialize(tables: Sequence[str], keys: Sequence[str], definitions: str = DEFINITIONS) -> str:
+    """The command that materializes tables for the range of some partition keys.
+
+    Args:
+        tables: names of the assets.
+        keys: partition keys, sorted; none for tables without partitions.
+        definitions: module of the Dagster definitions that have them.
+    """
+    command = f"dagster asset materialize -m {definitions} --select {','.join(tables)}"
     if not keys:
         return command
     return (

@@ -1,4 +1,4 @@
-"""Which feeds a file fits: told by its folder, else by its format, its header and its name."""
+"""Which feeds a file matches: by its folder, or else by its format, its header and its name."""
 
 import codecs
 import json
@@ -10,24 +10,23 @@ from tempfile import TemporaryDirectory
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
 from orchestration_project.formats.decode import BOMS
-from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import HEAD_BYTES, find_header, normalised, require_columns, spellings
-from orchestration_project.formats.kinds import kind_of
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A feed that a file may be meant for, and whether the file's name tells a batch of it."""
+class Match:
+    """A feed that a file may be meant for, and whether the file's name has the form of that feed's names."""
 
     feed: str
     named: bool
 
 
 def feed_of_folder(settings: Settings, path: Path) -> str | None:
-    """The feed in whose drop folder, archive or quarantine a file lies; None for one that lies elsewhere."""
+    """The feed whose drop folder, archive or quarantine a file is in; None for a file elsewhere."""
     whole = path.resolve()
     for root in ("landing", "archive", "quarantine"):
         folder = (settings.data_dir / root).resolve()
@@ -36,10 +35,10 @@ def feed_of_folder(settings: Settings, path: Path) -> str | None:
     return None
 
 
-def fitting(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFile, max_bytes: int) -> list[Fit]:
-    """The feeds whose format and required columns a file has; those whose names it follows come first.
+def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFile, max_bytes: int) -> list[Match]:
+    """The feeds whose format and required columns a file has; feeds that its name matches too come first.
 
-    A Parquet file fits every feed of Parquet files: its columns are not looked at.
+    A Parquet file matches every feed of Parquet files: its columns are at its end, so they are not read here.
 
     Args:
         feeds: contracts and how they are run, by name.
@@ -54,12 +53,12 @@ def fitting(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFile, max_
         decompress(file.path, file.name, Path(work), max_bytes).open("rb") as stream,
     ):
         head = stream.read(HEAD_BYTES)
-    fits = [
-        Fit(name, _is_named(options, file))
+    matches = [
+        Match(name, _is_named(options, file))
         for name, (feed, options) in feeds.items()
         if feed.source.format is _kind(feed, head) and _has_columns(feed, head)
     ]
-    return sorted(fits, key=lambda fit: (not fit.named, fit.feed))
+    return sorted(matches, key=lambda match: (not match.named, match.feed))
 
 
 def _kind(feed: Feed, head: bytes) -> FileFormat:

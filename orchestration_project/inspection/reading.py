@@ -1,4 +1,7 @@
-"""How a file was read: format, compression, encoding, dialect, and where each column of the contract was found."""
+"""How a file was read: format, compression, encoding, delimiter, and where each column of the contract was found.
+
+The reading itself is in `formats`; this only reports it, for `explain`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ COMPRESSIONS = {GZIP_MAGIC: "gzip", ZSTD_MAGIC: "zstd"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a file is read; `encoding`, `delimiter` and `header_line` are None where the format has none."""
+    """How a file is read; `encoding`, `delimiter` and `header_line` are None if the format has none."""
 
     format: FileFormat
     compression: str | None
@@ -33,13 +36,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFound:
-    """Where a column of the contract is found.
+    """Where a column of the contract is found in a file.
 
     Attributes:
         column: its name.
-        header: the file's name of it, as written; None when it is missing. A column of JSON and Parquet files whose
-            records all have no value for it counts as missing.
-        position: number of the field from 1 on, in delimited files.
+        header: its name in the file, as written; None when it is missing. In JSON and Parquet files a column without
+            any value counts as missing.
+        position: number of the field, from 1, in delimited files.
         records: how many records have a value.
     """
 
@@ -49,16 +52,16 @@ class ColumnFound:
     records: int
 
 
-def reading_of_file(feed: Feed, delivery: Candidate, work: Path, max_bytes: int) -> Reading:
+def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int) -> Reading:
     """How a file that could be read is read.
 
     Args:
         feed: the contract.
-        delivery: the file, prepared.
+        candidate: the file, prepared.
         work: a folder for copies.
         max_bytes: how large the file may be, decompressed.
     """
-    path, name, own = delivery.file.path, delivery.file.name, Path(mkdtemp(dir=work))
+    path, name, own = candidate.file.path, candidate.file.name, Path(mkdtemp(dir=work))
     plain = decompress(path, name, own, max_bytes)
     compression = COMPRESSIONS[next(magic for magic in COMPRESSIONS if _starts(path, magic))] if plain != path else None
     if feed.source.format is FileFormat.PARQUET:
@@ -66,7 +69,7 @@ def reading_of_file(feed: Feed, delivery: Candidate, work: Path, max_bytes: int)
     text, start = as_utf8(plain, feed.source.encoding, name, own)
     mark = next((codec for mark, codec in BOMS.items() if _starts(plain, mark)), None)
     encoding = "utf-8" if text == plain else mark or feed.source.encoding
-    header = delivery.prepared.header if delivery.prepared else None
+    header = candidate.prepared.header if candidate.prepared else None
     return Reading(
         feed.source.format,
         compression,
@@ -81,18 +84,18 @@ def _starts(path: Path, magic: bytes) -> bool:
         return stream.read(len(magic)) == magic
 
 
-def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Candidate) -> list[ColumnFound]:
+def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candidate) -> list[ColumnFound]:
     """Where each column of the contract is found.
 
     Args:
         connection: to the warehouse that the file was read into.
         feed: the contract.
-        delivery: the file, prepared.
+        candidate: the file, prepared.
     """
     columns = feed.source_columns
     counts = ", ".join(f"count(nullif({ident(column.name)}, ''))" for column in columns)
     filled = connection.execute(f"SELECT {counts} FROM {ident(raw_table(feed))}").fetchone() or ()
-    header = delivery.prepared.header if delivery.prepared else None
+    header = candidate.prepared.header if candidate.prepared else None
     found = []
     for column, records in zip(columns, filled, strict=True):
         if header:
@@ -104,9 +107,9 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, delivery: Candid
     return found
 
 
-def lines_before(delivery: Candidate) -> int | None:
-    """How many lines stand before the first record of a text in which each record is one line; None of any other."""
-    prepared = delivery.prepared
+def lines_before(candidate: Candidate) -> int | None:
+    """The number of lines before the first record if each record is one line, so that they can be named; else None."""
+    prepared = candidate.prepared
     if prepared is None or prepared.header is None or prepared.text is None:
         return None
     with prepared.text.open("rb") as stream:
@@ -116,7 +119,7 @@ def lines_before(delivery: Candidate) -> int | None:
 
 
 def _lines(blocks: Iterator[bytes]) -> int:
-    """The number of lines; the last one may lack its end."""
+    """The number of lines with the ends LF, CR or CRLF; the last line may lack its end."""
     feeds = returns = 0
     last = b""
     for block in blocks:

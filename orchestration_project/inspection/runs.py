@@ -1,4 +1,7 @@
-"""What Dagster's history tells: runs, and what the sensors remember."""
+"""What Dagster's run history knows of a feed: its last run, its runs under way, its sensor's cursor.
+
+It only reads, and it makes no history where there is none.
+"""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -10,37 +13,41 @@ import yaml
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.status_model import Answer, Run, Source
+from orchestration_project.inspection.status_model import Availability, LastRun, StoreStatus
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 
 AD_HOC_JOB = "__ASSET_JOB"
 """Dagster's own job for assets that are materialized by hand, by the command line or in the UI."""
 AD_HOC_RUNS = 100
-"""So many of its runs are looked at: it is the same job for all feeds."""
+"""How many of its newest runs are searched: all feeds share this job."""
+RUN_KEY = "dagster/run_key"
+FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 STORAGES = frozenset({"storage", "run_storage", "event_log_storage", "schedule_storage"})
+"""The settings of a dagster.yaml that keep the history elsewhere than in `$DAGSTER_HOME`."""
 
 
 @contextmanager
-def history_at(home: Path | None) -> Iterator[tuple[dg.DagsterInstance | None, Answer]]:
-    """Dagster's instance, if there is one with a history; none is begun.
+def history_at(home: Path | None) -> Iterator[tuple[dg.DagsterInstance | None, StoreStatus]]:
+    """Dagster's instance if it has a history, and whether that can be read.
+
+    Dagster would make an empty history where it finds none, so this looks for the files first.
 
     Args:
         home: `$DAGSTER_HOME`.
     """
-    if home is None:
-        yield None, Answer("", Source.NONE, "DAGSTER_HOME is not set, so nothing is known of runs")
-        return
-    if not _has_history(home):
-        yield None, Answer(str(home), Source.NONE, f"there is no history in {home} yet, so nothing is known of runs")
+    none = "DAGSTER_HOME is not set" if home is None else f"there is no history in {home} yet"
+    if home is None or not _has_history(home):
+        yield None, StoreStatus(str(home or ""), Availability.NONE, f"{none}, so nothing is known of runs")
         return
     try:
         instance = dg.DagsterInstance.from_config(str(home))
     except (dg.DagsterError, SQLAlchemyError) as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
-        yield None, Answer(str(home), Source.BROKEN, detail)
+        yield None, StoreStatus(str(home), Availability.BROKEN, detail)
         return
     with instance:
-        yield instance, Answer(str(home), Source.READY)
+        yield instance, StoreStatus(str(home), Availability.READY)
 
 
 def _has_history(home: Path) -> bool:
@@ -51,15 +58,15 @@ def _has_history(home: Path) -> bool:
 
 
 def cursor_of(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> str | None:
-    """What the feed's sensor remembers."""
+    """The text of the cursor of the feed's sensor; None if it has none yet."""
     for state in instance.all_instigator_state():
         if state.instigator_name == f"{spec.name}_files_sensor":
             return getattr(state.instigator_data, "cursor", None)
     return None
 
 
-def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> Run | None:
-    """The last run of the feed's job, or by hand of one of its tables."""
+def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> LastRun | None:
+    """The last run of the feed's job, or the last that somebody started for one of its tables; None without any."""
     own = instance.get_run_records(dg.RunsFilter(job_name=f"{spec.name}_job"), limit=1)
     ad_hoc = instance.get_run_records(dg.RunsFilter(job_name=AD_HOC_JOB), limit=AD_HOC_RUNS)
     tables = {dg.AssetKey(table(spec.feed)) for table in (raw_table, cleaned_table, rejected_table)}
@@ -69,23 +76,14 @@ def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> Run | None:
         return None
     run = record.dagster_run
     started, ended = (_moment(seconds) for seconds in (record.start_time, record.end_time))
-    return Run(run.run_id, run.job_name, run.status.value, started, ended)
+    return LastRun(run.run_id, run.job_name, run.status.value, started, ended)
 
 
 def _moment(seconds: float | None) -> dt.datetime | None:
     return None if seconds is None else dt.datetime.fromtimestamp(int(seconds), dt.UTC)
 
 
-RUN_KEY = "dagster/run_key"
-
-
-FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-
-
-UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
-
-
 def runs_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """The keys of the job's runs that are still to end."""
+    """The run keys of the job's runs that have not ended: queued, starting or running."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
     return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}

@@ -1,30 +1,49 @@
-"""Ask folders, ledger and history, and put together what they say."""
+"""Gather the status of the platform: ask folders, ledger and run history, change nothing, wait for nobody.
+
+What a status consists of, and which of it needs a person, is in `status_model`; what Dagster knows is asked in `runs`.
+"""
 
 import datetime as dt
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 
 from orchestration_project.errors import PlatformError, WarehouseBusy
+from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.known import impatient
+from orchestration_project.inspection.known import warehouse_to_read
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
-from orchestration_project.inspection.status_files import landing_of, newest_archived, quarantine_of, strays
-from orchestration_project.inspection.status_model import Answer, FeedStatus, Freshness, Source, Status
+from orchestration_project.inspection.status_model import (
+    Availability,
+    FeedStatus,
+    Freshness,
+    LandingStatus,
+    PlatformStatus,
+    QuarantinedFile,
+    StoreStatus,
+    UnwatchedFolder,
+)
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse import ledger
-from orchestration_project.warehouse.ledger import Entry
-from orchestration_project.warehouse.ledger import Status as FileStatus
+from orchestration_project.storage.archive import REASON
+from orchestration_project.storage.files import FoundFile, discover
+from orchestration_project.storage.sensor_cursor import read_cursor
+from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
+from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
 
 Entries = Mapping[str, Sequence[Entry]]
-"""By feed, the ledger's entries of accepted files."""
+"""The ledger's entries of accepted files, by feed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Gathered:
+    """What is the same for all feeds; `entries` and `instance` are None where they could not be read."""
+
     settings: Settings
     now: dt.datetime
     entries: Entries | None
@@ -33,63 +52,60 @@ class _Asked:
 
 def status_of(
     settings: Settings, specs: Sequence[ConfiguredFeed], watched: Collection[str], now: dt.datetime
-) -> Status:
-    """How things stand.
+) -> PlatformStatus:
+    """The status of some feeds, and of warehouse and run history.
 
     Args:
         settings: where files, warehouse and history are.
-        specs: the feeds to tell of.
-        watched: the names of all feeds there are.
+        specs: the feeds to report.
+        watched: the names of all feeds.
         now: the present moment, with a time zone.
     """
     warehouse, entries = _ledger(settings, specs)
     with history_at(settings.dagster_home) as (instance, history):
-        asked = _Asked(settings, now, entries, instance)
-        feeds = [_feed(spec, asked) for spec in specs]
+        gathered = _Gathered(settings, now, entries, instance)
+        feeds = [_feed(spec, gathered) for spec in specs]
     archived = any(newest_archived(settings, spec) for spec in specs)
-    return Status(now, warehouse, history, feeds, strays(settings, watched), archived)
+    return PlatformStatus(now, warehouse, history, feeds, unwatched_folders(settings, watched), archived)
 
 
-def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[Answer, Entries | None]:
+def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, Entries | None]:
     where = str(settings.database)
     if not settings.database.exists():
-        return Answer(where, Source.NONE, "there is no warehouse yet"), {}
+        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), {}
     try:
-        with impatient(settings).connection("status", read_only=True) as connection:
+        with warehouse_to_read(settings).connection("status", read_only=True) as connection:
             if not exists(connection, ledger.TABLE):
-                return Answer(where, Source.NONE, "the warehouse has no files yet"), {}
+                return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), {}
             for lacking in ledger_lacks(connection):
-                return Answer(where, Source.OUTDATED, f"{ledger.TABLE} {lacking.what}; the next load adds them"), None
-            return Answer(where, Source.READY), {
-                spec.name: ledger.kept_entries(connection, spec.name) for spec in specs
-            }
+                detail = f"{ledger.TABLE} {lacking.what}; the next load adds them"
+                return StoreStatus(where, Availability.OUTDATED, detail), None
+            entries = {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs}
+            return StoreStatus(where, Availability.READY), entries
     except WarehouseBusy as error:
-        return Answer(where, Source.BUSY, f"it is in use by {error.holder}", error.holder), None
+        return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), None
     except PlatformError as error:
-        return Answer(where, Source.BROKEN, str(error)), None
+        return StoreStatus(where, Availability.BROKEN, str(error)), None
 
 
-def _feed(spec: ConfiguredFeed, asked: _Asked) -> FeedStatus:
-    entries = None if asked.entries is None else asked.entries.get(spec.name, [])
-    loaded = [entry for entry in entries or [] if entry.status is FileStatus.LOADED]
-    newest = (
-        newest_archived(asked.settings, spec) if entries is None else max((it.batch for it in loaded), default=None)
-    )
-    freshness, due = _freshness(spec, newest, asked.now)
-    instance = asked.instance
+def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
+    settings, now, instance = gathered.settings, gathered.now, gathered.instance
+    entries = None if gathered.entries is None else gathered.entries.get(spec.name, [])
+    loaded = [entry for entry in entries or [] if entry.status is Status.LOADED]
+    if entries is None:
+        newest = newest_archived(settings, spec)
+    else:
+        newest = max((entry.batch for entry in loaded), default=None)
+    freshness, due = _freshness(spec, newest, now)
+    cursor = cursor_of(instance, spec) if instance else None
+    under_way = runs_under_way(instance, f"{spec.name}_job") if instance else None
     return FeedStatus(
         feed=spec.name,
         newest_batch=newest,
         freshness=freshness,
         next_batch_due=due,
-        landing=landing_of(
-            asked.settings,
-            spec,
-            asked.now,
-            cursor_of(instance, spec) if instance else None,
-            runs_under_way(instance, f"{spec.name}_job") if instance else None,
-        ),
-        quarantined=quarantine_of(asked.settings, spec.name, entries),
+        landing=landing_of(settings, spec, now, cursor, under_way),
+        quarantined=quarantine_of(settings, spec.name, entries),
         open_rejects=None if entries is None else sum(map(_open_rejects, loaded)),
         last_run=last_run(instance, spec) if instance else None,
     )
@@ -108,3 +124,77 @@ def _freshness(spec: ConfiguredFeed, newest: str | None, now: dt.datetime) -> tu
     batching = spec.options.batching
     due = batching.next_due(batching.from_key(newest), spec.feed.latency)
     return Freshness.LATE if now > due else Freshness.FRESH, due
+
+
+def landing_of(
+    settings: Settings, spec: ConfiguredFeed, now: dt.datetime, cursor: str | None, under_way: Collection[str] | None
+) -> LandingStatus:
+    """What is in a feed's drop folder, as its sensor would find it.
+
+    Args:
+        settings: where landing is.
+        spec: the feed.
+        now: the present moment, with a time zone.
+        cursor: the text of the sensor's cursor.
+        under_way: the keys of the runs that have not ended; None if the history could not be read.
+    """
+    files, moment = discover(settings.landing(spec.name)), now.timestamp()
+    grouped = group_by_batch(files, spec.options.batching, now)
+    seen = evaluate(grouped, read_cursor(cursor, moment), moment, spec.options.settle_seconds, under_way or ())
+    oldest = max((moment - file.mtime_ns / 1e9 for file in files), default=None)
+    if under_way is None:
+        return LandingStatus(len(files), oldest, seen.settling, None, None)
+    return LandingStatus(len(files), oldest, seen.settling, seen.running, seen.given_up)
+
+
+def quarantine_of(settings: Settings, feed: str, entries: Sequence[Entry] | None) -> list[QuarantinedFile]:
+    """The refused files of a feed.
+
+    Args:
+        settings: where quarantine is.
+        feed: the feed's name.
+        entries: of the files that were accepted; None if the ledger could not be read.
+    """
+    files = discover(settings.quarantine(feed))
+    return [_quarantined(file, entries) for file in files if not file.name.endswith(REASON)]
+
+
+def _quarantined(file: FoundFile, entries: Sequence[Entry] | None) -> QuarantinedFile:
+    note = _note(file.path.with_name(f"{file.path.name}{REASON}"))
+    name, sha256 = str(note.get("file", file.name)), note.get("sha256")
+    replaced = None
+    if entries is not None:
+        # A rebuild of the ledger keeps the modification times of files, but not the moment of an entry.
+        at = file.modified_at.replace(tzinfo=None)
+        replaced = any(entry.sha256 == sha256 or (entry.file == name and entry.modified_at > at) for entry in entries)
+    rule, reason, refused_at = (str(note.get(field, "unknown")) for field in ("rule", "reason", "refused_at"))
+    return QuarantinedFile(name, rule, reason, refused_at, replaced)
+
+
+def _note(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # somebody put the file there without a reason, or is writing one
+    return found if isinstance(found, dict) else {}
+
+
+def newest_archived(settings: Settings, spec: ConfiguredFeed) -> str | None:
+    """The partition key of the newest batch with a folder in the archive."""
+    batches = dict(archived_batches(settings.archive(spec.name), spec.options.batching))
+    return max(batches, key=lambda key: batches[key], default=None)
+
+
+def unwatched_folders(settings: Settings, feeds: Collection[str]) -> list[UnwatchedFolder]:
+    """The folders in landing that have files and belong to no feed.
+
+    Args:
+        settings: where landing is.
+        feeds: the names of all feeds.
+    """
+    root = settings.data_dir / "landing"
+    if not root.is_dir():
+        return []
+    folders = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir() and folder.name not in feeds)]
+    found = [UnwatchedFolder(str(folder.relative_to(settings.data_dir)), len(discover(folder))) for folder in folders]
+    return [folder for folder in found if folder.files]

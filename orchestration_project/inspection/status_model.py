@@ -1,4 +1,7 @@
-"""What a status says, as plain data, and which of it needs a person. No I/O here."""
+"""The status of the platform as plain data, and which of it needs a person. No I/O here.
+
+The names of the fields and the values of the enums are those of `status --json`.
+"""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -10,8 +13,8 @@ from orchestration_project.errors import visible
 PAGE = "docs/recover.md"
 
 
-class Source(StrEnum):
-    """What is asked answers, is not there yet, is held by another, is of an older release, or can't be read."""
+class Availability(StrEnum):
+    """Whether a store can be read: it can, there is none yet, it is in use, it is of an older release, it is broken."""
 
     READY = "ready"
     NONE = "none"
@@ -21,7 +24,7 @@ class Source(StrEnum):
 
 
 class Freshness(StrEnum):
-    """Whether the newest batch is as new as the contract's latency asks."""
+    """Whether the newest batch is as new as the contract's latency demands."""
 
     FRESH = "fresh"
     LATE = "late"
@@ -30,25 +33,32 @@ class Freshness(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Where something was asked, whether it answered, and if not, why; `holder` is who has the warehouse."""
+class StoreStatus:
+    """The warehouse, or the run history: where it is, and whether it can be read.
+
+    Attributes:
+        where: its path.
+        state: whether it can be read.
+        detail: why not.
+        holder: who has the warehouse, when it is busy.
+    """
 
     where: str
-    state: Source
+    state: Availability
     detail: str = ""
     holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Landing:
-    """What lies in a drop folder.
+class LandingStatus:
+    """What is in a drop folder.
 
     Attributes:
         waiting: how many files.
         oldest_seconds: how long ago the oldest was last written to; None when there is none.
         settling: how many are still being written.
-        running: how many are in a run; None if the history could not be asked, as for the next.
-        given_up: names of those that the sensor asked for in vain.
+        running: how many are in a run that has not ended; None if the history could not be read.
+        given_up: names of files that stayed after all runs that the sensor requested for them; None as above.
     """
 
     waiting: int
@@ -59,8 +69,15 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A refused file, why, and whether another was accepted in its place since; None when that can't be told."""
+class QuarantinedFile:
+    """A refused file.
+
+    Attributes:
+        file: its name.
+        rule, reason: why it was refused.
+        refused_at: when, as text.
+        replaced: whether another file was accepted in its place since; None if the ledger could not be read.
+    """
 
     file: str
     rule: str
@@ -70,8 +87,8 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """The last run that loaded a feed, or was to."""
+class LastRun:
+    """The last run that loaded a feed, or failed to."""
 
     run_id: str
     job: str
@@ -82,84 +99,92 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """How it stands with a feed.
+    """The status of a feed.
 
     Attributes:
         feed: its name.
-        newest_batch: partition key; from the archive where the ledger could not be asked.
+        newest_batch: partition key; from the archive if the ledger could not be read.
         freshness: of that batch.
-        next_batch_due: when the batch after it is late.
+        next_batch_due: when the batch after it counts as late.
         landing: the drop folder.
         quarantined: the refused files.
-        open_rejects: rejected records that nobody has corrected or waived; None if the ledger could not be asked.
-        last_run: None if there is none, or the history could not be asked.
+        open_rejects: rejected records that nobody has corrected or waived; None if the ledger could not be read.
+        last_run: None if there is none, or the history could not be read.
     """
 
     feed: str
     newest_batch: str | None
     freshness: Freshness
     next_batch_due: dt.datetime | None
-    landing: Landing
-    quarantined: Sequence[Quarantined]
+    landing: LandingStatus
+    quarantined: Sequence[QuarantinedFile]
     open_rejects: int | None
-    last_run: Run | None
+    last_run: LastRun | None
 
     @property
-    def refused(self) -> list[Quarantined]:
+    def refused(self) -> list[QuarantinedFile]:
         """The refused files that nothing is known to have replaced."""
         return [item for item in self.quarantined if not item.replaced]
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
-    """A folder of landing that no feed watches, and how many files lie there."""
+class UnwatchedFolder:
+    """A folder of landing that no feed watches, and how many files are in it."""
 
     folder: str
     files: int
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """How things stand."""
+class PlatformStatus:
+    """The status of the platform.
+
+    Attributes:
+        checked_at: with a time zone.
+        warehouse, history: whether they can be read.
+        feeds: the feeds that were asked about.
+        strays: files in landing that no feed will load.
+        archived: whether the archive has files of any of the feeds.
+    """
 
     checked_at: dt.datetime
-    warehouse: Answer
-    history: Answer
+    warehouse: StoreStatus
+    history: StoreStatus
     feeds: Sequence[FeedStatus]
-    strays: Sequence[Stray]
+    strays: Sequence[UnwatchedFolder]
     archived: bool
 
     @property
     def problems(self) -> list[str]:
         """What needs a person."""
-        return [*self._of_all(), *(f"{feed.feed}: {what}" for feed in self.feeds for what in _problems(feed))]
+        return [*self._overall(), *(f"{feed.feed}: {what}" for feed in self.feeds for what in _problems(feed))]
 
     @property
     def unknown(self) -> list[str]:
-        """What could not be told."""
-        asked = (("ledger", self.warehouse), ("history", self.history))
-        return [f"the {what} could not be asked: {it.detail}" for what, it in asked if it.state in _UNTOLD]
+        """What could not be found out."""
+        stores = (("ledger", self.warehouse), ("history", self.history))
+        return [f"the {what} could not be asked: {it.detail}" for what, it in stores if it.state in _UNREADABLE]
 
     @property
     def exit_code(self) -> int:
-        """0 when all is well, 1 when something needs a person, 2 when that could not be told."""
+        """0 when all is well, 1 when something needs a person, 2 when that could not be found out."""
         return 1 if self.problems else 2 if self.unknown else 0
 
     def as_dict(self) -> dict[str, object]:
-        """As plain data."""
-        told = {"exit_code": self.exit_code, "problems": self.problems, "unknown": self.unknown}
-        return told | {name: value for name, value in asdict(self).items() if name != "archived"}
+        """As plain data, as `status --json` prints it."""
+        conclusions = {"exit_code": self.exit_code, "problems": self.problems, "unknown": self.unknown}
+        return conclusions | {name: value for name, value in asdict(self).items() if name != "archived"}
 
-    def _of_all(self) -> Iterator[str]:
-        if self.warehouse.state is Source.BROKEN:
+    def _overall(self) -> Iterator[str]:
+        if self.warehouse.state is Availability.BROKEN:
             yield f"the warehouse can't be used ({PAGE}): {self.warehouse.detail}"
-        if self.warehouse.state is Source.NONE and self.archived:
+        if self.warehouse.state is Availability.NONE and self.archived:
             yield f"there is no warehouse, but an archive: rebuild the one from the other ({PAGE})"
         for stray in self.strays:
             yield f"{stray.files} file(s) lie in {visible(stray.folder)}, which no feed watches"
 
 
-_UNTOLD = (Source.BUSY, Source.OUTDATED, Source.BROKEN)
+_UNREADABLE = (Availability.BUSY, Availability.OUTDATED, Availability.BROKEN)
 
 
 def _problems(feed: FeedStatus) -> Iterator[str]:

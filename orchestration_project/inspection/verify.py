@@ -2,21 +2,22 @@
 
 Under the warehouse's lock the ledger and the tables are read and the folders listed. The bytes in the archive are
 hashed afterwards, so that loads do not wait for that.
+
+Belongs here: the order of a verification, and what rebuilds a lost warehouse. A mart brings its own proof.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.defs.product_marts import aggregate
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.findings import PAGE, Finding, Verification, load_again, materialize
+from orchestration_project.inspection.findings import PAGE, Finding, Proof, Verification, load_again, materialize
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import cleaned_table
@@ -26,9 +27,15 @@ from orchestration_project.warehouse.tables import exists
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+LOST = "has to be rebuilt from the archive"
+
 
 def verify(
-    warehouse: Warehouse, settings: Settings, sources: Sequence[ConfiguredFeed], keys: Sequence[str] | None = None
+    warehouse: Warehouse,
+    settings: Settings,
+    sources: Sequence[ConfiguredFeed],
+    keys: Sequence[str] | None = None,
+    proofs: Sequence[Proof] = (),
 ) -> Verification:
     """Compare what lies in the folders with the ledger and the tables.
 
@@ -38,6 +45,7 @@ def verify(
         sources: the feeds to verify.
         keys: partition keys of the batches to verify; None for all, and then the marts and all other tables are read
             too.
+        proofs: of the marts.
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
@@ -45,7 +53,7 @@ def verify(
     """
     found = Verification()
     if not warehouse.database.exists():
-        lost = list(_rebuild(settings, sources))
+        lost = list(_rebuild(settings, sources, proofs))
         found.findings = [_missing(warehouse), *lost] if lost else []
         return found
     try:
@@ -55,10 +63,10 @@ def verify(
             readable = [] if found.findings else sources
             archives = [_compare(connection, settings, source, keys, found) for source in readable]
             if keys is None:
-                found.findings += _marts(connection)
+                found.findings += _prove_marts(connection, proofs)
                 _read_everything(connection, warehouse)
     except WarehouseBroken as error:
-        found.findings = [_broken(warehouse, error), *_rebuild(settings, sources)]
+        found.findings = [_broken(warehouse, error), *_rebuild(settings, sources, proofs)]
         return found
     for archive in archives:
         found.findings += archive.findings(found)
@@ -76,8 +84,8 @@ def _compare(
     entries: list[ledger.Entry] = []
     last: dict[str, int] = {}
     if exists(connection, ledger.TABLE):
-        entries = ledger.kept_entries(connection, source.feed.name)
-        last = ledger.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
+        entries = ledger_queries.kept_entries(connection, source.feed.name)
+        last = ledger_queries.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
     odd = ledger_findings(source, entries)
     found.findings += [item for item in odd if keys is None or item.batch in keys]
     if keys is not None:
@@ -100,47 +108,39 @@ def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
     return Finding("", "", name, "the warehouse can't be read", "a readable DuckDB file", str(error), remedy)
 
 
-def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed]) -> Iterator[Finding]:
+def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed], proofs: Sequence[Proof]) -> Iterator[Finding]:
     """What rebuilds each feed that has archived files, and then the marts."""
-    what = "has to be rebuilt from the archive"
-    marts = []
+    batches: dict[str, list[str]] = {}
     for source in sources:
         root = settings.archive(source.feed.name)
         files = {key: len(archived(root, key)) for key, _ in archived_batches(root, source.options.batching)}
         if number := sum(files.values()):
-            expected, found = f"the rows of {number} archived file(s)", "none"
-            yield Finding(source.feed.name, "", "", what, expected, found, load_again(source, files))
-            marts += [sorted(files)] if cleaned_table(source.feed) == aggregate.SALES else []
-    for keys in marts:
-        remedy = materialize([aggregate.DAILY, aggregate.PRODUCTS], keys)
-        yield Finding("", "", aggregate.PRODUCTS, what, f"the sums of {aggregate.SALES}", "none", remedy)
+            batches[cleaned_table(source.feed)] = sorted(files)
+            expected, remedy = f"the rows of {number} archived file(s)", load_again(source, files)
+            yield Finding(source.feed.name, "", "", LOST, expected, "none", remedy)
+    yield from _rebuild_marts(batches, proofs)
 
 
-def _marts(connection: "DuckDBPyConnection") -> Iterator[Finding]:
-    """Units and revenue of the marts against the cleaned tables, as the marts' own checks compare them."""
-    if exists(connection, aggregate.SALES) and exists(connection, aggregate.DAILY):
-        for day in aggregate.differing_days(connection):
-            yield Finding(
-                "",
-                str(day),
-                aggregate.DAILY,
-                "units or revenue differ from the cleaned sales",
-                f"the sums of {aggregate.SALES}",
-                "others",
-                materialize([aggregate.DAILY], [str(day)]),
-            )
-    if exists(connection, aggregate.SALES) and exists(connection, aggregate.PRODUCTS):
-        listed, sold = (aggregate.totals(connection, table) for table in (aggregate.PRODUCTS, aggregate.SALES))
-        if listed != sold:
-            yield Finding(
-                "",
-                "",
-                aggregate.PRODUCTS,
-                "totals differ from the cleaned sales",
-                f"{sold.units} units, {sold.revenue} revenue",
-                f"{listed.units} units, {listed.revenue} revenue",
-                materialize([aggregate.PRODUCTS], []),
-            )
+def _rebuild_marts(batches: Mapping[str, Sequence[str]], proofs: Sequence[Proof]) -> Iterator[Finding]:
+    """A command for the marts of each feed's batches; the one that comes last makes those without batches, too."""
+    parts = {table: [proof.table for proof in proofs if proof.batches_of == table] for table in batches}
+    parts = {table: marts for table, marts in parts.items() if marts}
+    whole = [proof.table for proof in proofs if proof.batches_of is None] if batches else []
+    for number, (table, marts) in enumerate(parts.items(), 1):
+        made = marts + whole if number == len(parts) else marts
+        yield _lost_mart(made, f"what is made from {table}", batches[table])
+    if whole and not parts:
+        yield _lost_mart(whole, "what is made from the feeds", [])
+
+
+def _lost_mart(tables: Sequence[str], expected: str, keys: Sequence[str]) -> Finding:
+    return Finding("", "", tables[-1], LOST, expected, "none", materialize(tables, keys))
+
+
+def _prove_marts(connection: "DuckDBPyConnection", proofs: Sequence[Proof]) -> Iterator[Finding]:
+    for proof in proofs:
+        if all(exists(connection, table) for table in (proof.table, *proof.needs)):
+            yield from proof.find(connection)
 
 
 def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> None:

@@ -1,4 +1,4 @@
-"""The archive and quarantine of a feed against its ledger: every file there, with the bytes that it is known by."""
+"""Compare a feed's archive and quarantine with its ledger: every file is there, with the bytes that were accepted."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -17,21 +17,21 @@ from orchestration_project.storage.transfer import INCOMING
 from orchestration_project.warehouse.ledger import Entry, Status
 
 READERS = 4
-"""So many files are hashed at once: more would make a disk seek, and a network share answer slower."""
+"""The number of files that are hashed at once: more would make a disk seek and slow a network share down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A feed's archive as it lay there while nobody loaded.
+    """A feed's archive as it was listed while the warehouse was locked, so that no load changed it meanwhile.
 
     Attributes:
         source: the feed.
         root: the archive's folder.
         present: entries whose file is at its place.
-        absent: entries whose file is not, with whether it waits in landing, or on its way, to be moved.
+        absent: entries whose file is not, with whether it is still in landing, or on its way from there.
         unknown: by batch, the files at places that no entry names.
         versions: the names and hashes that the ledger knows.
-        last: by name, the number of the last delivery that a load takes for known.
+        last: by name, the number of the last delivery that loads know.
     """
 
     source: ConfiguredFeed
@@ -43,7 +43,7 @@ class Archive:
     last: Mapping[str, int]
 
     def findings(self, counts: Verification) -> Iterator[Finding]:
-        """Hash the files and tell what is missing, damaged or unknown; what was read is added to the counts."""
+        """Hash the files; yields what is missing, damaged or unknown, and adds what was read to the counts."""
         yield from (self._absent(entry, waits) for entry, waits in self.absent)
         files = [found for _, found in self.present] + [item.file for _, item in self.unknown]
         with ThreadPoolExecutor(READERS) as readers:
@@ -115,7 +115,7 @@ class Archive:
 
 
 def _hash(found: FoundFile) -> str:
-    """A file's SHA-256, or in words why there is none."""
+    """A file's SHA-256, or why it has none, in words with spaces."""
     try:
         return fingerprint(found)
     except (FileRefused, FileChanged) as error:
@@ -129,13 +129,13 @@ def take_stock(
     last: Mapping[str, int],
     keys: Sequence[str] | None,
 ) -> Archive:
-    """List a feed's archive beside its ledger.
+    """List a feed's archive and match it with the ledger's entries.
 
     Args:
         settings: where the folders are.
         source: the feed.
         entries: the ledger's entries of the batches, those of refused files left out.
-        last: by name, the number of the last delivery that a load takes for known.
+        last: by name, the number of the last delivery that loads know.
         keys: partition keys of the batches; None for all.
     """
     root, landing = settings.archive(source.feed.name), settings.landing(source.feed.name)
@@ -162,14 +162,14 @@ def quarantine_findings(settings: Settings, source: ConfiguredFeed) -> Iterator[
         if f"{file}{REASON}" in names:
             continue
         if not file.endswith(REASON):
-            remedy = f"move {folder / file} to landing/{name}/ to have it judged again"
+            remedy = f"move {folder / file} to landing/{name}/ to have it loaded or refused again"
             yield Finding(
                 name, "", file, "is in quarantine without a reason", f"{file}{REASON}", "no such file", remedy
             )
         elif file.removesuffix(REASON) not in names:
-            told = file.removesuffix(REASON)
+            refused = file.removesuffix(REASON)
             remedy = f"delete {folder / file}: the file was taken away, or will be refused again when it is loaded"
-            yield Finding(name, "", told, "is not in quarantine, but its reason is", told, "no such file", remedy)
+            yield Finding(name, "", refused, "is not in quarantine, but its reason is", refused, "no such file", remedy)
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -1,9 +1,13 @@
-"""A feed's tables against its ledger: every record of every loaded file is in them, where it belongs, once."""
+"""Compare a feed's tables with its ledger: every record of every loaded file is in them, at its place, once.
+
+The comparison with the files is in `verify_files`; the order of all comparisons is in `verify`.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.ingest.plan import reading_of
@@ -27,10 +31,10 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ROWS_AT_ONCE = 2_000_000
-"""About so many records are compared one by one in a statement, which bounds its memory."""
+"""About the number of rows that one statement compares: more would need more memory."""
 
 Identity = tuple[str, str, Batch | None]
-"""File, version and batch: what rows have in common that came together."""
+"""File, version and batch: what the rows of one delivery have in common."""
 
 
 def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
@@ -42,10 +46,10 @@ def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
 
 
 def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterator[Finding]:
-    """What the ledger's entries of a feed say against each other, as only a write from outside can bring about.
+    """Where the ledger's entries of a feed contradict each other, which only a write from outside can cause.
 
-    Each version of a file has one entry. The last delivery of each file is current, and `settle` tells the status of
-    those that are.
+    Each version of a file has one entry. The last delivery of each file is current, and `settle` derives the status of
+    the current ones.
     """
     versions = Counter((entry.file, entry.sha256) for entry in entries)
     last = {entry.file: entry for entry in sorted(entries, key=lambda entry: entry.delivery)}
@@ -66,7 +70,7 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
 def table_findings(
     connection: "DuckDBPyConnection", source: ConfiguredFeed, entries: Sequence[Entry], keys: Sequence[str] | None
 ) -> Iterator[Finding]:
-    """What the feed's tables hold that the ledger does not, and the other way round.
+    """What is in the feed's tables but not in the ledger, and the other way round.
 
     Args:
         connection: to the warehouse.
@@ -81,12 +85,12 @@ def table_findings(
         return
     everything = keys is None or source.options.snapshot
     counts = count_records(connection, feed, None if everything else [batching.from_key(key) for key in keys or ()])
-    astray = _astray(connection, source, counts)
+    odd = _odd_records(connection, source, counts)
     listed = {(entry.file, entry.version, entry.batch): entry for entry in loaded}
     for count in counts:
         key = source.key_of(count.batch)
         entry = listed.pop((count.file, count.version, key), None)
-        if finding := _difference(source, key, entry, count, astray.get((count.file, count.version, count.batch), "")):
+        if finding := _difference(source, key, entry, count, odd.get((count.file, count.version, count.batch), "")):
             yield finding
     for entry in listed.values():
         count = nothing_of(entry.file, entry.version)
@@ -103,7 +107,7 @@ def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Se
         rejected_table(feed): rejected_layout(feed, batch_type),
     }
     again = load_again(source, (entry.batch for entry in loaded))
-    # A load gives a column that a new contract has its values, but takes one that somebody dropped for empty.
+    # A load fills a column that is new in the contract from the files. One that somebody dropped it would leave empty.
     readable = any(entry.read_as != reading_of(feed) for entry in loaded)
     for table, layout in layouts.items():
         present = columns_of(connection, table)
@@ -116,9 +120,9 @@ def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Se
             yield Finding(feed.name, "", table, what, ", ".join(layout), found, remedy)
 
 
-def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: FileCount, astray: str) -> Finding | None:
+def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: FileCount, odd: str) -> Finding | None:
     """The finding for the rows of one file and batch, if there is one."""
-    found = _in_words(count.records, count.cleaned, count.rejected, count.blank)
+    found = _counts_in_words(count.records, count.cleaned, count.rejected, count.blank)
     remedy = load_again(source, [key]) if key else REBUILD
     if entry is None:
         what = f"has rows in {_named(source)} but is not loaded, says the ledger"
@@ -126,61 +130,75 @@ def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: Fi
     in_ledger = (entry.records, entry.cleaned, entry.rejected, entry.blank_records)
     in_tables = (count.records, count.cleaned, count.rejected, count.blank)
     balanced = count.records == count.cleaned + count.rejected + count.blank
-    if in_ledger == in_tables and balanced and not astray:
+    if in_ledger == in_tables and balanced and not odd:
         return None
-    what = astray or f"is not in {_named(source)} with all its records, each once"
-    return Finding(source.feed.name, key, entry.file, what, _in_words(*in_ledger), found, remedy)
+    what = odd or f"is not in {_named(source)} with all its records, each once"
+    return Finding(source.feed.name, key, entry.file, what, _counts_in_words(*in_ledger), found, remedy)
 
 
 def _named(source: ConfiguredFeed) -> str:
     return ", ".join(table(source.feed) for table in (raw_table, cleaned_table, rejected_table))
 
 
-def _in_words(records: int | None, cleaned: int | None, rejected: int | None, blank: int | None) -> str:
+def _counts_in_words(records: int | None, cleaned: int | None, rejected: int | None, blank: int | None) -> str:
     return f"{records} records: {cleaned} cleaned, {rejected} rejected, {blank} blank"
 
 
-def _astray(
+def _odd_records(
     connection: "DuckDBPyConnection", source: ConfiguredFeed, counts: Sequence[FileCount]
 ) -> Mapping[Identity, str]:
-    """For each file whose rows are not one to one, in words what they are instead.
-
-    Every record has one raw row; it has one row in the cleaned and rejected tables together, or none if it is blank.
-    """
-    feed = source.feed
-    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    """The files with records that are not in the tables as they should be, with what is wrong in words."""
     found: dict[Identity, str] = {}
     for batches in _portions(counts):
-        condition = batch_filter(batches)
-        parts = [
-            (1, 0, raw, condition),
-            (0, -1, raw, f"{condition} AND ({filled(feed)})"),
-            (0, 1, cleaned, condition),
-            (0, 1, rejected, condition),
-        ]
-        rows = " UNION ALL ".join(
-            f"SELECT _batch_date, _file, _file_version, _row, {rows} AS rows, {kept} AS kept FROM {table} WHERE {where}"
-            for rows, kept, table, where in parts
-        )
-        several, lost, doubled, missing = "rows > 1", "rows = 0", "rows = 1 AND kept > 0", "rows = 1 AND kept < 0"
-        odd = connection.execute(
-            f"""SELECT _file, _file_version, _batch_date, count(*) FILTER ({several}), count(*) FILTER ({lost}),
-                count(*) FILTER ({doubled}), count(*) FILTER ({missing})
-                FROM (SELECT _batch_date, _file, _file_version, _row, sum(rows) AS rows, sum(kept) AS kept
-                    FROM ({rows}) GROUP BY ALL HAVING sum(rows) <> 1 OR sum(kept) <> 0) GROUP BY ALL"""
-        ).fetchall()
-        found |= {(file, version, batch): _told(feed.name, *numbers) for file, version, batch, *numbers in odd}
+        odd = connection.execute(odd_records_sql(source.feed, batches)).fetchall()
+        found |= {
+            (file, version, batch): _odd_in_words(source.feed.name, *numbers) for file, version, batch, *numbers in odd
+        }
     return found
 
 
-def _told(name: str, several: int, lost: int, doubled: int, missing: int) -> str:
-    told = {
+def odd_records_sql(feed: Feed, batches: Sequence[Batch]) -> str:
+    """A query for the files of some batches with records that are not in the tables as they should be.
+
+    Every record has one raw row, and one row in the cleaned and rejected tables together, or none if it is blank.
+    `copies` counts a record's raw rows; `surplus` is its published rows less one for each raw row that is not blank.
+    One GROUP BY over the rows of all tables finds what is missing and what is there twice on either side; joins of the
+    tables would need one for each of these cases. Records that are right are dropped before files are counted.
+
+    The query's columns are `_file`, `_file_version`, `_batch_date` and four numbers of records: those with several raw
+    rows, those without a raw row, those published too often, and those that were not published.
+    """
+    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    identity, chosen = "_batch_date, _file, _file_version, _row", batch_filter(batches)
+    return f"""
+        WITH occurrences AS (
+            SELECT {identity}, 1 AS copies, 0 AS surplus FROM {raw} WHERE {chosen}
+            UNION ALL
+            SELECT {identity}, 0 AS copies, -1 AS surplus FROM {raw} WHERE {chosen} AND ({filled(feed)})
+            UNION ALL
+            SELECT {identity}, 0 AS copies, 1 AS surplus FROM {cleaned} WHERE {chosen}
+            UNION ALL
+            SELECT {identity}, 0 AS copies, 1 AS surplus FROM {rejected} WHERE {chosen}),
+        odd_records AS (
+            SELECT {identity}, sum(copies) AS copies, sum(surplus) AS surplus FROM occurrences
+            GROUP BY ALL HAVING sum(copies) <> 1 OR sum(surplus) <> 0)
+        SELECT
+            _file, _file_version, _batch_date,
+            count(*) FILTER (copies > 1),
+            count(*) FILTER (copies = 0),
+            count(*) FILTER (copies = 1 AND surplus > 0),
+            count(*) FILTER (copies = 1 AND surplus < 0)
+        FROM odd_records GROUP BY ALL"""
+
+
+def _odd_in_words(name: str, several: int, lost: int, doubled: int, missing: int) -> str:
+    kinds = {
         f"record numbers that several rows of raw_{name} have": several,
         f"records of cleaned_{name} or rejected_{name} that raw_{name} does not have": lost,
         "records that are published more than once, or though they are blank": doubled,
         "records that are neither cleaned nor rejected nor blank": missing,
     }
-    return "has " + ", ".join(f"{count} {what}" for what, count in told.items() if count)
+    return "has " + ", ".join(f"{count} {what}" for what, count in kinds.items() if count)
 
 
 def _portions(counts: Sequence[FileCount]) -> Iterator[list[Batch]]:

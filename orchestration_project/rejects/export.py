@@ -1,4 +1,7 @@
-"""Export open rejects as repair files: one a batch, to be corrected by hand and dropped back into landing."""
+"""Export open rejects as repair files, one a batch: a person corrects them and drops them into landing.
+
+How a repair file is loaded is in `ingest.repairs`, and its form in `formats.repair_files`.
+"""
 
 import csv
 import io
@@ -16,7 +19,7 @@ from orchestration_project.ingest.rejects import is_open
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.quoting import ident, idents
@@ -42,21 +45,21 @@ def export_rejects(
     batches: Sequence[Batch],
     folder: Path,
 ) -> list[Exported]:
-    """Write the open rejects of some batches (none given: of all), a file a batch.
+    """Write the open rejects of some batches, a file a batch.
 
-    Failed attempts are left out: the rejects that they were meant to correct are listed. A file has a name that no
-    repair file was accepted under, since it would replace that one.
+    Rejected records of earlier repair files are left out: the rejects that they were meant to correct are still open.
+    A file gets a name that no accepted repair file has: it would replace that file when it is delivered.
 
     Args:
-        connection: to the warehouse, whose tables are there.
+        connection: to the warehouse, which has the feed's tables.
         settings: where landing is.
         feed: the contract.
         batching: how repair files are named.
-        batches: the batches.
-        folder: where to.
+        batches: the batches; empty for all.
+        folder: where to write.
 
     Raises:
-        RepairError: the folder is in landing, or has a file of one of the names; nothing was written.
+        RepairError: the folder is in landing, or has a file with one of the names; nothing was written.
     """
     landing = settings.landing(feed.name)
     if folder.resolve().is_relative_to(landing.resolve()):
@@ -78,17 +81,24 @@ def export_rejects(
 def _open_rejects(
     connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch]
 ) -> list[tuple[Batch, list[tuple[str | None, ...]]]]:
-    columns = idents(column.name for column in feed.source_columns)
-    rows = connection.execute(
-        f"""SELECT _batch_date, {columns}, _reject_id, array_to_string(_reasons, '; '), _raw_line
-            FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches) if batches else "true"}
-            AND {is_open(feed)} AND NOT {of_repairs(feed.name)} ORDER BY _batch_date, _file, _row"""
-    ).fetchall()
+    """The batches with open rejects, and for each reject the fields of a repair file."""
+    rows = connection.execute(_open_rejects_sql(feed, batches)).fetchall()
     return [(batch, [row[1:] for row in found]) for batch, found in groupby(rows, key=itemgetter(0))]
 
 
+def _open_rejects_sql(feed: Feed, batches: Sequence[Batch]) -> str:
+    """A query for `_batch_date` and the fields of a repair file, ordered by batch, so that each batch is one group."""
+    return f"""
+        SELECT
+            _batch_date, {idents(column.name for column in feed.source_columns)},
+            _reject_id, array_to_string(_reasons, '; '), _raw_line
+        FROM {ident(rejected_table(feed))}
+        WHERE {batch_filter(batches) if batches else "true"} AND {is_open(feed)} AND NOT {of_repairs(feed.name)}
+        ORDER BY _batch_date, _file, _row"""
+
+
 def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
-    taken = ledger.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
+    taken = ledger_queries.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
     names = (batching.repair_name(batch, number) for number in count(1))
     return next(name for name in names if name not in taken and not (landing / name).exists())
 
@@ -98,5 +108,5 @@ def _text(feed: Feed, rows: Sequence[Sequence[str | None]]) -> bytes:
     writer = csv.writer(stream)
     writer.writerow(repair_header(feed))
     writer.writerows([None if value is None else protected(value) for value in row] for row in rows)
-    # The mark tells spreadsheets that the text is UTF-8.
+    # Spreadsheets take a text without a byte order mark for one in their own encoding.
     return stream.getvalue().encode("utf-8-sig")

@@ -1,7 +1,7 @@
 """Waive rejects: somebody decides that they will not be corrected, and says why.
 
-A waiver is a file in the archive first and a row of `waivers` then; every load takes over what the archive says, so a
-crash between the two, or a lost warehouse, loses none.
+A waiver is first a file in the archive, then a row of `waivers`. Every load reads the waivers of the archive again, so
+neither a crash between the two nor a lost warehouse loses one.
 """
 
 import datetime as dt
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rejects are meant: those with certain ids, or the open ones of a batch, all or those that broke a rule."""
+    """Which rejects to waive: those with these ids, or else the open ones of a batch (with `reason`: of that rule)."""
 
     ids: Sequence[str] = ()
     batch: Batch | None = None
@@ -39,7 +39,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Waived:
-    """The rejects that were waived, and those of the choice that had been closed before."""
+    """The ids of the rejects that were waived, and of those in the choice that had been closed before."""
 
     new: list[str]
     closed: list[str]
@@ -58,7 +58,7 @@ def waive(
     """Waive rejects, in the archive and in the tables.
 
     Args:
-        connection: to the warehouse, whose tables are there.
+        connection: to the warehouse, which has the feed's tables.
         settings: where the archive is.
         feed: the contract.
         batching: how the feed's batches are named.
@@ -68,15 +68,15 @@ def waive(
         now: the present moment, with a time zone.
 
     Raises:
-        RepairError: who or why is missing, or some of the rejects do not exist; nothing was written.
+        RepairError: who or why is missing, a reject does not exist, or the batch has no open one; nothing was written.
     """
     who, why = who.strip(), why.strip()
     if not who or not why:
         raise RepairError("a waiver needs somebody who takes the decision and a reason")
     found = _by_id(connection, feed, choice.ids) if choice.batch is None else _of_batch(connection, feed, choice)
     if choice.batch is not None and not found.new:
-        told = f" that broke {choice.reason!r}" if choice.reason else ""
-        raise RepairError(f"{feed.name}: batch {batching.key(choice.batch)} has no open rejects{told}")
+        which = f" that broke {choice.reason!r}" if choice.reason else ""
+        raise RepairError(f"{feed.name}: batch {batching.key(choice.batch)} has no open rejects{which}")
     archive = settings.archive(feed.name)
     if found.new:
         write_waiver(archive, Waiver(who, why, now, tuple(found.new)))
@@ -89,6 +89,11 @@ def waive(
 
 
 def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> Waived:
+    """The rejects with some ids.
+
+    Raises:
+        RepairError: one of them does not exist.
+    """
     known = dict(
         connection.execute(
             f"""SELECT _reject_id, _resolved_by IS NULL FROM {ident(rejected_table(feed))}
@@ -106,6 +111,7 @@ def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> 
 
 
 def _of_batch(connection: "DuckDBPyConnection", feed: Feed, choice: Choice) -> Waived:
+    """The open rejects of a batch. None of them is closed, so `closed` is empty."""
     table, batch = ident(rejected_table(feed)), batch_filter([choice.batch])
     broke = f"list_contains(list_transform(_reasons, lambda reason: {RULE_OF_REASON}), $reason)"
     rows = connection.execute(

@@ -1,15 +1,18 @@
-"""Write the sample's files and tell what is wrong with them."""
+"""Write the sample's files, tell what is wrong with them, and put them into the drop folders."""
 
 import datetime as dt
+import filecmp
 import json
+import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration_project.sample.defects import SALES_DEFECTS, SALES_HEADER, Defect, damaged
-from orchestration_project.sample.dice import Dice
 from orchestration_project.sample.manifest import Manifest, SampleFile, SampleSpec
 from orchestration_project.sample.products import Product, catalogue, catalogue_defects
+from orchestration_project.sample.random_numbers import RandomNumbers
 from orchestration_project.sample.sales import SalesDay, sales_day
 
 CHUNK_ROWS = 200_000
@@ -31,7 +34,9 @@ def generate(spec: SampleSpec, into: Path) -> Manifest:
     files = [_write_products(spec, products, into)]
     yesterday = None
     for index in range(spec.days):
-        today = sales_day(spec.first_day + dt.timedelta(days=index), spec.rows, prices, Dice(spec.seed, 1, index))
+        today = sales_day(
+            spec.first_day + dt.timedelta(days=index), spec.rows, prices, RandomNumbers(spec.seed, 1, index)
+        )
         files.append(_write_sales(spec, index, today, yesterday, into))
         yesterday = today
     return Manifest(tuple(files))
@@ -65,7 +70,7 @@ def _choose(spec: SampleSpec, index: int) -> dict[int, Defect]:
     """
     kinds = [kind for kind in spec.defects if kind in SALES_DEFECTS and (index or kind is not Defect.REPEATED_KEY)]
     count = min(round(spec.rows * spec.defect_rate), spec.rows // 2) if kinds else 0
-    pairs = Dice(spec.seed, 2, index).shuffled(spec.rows // 2)[:count]
+    pairs = RandomNumbers(spec.seed, 2, index).shuffled(spec.rows // 2)[:count]
     positions = sorted((pairs * 2 + 1).tolist())
     return {position: kinds[(index * count + turn) % len(kinds)] for turn, position in enumerate(positions)}
 
@@ -95,3 +100,44 @@ def _write(path: Path, parts: Iterator[str]) -> None:
     with partial.open("w", encoding="utf-8", newline="") as stream:
         stream.writelines(parts)
     partial.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Names of the files that were put into landing, and of those that had been delivered before."""
+
+    new: tuple[str, ...]
+    known: tuple[str, ...]
+
+
+def deliver(source: Path, landing: Callable[[str], Path], archive: Callable[[str], Path]) -> Delivered:
+    """Copy `<source>/<feed>/*` to the feeds' drop folders.
+
+    A file that lies in landing or in the archive already, with the same name and bytes, is left out.
+
+    Args:
+        source: one folder a feed.
+        landing: tells a feed's drop folder.
+        archive: tells a feed's archive.
+    """
+    new, known = [], []
+    for file in sorted(path for path in source.glob("*/*") if path.is_file() and not path.name.startswith(".")):
+        feed = file.parent.name
+        if _has(landing(feed), file) or _has(archive(feed), file):
+            known.append(file.name)
+        else:
+            _copy(file, landing(feed) / file.name)
+            new.append(file.name)
+    return Delivered(tuple(new), tuple(known))
+
+
+def _has(folder: Path, file: Path) -> bool:
+    return any(filecmp.cmp(file, found, shallow=False) for found in folder.rglob(file.name) if found.is_file())
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Under a name that readers of the folder leave alone, until all is there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.part")
+    shutil.copyfile(file, partial)
+    partial.replace(target)

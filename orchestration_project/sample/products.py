@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestration_project.sample.defects import Defect
-from orchestration_project.sample.dice import Dice
+from orchestration_project.sample.random_numbers import RandomNumbers
 
 STYLES = ("Nordic", "Classic", "Travel", "Compact", "Organic", "Premium", "Urban", "Heritage", "Outdoor", "Everyday")
 GOODS = {
@@ -38,9 +38,9 @@ class Product:
 
 def catalogue(count: int, seed: int) -> list[Product]:
     """Products 1 to `count`, without a defect."""
-    dice = Dice(seed, 0)
-    whole = dice.below(DEAREST - CHEAPEST, count) + CHEAPEST
-    odd = dice.below(3, count)
+    numbers = RandomNumbers(seed, 0)
+    whole = numbers.below(DEAREST - CHEAPEST, count) + CHEAPEST
+    odd = numbers.below(3, count)
     prices = (whole * 100 + (49, 95, 99)[int(part)] for whole, part in zip(whole.tolist(), odd.tolist(), strict=True))
     return [_product(index, cents) for index, cents in enumerate(prices)]
 

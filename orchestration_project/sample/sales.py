@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration_project.sample.dice import Dice, IntArray
+from orchestration_project.sample.random_numbers import IntArray, RandomNumbers
 
 STORES = [f"ST{number:02d}" for number in range(1, 13)]
 CHANNELS = ["store"] * 6 + ["online"] * 3 + ["marketplace"] * 2 + ["phone"]
@@ -50,26 +50,26 @@ class SalesDay:
         return self.lines(position, position + 1)[0].split(",")
 
 
-def sales_day(day: dt.date, rows: int, list_cents: Sequence[int], dice: Dice) -> SalesDay:
+def sales_day(day: dt.date, rows: int, list_cents: Sequence[int], numbers: RandomNumbers) -> SalesDay:
     """A day's records, ordered by time.
 
     Args:
         day: the day.
         rows: how many.
         list_cents: the list prices of the products 1, 2, ...
-        dice: where chance comes from.
+        numbers: where chance comes from.
     """
     # Four records in ten begin an order; the others are further lines of the order before them.
-    begins = dice.below(10, rows) < 4
+    begins = numbers.below(10, rows) < 4
     begins[0] = True
     starts = np.flatnonzero(begins)
     order = np.cumsum(begins, dtype=np.int64)
     # The smaller of two numbers: the first products of the catalogue sell best.
-    product = np.minimum(dice.below(len(list_cents), rows), dice.below(len(list_cents), rows))
-    paid = PERCENT_PAID[dice.below(len(PERCENT_PAID), rows)]
+    product = np.minimum(numbers.below(len(list_cents), rows), numbers.below(len(list_cents), rows))
+    paid = PERCENT_PAID[numbers.below(len(PERCENT_PAID), rows)]
 
     def of_order(limit: int) -> IntArray:
-        return dice.below(limit, len(starts))[order - 1]
+        return numbers.below(limit, len(starts))[order - 1]
 
     return SalesDay(
         day=day,
@@ -79,7 +79,7 @@ def sales_day(day: dt.date, rows: int, list_cents: Sequence[int], dice: Dice) ->
         customer=of_order(len(CUSTOMERS)),
         store=of_order(len(STORES)),
         channel=of_order(len(CHANNELS)),
-        quantity=QUANTITIES[dice.below(len(QUANTITIES), rows)],
+        quantity=QUANTITIES[numbers.below(len(QUANTITIES), rows)],
         cents=np.array(list_cents, dtype=np.int64)[product] * paid // 100,
-        second=np.sort(dice.below(CLOSES - OPENS, len(starts)))[order - 1],
+        second=np.sort(numbers.below(CLOSES - OPENS, len(starts)))[order - 1],
     )

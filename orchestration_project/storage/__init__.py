@@ -1,1 +1,1 @@
-"""Files on disk: discover, place in a batch, fingerprint, archive, quarantine. No dagster and no SQL."""
+"""Files on disk: list, fingerprint, batches, transfer, archive, quarantine, the sensor's cursor. No dagster, no SQL."""

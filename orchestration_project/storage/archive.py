@@ -1,11 +1,11 @@
-"""Where files go after landing: the archive of what was delivered, and quarantine.
+"""Where files stay after landing: the layout of the archive, reasons in quarantine, and how a file is written whole.
 
     archive/<feed>/<batch>/<name>                  the first delivery of a name
     archive/<feed>/<batch>/v2/<name>               its next delivery, and so on
     archive/<feed>/<batch>/duplicate/<name>        bytes that another file already carried
 
-The archive alone is enough to rebuild the warehouse: the folder tells batch, order and duplicates, the bytes tell the
-version, the modification time is kept.
+The archive alone is enough to rebuild the warehouse: batch, order and duplicates are in the folders, the version comes
+from the bytes, and the modification time is kept. How files get there from landing is in `transfer`.
 """
 
 import errno
@@ -44,7 +44,7 @@ def archive_folder(root: Path, key: str, number: int, duplicate: bool) -> Path:
 
 
 def archived(root: Path, key: str) -> list[Archived]:
-    """All that the archive holds for a batch, in order of delivery of each name."""
+    """All files in the archive for a batch, in order of delivery: first deliveries, then second ones, and so on."""
     folder = root / key
     found = [*_deliveries(folder), *_deliveries(folder / DUPLICATES)]
     return sorted(found, key=lambda item: (item.number, item.file.name))
@@ -78,7 +78,7 @@ def batch_keys(root: Path) -> list[str]:
 
 
 def write_reason(refused: Path, reason: Mapping[str, object]) -> None:
-    """Write `<name>.reason.json` beside the place of a refused file, and to disk."""
+    """Write `<name>.reason.json` beside the place of a refused file, and flush it to disk."""
     with refused.with_name(f"{refused.name}{REASON}").open("w", encoding="utf-8") as stream:
         json.dump(reason, stream, ensure_ascii=False, indent=2, default=str)
         stream.write("\n")
@@ -99,10 +99,10 @@ def free_name(folder: Path, name: str) -> Path:
 
 
 def ensure_bytes(path: Path, sha256: str) -> None:
-    """Make sure that a file in the archive has the bytes that it is known by.
+    """Make sure that a file in the archive still has the bytes that were accepted.
 
     Raises:
-        FileRefused: it has others.
+        FileRefused: it has other bytes.
         FileNotFoundError: it is gone.
     """
     if sha256_of(path) != sha256:
@@ -115,10 +115,10 @@ def write_whole(path: Path, content: bytes, replacing: bool = False) -> None:
     Args:
         path: where to.
         content: all of it.
-        replacing: let it take the place of a file that is there, which stays until then.
+        replacing: whether to replace a file that is there; it stays until the new one is whole.
 
     Raises:
-        FileExistsError: something is there; it stays as it is.
+        FileExistsError: something is there and `replacing` is off; it stays as it is.
     """
     ensure_folder(path.parent)
     if not replacing and os.path.lexists(path):
@@ -136,7 +136,7 @@ def write_whole(path: Path, content: bytes, replacing: bool = False) -> None:
 
 
 def ensure_folder(folder: Path) -> None:
-    """Make a folder and those above it, each of them on disk."""
+    """Make a folder and its parents, and flush each to disk: else a power cut could take the files in it away."""
     if not folder.is_dir():
         ensure_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -144,7 +144,7 @@ def ensure_folder(folder: Path) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Have on disk which files are in a folder."""
+    """Flush a folder's list of files to disk: a rename is safe against a power cut only after that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

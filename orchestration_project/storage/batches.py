@@ -1,4 +1,4 @@
-"""Which batch a file is for: cadence, start of a batch, the name of its partition."""
+"""Which batch a file is for: cadence, start of a batch, the key of its partition. No I/O here."""
 
 import datetime as dt
 import re
@@ -53,7 +53,7 @@ def floor(cadence: Cadence, moment: dt.datetime) -> Batch:
 
 
 def _start(found: re.Match[str] | None) -> dt.datetime:
-    """The moment that the groups of a match name.
+    """The moment from the date groups of a match.
 
     Raises:
         KeyError: there is no match, or its expression lacks a group.
@@ -143,7 +143,7 @@ class Batching:
                 return (batch + dt.timedelta(days=31)).replace(day=1)
 
     def next_due(self, newest: Batch, latency: dt.timedelta) -> dt.datetime:
-        """When the batch that follows the newest one is late: its end and the latency are over then."""
+        """When the batch after the newest one counts as late: at its end plus the latency."""
         end = self.after(self.after(newest))
         moment = end if isinstance(end, dt.datetime) else dt.datetime.combine(end, dt.time())
         return moment.replace(tzinfo=self.timezone) + latency

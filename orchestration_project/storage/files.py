@@ -1,17 +1,27 @@
-"""The files of a folder, and what identifies one: its name and the SHA-256 of its bytes."""
+"""The files of a folder, what identifies one (its name and the SHA-256 of its bytes), and work on many of them.
+
+How files move between folders is in `transfer`, and where they stay in `archive`.
+"""
 
 import datetime as dt
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
+from typing import TypeVar
 
 from orchestration_project.errors import FileChanged, FileRefused
 
 UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", "~")
 """Name endings that writers give to a file which they have not finished."""
+LARGE_BYTES = 1 << 20
+"""Files from this size on are worked on by several threads: for a smaller one, starting a thread costs more."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class FoundFile:
 
     @property
     def path(self) -> Path:
-        """Where it is. A sensor that looks at 100,000 files asks for none of their paths."""
+        """Where it is; made on demand, since a sensor lists 100,000 files and needs none of their paths."""
         return Path(self.location)
 
     @property
@@ -58,7 +68,7 @@ def _regular_files(folder: Path) -> Iterator[FoundFile]:
             try:
                 if entry.is_file(follow_symlinks=False):
                     yield _found(entry.path, entry.name, entry.stat(follow_symlinks=False))
-            except FileNotFoundError:  # taken away between the listing and the look
+            except FileNotFoundError:  # taken away after it was listed
                 continue
 
 
@@ -77,7 +87,7 @@ def fingerprint(found: FoundFile) -> str:
 
     Raises:
         FileRefused: the file can't be read.
-        FileChanged: it is not the file that was listed any more.
+        FileChanged: it is no longer the file that was listed.
     """
     try:
         digest = sha256_of(found.path)
@@ -99,7 +109,7 @@ def ensure_unchanged(found: FoundFile) -> None:
     """Make sure that a file is still the one that was listed.
 
     Raises:
-        FileChanged: its size or modification time differ, or it is gone or no regular file any more.
+        FileChanged: its size or modification time differ, or it is gone, or no longer a regular file.
     """
     if not os.path.lexists(found.path):
         raise FileChanged(found.name, "vanished")
@@ -114,3 +124,38 @@ def is_at(found: FoundFile, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns)
+
+
+def map_files(
+    work: Callable[[Item], Result], items: Sequence[Item], size: Callable[[Item], int]
+) -> Iterator[tuple[Item, Result | FileRefused | FileChanged]]:
+    """Do some work with each file: with small files one by one, with large ones in as many threads as there are cores.
+
+    Threads help since hashing and scanning release Python's lock.
+
+    Args:
+        work: what to do; several threads may call it at a time.
+        items: what stands for the files.
+        size: returns the bytes of an item.
+
+    Yields:
+        Each item, in order, with the work's result, or with the error that tells what is wrong with the file.
+    """
+
+    def attempt(item: Item) -> Result | FileRefused | FileChanged:
+        try:
+            return work(item)
+        except (FileRefused, FileChanged) as error:
+            return error
+
+    large = [index for index, item in enumerate(items) if size(item) >= LARGE_BYTES]
+    if len(large) < 2:
+        yield from ((item, attempt(item)) for item in items)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        begun = {index: pool.submit(attempt, items[index]) for index in large}
+        try:
+            for index, item in enumerate(items):
+                yield item, begun[index].result() if index in begun else attempt(item)
+        finally:
+            pool.shutdown(cancel_futures=True)

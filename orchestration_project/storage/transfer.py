@@ -1,11 +1,14 @@
-"""The way of a file out of landing, safe against a kill, a power cut and a writer that writes again.
+"""The transfer of a file from landing to the archive or to quarantine.
+
+It is safe against a kill, a power cut, and a writer that writes to the file again.
 
     landing/<feed>/<name>              as it was delivered
     archive/<feed>/.incoming/<name>    its bytes, secured before the commit: the same file, or a copy that was read back
     archive/<feed>/<batch>/<name>      its place, after the commit
-    landing/<feed>/.taken/<name>       taken off landing, to be deleted or to go to quarantine
+    landing/<feed>/.taken/<name>       taken off landing, to be deleted or moved to quarantine
 
-What the next step relies on is on disk before it. Whatever a killed run leaves half done, `recover` finishes or undoes.
+Each step is on disk before the next one begins. `recover` finishes or undoes what a killed run has left half done.
+The layout of the archive, and how a file is written whole, are in `archive`.
 """
 
 import errno
@@ -22,14 +25,14 @@ from orchestration_project.storage.archive import ensure_bytes, ensure_folder, f
 from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, is_at, sha256_of
 
 NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP})
-"""How a file system refuses a hard link for no fault of the file: a copy does as well."""
+"""Errors by which a file system refuses hard links though the file is fine: it is copied then."""
 
 INCOMING = ".incoming"
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """The folders between which a feed's files change hands.
+class Transfer:
+    """Moves a feed's files from landing to archive or quarantine.
 
     Attributes:
         landing: the drop folder.
@@ -53,7 +56,7 @@ class Handover:
         """Finish or undo what a killed run has left half done.
 
         Args:
-            place_of: tells the place in the archive of a name and SHA-256 that were committed, None of others.
+            place_of: returns the place in the archive for a name and SHA-256 that were committed, else None.
         """
         for file in discover(self._incoming):
             place = place_of(file.name, sha256_of(file.path))
@@ -64,7 +67,7 @@ class Handover:
         reached(Point.RECOVERED)
 
     def tidy(self) -> None:
-        """Remove the two folders in between; a file that is still in one goes back to landing."""
+        """Remove the two folders in between; a file that was taken off landing and is still there goes back."""
         shutil.rmtree(self._incoming, ignore_errors=True)
         for file in discover(self._taken):
             self._put_back(file.path)
@@ -72,13 +75,13 @@ class Handover:
             self._taken.rmdir()
 
     def secure(self, files: Iterable[tuple[FoundFile, str]]) -> None:
-        """See to it that the archive will have the bytes of files, whatever becomes of them in landing.
+        """Make sure that the archive will have the bytes of files, whatever happens to them in landing.
 
         Args:
             files: each with its SHA-256.
 
         Raises:
-            FileChanged: one is not the file that was listed any more.
+            FileChanged: one is no longer the file that was listed.
         """
         ensure_folder(self._incoming)
         for file, sha256 in files:
@@ -92,16 +95,16 @@ class Handover:
         flush(self._incoming)
 
     def archive_all(self, files: Iterable[tuple[FoundFile, Path, str]]) -> list[str]:
-        """Give files that were secured and committed their places.
+        """Move files that were secured and committed to their places.
 
         Args:
             files: each with its place and SHA-256.
 
         Returns:
-            Names of files whose accepted bytes their writer has overwritten, so that the archive lacks them.
+            Names of files that the archive lacks, since their writer has overwritten the accepted bytes.
 
         Raises:
-            WarehouseError: other bytes are in a place; the file stays in landing.
+            WarehouseError: a file with other bytes is at a place; the delivered file stays in landing.
         """
         overwritten, folders = [], set()
         for file, place, sha256 in files:
@@ -123,17 +126,17 @@ class Handover:
         """Delete a file from landing.
 
         Raises:
-            FileChanged: it is not the file that was listed any more; it stays.
+            FileChanged: it is no longer the file that was listed; it stays.
             OSError: landing can't be written to.
         """
         self._take(file).unlink()
         reached(Point.CLEARED)
 
     def refuse(self, file: FoundFile, reason: Mapping[str, object]) -> None:
-        """Move a file to quarantine. `<name>.reason.json` is written before it comes, so that none is without.
+        """Move a file to quarantine. `<name>.reason.json` is written first, so that no file is there without a reason.
 
         Raises:
-            FileChanged: it is not the file that was listed any more; it stays.
+            FileChanged: it is no longer the file that was listed; it stays.
             OSError: landing or quarantine can't be written to; it stays.
         """
         taken = self._take(file)
@@ -150,7 +153,7 @@ class Handover:
         reached(Point.QUARANTINED)
 
     def _take(self, file: FoundFile) -> Path:
-        """Take a file off landing in one step; a later one of its name is another file, and is not touched."""
+        """Take a file off landing in one step: a file that arrives later under its name is another, and stays."""
         ensure_unchanged(file)
         ensure_folder(self._taken)
         taken = self._taken / file.path.name
@@ -174,7 +177,7 @@ class Handover:
 
 
 def _was_overwritten(file: FoundFile, secured: Path) -> bool:
-    """Whether a secured file is still the one in landing, and was written to there."""
+    """Whether a secured file is a hard link to the file in landing, and was written to there."""
     return not is_at(file, secured) and file.path.exists() and secured.samefile(file.path)
 
 
@@ -188,10 +191,10 @@ def _ensure_expected(file: FoundFile, place: Path, sha256: str) -> None:
 
 
 def _link_or_copy(file: FoundFile, target: Path, sha256: str) -> None:
-    """Have a file at a second place, its bytes on disk: as a hard link where both are on one file system.
+    """Put a file at a second place, its bytes on disk: as a hard link where both are on one file system, else a copy.
 
     Raises:
-        FileNotFoundError: there is no such file any more.
+        FileNotFoundError: the file is gone.
         FileChanged: it has other bytes.
     """
     with file.path.open("rb") as stream:
@@ -216,7 +219,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Rename a file, or copy it to another file system; nothing is at the target."""
+    """Rename a file, or copy it to another file system; the target must not exist."""
     try:
         source.rename(target)
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Waivers on disk: who lets which rejects be, and why. One small JSON file each, beside what a feed has accepted.
+"""Waivers on disk: who decided that which rejects will not be corrected, and why. One small JSON file each.
 
-archive/<feed>/waivers/<when>-<digest>.json
+    archive/<feed>/waivers/<when>-<digest>.json
 
-So the archive is still all that is needed to rebuild the warehouse.
+They are in the archive, so that the archive is still enough to rebuild the warehouse.
 """
 
 import datetime as dt
@@ -20,7 +20,7 @@ FOLDER = "waivers"
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """Rejects that somebody lets be; `waived_at` has a time zone."""
+    """Rejects that will not be corrected, by somebody's decision; `waived_at` has a time zone."""
 
     waived_by: str
     because: str
@@ -38,7 +38,7 @@ def write_waiver(archive: Path, waiver: Waiver) -> Path:
 
 
 def waivers_listing(archive: Path) -> str:
-    """Identifies a feed's waivers by the names, sizes and times of their files, unread; empty if there are none."""
+    """A digest of the names, sizes and times of a feed's waiver files, without reading them; empty without files."""
     found = ((path.name, path.lstat()) for path in _files(archive / FOLDER))
     listed = "".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in found)
     return hashlib.sha256(listed.encode()).hexdigest() if listed else ""

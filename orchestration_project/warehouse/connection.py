@@ -1,10 +1,10 @@
-"""One way into the warehouse: a connection under a lock, and a transaction around everything that is done with it.
+"""The only way into the warehouse: a connection under a lock, and a transaction on it.
 
-DuckDB lets one process write at a time and refuses the others at once. The lock file turns that refusal into a bounded
-wait, and tells who is being waited for.
+DuckDB lets one process write at a time and refuses all others at once. The lock file turns the refusal into a wait of
+limited time. It also tells who holds the warehouse.
 
-A connection is shut against everything but the warehouse and the folders that its step asked for: a statement that got
-in by mistake can read no other file, load no extension, reach no network and change no setting.
+A connection may use only the warehouse and the folders that were asked for. A statement that gets in by mistake, such
+as one in a contract, can't read another file, load an extension, use the network or change a setting.
 """
 
 import json
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = 0.1
 HELD_OPEN = ("Could not set lock on file", "different configuration")
-"""What DuckDB says when another process, or another connection of this one, has the file open."""
+"""Parts of DuckDB's messages when another process, or another connection of this process, has the file open."""
 STORAGE_VERSION = "v1.4.0"
-"""The oldest DuckDB that can read the file. What 1.3 brought writes text with a third less work than the default."""
+"""The oldest DuckDB that can read the file. Writing text takes a third less work than in the default, older format."""
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "allow_persistent_secrets": False,
-    # Else a name that is no table could be that of a variable of the Python code which runs the statement.
+    # Else DuckDB looks for an unknown table among the variables of the Python code that runs the statement.
     "python_enable_replacements": False,
 }
-"""What needs no extension, secret or Python variable gets none. JSON, Parquet and time zones are built in."""
+"""No extensions, secrets or Python variables: nothing here needs them. JSON, Parquet and time zones are built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ class Warehouse:
 
     Attributes:
         database: the file.
-        lock_timeout: seconds to wait for another holder.
-        threads: DuckDB threads, None for DuckDB's own choice.
-        memory_limit: DuckDB memory limit such as `2GB`, None for DuckDB's own choice.
+        lock_timeout: seconds to wait while another process holds the warehouse.
+        threads: number of DuckDB's threads; None: DuckDB chooses.
+        memory_limit: DuckDB's memory limit, such as `2GB`; None: DuckDB chooses.
     """
 
     database: Path
@@ -70,12 +70,12 @@ class Warehouse:
         """A connection inside a transaction: committed when the block ends, rolled back when it raises.
 
         Args:
-            purpose: what the holder does, shown to whoever waits.
-            folders: where its statements may read and write files; nowhere by default.
+            purpose: what the connection is for, shown to those who wait.
+            folders: where statements may read and write files; none by default.
 
         Raises:
-            WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
-            WarehouseBroken: its file can't be read.
+            WarehouseBusy: another process held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: the warehouse's file can't be read.
             DiskFull: a disk had no room.
         """
         with self.connection(purpose, folders) as connection, transaction(connection):
@@ -85,17 +85,17 @@ class Warehouse:
     def connection(
         self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
     ) -> Iterator["DuckDBPyConnection"]:
-        """A connection under the warehouse lock; it is closed whatever happens.
+        """A connection under the warehouse lock. It is always closed at the end of the block.
 
         Args:
-            purpose: what the holder does, shown to whoever waits.
-            folders: where its statements may read and write files; nowhere by default.
-            read_only: leave the file as it is, byte for byte; it must exist.
+            purpose: what the connection is for, shown to those who wait.
+            folders: where statements may read and write files; none by default.
+            read_only: don't change a byte of the file; it must exist.
 
         Raises:
-            WarehouseBusy: somebody else held the warehouse for longer than `lock_timeout`.
-            WarehouseBroken: its file can't be read.
-            WarehouseError: it can't be locked.
+            WarehouseBusy: another process held the warehouse for longer than `lock_timeout`.
+            WarehouseBroken: the warehouse's file can't be read.
+            WarehouseError: the lock file can't be locked.
             DiskFull: a disk had no room.
         """
         deadline = time.monotonic() + self.lock_timeout
@@ -165,7 +165,10 @@ class Warehouse:
                 return connection
 
     def _create(self) -> None:
-        """Make the file, whole or not at all: half a header, left by a kill or a full disk, could never be opened."""
+        """Make the file under another name and rename it.
+
+        A process that is killed, or a full disk, could leave half a header, and such a file can't be opened again.
+        """
         import duckdb
 
         new = self.database.with_name(f"{self.database.name}.new")
@@ -178,7 +181,7 @@ class Warehouse:
 
 
 def _shut(connection: "DuckDBPyConnection", folders: Iterable[Path]) -> None:
-    """Set a connection up and lock its settings. DuckDB itself adds the database's own files to the folders."""
+    """Limit a connection to some folders and lock its settings. DuckDB itself allows the database's own files."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_directories = [{literals(str(folder.resolve()) for folder in folders)}]")
     connection.execute("SET enable_external_access = false")
@@ -195,7 +198,7 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # Where the error has ended the transaction already there is none to roll back, and the error is what counts.
+        # Some errors end the transaction. Then ROLLBACK fails, and must not hide the error.
         with suppress(duckdb.TransactionException):
             connection.execute("ROLLBACK")
         raise
@@ -204,7 +207,7 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
 def _write_holder(path: Path, purpose: str) -> None:
     since = time.strftime("%FT%TZ", time.gmtime())
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": since}
-    with suppress(OSError):  # it only helps those who wait
+    with suppress(OSError):  # only those who wait miss it
         path.write_text(json.dumps(holder), encoding="utf-8")
 
 
@@ -212,9 +215,9 @@ def _read_holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         told = f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
-        # A process that was killed left its note; the lock is with one that has not written its own yet.
+        # A killed process leaves its note. The lock's real holder has not written its own yet.
         gone = holder["host"] == socket.gethostname() and not _is_running(int(holder["pid"]))
-    except (OSError, ValueError, KeyError, TypeError):  # it is just being written, or somebody else's file
+    except (OSError, ValueError, KeyError, TypeError):  # half written, or not a file of ours
         return "another process"
     return "another process" if gone else told
 

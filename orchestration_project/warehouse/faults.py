@@ -1,6 +1,6 @@
-"""What is wrong with the disk or the warehouse's file, told from the engine's and the system's errors.
+"""Recognize a full disk, too little memory and a broken warehouse file in errors of DuckDB and of the system.
 
-DuckDB has one exception for all that goes wrong with files, so its message is all there is to go by.
+DuckDB raises the same exception for every problem with files, so its message is the only sign.
 """
 
 import errno
@@ -20,28 +20,30 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NO_ROOM_TOLD = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 BROKEN_TOLD = ("not a valid DuckDB database file", "Corrupt database file", "Failure while replaying WAL")
 UNREADABLE_TOLD = ("Could not read enough bytes", "Is a directory", "Input/output error")
-"""Said of any file that is read, so the message must name the warehouse's."""
+"""DuckDB says this of any file, so the message has to name the warehouse's file as well."""
 NEWER_TOLD = "but we can only read versions"
 WAY_BACK = (
     "Move it away, together with its .wal if there is one, then rebuild it from the archive by the commands that"
-    " `python -m orchestration_project verify` prints (docs/recover.md)"
+    " `orchestration-project verify` prints (docs/recover.md)"
 )
 FILE_NAMED = re.compile(r'file "([^"]+)"')
 
 
 @contextmanager
 def clear_faults(database: Path, purpose: str, *folders: Path) -> Iterator[None]:
-    """Turn a full disk, too little memory and a broken warehouse into errors that say what to do; other errors pass.
+    """Turn a full disk, too little memory and a broken warehouse into errors that say what to do.
+
+    All other errors go through unchanged.
 
     Args:
         database: the warehouse's file.
-        purpose: what is being done.
-        folders: where else files are written.
+        purpose: what the block does, for the message.
+        folders: other folders to which the block writes files.
 
     Raises:
         DiskFull: a disk had no room.
         WarehouseBroken: the warehouse's file can't be read.
-        WarehouseError: DuckDB may not use as much memory as it needs.
+        WarehouseError: DuckDB needs more memory than it may use.
     """
     import duckdb
 
@@ -55,27 +57,34 @@ def clear_faults(database: Path, purpose: str, *folders: Path) -> Iterator[None]
 
 
 def no_room(error: BaseException) -> bool:
-    """Whether an error of the engine or the system tells of a disk without room."""
+    """Whether an error of DuckDB or of the system means that a disk is full."""
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return True
     return any(sign in str(error) for sign in NO_ROOM_TOLD)
 
 
 def no_fault_of_files(error: "duckdb.Error") -> bool:
-    """Whether reading a file failed for lack of room on disk or in memory, which says nothing about the file."""
+    """Whether reading a file failed because disk or memory was full. Then the file itself may be good."""
     import duckdb
 
     return no_room(error) or isinstance(error, duckdb.OutOfMemoryException)
 
 
 def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *folders: Path) -> PlatformError | None:
-    """The machine's or the warehouse file's fault that an error tells of; None when it tells of something else."""
+    """The error to raise when disk, memory or the warehouse's file is at fault; None for any other error.
+
+    Args:
+        error: what DuckDB or the system raised.
+        database: the warehouse's file.
+        purpose: what was being done, for the message.
+        folders: other folders to which files were written.
+    """
     import duckdb
 
     text = str(error)
     if no_room(error):
         named = FILE_NAMED.search(text)
-        # Of a copy that failed the second name is that of what was written.
+        # A failed copy has two names; the second one is the file that was written.
         written = error.filename2 or error.filename if isinstance(error, OSError) else named and named[1]
         return _disk_full(written, database, purpose, folders)
     if isinstance(error, duckdb.OutOfMemoryException) and not any(sign in text for sign in BROKEN_TOLD):
@@ -97,7 +106,7 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
 
 
 def _disk_full(written: str | None, database: Path, purpose: str, folders: tuple[Path, ...]) -> DiskFull:
-    """The error for a write that found no room; where the system names no file, the fullest disk is the one."""
+    """The error for a write that found no room. If no file is named, the disk with the least free space is blamed."""
     places = [_existing(Path(written))] if written else [_existing(path) for path in (database, *folders)]
     place = min(places, key=lambda path: shutil.disk_usage(path).free)
     usage = shutil.disk_usage(place)
@@ -109,7 +118,7 @@ def _disk_full(written: str | None, database: Path, purpose: str, folders: tuple
 
 
 def _existing(path: Path) -> Path:
-    """The folder nearest to a path that exists."""
+    """The path itself or its nearest parent that exists."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
 
 

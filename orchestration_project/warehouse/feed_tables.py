@@ -1,10 +1,10 @@
-"""The three tables of a feed: their names, their columns, and which of these the platform adds."""
+"""The three tables of a feed: their names, their columns and types, and the columns that the platform adds."""
 
 from orchestration_project.contracts.feed import Feed
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
-"""The raw table's column for the `_reject_id` that a record of a repair file corrects; NULL in other files."""
+"""A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
 
 def raw_table(feed: Feed) -> str:
@@ -38,7 +38,7 @@ def cleaned_layout(feed: Feed, batch_type: str) -> dict[str, str]:
 
 
 def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
-    """The columns of a feed's table of rejected records: the raw text, what was wrong, and what became of it."""
+    """The columns of a feed's table of rejected records: the raw text, every violation, and how it was resolved."""
     return (
         {column.name: "VARCHAR" for column in feed.source_columns}
         | dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))

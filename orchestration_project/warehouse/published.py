@@ -2,6 +2,8 @@
 
 So whoever made something from a batch can tell whether it is up to date, and whoever checks a table whether rows came
 or went outside of a load, without reading the rows of all batches. A batch without rows is not listed.
+
+What is made from published batches is in `marts`.
 """
 
 import datetime as dt
@@ -15,22 +17,30 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "published_batches"
-COLUMNS = {"table_name": "VARCHAR", "_batch_date": "TIMESTAMP", "rows": "BIGINT", "content": "HUGEINT"}
+# A sum of 64-bit hashes is below 10^38 for fewer than 10^18 of them. Other engines make a DOUBLE of a HUGEINT.
+CONTENT_TYPE = "DECIMAL(38,0)"
+COLUMNS = {"table_name": "VARCHAR", "_batch_date": "TIMESTAMP", "rows": "BIGINT", "content": CONTENT_TYPE}
 
 
 def ensure_published(connection: "DuckDBPyConnection", table: str) -> None:
     """Make sure that the batches of a cleaned table are listed.
 
-    All rows are read where none is: a warehouse from before there was this list has to be taken as it is.
+    All rows are read where none is: a warehouse from before there was this list has to be taken as it is. The list of
+    an older release, whose `content` is a HUGEINT, gets the type of today; the values stay.
     """
     ensure_table(connection, TABLE, COLUMNS)
-    unlisted = is_empty(connection, f"{TABLE} WHERE table_name = {literal(table)}")
-    if unlisted and exists(connection, table) and not is_empty(connection, ident(table)):
+    if is_unlisted(connection, table):
         note_published(connection, table, None)
 
 
+def is_unlisted(connection: "DuckDBPyConnection", table: str) -> bool:
+    """Whether a cleaned table has rows and the list, which must exist, has none of its batches."""
+    unlisted = is_empty(connection, f"{TABLE} WHERE table_name = {literal(table)}")
+    return unlisted and exists(connection, table) and not is_empty(connection, ident(table))
+
+
 def note_published(
-    connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, judging: str = ""
+    connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, rules: str = ""
 ) -> None:
     """List what some batches (None: all) of a cleaned table hold now.
 
@@ -41,16 +51,19 @@ def note_published(
         connection: inside the transaction that writes the rows.
         table: the cleaned table.
         batches: its batches.
-        judging: identifies how records become values; another contract has another one.
+        rules: identifies how records become values; another contract has another one.
     """
     condition = batch_filter(batches)
     connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $table AND {condition}", {"table": table})
+    # The inner sum is over whole rows, so that name and version are hashed once a file and not with each row.
     connection.execute(
-        f"""INSERT INTO {TABLE} SELECT $table, _batch_date, sum(rows), sum(hash($judging, _file, _file_version, places))
-            FROM (SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(hash(_row)) AS places
+        f"""WITH files AS (
+                SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(hash(_row)) AS places
                 FROM {ident(table)} WHERE {condition} GROUP BY _batch_date, _file, _file_version)
-            GROUP BY _batch_date""",
-        {"table": table, "judging": judging},
+            INSERT INTO {TABLE}
+            SELECT $table, _batch_date, sum(rows), sum(hash($rules, _file, _file_version, places))::{CONTENT_TYPE}
+            FROM files GROUP BY _batch_date""",
+        {"table": table, "rules": rules},
     )
 
 
@@ -66,10 +79,10 @@ def changed_outside(connection: "DuckDBPyConnection", table: str) -> list[dt.dat
     if found == (True,):
         return []
     rows = connection.execute(
-        f"""SELECT coalesce(present._batch_date, published._batch_date) AS batch
-            FROM (SELECT _batch_date, count(*) AS rows FROM {ident(table)} GROUP BY 1) AS present
-            FULL JOIN (SELECT _batch_date, rows {published}) AS published
-            ON present._batch_date = published._batch_date
+        f"""WITH present AS (SELECT _batch_date, count(*) AS rows FROM {ident(table)} GROUP BY 1),
+                published AS (SELECT _batch_date, rows {published})
+            SELECT coalesce(present._batch_date, published._batch_date) AS batch
+            FROM present FULL JOIN published ON present._batch_date = published._batch_date
             WHERE present.rows IS DISTINCT FROM published.rows ORDER BY 1""",
         [table],
     ).fetchall()

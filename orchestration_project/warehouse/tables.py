@@ -1,6 +1,6 @@
-"""Tables of the warehouse: make them fit, ask for them, replace batches in them.
+"""Tables in general: create and change them, describe them, replace batches in them.
 
-Every function runs inside the caller's transaction.
+Every function runs inside the caller's transaction. The tables of a feed are in `feed_tables`.
 """
 
 import re
@@ -15,27 +15,31 @@ if TYPE_CHECKING:
 
 SCHEMA = "main"
 WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
-"""Types whose numbers take 128 bits."""
+"""Matches types whose numbers take 128 bits."""
 
 
 def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
-    """A table's columns and their DuckDB types, in order; empty when there is no such table."""
+    """A table's columns and their DuckDB types, in order; empty if there is no such table."""
     rows = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
-        " AND schema_name = $1 AND table_name = $2 ORDER BY column_index",
+        """SELECT column_name, data_type FROM duckdb_columns()
+            WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2
+            ORDER BY column_index""",
         [schema, table],
     ).fetchall()
     return dict(rows)
 
 
 def types_of(connection: "DuckDBPyConnection", source: str) -> dict[str, str]:
-    """The columns of whatever can stand after FROM, and their DuckDB types, in order."""
+    """The columns of a table, a view or a table function (anything after FROM) and their DuckDB types, in order."""
     rows = connection.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM {source})").fetchall()
     return dict(rows)
 
 
 def is_empty(connection: "DuckDBPyConnection", source: str) -> bool:
-    """Whether what stands after FROM, with its conditions, gives no row."""
+    """Whether a table with its conditions (`t WHERE ...`) gives no row.
+
+    `LIMIT 1` ends the scan at the first row; `count(*)` would read all.
+    """
     return connection.execute(f"SELECT 1 FROM {source} LIMIT 1").fetchone() is None
 
 
@@ -47,12 +51,18 @@ def exists(connection: "DuckDBPyConnection", table: str) -> bool:
 def ensure_table(
     connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA
 ) -> None:
-    """Make sure that a table exists with at least these columns in these types.
+    """Make sure that a table exists and has at least these columns in these types.
 
-    Missing columns are added (NULL in the rows that are there); a changed type is converted.
+    Missing columns are added, with NULL in existing rows. A column of another type is converted.
+
+    Args:
+        connection: to the warehouse.
+        table: the table's name.
+        columns: DuckDB types by column name.
+        schema: the table's schema.
 
     Raises:
-        WarehouseError: the rows that are there do not fit a changed type.
+        WarehouseError: a value of an existing row does not fit the new type.
     """
     name = f"{ident(schema)}.{ident(table)}"
     present = columns_of(connection, table, schema)
@@ -68,15 +78,15 @@ def ensure_table(
 
 
 def _stored(sql_type: str) -> str:
-    """A type with how its values are stored.
+    """A column's type and how its values are stored.
 
-    To unpack numbers of 128 bits takes DuckDB 1.5.5 more than ten times as long as to read them as they are.
+    DuckDB 1.5.5 needs more than ten times as long to unpack 128-bit numbers as to read them uncompressed.
     """
     return f"{sql_type} USING COMPRESSION uncompressed" if WIDE.fullmatch(sql_type) else sql_type
 
 
 def _canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
-    """The columns with the names that DuckDB itself has for their types."""
+    """The columns with DuckDB's own names for their types: `INT` becomes `INTEGER`."""
     types = ", ".join(f"typeof(CAST(NULL AS {sql_type}))" for sql_type in columns.values())
     return dict(zip(columns, connection.execute(f"SELECT {types}").fetchone() or (), strict=True))
 
@@ -94,7 +104,7 @@ def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: 
 
 
 def batch_filter(batches: Iterable[object] | None) -> str:
-    """A condition on `_batch_date` that holds for the given batches only; None: for all."""
+    """A SQL condition on `_batch_date` that is true for the given batches only; None: for all batches."""
     if batches is None:
         return "true"
     listed = [str(batch) for batch in batches]
@@ -102,10 +112,10 @@ def batch_filter(batches: Iterable[object] | None) -> str:
 
 
 def append(connection: "DuckDBPyConnection", table: str, select: str) -> int:
-    """Add the result of a query to a temporary table into which more may be inserted in the same transaction.
+    """Add the rows of a query to a temporary table. Can be called several times in one transaction.
 
-    DuckDB 1.5.5 loses the rows of a large INSERT that follows one of no rows in the same transaction, and tells that it
-    inserted them: so one of no rows is not made.
+    In DuckDB 1.5.5 an INSERT of no rows makes a later large INSERT of the same transaction lose its rows, while it
+    reports them as inserted. So an INSERT of no rows is not executed.
 
     Returns:
         The number of rows inserted.
@@ -118,7 +128,7 @@ def append(connection: "DuckDBPyConnection", table: str, select: str) -> int:
 
 
 def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Sequence[object] | None, select: str) -> int:
-    """Replace the rows of some batches (None: all rows) with the result of a query, columns matched by name.
+    """Replace the rows of some batches (None: all rows) with the rows of a query. Columns are matched by name.
 
     Returns:
         The number of rows inserted.

@@ -33,7 +33,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_columns_are_those_of_the_rules(tmp_path: Path) -> None:
-    """The header names what the hand-written rules judge, in the same order."""
+    """The header names what the hand-written rules check, in the same order."""
     path = data.make_sales(tmp_path, DAY, 10)
     assert path.read_text(encoding="utf-8").splitlines()[0].split(",") == list(rules.TEXTS)
 

@@ -41,8 +41,8 @@ def test_the_next_day_finds_nothing_wrong(long_ago: Workbench) -> None:
     data.make_sales(long_ago.data_dir / "landing/sales", next_day, ROWS)
     result = long_ago.run(*SALES, first=str(next_day), last=str(next_day))
     blocking = {"accounting", "matches_cleaned_sales", "totals_match"}
-    verdicts = evaluations(result)
-    assert blocking <= set(verdicts)
-    assert [name for name in blocking if not verdicts[name].passed] == []
+    results = evaluations(result)
+    assert blocking <= set(results)
+    assert [name for name in blocking if not results[name].passed] == []
     assert long_ago.query("SELECT count(*) - count(DISTINCT order_id) FROM cleaned_sales") == [(0,)]
     assert long_ago.query("SELECT count(DISTINCT _batch_date) FROM cleaned_sales") == [(PAST + 1,)]

@@ -26,7 +26,7 @@ def test_sizes_keep_their_proportions(session: Session, sizes: tuple[int, ...]) 
     assert scaling.sizes_of(session) == sizes
 
 
-def test_growth_is_judged_between_the_two_sizes_that_are_compared() -> None:
+def test_growth_is_measured_between_the_two_sizes_that_are_compared() -> None:
     """Thirty million records against ten: what is larger has no target, and may have failed."""
     found = {10 * MILLION: 50.0, 30 * MILLION: 165.0, 100 * MILLION: None}
     (target,) = scaling.targets_of(found)

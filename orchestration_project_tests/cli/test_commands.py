@@ -1,4 +1,4 @@
-"""The commands of `python -m orchestration_project`, as they are typed."""
+"""The commands of `orchestration-project`, as they are typed."""
 
 import json
 import subprocess

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration_project.cli import feeds
 from orchestration_project.cli.main import main
 
 
@@ -30,11 +29,24 @@ def test_a_draft_is_written_where_dagster_finds_it(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Below defs by default, and what to do next is said."""
-    monkeypatch.setattr(feeds, "DEFS", tmp_path / "defs")
+    (tmp_path / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "shop"\n', encoding="utf-8")
+    (tmp_path / "src/shop/defs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "src")
     output = new_feed(sample, "--name", "till").stdout
-    assert files(tmp_path / "defs" / "till") == ["defs.yaml", "till.odcs.yaml"]
+    assert files(tmp_path / "src/shop/defs/till") == ["defs.yaml", "till.odcs.yaml"]
     assert "1. go through each `check:`" in output
     assert "2. dg check defs" in output
+    assert "dagster asset materialize -m shop.definitions --select 'raw_till" in output
+
+
+def test_without_a_project_a_folder_has_to_be_named(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written into the package that is installed."""
+    monkeypatch.chdir(tmp_path)
+    assert "There is no Dagster project here" in new_feed(sample, "--name", "till", exit_code=2).stderr
+    output = new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
+    assert "move the folder into the defs folder of your Dagster project" in output
 
 
 def test_another_folder(sample: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration_project.cli.docs.commands import PAGE
+from orchestration_project.cli.docs.pages import COMMANDS as PAGE
 from orchestration_project.cli.main import main
 from orchestration_project.warehouse.connection import Warehouse
 

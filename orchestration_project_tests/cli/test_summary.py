@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
-from orchestration_project.cli.summary import print_summary
+from orchestration_project.cli.summary import render_summary
 from orchestration_project.settings import Settings
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import Workbench, project
@@ -19,7 +19,7 @@ BEFORE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 def printed(data_dir: Path, since: dt.datetime | None = None, width: int = 300) -> str:
     out = StringIO()
-    print_summary(Console(file=out, width=width), Settings(data_dir=data_dir), since)
+    render_summary(Console(file=out, width=width), Settings(data_dir=data_dir), since)
     return out.getvalue()
 
 

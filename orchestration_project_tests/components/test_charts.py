@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.components import pictures
 from orchestration_project.components.charts import HEIGHT, MOST_STEPS, TOP, Bar, nice_ticks, time_bars
-from orchestration_project.components.charts_data import Figures, Quality, Stretch
+from orchestration_project.components.time_series import Quality, reject_share, total
 
 DAY = dt.date(2024, 1, 15)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -67,10 +66,10 @@ def test_ticks(cents_below: int, cents_above: int) -> None:
 
 def test_what_a_chart_shows_is_told() -> None:
     """Those who do not see a chart read its title, its span, its lowest and its highest bar."""
-    stretches = [Stretch(DAY, Figures(1, 2, Decimal("1234.50"))), Stretch(DAY + dt.timedelta(days=1), None)]
-    stretches.append(Stretch(DAY + dt.timedelta(days=2), Figures(1, 2, Decimal("-0.10"))))
+    values = [(DAY, Decimal("1234.50")), (DAY + dt.timedelta(days=1), None)]
+    values.append((DAY + dt.timedelta(days=2), Decimal("-0.10")))
     told = "Revenue per day, 2024-01-15 to 2024-01-17; lowest 2024-01-17: -0.10; highest 2024-01-15: 1,234.50"
-    chart = pictures.revenue(stretches, "day")
+    chart = total("Revenue", values, "day")
     assert chart.alt == told
     assert ET.fromstring(chart.svg).get("aria-label") == told  # noqa: S314 - our own
     assert "2024-01-16: no batch" in chart.svg
@@ -83,7 +82,7 @@ def test_a_chart_of_nothing() -> None:
 
 def test_image() -> None:
     """As Markdown a chart is an image that carries its own colours and is small enough for an event."""
-    chart = pictures.reject_share([Quality(DAY + dt.timedelta(days=day), 90, day) for day in range(60)], "day")
+    chart = reject_share([Quality(DAY + dt.timedelta(days=day), 90, day) for day in range(60)], "day")
     assert len(chart.markdown) < LARGEST_IMAGE
     alt, _, uri = chart.markdown.partition("](data:image/svg+xml;base64,")
     image = base64.b64decode(uri.removesuffix(")")).decode()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -75,7 +76,7 @@ def told(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
     found = instance.fetch_materializations(KEY, limit=10).records
     pieces = [(record.partition_key, dict(record.asset_materialization.metadata)) for record in found]  # type: ignore[union-attr]
     (asset,) = instance.get_asset_records([KEY])
-    verdicts = instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=10)
+    evaluations = instance.event_log_storage.get_asset_check_execution_history(CHECK, limit=10)
     steps = {step.step_key: (step.status, step.materialization_events) for step in instance.get_run_step_stats(run_id)}
     changes = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_SUCCESS, limit=10).records
     return [
@@ -83,14 +84,14 @@ def told(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
         pieces,
         sorted(instance.get_materialized_partitions(KEY)),
         asset.asset_entry.last_run_id == run_id,
-        [(verdict.status, verdict.partition, verdict.run_id == run_id) for verdict in verdicts],
+        [(evaluation.status, evaluation.partition, evaluation.run_id == run_id) for evaluation in evaluations],
         [status for status, _ in steps.values()],
         [record.run_id == run_id for record in changes],
     ]
 
 
 def test_it_tells_what_the_stock_one_tells(tmp_path: Path) -> None:
-    """Of the same run both tell the same events, materializations, verdicts, statistics and status changes."""
+    """Of the same run both tell the same events, materializations, check results, statistics and status changes."""
     with dagster(tmp_path / "ours") as ours, dagster(tmp_path / "stock", stock=True) as stock:
         assert told(ours, sell(ours)) == told(stock, sell(stock))
 
@@ -106,6 +107,12 @@ def test_history_is_the_same_for_both(tmp_path: Path, stock_writes: bool) -> Non
         sell(second)
     with dagster(tmp_path, stock=stock_writes) as first:
         assert len(first.fetch_materializations(KEY, limit=10).records) == 2 * len(DAYS)
+
+
+def test_no_other_dagster_is_allowed() -> None:
+    """It uses private classes, so the package admits exactly the Dagster that these tests run on."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"dagster=={dg.__version__}" in project["dependencies"]
 
 
 def writer(home: Path, run_id: str, name: str, count: int) -> "subprocess.Popen[str]":

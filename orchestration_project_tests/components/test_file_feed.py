@@ -1,6 +1,7 @@
 """The component: loading it from `defs.yaml`, what is said of mistakes, every cadence from file to table."""
 
 import datetime as dt
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.ingest.options import feed_options
 from orchestration_project_tests.components.workbench import Workbench, feeds, materializations, value
 
 CONTRACT = """
@@ -45,6 +47,13 @@ def folder(text: str = CONTRACT, **attributes: Any) -> dict[str, str]:
         "attributes": {"contract": "meters.odcs.yaml", **attributes},
     }
     return {"meters.odcs.yaml": text, "defs.yaml": yaml.safe_dump(component)}
+
+
+def test_an_option_has_one_default() -> None:
+    """A feed whose defs.yaml says nothing is run as one whose options are made without Dagster."""
+    assert FileFeed(contract="c").options == feed_options()
+    fields, options = FileFeed.model_fields, inspect.signature(feed_options).parameters
+    assert {name: fields[name].default for name in options} == {name: item.default for name, item in options.items()}
 
 
 def failure(files: dict[str, str]) -> str:

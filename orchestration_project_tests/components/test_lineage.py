@@ -5,8 +5,10 @@ from sqlglot.errors import SqlglotError
 
 from orchestration_project.components.lineage import Origin, published_lineage, query_lineage, raw_lineage
 from orchestration_project.contracts.feed import Column, Feed
-from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.defs.product_marts import queries
 from orchestration_project.warehouse.feed_tables import cleaned_layout, rejected_layout
+from orchestration_project.warehouse.reading import Columns
+from orchestration_project_tests.defs.product_marts.shop_marts import daily
 
 FEED = Feed(
     "receipts",
@@ -79,15 +81,15 @@ def test_a_column_that_no_table_has_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "columns"),
+    ("query", "columns", "sources"),
     [
-        pytest.param(aggregate.DAILY_SELECT.format(condition="true"), aggregate.DAILY_COLUMNS, id="daily"),
-        pytest.param(aggregate.PRODUCT_SELECT, aggregate.PRODUCT_COLUMNS, id="products"),
+        pytest.param(daily().query, daily().columns, daily().inputs, id="daily"),
+        pytest.param(queries.PRODUCT_SELECT, queries.COLUMNS, queries.SOURCES, id="products"),
     ],
 )
-def test_every_column_of_the_marts_has_origins(query: str, columns: dict[str, str]) -> None:
+def test_every_column_of_the_marts_has_origins(query: str, columns: Columns, sources: dict[str, Columns]) -> None:
     """The marts' SQL is understood: each of their columns is made from columns that the tables before them have."""
-    found = query_lineage(query, aggregate.SOURCE_COLUMNS)
+    found = query_lineage(query, sources)
     assert list(found) == list(columns)
     assert all(found.values())
-    assert all(item.column in aggregate.SOURCE_COLUMNS[item.table] for items in found.values() for item in items)
+    assert all(item.column in sources[item.table] for items in found.values() for item in items)

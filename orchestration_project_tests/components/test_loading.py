@@ -265,7 +265,7 @@ def test_quality_rule_of_the_contract_blocks(bench: Workbench) -> None:
 
 
 def test_a_batch_without_files_passes(bench: Workbench) -> None:
-    """A run for days without a file succeeds: there is nothing to judge."""
+    """A run for days without a file succeeds: there is nothing to check."""
     result = bench.run(first=DAY, last=NEXT, job="sales_job")
     found = evaluations(result)
     assert result.success
@@ -274,7 +274,7 @@ def test_a_batch_without_files_passes(bench: Workbench) -> None:
 
 
 def test_a_catalogue_that_never_came_blocks_nothing(bench: Workbench) -> None:
-    """Without any products file the rule that a catalogue is not empty has nothing to judge; sales get their mart."""
+    """Without any products file the rule that a catalogue is not empty has nothing to check; sales get their mart."""
     bench.drop("sales", f"sales_{DAY}.csv", GOOD)
     result = bench.run(first=DAY, last=DAY)
     assert evaluations(result)["not_empty"].passed

@@ -1,4 +1,4 @@
-"""The sensor on a real instance with real files, and the schedule: what they ask for, and that the runs do it."""
+"""The sensor on a real instance with real files, and the schedule: what they request, and that the runs load it."""
 
 import datetime as dt
 import json
@@ -15,7 +15,7 @@ from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.contracts import load_feed
-from orchestration_project.storage.sensor_cursor import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
+from orchestration_project.storage.sensor_evaluation import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 
@@ -47,7 +47,7 @@ class Watch:
         return self.bench.drop(self.spec.name, name, sales(*lines), modified=self.now - age)
 
     def tick(self, seconds: float = 30) -> list[dg.RunRequest]:
-        """Let time pass and the sensor look; returns what it asks for."""
+        """Let time pass and the sensor tick; returns the requests."""
         self.now += seconds
         sensor = build_sensor(self.spec, build_job(self.spec), clock=lambda: self.now)
         with self.bench.environment():
@@ -63,7 +63,7 @@ class Watch:
         return list(data.run_requests or [])
 
     def launch(self, request: dg.RunRequest, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
-        """Run what was asked for, with the tags that the daemon gives."""
+        """Run what was requested, with the tags that the daemon gives."""
         tags = {**request.tags, "dagster/run_key": str(request.run_key)}
         job = f"{self.spec.name}_job"
         return self.bench.run(job=job, first=request.partition_key, tags=tags, raise_on_error=raise_on_error)
@@ -86,13 +86,13 @@ def batches(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
 
 
 def test_empty_landing_is_skipped(watch: Watch) -> None:
-    """Without a drop folder there is nothing to ask for."""
+    """Without a drop folder there is nothing to request."""
     assert watch.tick() == []
     assert watch.said == "Nothing in landing/sales."
 
 
 def test_a_requested_run_loads_the_file(watch: Watch) -> None:
-    """A settled file is asked for, its run loads it, and nothing is asked for again."""
+    """A run is requested for a settled file and loads it, and nothing is requested again."""
     watch.drop("sales_2024-01-15.csv", sale("A1"))
     (request,) = watch.tick()
     assert batches([request]) == [("2024-01-15", "2024-01-15")]
@@ -115,7 +115,7 @@ def test_many_days_are_few_runs(watch: Watch) -> None:
 
 
 def test_a_file_that_is_written_to_waits(watch: Watch) -> None:
-    """A file is asked for once it was left alone for the settle time, counted from its last change."""
+    """A run is requested once the file was left alone for the settle time, counted from its last change."""
     watch.drop("sales_2024-01-15.csv", sale("A1"), age=0)
     assert watch.tick(5) == []
     assert "1 still being written" in watch.said
@@ -125,7 +125,7 @@ def test_a_file_that_is_written_to_waits(watch: Watch) -> None:
 
 
 def test_a_file_that_vanishes_is_forgotten(watch: Watch) -> None:
-    """When a file is taken away after it was asked for, its run succeeds with nothing and nobody asks again."""
+    """When a file is taken away after its run was requested, the run loads nothing, and no other is requested."""
     path = watch.drop("sales_2024-01-15.csv", sale("A1"))
     (request,) = watch.tick()
     path.unlink()
@@ -143,13 +143,13 @@ def test_a_file_that_vanishes_is_forgotten(watch: Watch) -> None:
     ],
 )
 def test_no_modification_time_hides_a_file(watch: Watch, age: float) -> None:
-    """Files are asked for whatever clock wrote them: at the latest when they were seen for the settle time."""
+    """Files are loaded whatever clock wrote them: at the latest when they were seen for the settle time."""
     watch.drop("sales_2024-01-15.csv", sale("A1"), age=age)
     assert batches([*watch.tick(), *watch.tick()]) == [("2024-01-15", "2024-01-15")]
 
 
-def test_nothing_is_asked_while_the_run_is_under_way(watch: Watch) -> None:
-    """As long as a file's run is queued or running, it is not asked for again, however long that takes."""
+def test_nothing_is_requested_while_the_run_is_under_way(watch: Watch) -> None:
+    """As long as a file's run is queued or running, no other is requested, however long that takes."""
     watch.drop("sales_2024-01-15.csv", sale("A1"))
     (request,) = watch.tick()
     job = watch.bench.defs.resolve_job_def("sales_job")
@@ -162,7 +162,7 @@ def test_nothing_is_asked_while_the_run_is_under_way(watch: Watch) -> None:
 
 
 def test_few_runs_wait_at_once(watch: Watch) -> None:
-    """While as many runs as may be are queued, nothing is asked for, and the tick says why."""
+    """While as many runs as may be are queued, nothing is requested, and the tick says why."""
     watch.drop("sales_2024-01-15.csv", sale("A1"))
     job = watch.bench.defs.resolve_job_def("sales_job")
     with watch.bench.environment():
@@ -176,8 +176,8 @@ def test_few_runs_wait_at_once(watch: Watch) -> None:
     assert len(watch.tick()) == 1
 
 
-def test_failed_runs_are_asked_for_later_and_later(watch: Watch) -> None:
-    """A file that stays is asked for again after 1, 2, 4 and 8 minutes, under new run keys, and is then given up."""
+def test_failed_runs_are_requested_again_with_growing_pauses(watch: Watch) -> None:
+    """For a file that stays runs are requested after 1, 2, 4 and 8 minutes, under new keys; then it is given up."""
     watch.drop("sales_2024-01-15.csv", sale("A1"))
     watch.tick(0)
     for attempt in range(1, MAX_REQUESTS):
@@ -201,7 +201,7 @@ def test_a_changed_file_is_tried_anew(watch: Watch) -> None:
 
 
 def test_a_lost_cursor_costs_no_file(watch: Watch) -> None:
-    """With a cursor that can't be read every file is asked for again, under a run key that was not used before."""
+    """With a cursor that can't be read runs for all files are requested again, under keys not used before."""
     watch.drop("sales_2024-01-15.csv", sale("A1"))
     (first,) = watch.tick()
     for garbage in ("no json", "[]", '{"sales_2024-01-15.csv": {"seen_at": "x"}}', None):
@@ -211,7 +211,7 @@ def test_a_lost_cursor_costs_no_file(watch: Watch) -> None:
         assert batches([again]) == batches([first])
 
 
-def test_a_crash_before_the_cursor_is_kept_asks_for_the_same_run(watch: Watch) -> None:
+def test_a_crash_before_the_cursor_is_kept_requests_the_same_run(watch: Watch) -> None:
     """Should the cursor not be stored, the same request comes again with the same key, so that it runs once."""
     watch.drop("sales_2024-01-15.csv", sale("A1"), age=0)
     watch.tick(5)
@@ -231,7 +231,7 @@ def test_a_crash_before_the_cursor_is_kept_asks_for_the_same_run(watch: Watch) -
     ],
 )
 def test_a_file_without_a_batch_is_put_away(watch: Watch, name: str) -> None:
-    """A file that belongs to no batch is asked for with the current one, and its run moves it to quarantine."""
+    """A file without a batch counts for the current one, whose run moves it to quarantine."""
     watch.drop(name, sale("A1"))
     (request,) = watch.tick()
     assert batches([request]) == [("2024-03-01", "2024-03-01")]
@@ -241,7 +241,7 @@ def test_a_file_without_a_batch_is_put_away(watch: Watch, name: str) -> None:
 
 
 def test_a_batch_that_has_not_begun_waits(watch: Watch) -> None:
-    """A file for the future is asked for once its day has come, and was never given up before."""
+    """The run for a future batch is requested once its day has come; the file was never given up before."""
     watch.drop("sales_2024-03-03.csv", sale("A1"))
     for _ in range(2 * MAX_REQUESTS):
         assert watch.tick(3600) == []
@@ -260,7 +260,7 @@ def test_a_snapshot_is_one_run_without_partition(bench: Workbench) -> None:
 
 
 def test_a_snapshot_run_loads_the_newest(bench: Workbench) -> None:
-    """The run that was asked for a snapshot feed publishes the newest file."""
+    """The run that was requested for a snapshot feed publishes the newest file."""
     watch = Watch(bench, spec_of("products", mode="snapshot"))
     for number, name in enumerate(("products_2024-01-01.json", "products_2024-02-20.json")):
         bench.drop("products", name, catalogue((number, "Kettle", "Kitchen", 20.0)), modified=NOW - 60)
@@ -282,7 +282,7 @@ def scheduled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
 
 
 def swept(bench: Workbench, spec: FeedSpec, moment: dt.datetime) -> list[dg.RunRequest]:
-    """What the schedule asks for at a moment."""
+    """What the schedule requests at a moment."""
     job, resources = build_job(spec), {"platform": Platform()}
     schedule = build_schedule(spec, job)
     with bench.environment():
@@ -332,7 +332,7 @@ def test_last_complete_batch(cadence: str, zone: str, moment: str, expected: dt.
         pytest.param("monthly", "2024-02-01", id="monthly"),
     ],
 )
-def test_schedule_asks_for_the_last_complete_batch(scheduled: Workbench, cadence: str, key: str) -> None:
+def test_schedule_requests_the_last_complete_batch(scheduled: Workbench, cadence: str, key: str) -> None:
     """With an empty landing folder there is one run, for a partition that exists."""
     spec = spec_of("sales", cadence=cadence, batch_pattern=DATE + r"-(?P<hour>\d{2})")
     moment = dt.datetime(2024, 3, 1, 0, 30, tzinfo=dt.UTC)
@@ -350,7 +350,7 @@ def test_schedule_of_a_snapshot_has_no_partition(scheduled: Workbench) -> None:
 
 
 def test_schedule_sweeps_what_still_lies_in_landing(watch: Watch) -> None:
-    """Files that the sensor gave up, or that it never saw, are asked for too; each tick has run keys of its own."""
+    """Files that the sensor gave up, or never saw, are loaded too; each tick has run keys of its own."""
     for name in ("sales_2024-02-27.csv", "sales_2024-01-02.csv", "notes.csv", "sales_2024-03-09.csv"):
         watch.drop(name, sale("A1"))
     moment = dt.datetime(2024, 3, 1, 6, tzinfo=dt.UTC)
@@ -363,14 +363,14 @@ def test_schedule_sweeps_what_still_lies_in_landing(watch: Watch) -> None:
     assert watch.bench.landing("sales") == ["sales_2024-03-09.csv"]
 
 
-def test_schedule_before_the_first_batch_asks_for_nothing(scheduled: Workbench) -> None:
+def test_schedule_before_the_first_batch_requests_nothing(scheduled: Workbench) -> None:
     """A feed that starts today has no complete batch yet."""
     spec = spec_of("sales", start_date="2024-03-01")
     assert swept(scheduled, spec, dt.datetime(2024, 3, 1, 6, tzinfo=dt.UTC)) == []
 
 
 def test_a_run_that_fails_leaves_the_file_for_another(watch: Watch) -> None:
-    """When the run that was asked for fails, the file stays in landing and the next run loads it."""
+    """When the run that was requested fails, the file stays in landing and the next run loads it."""
     path = watch.drop("sales_2024-01-15.csv", sale("A1"))
     (request,) = watch.tick()
     (watch.bench.data_dir / "warehouse.duckdb").mkdir()

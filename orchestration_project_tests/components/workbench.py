@@ -16,9 +16,6 @@ import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
-from orchestration_project.components.io_manager import WarehouseIOManager
-from orchestration_project.components.resources import Platform
-
 REPOSITORY = Path(__file__).parents[2]
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
@@ -93,7 +90,7 @@ class Workbench:
 
 
 def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    """The verdicts of a run, by name of the check."""
+    """The check results of a run, by name of the check."""
     return {item.check_name: item for item in result.get_asset_check_evaluations()}
 
 
@@ -143,8 +140,7 @@ def feeds(**folders: Mapping[str, str]) -> Iterator[dg.Definitions]:
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", dg.BetaWarning)
             loaded = tree.build_defs()
-        resources = {"platform": Platform(), "io_manager": WarehouseIOManager()}
-        yield dg.Definitions.merge(loaded, dg.Definitions(resources=resources, executor=dg.in_process_executor))
+        yield loaded
 
 
 def copy_of_project(folder: Path, *examples: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts import ContractError, Feed, load_feed
+from orchestration_project.ingest.patterns import refused_patterns
 
 Load = Callable[..., Feed]
 Problems = Callable[..., list[str]]
@@ -22,6 +23,21 @@ def contract(*properties: dict[str, Any], quality: list[Any] | None = None, **fi
     return {**required, "schema": [table], **fields}
 
 
+def text(name: str = "a", **fields: Any) -> dict[str, Any]:
+    """A text column."""
+    return {"name": name, "physicalType": "VARCHAR", **fields}
+
+
+def custom(**values: Any) -> dict[str, Any]:
+    """Custom properties by name, as fields of their owner."""
+    return {"customProperties": [{"property": name, "value": value} for name, value in values.items()]}
+
+
+def number(name: str = "n", **fields: Any) -> dict[str, Any]:
+    """A column of money."""
+    return {"name": name, "physicalType": "DECIMAL(9,2)", **fields}
+
+
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
     """Load a contract given as plain data or as YAML text."""
@@ -29,7 +45,7 @@ def load(tmp_path: Path) -> Load:
     def load_document(document: dict[str, Any] | str, name: str | None = None) -> Feed:
         path = tmp_path / "f.odcs.yaml"
         path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
-        return load_feed(path, name)
+        return load_feed(path, name, refused_patterns)
 
     return load_document
 

@@ -117,7 +117,7 @@ def test_the_feed_s_name_picks_one_of_several_objects(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "name", "told"),
+    ("document", "name", "message"),
     [
         pytest.param(two_objects(), None, "a feed is one object; found 2: f, g", id="several"),
         pytest.param(contract(), "h", "no object is called 'h'; found f", id="other name"),
@@ -126,9 +126,9 @@ def test_the_feed_s_name_picks_one_of_several_objects(load: Load) -> None:
         pytest.param({**contract(), "schema": [{"name": "F g"}]}, None, "schema[0].name: found 'F g'", id="name"),
     ],
 )
-def test_refused(document: dict[str, Any], name: str | None, told: str, problems: Problems) -> None:
+def test_refused(document: dict[str, Any], name: str | None, message: str, problems: Problems) -> None:
     found = problems(document, name)
-    assert any(told in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_problems_of_all_parts_are_told_at_once(problems: Problems) -> None:

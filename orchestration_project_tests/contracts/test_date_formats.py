@@ -88,7 +88,7 @@ def test_a_time_needs_no_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "kind", "told"),
+    ("pattern", "kind", "message"),
     [
         pytest.param("YYYY-MM-dd", "date", "the letter 'Y' is not supported in a date format", id="week year"),
         pytest.param("YYYY-MM-dd", "date", "did you mean y (year)?", id="week year: hint"),
@@ -114,8 +114,8 @@ def test_a_time_needs_no_date() -> None:
         pytest.param("HH:mmX", "time", "has a offset", id="time with an offset"),
     ],
 )
-def test_refused(pattern: str, kind: Kind, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_refused(pattern: str, kind: Kind, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         translate(pattern, kind)
 
 

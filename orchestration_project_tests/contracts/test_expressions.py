@@ -62,7 +62,7 @@ def test_columns_are_quoted_and_named_as_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("getenv('HOME')", "the function getenv is not allowed", id="environment"),
         pytest.param("read_text('/etc/passwd')", "the function read_text", id="file"),
@@ -99,10 +99,10 @@ def test_columns_are_quoted_and_named_as_declared() -> None:
         pytest.param("(" * 2000 + "a" + ")" * 2000, "not valid SQL", id="depth"),
     ],
 )
-def test_refused(text: str, told: str) -> None:
+def test_refused(text: str, message: str) -> None:
     place = Place("schema[0].properties[1].transformLogic")
     assert parse_expression(text, ("quantity", "a"), place) is None
-    assert told in str(place.problems[0])
+    assert message in str(place.problems[0])
 
 
 @given(st.text(alphabet="aq()+-*/'\"[]{},.;:$?~ \n1<>=|&@", max_size=25))

@@ -19,7 +19,7 @@ def column(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         pytest.param(contract(nme="x"), "'nme' is not a field of the standard here; did you mean 'name'?", id="field"),
         pytest.param(contract(version=1.0), "version: found 1.0; allowed: text (put it in quotes)", id="version"),
@@ -72,8 +72,8 @@ def column(**fields: Any) -> dict[str, Any]:
         pytest.param("a: 1\na: 2", "line 2: the key 'a' is already on line 1", id="duplicate key"),
     ],
 )
-def test_what_breaks_the_standard(document: Any, told: str, problems: Problems) -> None:
-    assert any(told in problem for problem in problems(document)), problems(document)
+def test_what_breaks_the_standard(document: Any, message: str, problems: Problems) -> None:
+    assert any(message in problem for problem in problems(document)), problems(document)
 
 
 def test_a_failed_branch_is_not_told_as_unknown_fields(problems: Problems) -> None:
@@ -113,18 +113,18 @@ def test_versions_of_the_standard(version: str, load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param(None, "can't be read: No such file", id="missing"),
         pytest.param(b"name: caf\xe9", "not UTF-8: byte 9 is 0xe9", id="latin-1"),
         pytest.param(b"\xef\xbb\xbfa: [", "not valid YAML", id="byte order mark"),
     ],
 )
-def test_unreadable_files(content: bytes | None, told: str, tmp_path: Path) -> None:
+def test_unreadable_files(content: bytes | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ContractError) as raised:
         load_feed(path)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert str(path) in str(raised.value)

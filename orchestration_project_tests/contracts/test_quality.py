@@ -92,7 +92,7 @@ def test_names_are_valid_and_unique(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "rule", "told"),
+    ("column", "rule", "message"),
     [
         pytest.param(
             None, {"metric": "rowCount", "severity": "critical"}, "allowed: error, warning, info", id="severity"
@@ -135,9 +135,9 @@ def test_names_are_valid_and_unique(load: Load) -> None:
         pytest.param("a", {"type": "sql", "query": "select 1 from x"}, "may only read ${table}", id="query"),
     ],
 )
-def test_refused(column: str | None, rule: dict[str, Any], told: str, problems: Problems) -> None:
+def test_refused(column: str | None, rule: dict[str, Any], message: str, problems: Problems) -> None:
     found = problems(with_rules({"mustBe": 0, **rule}, column=column))
-    assert any(told in problem for problem in found), found
+    assert any(message in problem for problem in found), found
 
 
 def test_rules_of_other_engines_are_refused(problems: Problems) -> None:

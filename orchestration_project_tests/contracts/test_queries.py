@@ -44,7 +44,7 @@ def test_query(query: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         pytest.param("delete from {table}", "not allowed", id="delete"),
         pytest.param("select 1 union select 2", "must be one SELECT", id="union"),
@@ -68,10 +68,10 @@ def test_query(query: str, value: object) -> None:
         pytest.param("select count( from {table}", "not valid SQL", id="syntax"),
     ],
 )
-def test_refused(query: str, told: str) -> None:
+def test_refused(query: str, message: str) -> None:
     place = Place()
     assert parse_query(query, ("sales",), COLUMNS, "quantity", place) is None
-    assert any(told in str(problem) for problem in place.problems), place.problems
+    assert any(message in str(problem) for problem in place.problems), place.problems
 
 
 def test_a_rule_of_the_object_has_no_column() -> None:

@@ -52,7 +52,7 @@ def test_options(physical: str, options: str, rules: list[Rule], load: Load) -> 
 
 
 @pytest.mark.parametrize(
-    ("physical", "options", "told"),
+    ("physical", "options", "message"),
     [
         pytest.param(
             "integer", {"minimum": 5, "maximum": 4}, "no value can fulfil minimum 5 and maximum 4", id="range"
@@ -93,8 +93,10 @@ def test_options(physical: str, options: str, rules: list[Rule], load: Load) -> 
         pytest.param("time", {"timezone": True}, "a time with an offset is not supported", id="time with an offset"),
     ],
 )
-def test_refused_options(physical: str, options: dict[str, Any], told: str, problems: Problems) -> None:
-    assert any(told in problem for problem in problems(column(physical, options))), problems(column(physical, options))
+def test_refused_options(physical: str, options: dict[str, Any], message: str, problems: Problems) -> None:
+    assert any(message in problem for problem in problems(column(physical, options))), problems(
+        column(physical, options)
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_enum(physical: str, values: list[Any], texts: tuple[str, ...], load: Lo
 
 
 @pytest.mark.parametrize(
-    ("physical", "value", "told"),
+    ("physical", "value", "message"),
     [
         pytest.param(
             "varchar", 7, "enum[0].value: column 'a': found 7; the column is VARCHAR: put the value", id="number"
@@ -127,5 +129,5 @@ def test_enum(physical: str, values: list[Any], texts: tuple[str, ...], load: Lo
         pytest.param("varchar", None, "needs a value that is not null", id="null"),
     ],
 )
-def test_refused_enum(physical: str, value: Any, told: str, problems: Problems) -> None:
-    assert any(told in problem for problem in problems(column(physical, enum=[{"value": value}])))
+def test_refused_enum(physical: str, value: Any, message: str, problems: Problems) -> None:
+    assert any(message in problem for problem in problems(column(physical, enum=[{"value": value}])))

@@ -41,7 +41,7 @@ def test_types(physical: str | None, logical: str | None, number_format: str | N
 
 
 @pytest.mark.parametrize(
-    ("physical", "logical", "number_format", "told"),
+    ("physical", "logical", "number_format", "message"),
     [
         pytest.param("varchr", None, None, "did you mean 'VARCHAR'?", id="typing error"),
         pytest.param("varchar[15]", None, None, "not supported", id="list"),
@@ -58,10 +58,10 @@ def test_types(physical: str | None, logical: str | None, number_format: str | N
         pytest.param(None, None, None, "needs a physicalType or a logicalType", id="none"),
     ],
 )
-def test_refused_types(physical: str | None, logical: str | None, number_format: str | None, told: str) -> None:
+def test_refused_types(physical: str | None, logical: str | None, number_format: str | None, message: str) -> None:
     place = Place()
     assert sql_type(physical, logical, number_format, place) is None
-    assert told in str(place.problems[0])
+    assert message in str(place.problems[0])
 
 
 @pytest.mark.parametrize("name", NAMES)

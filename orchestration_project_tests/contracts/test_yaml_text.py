@@ -38,7 +38,7 @@ def test_plain_values(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("a: 1\nb: 2\na: 3", "line 3: the key 'a' is already on line 1", id="duplicate key"),
         pytest.param("x:\n  - a: 1\n    a: 2", "line 3: the key 'a' is already on line 2", id="nested duplicate key"),
@@ -63,10 +63,10 @@ def test_plain_values(text: str, value: Any) -> None:
         pytest.param("a: \x07", "not valid YAML", id="control character"),
     ],
 )
-def test_what_is_refused(text: str, told: str) -> None:
+def test_what_is_refused(text: str, message: str) -> None:
     place = Place()
     assert read_yaml(text, place) is None
-    assert told in str(place.problems[0])
+    assert message in str(place.problems[0])
 
 
 @given(st.text(alphabet="ab:-[]{}&*!<?|> \n'\"#1.,~", max_size=60))

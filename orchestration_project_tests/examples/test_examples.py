@@ -1,9 +1,12 @@
-"""The examples: feeds made of a contract and a `defs.yaml` alone, on files that nobody here wrote."""
+"""The examples: feeds and a mart made of a contract or a SELECT and a `defs.yaml`, on files that nobody here wrote."""
 
+import csv
 import datetime as dt
+import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +20,13 @@ from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Request
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, feeds
+from orchestration_project_tests.components.workbench import (
+    REPOSITORY,
+    Workbench,
+    evaluations,
+    feeds,
+    materializations,
+)
 
 SHARED = REPOSITORY.parent / "shared" / "data"
 EXAMPLES = REPOSITORY / "examples"
@@ -43,7 +52,8 @@ def folder_of(example: str) -> dict[str, str]:
 
 @pytest.fixture
 def online_retail(tmp_path: Path) -> Iterator[Workbench]:
-    with feeds(online_retail=folder_of("online_retail")) as defs, dg.DagsterInstance.ephemeral() as instance:
+    names = ("online_retail", "country_daily_revenue")
+    with feeds(**{name: folder_of(name) for name in names}) as defs, dg.DagsterInstance.ephemeral() as instance:
         yield Workbench(defs, tmp_path, instance)
 
 
@@ -65,6 +75,93 @@ def test_online_retail_by_its_job(online_retail: Workbench) -> None:
     rows = sum(file.read_bytes().count(b"\n") - 1 for file in files)
     assert online_retail.query("SELECT count(*) FROM cleaned_online_retail") == [(rows,)]
     assert online_retail.query("SELECT count(*) > 0 FROM cleaned_online_retail WHERE invoice_no LIKE 'C%'") == [(True,)]
+
+
+Countries = dict[tuple[str, str], tuple[int, int, Decimal]]
+
+
+def by_country(texts: Iterable[tuple[str, str]]) -> Countries:
+    """Invoices, units and revenue of each day and country, added up line by line from the texts of days' files."""
+    invoices: dict[tuple[str, str], set[str]] = defaultdict(set)
+    units: dict[tuple[str, str], int] = defaultdict(int)
+    revenue: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for day, text in texts:
+        for line in csv.DictReader(io.StringIO(text)):
+            key = day, line["Country"]
+            invoices[key].add(line["InvoiceNo"])
+            units[key] += int(line["Quantity"])
+            revenue[key] += int(line["Quantity"]) * Decimal(line["UnitPrice"])
+    return {key: (len(invoices[key]), units[key], revenue[key]) for key in invoices}
+
+
+def made_by_country(bench: Workbench) -> Countries:
+    """What the mart says."""
+    rows = bench.query("SELECT _batch_date::VARCHAR, country, invoices, units, revenue FROM country_daily_revenue")
+    return {(day, country): tuple(figures) for day, country, *figures in rows}
+
+
+def invoices(*lines: str) -> str:
+    return "\n".join(["InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country", *lines, ""])
+
+
+FIRST, NEXT = "2010-12-01", "2010-12-02"
+LINES = {
+    FIRST: invoices(
+        "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom",
+        "536365,71053,LANTERN,6,2010-12-01 08:26:00,3.395,17850.0,United Kingdom",
+        "536370,22728,ALARM CLOCK,24,2010-12-01 08:45:00,3.75,12583.0,France",
+    ),
+    NEXT: invoices(
+        "536598,21421,ROSE,12,2010-12-02 07:48:00,1.25,13090.0,United Kingdom",
+        "C536606,22728,ALARM CLOCK,-24,2010-12-02 09:00:00,3.75,12583.0,France",
+    ),
+}
+
+
+def test_revenue_by_country(online_retail: Workbench) -> None:
+    """The feed's job makes the mart too: a row a day and country, with the sums of the files; its check passes."""
+    for day, text in LINES.items():
+        online_retail.drop("online_retail", f"sales_{day}.csv", text)
+    result = online_retail.run(job="online_retail_job", first=FIRST, last=NEXT)
+    assert made_by_country(online_retail) == by_country(LINES.items())
+    assert made_by_country(online_retail)[NEXT, "France"] == (1, -24, Decimal("-90.000"))
+    assert evaluations(result)["matches_cleaned_online_retail"].passed
+    told = materializations(result, "country_daily_revenue")
+    assert {day: event.metadata["dagster/partition_row_count"].value for day, event in told.items()} == {
+        FIRST: 2,
+        NEXT: 2,
+    }
+    assert str(told[NEXT].metadata["newest_days"].value).startswith(f"![Revenue per day, {FIRST} to {NEXT};")
+
+
+def test_a_corrected_day_changes_its_countries(online_retail: Workbench) -> None:
+    """A corrected file is found by the check before the mart is made again, and in the mart afterwards."""
+    for day, text in LINES.items():
+        online_retail.drop("online_retail", f"sales_{day}.csv", text)
+    online_retail.run(job="online_retail_job", first=FIRST, last=NEXT)
+    corrected = {**LINES, FIRST: LINES[FIRST].replace(",24,", ",12,")}
+    online_retail.drop("online_retail", f"sales_{FIRST}.csv", corrected[FIRST])
+    online_retail.run("raw_online_retail", "cleaned_online_retail", "rejected_online_retail", first=FIRST)
+    check = ("country_daily_revenue", "matches_cleaned_online_retail")
+    found = online_retail.check(check, first=NEXT)[check[1]]
+    assert not found.passed
+    assert (found.description or "").endswith(f"materialize country_daily_revenue again: {FIRST}")
+    result = online_retail.run("country_daily_revenue", first=NEXT)
+    assert set(materializations(result, "country_daily_revenue")) == {FIRST, NEXT}
+    assert made_by_country(online_retail) == by_country(corrected.items())
+
+
+def test_revenue_by_country_of_real_files(online_retail: Workbench) -> None:
+    """Ten days of a real shop: each country's invoices, units and revenue are those that its files add up to."""
+    files = shared_files("online_retail")[:10]
+    days = [file.stem.removeprefix("sales_") for file in files]
+    for file in files:
+        online_retail.drop("online_retail", file.name, file.read_bytes())
+    result = online_retail.run(job="online_retail_job", first=days[0], last=days[-1])
+    assert evaluations(result)["matches_cleaned_online_retail"].passed
+    texts = [(day, file.read_text(encoding="utf-8")) for day, file in zip(days, files, strict=True)]
+    assert made_by_country(online_retail) == by_country(texts)
+    assert len({country for _, country in made_by_country(online_retail)}) > 5
 
 
 def test_all_of_online_retail_reconciles(tmp_path: Path) -> None:
@@ -141,7 +238,7 @@ def test_trips_that_end_before_they_start_are_rejected(nyc_taxi: Workbench) -> N
     ]
 
 
-def test_examples_are_contract_and_defs_alone() -> None:
+def test_examples_are_defs_with_a_contract_or_a_select() -> None:
     """An example holds no Python."""
     found = {path.suffix for _, _, names in os.walk(EXAMPLES) for path in map(Path, names)}
-    assert found <= {".yaml", ".md"}
+    assert found <= {".yaml", ".sql", ".md"}

@@ -24,14 +24,15 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
             prepared = prepare(feed, path, name, work, max_bytes=1 << 30)
             prepared = replace(prepared, records=count(connection, prepared, max_bytes=1 << 30))
             ready.append(ReadyFile(prepared, "2024-01-01", "0", folder))
-        stage(connection, feed, "DATE", ready)
+        found = stage(connection, feed, "DATE", ready)
         rows = connection.execute(
-            f"SELECT _file, _row, _parse_error, {', '.join(names)} FROM _staged ORDER BY _file, _row"
+            f"SELECT _file, _row, _parse_error, {', '.join(names)} FROM {found.relation} ORDER BY _file, _row"
         ).fetchall()
-        counts = dict(connection.execute("SELECT _file, count(*) FROM _staged GROUP BY 1").fetchall())
+        counts = dict(connection.execute(f"SELECT _file, count(*) FROM {found.relation} GROUP BY 1").fetchall())
         assert {file.name: counts.get(file.name, 0) for file in ready} == {
             file.name: file.prepared.records for file in ready
         }
+        assert found.count == len(rows)
     return {
         (file, row): error.split(":")[0] if error else tuple(values) * any(value is not None for value in values)
         for file, row, error, *values in rows

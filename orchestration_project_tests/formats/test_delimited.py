@@ -5,11 +5,14 @@ import io
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import FileFormat, Required, SourceFormat
+from orchestration_project.formats.delimited import repeats
+from orchestration_project.formats.header import find_header
 from orchestration_project_tests.formats.files import records, staged
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 
@@ -178,6 +181,24 @@ def test_files_of_many_dialects_are_read_in_one_load(tmp_path: Path) -> None:
         {1: "too_few_columns", 2: A},
         {1: A},
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param(["id", "Größe", "x"], True, id="as in the header"),
+        pytest.param([" ID", "größe\u00a0", "other"], True, id="other case, padded, another unexpected field"),
+        pytest.param(["id", "1", "x"], False, id="one name as a value"),
+        pytest.param(["id", None, "x"], None, id="one name and nothing"),
+    ],
+)
+def test_a_line_that_repeats_the_header(fields: list[str | None], expected: bool | None) -> None:
+    """All names of columns of the contract stand in their fields again, as the header has them."""
+    header = find_header(feed(column("id"), column("n", source="Größe")), "id,Größe,x\n")
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE t (c0 VARCHAR, c1 VARCHAR, c2 VARCHAR)")
+        connection.execute("INSERT INTO t VALUES (?, ?, ?)", fields)
+        assert connection.execute(f"SELECT {repeats(header)} FROM t").fetchall() == [(expected,)]
 
 
 TEXT = st.text(st.sampled_from("ab1 ,;\"\n\r'é\t"), max_size=6)

@@ -27,6 +27,13 @@ def lines(folder: Path, content: bytes, block: int) -> list[bytes]:
     return (folder / "out.json").read_bytes().splitlines()
 
 
+@pytest.mark.parametrize("block", [1, 10, 1000])
+def test_commas_between_elements_become_line_ends(block: int, tmp_path: Path) -> None:
+    """Commas in elements and in strings stay, line ends between values become spaces."""
+    content = b'[{"id": "a,b",\n "n": [1, 2]},\n 3]'
+    assert lines(tmp_path, content, block) == [b' {"id": "a,b",  "n": [1, 2]}', b"  3"]
+
+
 @settings(max_examples=200, deadline=None)
 @given(elements=st.lists(VALUES, max_size=5), indent=st.sampled_from([None, 1]), block=st.integers(1, 12))
 def test_every_element_is_a_line(

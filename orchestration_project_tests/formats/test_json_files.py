@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration_project.contracts.feed import FileFormat, Required, SourceFormat
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.formats import json_files
+from orchestration_project.formats.json_files import AMBIGUOUS, keep_ambiguous, keep_digits, mark_ambiguous, rescued
 from orchestration_project_tests.formats.files import records
 from orchestration_project_tests.ingest.shop import Shop, column, feed, parsed
 
@@ -115,3 +117,57 @@ def test_numbers_are_not_read_in_the_notation_of_text(tmp_path: Path) -> None:
     shop.deliver("s_2024-01-01.json", '{"n":1.234}\n{"n":"1.234"}\n{"n":"1,5"}\n')
     shop.load()
     assert [str(value) for value in shop.cleaned("n")] == ["1.234", "1234.000", "1.500"]
+
+
+def json_lines(*contents: str) -> duckdb.DuckDBPyConnection:
+    """A session with lines of JSON in `seen`, as they are after each was looked at."""
+    connection = duckdb.connect()
+    connection.execute("CREATE TEMP TABLE seen (_f UBIGINT, c0 VARCHAR, error VARCHAR, exact VARCHAR)")
+    connection.executemany("INSERT INTO seen (_f, c0) VALUES (0, ?)", [[content] for content in contents])
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("content", "exact"),
+    [
+        pytest.param('{"n":1.5}', None, id="few digits"),
+        pytest.param('{"n":0.12345678901234567}', '{"n":"0.12345678901234567"}', id="many digits"),
+        pytest.param('{"n":[1e5,-2.50E-7,3]}', '{"n":["1e5","-2.50E-7",3]}', id="exponents"),
+        pytest.param('{"s":"1e5","n":1e5}', '{"s":"1e5","n":"1e5"}', id="a number in a string"),
+        pytest.param(
+            '{"a \\"1e5\\"":"0.12345678901234567"}',
+            '{"a \\"1e5\\"":"0.12345678901234567"}',
+            id="escaped quotes around a number",
+        ),
+    ],
+)
+def test_numbers_that_duckdb_would_round_become_strings(content: str, exact: str | None) -> None:
+    """Every digit of a JSON number is kept, and strings are left as they are."""
+    with json_lines(content) as connection:
+        connection.execute(keep_digits("seen"))
+        assert connection.execute("SELECT exact FROM seen").fetchall() == [(exact,)]
+
+
+def test_an_object_with_a_key_or_two_spellings_of_it_twice_is_ambiguous() -> None:
+    """Only the objects that have both are marked; the key may stand twice in a file."""
+    contents = ['{"id":1,"n":2}', '{"key":1,"n":2}', '{"id":1,"key":2}', '{"x":1,"x":2}']
+    with json_lines(*contents) as connection:
+        connection.execute("CREATE TEMP TABLE lists AS SELECT DISTINCT _f, json_keys(c0) AS keys FROM seen")
+        connection.execute(keep_ambiguous("lists"), {"spellings": [["id", "key"], ["n"]]})
+        connection.execute(mark_ambiguous("seen", "lists"))
+        marked = connection.execute("SELECT c0 FROM seen WHERE error = ? ORDER BY rowid", [AMBIGUOUS]).fetchall()
+        assert [content for (content,) in marked] == contents[2:]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param('{"id":"a","n":1}', None, id="nothing else"),
+        pytest.param('{"id":"a","x":{"n":[1]},"y":true}', '{"x":{"n":[1]},"y":true}', id="two keys, one nested"),
+        pytest.param('{"id":"a","x":null}', None, id="a key without a value"),
+    ],
+)
+def test_what_is_rescued_of_an_object(content: str, expected: str | None) -> None:
+    """What stands under other keys than those of the columns, without those that are null."""
+    with json_lines(content) as connection:
+        assert connection.execute(f"SELECT {rescued(['id', 'n'])} FROM seen").fetchall() == [(expected,)]

@@ -7,6 +7,7 @@ import pytest
 
 from orchestration_project.contracts.date_formats import translate
 from orchestration_project.contracts.feed import FileFormat, Parsing, Required, SourceFormat
+from orchestration_project.formats.parquet_files import text_of
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
 
 PARQUET = SourceFormat(FileFormat.PARQUET)
@@ -40,6 +41,28 @@ def test_rows_of_files_with_different_schemas(tmp_path: Path) -> None:
     ]
     assert [row["_rescued"] for row in shop.table("raw") if row["id"] == "c"] == ['{"extra":[1,2],"note":null}']
     assert shop.cleaned("n") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("value", "sql_type", "expected"),
+    [
+        pytest.param("DATE '2024-02-01'", "TIMESTAMP", "01/02/2024 00:00", id="date"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:00'", "TIMESTAMP", "01/02/2024 10:30", id="moment"),
+        pytest.param("TIMESTAMP '2024-02-01 10:30:01'", "TIMESTAMP", "2024-02-01 10:30:01", id="finer than the format"),
+        pytest.param("1.5::DOUBLE", "DOUBLE", "1,5", id="number"),
+        pytest.param("1.5::DOUBLE", "VARCHAR", "1.5", id="number for a text"),
+        pytest.param("[1, 2]", "VARCHAR", "[1,2]", id="list"),
+        pytest.param("'1.5'", "DOUBLE", "1.5", id="text for a number"),
+    ],
+)
+def test_a_typed_value_becomes_the_text_that_a_delimited_file_would_have(
+    value: str, sql_type: str, expected: str
+) -> None:
+    """Dates in the declared format as far as it holds them, numbers with the declared decimal separator."""
+    parsing = Parsing(date_format=translate("dd/MM/yyyy HH:mm", "timestamp").strptime, decimal_separator=",")
+    typed = duckdb.sql(f"SELECT {value} AS v")
+    text = text_of("v", str(typed.types[0]), column("v", sql_type, parsing=parsing))
+    assert typed.project(text).fetchall() == [(expected,)]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from orchestration_project.contracts.feed import SourceFormat
+from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import DiskFull, FileRefused
 from orchestration_project.formats import decode, decompress
+from orchestration_project.formats.decompress import kind_of
 from orchestration_project_tests.formats.files import records
 from orchestration_project_tests.ingest.shop import Shop, feed, named
 
@@ -83,6 +84,21 @@ def test_refused(
     with pytest.raises(FileRefused) as caught:
         records(tmp_path, feed(source=SourceFormat(encoding=encoding)), content)
     assert (caught.value.rule, caught.value.line, caught.value.byte) == (rule, line, byte)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "expected"),
+    [
+        pytest.param(b"PAR1\x15\x04", FileFormat.PARQUET, id="Parquet"),
+        pytest.param(b'{"id":1}', FileFormat.JSON, id="an object"),
+        pytest.param(codecs.BOM_UTF8 + b' \n[{"id":1}]', FileFormat.JSON, id="an array after a mark and blanks"),
+        pytest.param(b"id,n\n{1},[2]\n", FileFormat.CSV, id="brackets later on"),
+        pytest.param(b"", FileFormat.CSV, id="nothing"),
+    ],
+)
+def test_the_format_that_a_file_looks_like(beginning: bytes, expected: FileFormat) -> None:
+    """The first bytes tell Parquet and JSON; anything else may be a delimited file."""
+    assert kind_of(beginning) is expected
 
 
 def test_a_full_disk_is_not_the_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestration_project.contracts.feed import Required
-from orchestration_project.inspection.quality import balances
+from orchestration_project.inspection.rule_checks import balances
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named
 
 pytestmark = pytest.mark.promise("deliveries")

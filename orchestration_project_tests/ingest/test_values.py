@@ -22,7 +22,7 @@ from orchestration_project.contracts.feed import (
     Rule,
     TextFormat,
 )
-from orchestration_project.contracts.regexes import TEXT_FORMATS
+from orchestration_project.contracts.patterns import TEXT_FORMATS
 from orchestration_project.formats.fields import BLANKS, stripped
 from orchestration_project.ingest.values import broken, text_of, value_of
 from orchestration_project_tests.ingest.shop import column, feed, read

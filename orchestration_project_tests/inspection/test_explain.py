@@ -6,12 +6,13 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import MASK, Bound, FileFormat, Required, SourceFormat
-from orchestration_project.inspection.explain import Explanation, Outcome, explain, found_file
+from orchestration_project.inspection.explain import Explanation, Outcome, explain, first_records_sql, found_file
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 
@@ -80,6 +81,35 @@ def test_reasons_have_the_first_records(tmp_path: Path) -> None:
         (3, 5, {"n": "y"}),
         (4, 6, {"n": "z"}),
     ]
+
+
+def test_columns_may_be_called_as_the_query_calls_its_own(tmp_path: Path) -> None:
+    """A contract's columns `rule` and `reason` are shown with their values, and are taken for no rule."""
+    contract = feed(column("reason", "INTEGER"), column("rule", "INTEGER"))
+    shop = Shop(tmp_path, contract)
+    told = explained(shop, shop.deliver(named(1), "reason,rule\n1,2\nx,3\n4,y\n"))
+    assert [(item.reason, item.records, dict(item.examples[0].values)) for item in told.reasons] == [
+        ("reason: type", 1, {"reason": "x"}),
+        ("rule: type", 1, {"rule": "y"}),
+    ]
+
+
+def test_the_first_records_of_each_rule() -> None:
+    """Rejected rows with their reasons give the first three records of each rule, whatever else a reason tells."""
+    contract = feed(column("id"))
+    reasons = {1: ["id: unique (kept: s.csv 9)"], 2: ["id: type"], 3: ["id: unique (kept: t.csv 1)", "id: type"]}
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE rejected_f (_row BIGINT, _raw_line TEXT, id TEXT, _reasons TEXT[])")
+        for row in range(1, 6):
+            values = [row, f"id {row}", reasons.get(row, ["id: unique (kept: s.csv 9)"])]
+            connection.execute("INSERT INTO rejected_f VALUES ($1, NULL, $2, $3)", values)
+        assert connection.execute(first_records_sql(contract)).fetchall() == [
+            ("id: unique", 1, None, "id 1"),
+            ("id: type", 2, None, "id 2"),
+            ("id: type", 3, None, "id 3"),
+            ("id: unique", 3, None, "id 3"),
+            ("id: unique", 4, None, "id 4"),
+        ]
 
 
 def test_lines_are_not_guessed(tmp_path: Path) -> None:
@@ -213,7 +243,7 @@ def test_limits_are_those_of_loads(tmp_path: Path) -> None:
     assert [item.rule for item in told.refusals] == ["too_large"]
 
 
-def test_derived_columns_are_judged(tmp_path: Path) -> None:
+def test_derived_columns_are_validated(tmp_path: Path) -> None:
     """A rule on a computed column is told without a value: no file has one."""
     contract = feed(column("n", "INTEGER"), column("twice", "INTEGER", Bound("maximum", "3"), expression="2 * n"))
     shop = Shop(tmp_path, contract)

@@ -1,6 +1,7 @@
 """What a status says of files, ledger and history, and what it makes of them."""
 
 import datetime as dt
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -16,9 +17,9 @@ from orchestration_project.components.history import make_history
 from orchestration_project.components.resources import Platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.inspection.status import status_of
-from orchestration_project.inspection.status_model import Freshness, Source, Status, Stray
+from orchestration_project.inspection.status_model import Availability, Freshness, PlatformStatus, UnwatchedFolder
 from orchestration_project.settings import Settings
-from orchestration_project.storage.sensor_cursor import MAX_REQUESTS
+from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
@@ -65,7 +66,7 @@ def settings_of(folder: Path) -> Settings:
     return Settings(data_dir=folder / "data", dagster_home=folder / "home", lock_timeout=0.2)
 
 
-def status(folder: Path, spec: FeedSpec, now: dt.datetime = SOON, **settings: Path | None) -> Status:
+def status(folder: Path, spec: FeedSpec, now: dt.datetime = SOON, **settings: Path | None) -> PlatformStatus:
     return status_of(replace(settings_of(folder), **settings), [spec.configured], ["sales", "products"], now)  # type: ignore[arg-type]
 
 
@@ -99,6 +100,30 @@ def test_what_a_run_leaves(loaded: Path, spec: FeedSpec) -> None:
     }
 
 
+def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
+    """`status --json` is an interface: its fields keep their names."""
+    found = json.loads(json.dumps(status(loaded, spec).as_dict(), default=str))
+    assert list(found) == ["exit_code", "problems", "unknown", "checked_at", "warehouse", "history", "feeds", "strays"]
+    assert found["warehouse"] == {
+        "where": str(loaded / "data" / "warehouse.duckdb"),
+        "state": "ready",
+        "detail": "",
+        "holder": None,
+    }
+    (feed,) = found["feeds"]
+    assert {name: list(value) if isinstance(value, dict) else value for name, value in feed.items()} == {
+        "feed": "sales",
+        "newest_batch": DAY,
+        "freshness": "fresh",
+        "next_batch_due": "2024-01-18 00:00:00+00:00",
+        "landing": ["waiting", "oldest_seconds", "settling", "running", "given_up"],
+        "quarantined": feed["quarantined"],
+        "open_rejects": 1,
+        "last_run": ["run_id", "job", "status", "started_at", "ended_at"],
+    }
+    assert [list(item) for item in feed["quarantined"]] == [["file", "rule", "reason", "refused_at", "replaced"]]
+
+
 @pytest.mark.parametrize("under_the_same_name", [True, False])
 def test_a_refused_file_that_was_replaced_is_closed(under_the_same_name: bool, loaded: Path, spec: FeedSpec) -> None:
     """By a later file of the same name, but not by an earlier one or by one of another name."""
@@ -123,7 +148,7 @@ def test_a_busy_warehouse(loaded: Path, spec: FeedSpec) -> None:
     """It tells who holds the warehouse and what the files say, waits for nobody and alarms nobody."""
     with Warehouse.from_settings(settings_of(loaded)).connection("load of sales, run 7"):
         found = status(loaded, spec)
-    assert found.warehouse.state is Source.BUSY
+    assert found.warehouse.state is Availability.BUSY
     assert "load of sales, run 7" in str(found.warehouse.holder)
     (feed,) = found.feeds
     assert (feed.newest_batch, feed.freshness, feed.open_rejects) == (DAY, Freshness.FRESH, None)
@@ -134,7 +159,7 @@ def test_a_busy_warehouse(loaded: Path, spec: FeedSpec) -> None:
 def test_an_empty_project(tmp_path: Path, spec: FeedSpec) -> None:
     """Nothing is there and nothing is wrong; nothing is made either."""
     found = status(tmp_path, spec)
-    assert (found.warehouse.state, found.history.state) == (Source.NONE, Source.NONE)
+    assert (found.warehouse.state, found.history.state) == (Availability.NONE, Availability.NONE)
     assert found.feeds[0].freshness is Freshness.NOTHING_LOADED
     assert (found.exit_code, list(tmp_path.iterdir())) == (0, [])
 
@@ -143,7 +168,7 @@ def test_without_a_history(loaded: Path, spec: FeedSpec) -> None:
     """What only the history knows is unknown, and that is said."""
     found = status(loaded, spec, dagster_home=None)
     assert (found.history.state, found.history.detail) == (
-        Source.NONE,
+        Availability.NONE,
         "DAGSTER_HOME is not set, so nothing is known of runs",
     )
     assert (found.feeds[0].last_run, found.feeds[0].landing.given_up) == (None, None)
@@ -155,17 +180,17 @@ def test_a_history_that_cannot_be_read(loaded: Path, spec: FeedSpec) -> None:
     for path in (loaded / "home").rglob("*.db"):
         path.write_bytes(b"no database" * 1000)
     found = status(loaded, spec)
-    assert (found.history.state, found.exit_code) == (Source.BROKEN, 2)
+    assert (found.history.state, found.exit_code) == (Availability.BROKEN, 2)
 
 
 @pytest.mark.parametrize(
     ("damage", "state"),
     [
-        pytest.param(lambda path: path.write_bytes(b"no database"), Source.BROKEN, id="damaged"),
-        pytest.param(lambda path: path.unlink(), Source.NONE, id="gone"),
+        pytest.param(lambda path: path.write_bytes(b"no database"), Availability.BROKEN, id="damaged"),
+        pytest.param(lambda path: path.unlink(), Availability.NONE, id="gone"),
     ],
 )
-def test_a_warehouse_that_has_to_be_rebuilt(damage: object, state: Source, loaded: Path, spec: FeedSpec) -> None:
+def test_a_warehouse_that_has_to_be_rebuilt(damage: object, state: Availability, loaded: Path, spec: FeedSpec) -> None:
     """A damaged or lost warehouse whose archive is there needs a person, and the page that helps is named."""
     assert callable(damage)
     damage(loaded / "data" / "warehouse.duckdb")
@@ -184,7 +209,7 @@ def test_landing(loaded: Path, spec: FeedSpec) -> None:
     found = status(loaded, spec)
     landing = found.feeds[0].landing
     assert (landing.waiting, landing.oldest_seconds, landing.given_up) == (1, 3600, [])
-    assert found.strays == [Stray("landing", 1), Stray("landing/sails", 1)]
+    assert found.strays == [UnwatchedFolder("landing", 1), UnwatchedFolder("landing/sails", 1)]
     assert "1 file(s) lie in landing/sails, which no feed watches" in found.problems
 
 

@@ -1,4 +1,4 @@
-"""Waivers: who lets which rejects be, and why; whatever happens in between."""
+"""Waivers: who decided that which rejects stay as they are, and why; whatever happens in between."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def files(shop: Shop) -> list[Path]:
     return sorted((shop.settings.archive("f") / "waivers").glob("*"))
 
 
-def test_a_waiver_is_told_everywhere(shop: Shop) -> None:
+def test_a_waiver_is_recorded_everywhere(shop: Shop) -> None:
     """In `_resolved_by`, in the table `waivers`, in the ledger's counts and in the archive."""
     target = reject(shop, named(1), 1)
     found = let_be(shop, target)

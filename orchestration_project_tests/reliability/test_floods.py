@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestration_project.storage.files import discover
-from orchestration_project.storage.sensor_cursor import MAX_REQUESTS, MAX_UNDER_WAY, read_state
+from orchestration_project.storage.sensor_cursor import read_cursor
+from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.ingest.shop import Shop, day, named
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.storage.simulation import Simulation
@@ -81,27 +82,27 @@ def test_a_day_of_ticks(seed: int) -> None:
     simulation.work_off()
     today = str(dt.datetime.fromtimestamp(simulation.now, dt.UTC).date())
     left = {name.partition("_")[2].removesuffix(".csv") for name in simulation.files}
-    state = read_state(simulation.cursor, simulation.now)
-    given_up = {batch for batch, asked in state.batches.items() if asked.requests == MAX_REQUESTS}
+    cursor = read_cursor(simulation.cursor, simulation.now)
+    given_up = {batch for batch, last in cursor.batches.items() if last.requests == MAX_REQUESTS}
     assert {for_day for for_day in left if for_day <= today} <= given_up
 
 
 @pytest.mark.found("The sensor's cursor had an entry a file: 20 MB for 100,000 files, written at each tick.")
 @pytest.mark.parametrize("days", [1, 3650])
 def test_the_cursor_and_the_requests_do_not_grow_with_the_files(days: int) -> None:
-    """However many files lie in landing, the cursor knows the batches that were asked for, and few runs wait."""
+    """However many files lie in landing, the cursor has an entry a batch, and few runs wait."""
     files = 100_000
     simulation = Simulation()
     for number in range(files):
         simulation.write(f"{number}_{day(61) - dt.timedelta(days=number % days)}.csv", age=3600)
-    requests, _found = simulation.tick(TICK)
+    requests, _evaluation = simulation.tick(TICK)
     assert 1 <= len(requests) <= MAX_UNDER_WAY
     assert len(simulation.cursor or "") <= 300 + 200 * min(days, 100 * MAX_UNDER_WAY)
     tried(files)
 
 
 def test_a_tick_lists_the_folder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking at a folder is one listing and a look at each entry, whatever else it holds."""
+    """A folder is listed once, and each entry asked once, whatever else it holds."""
     listings: list[Path] = []
     scandir = os.scandir
 

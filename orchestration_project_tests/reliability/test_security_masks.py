@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestration_project.cli.summary import print_summary
+from orchestration_project.cli.summary import render_summary
 from orchestration_project.contracts.feed import Feed, Length, OneOf, Parsing, Pattern, Required, SourceFormat
 from orchestration_project.errors import PlatformError
 from orchestration_project.settings import Settings
@@ -144,7 +144,7 @@ def events(bench: Workbench) -> Iterator[dg.EventLogEntry]:
 
 def summary(data_dir: Path) -> str:
     out = io.StringIO()
-    print_summary(Console(file=out, width=200), Settings(data_dir=data_dir))
+    render_summary(Console(file=out, width=200), Settings(data_dir=data_dir))
     return out.getvalue()
 
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestration_project.cli.summary import printable
+from orchestration_project.cli.common import printable
 from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.contracts.feed import FileFormat, OneOf, Parsing, Required, SourceFormat
 from orchestration_project_tests.components.sales_files import sale, sales

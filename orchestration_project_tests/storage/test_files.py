@@ -1,14 +1,22 @@
-"""Files of a folder: which are seen, what identifies one, and that changes are noticed."""
+"""Files of a folder: which are seen, what identifies one, that changes are noticed, and work on many at a time."""
 
 import datetime as dt
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from orchestration_project.errors import FileChanged, FileRefused
-from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, fingerprint
+from orchestration_project.storage.files import (
+    LARGE_BYTES,
+    FoundFile,
+    discover,
+    ensure_unchanged,
+    fingerprint,
+    map_files,
+)
 
 
 def found(folder: Path, content: bytes = b"abc", name: str = "a.csv") -> FoundFile:
@@ -102,3 +110,34 @@ def test_unreadable(tmp_path: Path) -> None:
     item.path.mkdir()
     with pytest.raises(FileRefused, match="Is a directory"):
         fingerprint(item)
+
+
+@pytest.mark.parametrize("size", [pytest.param(0, id="small"), pytest.param(LARGE_BYTES, id="large")])
+def test_results_and_errors_come_in_order(size: int) -> None:
+    """Each item comes with its result or with what is wrong with its file, in the order of the items."""
+    errors = {3: FileRefused("rule", "three"), 5: FileChanged("five", "vanished")}
+
+    def work(item: int) -> int:
+        if item in errors:
+            raise errors[item]
+        return -item
+
+    found = list(map_files(work, range(20), lambda item: size * (item % 2)))
+    assert found == [(item, errors.get(item, -item)) for item in range(20)]
+
+
+@pytest.mark.parametrize("size", [pytest.param(0, id="small"), pytest.param(LARGE_BYTES, id="large")])
+def test_other_errors_are_raised(size: int) -> None:
+    """An error that says nothing about a file ends it all."""
+
+    def work(item: int) -> int:
+        raise ZeroDivisionError(item)
+
+    with pytest.raises(ZeroDivisionError):
+        list(map_files(work, range(4), lambda _: size))
+
+
+def test_large_files_are_worked_on_at_the_same_time() -> None:
+    """Two large files are begun before either of them is done."""
+    both = threading.Barrier(2, timeout=30)
+    assert [item for item, _ in map_files(lambda _: both.wait(), [0, 1], lambda _: LARGE_BYTES)] == [0, 1]

@@ -1,71 +1,72 @@
-"""Landing as a queue: pure functions, so mostly properties that hold for every sequence of looks."""
+"""The sensor's cursor: what is written is read back, what an older release wrote is read, and garbage harms nothing."""
 
 import datetime as dt
 import json
-from collections.abc import Collection
-from itertools import pairwise
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from orchestration_project.storage.batches import Batch, Batching, Cadence
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.sensor_cursor import (
-    BACKOFF_SECONDS,
-    BRIDGED_GAP,
-    MAX_BATCHES,
-    MAX_FILES,
-    MAX_REQUESTS,
-    MAX_UNDER_WAY,
-    MAX_UNSETTLED,
-    Asked,
-    Look,
-    State,
-    look,
-    place,
-    ranges,
-    read_state,
-    write_state,
-)
-from orchestration_project_tests.storage.simulation import DAILY, NOW, SETTLE, Simulation
+from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor, read_cursor, write_cursor
+from orchestration_project.storage.sensor_evaluation import ReadyBatch, evaluate, group_by_batch
+from orchestration_project_tests.storage.simulation import DAILY, NOW, SETTLE
 
-DAY = dt.date(2024, 1, 1)
-MOMENT = dt.datetime.fromtimestamp(NOW, dt.UTC)
+RELEASED = (
+    '{"since":1709291400.0,"requests":9,"batches":{'
+    '"2024-01-01":{"digest":"e4e80f1b324a1dc3","requests":5,"at":1709293800.0,'
+    '"run_key":"sales:2024-01-01...2024-01-01:17c2ff4ba05256b7"},'
+    '"2024-01-02":{"digest":"c6c01575434acd6d","requests":4,"at":1709293800.0,'
+    '"run_key":"sales:2024-01-02...2024-01-02:588beb5c51b0a437"}},'
+    '"unsettled":{"c6c01575434acd6d":1709291400.0}}'
+)
+"""What release 0.1.0 wrote after it had requested runs for two files in vain: an old one, and one just written to."""
+DELIVERED = [("s_2024-01-01.csv", 3600), ("s_2024-01-02.csv", 5)]
+"""Those two files, with their ages in seconds."""
 
 texts = st.text(max_size=9)
 moments = st.floats(0, 4e9)
-requests_made = st.builds(Asked, texts, st.integers(1, 9), moments, texts)
-states = st.builds(
-    State, moments, st.integers(0, 99), st.dictionaries(texts, requests_made), st.dictionaries(texts, moments)
+batch_requests = st.builds(BatchRequest, texts, st.integers(1, 9), moments, texts)
+cursors = st.builds(
+    SensorCursor, moments, st.integers(0, 99), st.dictionaries(texts, batch_requests), st.dictionaries(texts, moments)
 )
 
 
-def day(number: int) -> dt.date:
-    return DAY + dt.timedelta(days=number - 1)
+def file(name: str, mtime: float) -> FoundFile:
+    return FoundFile(f"landing/{name}", name, 5, int(mtime * 1e9))
 
 
-def named(number: int, name: str = "s") -> str:
-    return f"{name}_{day(number)}.csv"
+def test_the_cursor_of_a_deployed_sensor_is_read() -> None:
+    """Every field of a released cursor is read, and it is written again as it was."""
+    assert read_cursor(RELEASED, NOW) == SensorCursor(
+        1709291400.0,
+        9,
+        {
+            "2024-01-01": BatchRequest(
+                "e4e80f1b324a1dc3", 5, 1709293800.0, "sales:2024-01-01...2024-01-01:17c2ff4ba05256b7"
+            ),
+            "2024-01-02": BatchRequest(
+                "c6c01575434acd6d", 4, 1709293800.0, "sales:2024-01-02...2024-01-02:588beb5c51b0a437"
+            ),
+        },
+        {"c6c01575434acd6d": 1709291400.0},
+    )
+    assert write_cursor(read_cursor(RELEASED, NOW)) == RELEASED
 
 
-def found(name: str = named(1), mtime: float = NOW - 3600, size: int = 5) -> FoundFile:
-    return FoundFile(f"landing/{name}", name, size, int(mtime * 1e9))
-
-
-def looked(files: list[FoundFile], state: State, now: float = NOW, under_way: Collection[str] = ()) -> Look:
-    return look(place(files, DAILY, MOMENT), state, now, SETTLE, under_way)
-
-
-# -- the state ---------------------------------------------------------------------------------------------------------
+def test_a_deployed_sensor_goes_on_where_it_was() -> None:
+    """With a released cursor the same files are known: one is given up, the other has its last request before it."""
+    files = [file(name, NOW - age) for name, age in DELIVERED]
+    grouped = group_by_batch(files, DAILY, dt.datetime.fromtimestamp(NOW, dt.UTC))
+    found = evaluate(grouped, read_cursor(RELEASED, NOW), NOW, SETTLE, ())
+    assert (found.given_up, found.settling) == (["s_2024-01-01.csv"], 0)
+    assert found.ready == {dt.date(2024, 1, 2): ReadyBatch("c6c01575434acd6d", 1, 4)}
 
 
 @settings(deadline=None)
-@given(states)
-def test_state_survives_the_cursor(state: State) -> None:
+@given(cursors)
+def test_a_cursor_is_read_as_it_was_written(cursor: SensorCursor) -> None:
     """What is written is read back."""
-    assert read_state(write_state(state), NOW) == state
+    assert read_cursor(write_cursor(cursor), NOW) == cursor
 
 
 json_values = st.recursive(
@@ -73,307 +74,29 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
     max_leaves=8,
 )
-asked_values = st.fixed_dictionaries(dict.fromkeys(("digest", "requests", "at", "run_key"), json_values))
-state_values = st.fixed_dictionaries(
+entry_values = st.fixed_dictionaries(dict.fromkeys(("digest", "requests", "at", "run_key"), json_values))
+cursor_values = st.fixed_dictionaries(
     {
         "since": json_values,
         "requests": json_values,
-        "batches": st.dictionaries(st.sampled_from([str(day(1)), "x"]), asked_values),
+        "batches": st.dictionaries(st.sampled_from(["2024-01-01", "x"]), entry_values),
         "unsettled": st.dictionaries(texts, json_values),
     }
 )
 
 
 @settings(deadline=None)
-@given(st.text() | (json_values | state_values).map(json.dumps) | st.none())
-def test_any_cursor_can_be_read(cursor: str | None) -> None:
-    """A cursor of whatever content gives a state with which a look works."""
-    looked([found(), found(named(2), NOW + 9)], read_state(cursor, NOW))
+@given(st.text() | (json_values | cursor_values).map(json.dumps) | st.none())
+def test_any_cursor_can_be_read(text: str | None) -> None:
+    """A text of whatever content gives a cursor with which a tick works."""
+    files = [file("s_2024-01-01.csv", NOW - 3600), file("s_2024-01-02.csv", NOW + 9)]
+    grouped = group_by_batch(files, DAILY, dt.datetime.fromtimestamp(NOW, dt.UTC))
+    evaluate(grouped, read_cursor(text, NOW), NOW, SETTLE, ())
 
 
-def test_the_cursor_of_an_earlier_version_is_like_none() -> None:
-    """A cursor with an entry a file, as it was once written, means that every file is asked for again."""
-    cursor = json.dumps({named(1): {"signature": "5-1", "seen_at": 1, "requests": 5, "asked_at": 1, "run_key": "k"}})
-    assert read_state(cursor, NOW) == State(NOW)
-    assert set(looked([found()], read_state(cursor, NOW)).due) == {day(1)}
-
-
-# -- a look ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("mtime", "seen_at", "settled"),
-    [
-        pytest.param(NOW - 10, None, True, id="old enough"),
-        pytest.param(NOW - 9, None, False, id="just written"),
-        pytest.param(NOW + 9e6, None, False, id="from the future, seen now"),
-        pytest.param(NOW + 9e6, NOW - 9, False, id="from the future, just seen"),
-        pytest.param(NOW + 9e6, NOW - 10, True, id="from the future, seen before"),
-        pytest.param(NOW + 9e6, NOW + 99, False, id="seen before the clock was set back"),
-        pytest.param(0, None, True, id="1970"),
-    ],
-)
-def test_settling(mtime: float, seen_at: float | None, settled: bool) -> None:
-    """A file has settled when its clock or ours says so."""
-    state = State(NOW)
-    if seen_at is not None:
-        state = looked([found(mtime=mtime)], state, now=seen_at).state
-    result = looked([found(mtime=mtime)], state)
-    assert (list(result.due), result.settling) == (([day(1)], 0) if settled else ([], 1))
-
-
-def test_a_file_from_the_future_that_is_written_to_waits() -> None:
-    """A file whose clock is ahead settles once it was seen unchanged; each write begins that time anew."""
-    state = looked([found(mtime=NOW + 500)], State(NOW), now=NOW - 60).state
-    again = looked([found(mtime=NOW + 501)], state)
-    assert (list(again.due), again.settling) == ([], 1)
-
-
-def test_files_from_the_future_are_watched_in_turns() -> None:
-    """However many files have a clock that is ahead, the state has few of them, and all have their turn."""
-    files = [found(f"{number}_{day(1)}.csv", NOW + 1e6) for number in range(2 * MAX_UNSETTLED)]
-    state, now = State(NOW), NOW
-    for _ in range(4):
-        result = looked(files, state, now)
-        assert len(result.state.unsettled) <= MAX_UNSETTLED
-        assert result.settling + sum(due.files for due in result.due.values()) == len(files)
-        state, now = result.state, now + 30
-        files = files[MAX_UNSETTLED:] if result.due else files
-    assert result.settling == 0
-    assert not looked([], state, now).state.unsettled
-
-
-@pytest.mark.parametrize(
-    ("after", "due"),
-    [
-        pytest.param([found()], False, id="the same file"),
-        pytest.param([found(size=6)], True, id="another size"),
-        pytest.param([found(mtime=NOW - 7200)], True, id="another modification time"),
-        pytest.param([found(), found(named(1, "t"))], True, id="one more"),
-        pytest.param([found(), found(named(1, "t"), NOW - 1)], False, id="one more that is being written"),
-    ],
-)
-def test_a_change_starts_anew(after: list[FoundFile], due: bool) -> None:
-    """A batch that was given up is due again as soon as its settled files are others."""
-    digest = looked([found()], State(NOW)).due[day(1)].digest
-    given_up = State(NOW, 5, {str(day(1)): Asked(digest, MAX_REQUESTS, NOW, "key")})
-    result = looked(after, given_up)
-    assert list(result.due) == ([day(1)] if due else [])
-    assert result.given_up == ([] if due else [named(1)])
-    assert not due or result.due[day(1)].requests == 0
-
-
-def test_a_running_run_is_waited_for() -> None:
-    """A batch whose run has not ended is not due: not after its last attempt, not once it was empty in between."""
-    state = State(NOW, 5, {str(day(1)): Asked("digest", MAX_REQUESTS, 0, "key")})
-    assert looked([found()], state, under_way={"key"}).running == 1
-    emptied = looked([], state, under_way={"key"}).state
-    assert looked([found()], emptied, under_way={"key"}).running == 1
-    assert list(looked([found()], emptied).due) == [day(1)]
-
-
-def test_a_clock_that_is_set_back_delays_nothing() -> None:
-    """A request that seems to have been made in the future does not hold up the next one."""
-    digest = looked([found()], State(NOW)).due[day(1)].digest
-    state = State(NOW, 1, {str(day(1)): Asked(digest, 1, NOW + 9e6, "key")})
-    assert looked([found()], state).due[day(1)].requests == 1
-
-
-def test_nothing_is_placed_before_a_feed_begins() -> None:
-    """With a first batch in the future every file waits, those without a batch too."""
-    later = Batching(Cadence.DAILY, dt.date(2025, 1, 1), DAILY.pattern)
-    assert place([found("2025-01-01.csv"), found("notes.csv"), found(named(1))], later, MOMENT) == {}
-
-
-# -- sequences of looks ------------------------------------------------------------------------------------------------
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(1, 1e6), min_size=1, max_size=40), st.floats(0, 2e9))
-def test_a_file_is_asked_for_at_most_five_times(pauses: list[float], age: float) -> None:
-    """However often one looks, an unchanged file is asked for at most five times, at growing distances."""
-    simulation, requests = Simulation(), list[float]()
-    simulation.write(named(1), age)
-    for pause in pauses:
-        if simulation.tick(pause)[0]:
-            requests.append(simulation.now)
-        simulation.end_all(succeeds=False)
-    assert len(requests) <= MAX_REQUESTS
-    for number, (earlier, later) in enumerate(pairwise(requests)):
-        assert later - earlier >= BACKOFF_SECONDS * 2**number
-
-
-numbers = st.integers(1, 70)  # the simulated present is day 61
-ages = st.sampled_from([0.0, 3600.0, 1e10, -5.0, -1e8])
-
-
-class Queue(RuleBasedStateMachine):
-    """Files that come, grow and go, runs that succeed and fail, a cursor that gets lost, and looks in between."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.simulation = Simulation()
-
-    @rule(number=numbers, name=st.sampled_from("ab"), age=ages, size=st.integers(0, 3))
-    def write(self, number: int, name: str, age: float, size: int) -> None:
-        """A file is delivered, or written to."""
-        self.simulation.write(named(number, name), age, size)
-
-    @rule(name=st.sampled_from(["notes.csv", "x_1999-01-01.csv"]), age=ages)
-    def write_one_without_a_batch(self, name: str, age: float) -> None:
-        """A file comes that is to be refused."""
-        self.simulation.write(name, age)
-
-    @precondition(lambda self: self.simulation.files)
-    @rule(data=st.data())
-    def take_away(self, data: st.DataObject) -> None:
-        """A file vanishes."""
-        self.simulation.take_away(data.draw(st.sampled_from(sorted(self.simulation.files))))
-
-    @rule(seconds=st.sampled_from([1.0, 30.0, 60.0, 600.0, 86400.0]))
-    def tick(self, seconds: float) -> None:
-        """The sensor looks."""
-        self.simulation.tick(seconds)
-
-    @precondition(lambda self: self.simulation.under_way)
-    @rule(data=st.data(), succeeds=st.booleans())
-    def end(self, data: st.DataObject, succeeds: bool) -> None:
-        """A run ends."""
-        self.simulation.end(data.draw(st.sampled_from(sorted(self.simulation.under_way))), succeeds)
-
-    @rule(cursor=st.none() | st.just("garbage"))
-    def lose_cursor(self, cursor: str | None) -> None:
-        """The cursor is lost."""
-        self.simulation.lose_cursor(cursor)
-
-    def teardown(self) -> None:
-        """What fails is given up and told of; what is asked for anew after that is worked off."""
-        simulation = self.simulation
-        # What has no batch of its own begins anew with each day, so all this happens on one.
-        simulation.now += 86400 - (simulation.now - NOW) % 86400
-        simulation.work_off(succeeds=False)
-        given_up = simulation.tick()[1].given_up
-        today = str(dt.datetime.fromtimestamp(simulation.now, dt.UTC).date())
-        assert sorted(given_up) == [name for name in sorted(simulation.files) if name[2:12] <= today or "_" not in name]
-        simulation.lose_cursor()
-        simulation.work_off()
-        assert all(name[2:12] > today for name in simulation.files)
-
-
-TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-
-
-def test_one_bad_batch_does_not_take_others_with_it() -> None:
-    """When a run over many batches fails for one of them, the last attempt is for each batch alone."""
-    simulation = Simulation()
-    for number in range(1, 8):
-        simulation.write(named(number), 3600)
-    for _ in range(MAX_REQUESTS):
-        for run in simulation.tick(3600)[0]:
-            simulation.end(run.run_key, succeeds=not run.start <= day(3) <= run.end)
-    assert list(simulation.files) == [named(3)]
-    assert len(simulation.keys) == MAX_REQUESTS - 1 + 7
-
-
-def test_a_file_for_a_batch_inside_a_range_waits_for_its_run() -> None:
-    """What arrives for a batch that was empty when a range around it was asked for waits for that run to end."""
-    simulation = Simulation()
-    simulation.write(named(1), 3600)
-    simulation.write(named(3), 3600)
-    (run,) = simulation.tick()[0]
-    simulation.write(named(2), 3600)
-    assert simulation.tick(1)[0] == []
-    simulation.end(run.run_key, succeeds=False)
-    assert [(run.start, run.end) for run in simulation.tick(1)[0]] == [(day(2), day(2))]
-
-
-def test_new_batches_do_not_join_failing_ones() -> None:
-    """A batch that arrives beside one that fails has a run of its own, before and after that one was given up."""
-    simulation = Simulation()
-    simulation.write(named(2), 3600)
-    simulation.tick()
-    simulation.end_all(succeeds=False)
-    for _ in range(MAX_REQUESTS + 2):
-        simulation.write(named(1), 3600)
-        simulation.write(named(3), 3600)
-        new, *others = simulation.tick(3600)[0]
-        assert not new.start <= day(2) <= new.end
-        simulation.end(new.run_key)
-        for run in others:
-            simulation.end(run.run_key, succeeds=not run.start <= day(2) <= run.end)
-    simulation.end_all()
-    assert named(2) in simulation.files
-
-
-def test_few_runs_are_under_way_at_once() -> None:
-    """Batches that can't join wait until one of the runs has ended, and the oldest are first."""
-    simulation = Simulation()
-    for month in range(30):
-        simulation.write(named(61 - 10 * month), 3600)
-    wanted, _found = simulation.tick()
-    assert [run.start for run in wanted] == [day(61 - 10 * month) for month in reversed(range(20, 30))]
-    assert len(wanted) == MAX_UNDER_WAY
-    assert simulation.tick()[0] == []
-    simulation.end(wanted[3].run_key)
-    assert [run.start for run in simulation.tick()[0]] == [day(61 - 190)]
-    simulation.work_off()
-    assert not simulation.files
-
-
-def test_two_sensors_on_one_folder_share_no_state() -> None:
-    """Each sensor asks by itself for what it sees, and neither asks again for what the other's run has taken away."""
-    one = Simulation()
-    other = Simulation(files=one.files, changed_at=one.changed_at)
-    one.write(named(1), 3600)
-    assert len(one.tick()[0]) == len(other.tick()[0]) == 1
-    one.end_all()
-    other.end_all()
-    assert one.tick(3600)[0] == other.tick(3600)[0] == []
-    one.write(named(1, "t"), 3600)
-    assert len(one.tick()[0]) == len(other.tick()[0]) == 1
-
-
-# -- ranges ------------------------------------------------------------------------------------------------------------
-
-days = st.dates(dt.date(2010, 1, 1), dt.date(2011, 12, 31))
-
-
-@settings(deadline=None)
-@given(
-    st.dictionaries(days, st.sampled_from([0, 1, MAX_FILES // 3, 2 * MAX_FILES]), max_size=150),
-    st.sets(days, max_size=9),
-)
-def test_ranges_hold_every_batch_once(sizes: dict[dt.date, int], apart: set[dt.date]) -> None:
-    """Ranges are in order, bounded in batches and files, and none reaches over a batch that is kept apart."""
-    result = ranges(sizes, DAILY, apart - sizes.keys())
-    assert [batch for run in result for batch in run] == sorted(sizes)
-    for run in result:
-        assert run[-1].toordinal() - run[0].toordinal() < MAX_BATCHES
-        assert len(run) == 1 or sum(sizes[batch] for batch in run) <= MAX_FILES
-        assert not any(run[0] <= batch <= run[-1] for batch in apart - sizes.keys())
-
-
-@settings(deadline=None)
-@given(st.sets(days, max_size=30))
-def test_small_gaps_do_not_cost_a_run(batches: set[dt.date]) -> None:
-    """Ranges of few files are apart from each other by more than the bridged gap, unless they are as long as may be."""
-    result = ranges(dict.fromkeys(batches, 1), DAILY)
-    for earlier, later in pairwise(result):
-        far = later[0].toordinal() - earlier[-1].toordinal() > BRIDGED_GAP + 1
-        assert far or later[0].toordinal() - earlier[0].toordinal() >= MAX_BATCHES
-
-
-@pytest.mark.parametrize(
-    ("cadence", "batches", "expected"),
-    [
-        pytest.param(Cadence.DAILY, [1, 5], [(1, 5)], id="three days bridged"),
-        pytest.param(Cadence.DAILY, [1, 6], [(1, 1), (6, 6)], id="four days not"),
-        pytest.param(Cadence.WEEKLY, [1, 29], [(1, 29)], id="three weeks bridged"),
-    ],
-)
-def test_small_gaps_are_bridged(cadence: Cadence, batches: list[int], expected: list[tuple[int, int]]) -> None:
-    """A few batches without a file do not cost another run."""
-    sizes: dict[Batch, int] = {day(number): 1 for number in batches}
-    found_ranges = ranges(sizes, Batching(cadence, dt.date(2010, 1, 1)))
-    assert [(run[0], run[-1]) for run in found_ranges] == [(day(start), day(end)) for start, end in expected]
+def test_the_cursor_of_an_early_version_is_like_none() -> None:
+    """A cursor with an entry for each file, as it was once written, is replaced by a new one."""
+    entry = {"signature": "5-1", "seen_at": 1, "requests": 5, "asked_at": 1, "run_key": "k"}
+    assert read_cursor(json.dumps({"s_2024-01-01.csv": entry}), NOW) == SensorCursor(NOW)
+    files = group_by_batch([file("s_2024-01-01.csv", NOW - 3600)], DAILY, dt.datetime.fromtimestamp(NOW, dt.UTC))
+    assert set(evaluate(files, SensorCursor(NOW), NOW, SETTLE, ()).ready) == {dt.date(2024, 1, 1)}

@@ -1,4 +1,4 @@
-"""Files change hands: secured before the commit, archived after it, taken off landing last; nothing lost on the way."""
+"""Files are secured before the commit, archived after it, taken off landing last; nothing is lost on the way."""
 
 import errno
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from orchestration_project.errors import FileChanged, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.storage.files import FoundFile, discover
-from orchestration_project.storage.transfer import Handover
+from orchestration_project.storage.transfer import Transfer
 from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.stops import acting, dying
 
@@ -23,13 +23,13 @@ PLACE = "2024-01-01/v2/a.csv"
 
 
 @pytest.fixture(params=["one file system", "two file systems", "no links"])
-def handover(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handover]:
+def transfer(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Transfer]:
     """The folders of a feed, the archive and quarantine on the file system of landing or on another one."""
     landing = tmp_path / "landing"
     landing.mkdir()
     if request.param == "two file systems":
         with another_disk(tmp_path) as other:
-            yield Handover(landing, other / "archive", other / "quarantine")
+            yield Transfer(landing, other / "archive", other / "quarantine")
         return
     if request.param == "no links":
 
@@ -37,23 +37,23 @@ def handover(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             raise PermissionError(errno.EPERM, "Operation not permitted")
 
         monkeypatch.setattr(os, "link", refuse)
-    yield Handover(landing, tmp_path / "archive", tmp_path / "quarantine")
+    yield Transfer(landing, tmp_path / "archive", tmp_path / "quarantine")
 
 
 @pytest.fixture
-def file(handover: Handover) -> FoundFile:
+def file(transfer: Transfer) -> FoundFile:
     """A file in landing, from long ago."""
-    return deliver(handover, "abc")
+    return deliver(transfer, "abc")
 
 
-def deliver(handover: Handover, content: str, name: str = "a.csv") -> FoundFile:
+def deliver(transfer: Transfer, content: str, name: str = "a.csv") -> FoundFile:
     """Put a file into landing, as a good writer does."""
-    path = handover.landing / name
+    path = transfer.landing / name
     part = path.with_name(f".{name}")
     part.write_text(content)
     os.utime(part, ns=(0, LONG_AGO + len(content)))
     part.rename(path)
-    return next(found for found in discover(handover.landing) if found.name == name)
+    return next(found for found in discover(transfer.landing) if found.name == name)
 
 
 def files(folder: Path) -> list[str]:
@@ -61,58 +61,58 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def hand_over(handover: Handover, *found: FoundFile) -> None:
+def transfer_all(transfer: Transfer, *found: FoundFile) -> None:
     """Secure, archive and clear files with the bytes abc."""
-    handover.secure((file, SHA256) for file in found)
-    placed = [(file, handover.archive / "2024-01-01/v2" / file.name, SHA256) for file in found]
-    assert handover.archive_all(placed) == []
+    transfer.secure((file, SHA256) for file in found)
+    placed = [(file, transfer.archive / "2024-01-01/v2" / file.name, SHA256) for file in found]
+    assert transfer.archive_all(placed) == []
     for file in found:
-        handover.clear(file)
-    handover.tidy()
+        transfer.clear(file)
+    transfer.tidy()
 
 
-def test_a_file_is_archived(handover: Handover, file: FoundFile) -> None:
+def test_a_file_is_archived(transfer: Transfer, file: FoundFile) -> None:
     """It arrives with its bytes and its time, in folders that are made for it, and nothing else is left."""
-    hand_over(handover, file)
-    archived = handover.archive / PLACE
+    transfer_all(transfer, file)
+    archived = transfer.archive / PLACE
     assert (archived.read_text(), archived.stat().st_mtime_ns) == ("abc", LONG_AGO + 3)
-    assert (files(handover.archive), list(handover.landing.iterdir())) == ([PLACE], [])
-    assert not (handover.archive / ".incoming").exists()
+    assert (files(transfer.archive), list(transfer.landing.iterdir())) == ([PLACE], [])
+    assert not (transfer.archive / ".incoming").exists()
 
 
-def test_bytes_that_are_there_already(handover: Handover, file: FoundFile) -> None:
+def test_bytes_that_are_there_already(transfer: Transfer, file: FoundFile) -> None:
     """A file whose bytes are in their place only leaves landing; where other bytes are, it stays."""
-    hand_over(handover, file)
-    hand_over(handover, deliver(handover, "abc"))
-    assert (files(handover.archive), files(handover.landing)) == ([PLACE], [])
-    (handover.archive / PLACE).write_text("damaged")
-    again = deliver(handover, "abc")
+    transfer_all(transfer, file)
+    transfer_all(transfer, deliver(transfer, "abc"))
+    assert (files(transfer.archive), files(transfer.landing)) == ([PLACE], [])
+    (transfer.archive / PLACE).write_text("damaged")
+    again = deliver(transfer, "abc")
     with pytest.raises(WarehouseError, match=r"'a.csv' stays in landing.*from a backup or remove it"):
-        hand_over(handover, again)
-    assert (files(handover.landing), (handover.archive / PLACE).read_text()) == (["a.csv"], "damaged")
+        transfer_all(transfer, again)
+    assert (files(transfer.landing), (transfer.archive / PLACE).read_text()) == (["a.csv"], "damaged")
 
 
 @pytest.mark.parametrize("point", [Point.SECURED, Point.ARCHIVED, Point.FLUSHED, Point.TAKEN])
 @pytest.mark.parametrize("committed", [True, False])
-def test_recovery(handover: Handover, file: FoundFile, point: Point, committed: bool) -> None:
+def test_recovery(transfer: Transfer, file: FoundFile, point: Point, committed: bool) -> None:
     """After a kill at any point, committed bytes are in their place and others are still in landing."""
     with dying(point):
-        hand_over(handover, file)
+        transfer_all(transfer, file)
     for _ in range(2):
-        handover.recover(lambda name, sha256: PLACE if committed and (name, sha256) == ("a.csv", SHA256) else None)
+        transfer.recover(lambda name, sha256: PLACE if committed and (name, sha256) == ("a.csv", SHA256) else None)
     archived = committed or point is not Point.SECURED
-    assert files(handover.archive) == ([PLACE] if archived else [])
-    assert files(handover.landing) == ["a.csv"]
+    assert files(transfer.archive) == ([PLACE] if archived else [])
+    assert files(transfer.landing) == ["a.csv"]
 
 
-def test_recovery_beside_a_newer_file(handover: Handover, file: FoundFile) -> None:
+def test_recovery_beside_a_newer_file(transfer: Transfer, file: FoundFile) -> None:
     """A file that was taken off landing by a run that died does not displace the one that came since."""
     with dying(Point.TAKEN):
-        hand_over(handover, file)
-    deliver(handover, "newer")
-    handover.recover(lambda *_: PLACE)
-    assert (handover.landing / "a.csv").read_text() == "newer"
-    assert files(handover.landing) == ["a.csv"]
+        transfer_all(transfer, file)
+    deliver(transfer, "newer")
+    transfer.recover(lambda *_: PLACE)
+    assert (transfer.landing / "a.csv").read_text() == "newer"
+    assert files(transfer.landing) == ["a.csv"]
 
 
 def write_into(file: FoundFile) -> None:
@@ -123,22 +123,22 @@ def write_into(file: FoundFile) -> None:
 
 @pytest.mark.parametrize("change", [write_into, lambda file: file.path.unlink()], ids=["grows", "vanishes"])
 def test_changed_files_are_not_secured(
-    handover: Handover, file: FoundFile, change: Callable[[FoundFile], object]
+    transfer: Transfer, file: FoundFile, change: Callable[[FoundFile], object]
 ) -> None:
     """A file that is not the one that was listed any more is not secured."""
     change(file)
     with pytest.raises(FileChanged, match=r"'a\.csv'"):
-        handover.secure([(file, SHA256)])
+        transfer.secure([(file, SHA256)])
 
 
-def test_a_copy_with_other_bytes_is_not_secured(handover: Handover, file: FoundFile) -> None:
+def test_a_copy_with_other_bytes_is_not_secured(transfer: Transfer, file: FoundFile) -> None:
     """Where bytes are copied, the copy is read back and has to have the bytes that were read before."""
     other = "0" * 64
     try:
-        handover.secure([(file, other)])
+        transfer.secure([(file, other)])
     except FileChanged:
         return
-    assert (handover.archive / ".incoming/a.csv").samefile(file.path)  # one file, which can't differ from itself
+    assert (transfer.archive / ".incoming/a.csv").samefile(file.path)  # one file, which can't differ from itself
 
 
 @pytest.mark.parametrize(
@@ -146,46 +146,46 @@ def test_a_copy_with_other_bytes_is_not_secured(handover: Handover, file: FoundF
 )
 @pytest.mark.parametrize("act", ["clear", "refuse"])
 def test_changed_files_stay(
-    handover: Handover, file: FoundFile, act: str, change: Callable[[FoundFile], object]
+    transfer: Transfer, file: FoundFile, act: str, change: Callable[[FoundFile], object]
 ) -> None:
     """A file that is not the one that was listed any more is neither deleted nor moved to quarantine."""
     change(file)
-    left = files(handover.landing)
+    left = files(transfer.landing)
     with pytest.raises(FileChanged, match=r"'a\.csv'"):
-        handover.clear(file) if act == "clear" else handover.refuse(file, {})
-    assert (files(handover.landing), files(handover.quarantine)) == (left, [])
+        transfer.clear(file) if act == "clear" else transfer.refuse(file, {})
+    assert (files(transfer.landing), files(transfer.quarantine)) == (left, [])
 
 
 @pytest.mark.parametrize("act", ["clear", "refuse"])
-def test_a_newer_file_in_the_very_moment(handover: Handover, file: FoundFile, act: str) -> None:
+def test_a_newer_file_in_the_very_moment(transfer: Transfer, file: FoundFile, act: str) -> None:
     """A file that takes the name of one that just leaves landing stays there."""
-    with acting(Point.TAKEN, lambda: deliver(handover, "newer")):
-        handover.clear(file) if act == "clear" else handover.refuse(file, {})
-    handover.tidy()
-    assert files(handover.landing) == ["a.csv"]
-    assert (handover.landing / "a.csv").read_text() == "newer"
+    with acting(Point.TAKEN, lambda: deliver(transfer, "newer")):
+        transfer.clear(file) if act == "clear" else transfer.refuse(file, {})
+    transfer.tidy()
+    assert files(transfer.landing) == ["a.csv"]
+    assert (transfer.landing / "a.csv").read_text() == "newer"
 
 
-def test_refused_files_lie_beside_their_reasons(handover: Handover) -> None:
+def test_refused_files_lie_beside_their_reasons(transfer: Transfer) -> None:
     """A refused file keeps its name; one of the same name gets a number."""
     for number, name in enumerate(("a.csv", "a.2.csv", "a.3.csv"), start=1):
-        handover.refuse(deliver(handover, str(number)), {"at": number})
-        assert (handover.quarantine / name).read_text() == str(number)
-        assert json.loads((handover.quarantine / f"{name}.reason.json").read_text()) == {"at": number}
-    assert files(handover.landing) == []
+        transfer.refuse(deliver(transfer, str(number)), {"at": number})
+        assert (transfer.quarantine / name).read_text() == str(number)
+        assert json.loads((transfer.quarantine / f"{name}.reason.json").read_text()) == {"at": number}
+    assert files(transfer.landing) == []
 
 
 @pytest.mark.parametrize("point", [Point.TAKEN, Point.NOTED])
-def test_a_kill_on_the_way_to_quarantine(handover: Handover, file: FoundFile, point: Point) -> None:
+def test_a_kill_on_the_way_to_quarantine(transfer: Transfer, file: FoundFile, point: Point) -> None:
     """The file is back in landing for the next run, which refuses it once."""
     with dying(point):
-        handover.refuse(file, {})
-    handover.recover(lambda *_: None)
-    handover.refuse(deliver(handover, "abc"), {})
-    assert (files(handover.landing), files(handover.quarantine)) == ([], ["a.csv", "a.csv.reason.json"])
+        transfer.refuse(file, {})
+    transfer.recover(lambda *_: None)
+    transfer.refuse(deliver(transfer, "abc"), {})
+    assert (files(transfer.landing), files(transfer.quarantine)) == ([], ["a.csv", "a.csv.reason.json"])
 
 
-def test_a_full_quarantine(handover: Handover, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_quarantine(transfer: Transfer, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that can't be moved to quarantine is still in landing."""
 
     def fail(*_: object, **__: object) -> None:
@@ -193,13 +193,13 @@ def test_a_full_quarantine(handover: Handover, file: FoundFile, monkeypatch: pyt
 
     monkeypatch.setattr("orchestration_project.storage.transfer.write_reason", fail)
     with pytest.raises(OSError, match="No space"):
-        handover.refuse(file, {})
-    assert (files(handover.landing), files(handover.quarantine)) == (["a.csv"], [])
+        transfer.refuse(file, {})
+    assert (files(transfer.landing), files(transfer.quarantine)) == (["a.csv"], [])
 
 
 @pytest.mark.promise("crash")
 @pytest.mark.found("files were renamed into the archive without their bytes being flushed to disk first")
-def test_order_on_disk(handover: Handover, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_on_disk(transfer: Transfer, file: FoundFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes, then names, are on disk before a file leaves landing: a power cut finds them at one place at least."""
     events: list[str] = []
     fsync, rename, unlink = os.fsync, Path.rename, Path.unlink
@@ -219,7 +219,7 @@ def test_order_on_disk(handover: Handover, file: FoundFile, monkeypatch: pytest.
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(Path, "rename", note_rename)
     monkeypatch.setattr(Path, "unlink", note_unlink)
-    hand_over(handover, file)
+    transfer_all(transfer, file)
     order = [
         "flush a.csv",  # the bytes; twice where they are copied
         "flush .incoming",  # their name in the archive: only then may the commit follow

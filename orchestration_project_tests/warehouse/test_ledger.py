@@ -9,18 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration_project.warehouse.ledger import (
-    Entry,
-    Status,
+from orchestration_project.warehouse.ledger import Entry, Status, ensure_ledger, settle, write_counts, write_entries
+from orchestration_project.warehouse.ledger_queries import (
     batch_sizes,
     current_entries,
-    ensure_ledger,
     known_deliveries,
     loaded_batches,
     refused_files,
-    settle,
-    write_counts,
-    write_entries,
 )
 
 LIVE = (Status.RECEIVED, Status.LOADED, Status.DUPLICATE)

@@ -72,11 +72,11 @@ def test_content_depends_on_the_records(connection: duckdb.DuckDBPyConnection, c
 
 def test_another_contract_is_another_content(connection: duckdb.DuckDBPyConnection) -> None:
     """The same records may have other values when something else decides them."""
-    note_published(connection, TABLE, None, judging="one")
+    note_published(connection, TABLE, None, rules="one")
     before = noted(connection)
-    note_published(connection, TABLE, [FIRST], judging="another")
+    note_published(connection, TABLE, [FIRST], rules="another")
     assert noted(connection)[FIRST] != before[FIRST]
-    note_published(connection, TABLE, [FIRST], judging="one")
+    note_published(connection, TABLE, [FIRST], rules="one")
     assert noted(connection) == before
 
 
@@ -106,3 +106,22 @@ def test_rows_that_no_load_brought_or_took_are_found(
     assert changed_outside(connection, TABLE) == []
     connection.execute(change)
     assert changed_outside(connection, TABLE) == batches
+
+
+def test_a_list_of_an_older_release_keeps_its_values(connection: duckdb.DuckDBPyConnection) -> None:
+    """A list whose content is a HUGEINT gets a DECIMAL with the same numbers, and nothing is read or noted again."""
+    before = noted(connection)
+    connection.execute("ALTER TABLE published_batches ALTER COLUMN content TYPE HUGEINT")
+    old = {batch: (rows, int(content)) for batch, (rows, content) in before.items()}
+    assert noted(connection) == old
+    connection.execute(f"DELETE FROM {TABLE} WHERE _file = 'b'")
+    ensure_published(connection, TABLE)
+    assert noted(connection) == before
+    types = connection.execute("SELECT data_type FROM duckdb_columns() WHERE column_name = 'content'").fetchall()
+    assert types == [("DECIMAL(38,0)",)]
+
+
+def test_content_fits_its_type(connection: duckdb.DuckDBPyConnection) -> None:
+    """The largest hash, once for each of more files than there will ever be, is a number that the type can hold."""
+    largest, files = 2**64 - 1, 10**18
+    assert connection.execute(f"SELECT ({largest}::HUGEINT * {files})::DECIMAL(38,0)").fetchone() is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.cli.docs.markdown import code, codes, page, table
+from orchestration_project.cli.docs import code, codes, page, table
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode

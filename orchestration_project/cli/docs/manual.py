@@ -3,16 +3,16 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestration_project.cli.docs.markdown import code, codes, page, table
-from orchestration_project.components.file_feed import FileFeed
-from orchestration_project.contracts import custom, quality, rules, service, source, sql_types
+from orchestration_project.cli.docs import code, codes, page, table
+from orchestration_project.components import FileFeed, SqlTable
+from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
+from orchestration_project.contracts.describe import COMPARISONS
 from orchestration_project.contracts.odcs import API_VERSIONS
-from orchestration_project.contracts.regexes import TEXT_FORMATS
-from orchestration_project.contracts.words import COMPARISONS
+from orchestration_project.contracts.patterns import TEXT_FORMATS
 from orchestration_project.settings import Settings
 
 INTRODUCTION = (
@@ -20,6 +20,9 @@ INTRODUCTION = (
     " [Contracts](contracts.md) explains the latter with an example, [Add a feed](add-a-feed.md) leads through it all."
 )
 SETTING = re.compile(r"^    (\w+): (.*?);\s+`([A-Z_]+)`\.$", re.MULTILINE | re.DOTALL)
+
+
+YAML_WORDS = {"array": "list", "object": "mapping"}
 
 
 def manual() -> str:
@@ -31,7 +34,9 @@ def manual() -> str:
         settings(),
         "## Attributes of `defs.yaml`",
         "Of the component `orchestration_project.components.FileFeed`.",
-        attributes(),
+        attributes(FileFeed),
+        "Of the component `orchestration_project.components.SqlTable`.",
+        attributes(SqlTable),
         "## Contracts",
         contracts(),
         "Each type may also be written with these names:",
@@ -50,9 +55,9 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes() -> str:
-    """The attributes of the component, as its model describes them."""
-    schema = FileFeed.model_json_schema()
+def attributes(component: type[FileFeed] | type[SqlTable]) -> str:
+    """The attributes of a component, as its model describes them."""
+    schema = component.model_json_schema()
     rows = [
         (
             code(name),
@@ -69,7 +74,7 @@ def contracts() -> str:
     """What a contract may say, as the modules that read it have it."""
     rows = [
         ("`apiVersion`", codes(API_VERSIONS)),
-        ("`format` of a server", codes(source.FORMATS)),
+        ("`format` of a server", codes(service.FORMATS)),
         *((f"`logicalTypeOptions` of {kind} columns", codes(names)) for kind, names in rules.OPTIONS.items() if names),
         ("`format` of a text", codes(TEXT_FORMATS)),
         ("`classification` that masks nothing", codes(sorted(NOT_PERSONAL - {""}))),
@@ -77,8 +82,8 @@ def contracts() -> str:
         ("its operator", codes(COMPARISONS)),
         ("its `severity`", codes(quality.SEVERITIES)),
         ("`unit` in `slaProperties`", codes(service.UNITS)),
-        ("`customProperties` of a server", codes(custom.OF_A_SERVER)),
-        ("`customProperties` of a column", codes(custom.OF_A_COLUMN)),
+        ("`customProperties` of a server", codes(parsing.OF_A_SERVER)),
+        ("`customProperties` of a column", codes(parsing.OF_A_COLUMN)),
     ]
     return table(("of a contract", "what is understood"), rows)
 
@@ -93,12 +98,19 @@ def types() -> str:
 def _type(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return " or ".join(code(value) for value in field["enum"])
-    kinds = [kind["type"] for kind in field.get("anyOf", [field]) if kind["type"] != "null"]
+    kinds = [YAML_WORDS.get(kind, kind) for kind in _kinds(field) if kind != "null"]
     limits = [f"{word} {field[name]:g}" for name, word in (("minimum", "from"), ("maximum", "to")) if name in field]
     return " ".join([" or ".join(kinds), *limits])
 
 
+def _kinds(field: Mapping[str, Any]) -> Iterator[str]:
+    """The types of JSON; a reference is to another model."""
+    yield from (kind.get("type", "object") for kind in field.get("anyOf", [field]))
+
+
 def _default(value: object) -> str:
+    if isinstance(value, list):
+        return codes(value) or "none"
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):

@@ -1,17 +1,20 @@
-"""`verification`: once a week, files, ledger and tables are proven again to agree."""
+"""`verification`: once a week, files, ledger and tables are proven again to agree.
+
+It finds the feeds and the marts by their components, so it names none of them.
+"""
 
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.feed_list import feeds_of
 from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec
+from orchestration_project.components.file_feed import feeds_of
+from orchestration_project.components.proofs import proofs_of
 from orchestration_project.components.resources import Platform
-from orchestration_project.defs.product_marts import aggregate
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.findings import Finding, Verification
+from orchestration_project.inspection.findings import Finding, Proof, Verification
 from orchestration_project.inspection.verify import verify
 
 OWNERS = ["team:sales_data"]
@@ -30,8 +33,8 @@ SCHEMA = dg.TableSchema([dg.TableColumn(name, "VARCHAR", described) for name, de
 
 @dg.definitions
 def operations(context: dg.ComponentLoadContext) -> dg.Definitions:
-    """The verification of all feeds, with its job and schedule."""
-    asset = _verification(feeds_of(context.component_tree))
+    """The verification of all feeds and marts, with its job and schedule."""
+    asset = _verification(feeds_of(context.component_tree), proofs_of(context.component_tree))
     job = dg.define_asset_job(
         "verification_job",
         selection=dg.AssetSelection.assets(asset),
@@ -49,19 +52,20 @@ def operations(context: dg.ComponentLoadContext) -> dg.Definitions:
     return dg.Definitions(assets=[asset], jobs=[job], schedules=[schedule])
 
 
-def _verification(feeds: Sequence[FeedSpec]) -> dg.AssetsDefinition:
-    # The tables that these are made of are verified as well; edges to all of them would hide the graph.
+def _verification(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> dg.AssetsDefinition:
+    # The raw tables are verified as well; edges to them would hide the graph.
     tables = [key for spec in feeds for key in (spec.cleaned, spec.rejected)]
+    tables += [dg.AssetKey(proof.table) for proof in proofs]
 
     @dg.asset(
-        deps=[*tables, aggregate.PRODUCTS],
+        deps=tables,
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
         group_name=OPERATIONS,
         kinds={"duckdb", "file"},
         owners=OWNERS,
         description="What disagrees between the files in archive and quarantine, the ledger and the tables. It is not"
-        " stored: the metadata of each run has it, and `python -m orchestration_project verify` prints it.",
+        " stored: the metadata of each run has it, and `orchestration-project verify` prints it.",
         metadata={"dagster/column_schema": SCHEMA},
         check_specs=[
             dg.AssetCheckSpec(
@@ -73,8 +77,8 @@ def _verification(feeds: Sequence[FeedSpec]) -> dg.AssetsDefinition:
     )
     def verification(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
-        found = verify(platform.warehouse, platform.settings, sources)
-        yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_verdict(found)])
+        found = verify(platform.warehouse, platform.settings, sources, proofs=proofs)
+        yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_check_result(found)])
 
     return verification
 
@@ -93,7 +97,7 @@ def _row(finding: Finding) -> dg.TableRecord:
     return dg.TableRecord({name: getattr(finding, name) for name in COLUMNS})
 
 
-def _verdict(found: Verification) -> dg.AssetCheckResult:
+def _check_result(found: Verification) -> dg.AssetCheckResult:
     description = f"{found.files} archived files and {found.records} records are as the ledger says."
     if not found.proven:
         first = found.findings[0]

@@ -3,14 +3,13 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from orchestration_project.components.charts_data import Quality
-from orchestration_project.components.series import Unit, starts, unit_for
+from orchestration_project.components.time_series import Quality, Unit, starts, unit_for
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.defs.sales_report.model import Accounts, FeedState, File, Reason
 from orchestration_project.ingest.counts import RULE_OF_REASON
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.quality import sample_rejected
-from orchestration_project.warehouse import ledger
+from orchestration_project.inspection.rule_checks import sample_rejected
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
@@ -34,7 +33,7 @@ def read_feed(connection: "DuckDBPyConnection", source: ConfiguredFeed, now: dt.
         now: the moment of the report.
     """
     feed, batching = source.feed, source.options.batching
-    batches = ledger.loaded_batches(connection, feed.name)
+    batches = ledger_queries.loaded_batches(connection, feed.name)
     newest = batches[-1] if batches else None
     due = batching.next_due(batching.from_key(newest), feed.latency) if newest and feed.latency else None
     unit, quality = _quality(connection, feed)

@@ -3,9 +3,29 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
-from orchestration_project.components.charts_data import Figures, Quality, Stretch
-from orchestration_project.components.series import Unit
+from orchestration_project.components.time_series import Quality, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was sold: of one product, of several, or in a stretch of time."""
+
+    products: int
+    units: int
+    revenue: Decimal
+
+    def __sub__(self, other: "Figures") -> "Figures":
+        return Figures(self.products - other.products, self.units - other.units, self.revenue - other.revenue)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What was sold in one day, week, month or year; `figures` None: no batch was delivered for it."""
+
+    start: dt.date
+    figures: Figures | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,31 @@
-"""`sales_report`: the marts and every feed's accounts as one HTML file."""
+"""`sales_report`: the marts and every feed's accounts as one HTML file, and where it is kept.
+
+The newest report is `index.html`; there is one for each newest batch day that there was, too. A report that is made
+again, because files came late or rejects were repaired, replaces that of its day: it tells the same days better. A
+reader who has the old one open keeps it; nobody ever sees half of one.
+"""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import dagster as dg
 
-from orchestration_project.components import pictures
-from orchestration_project.components.feed_list import feeds_of
 from orchestration_project.components.feed_spec import POOL, FeedSpec
-from orchestration_project.components.number_formats import money, whole
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.resources import Platform
-from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.components.time_series import whole
+from orchestration_project.defs.sales_report import NEWEST
+from orchestration_project.defs.sales_report.feeds import read_feed, read_files
 from orchestration_project.defs.sales_report.model import Report
-from orchestration_project.defs.sales_report.page import render
-from orchestration_project.defs.sales_report.read import read_report
-from orchestration_project.defs.sales_report.shelf import put
+from orchestration_project.defs.sales_report.page import money, render, revenue_chart
+from orchestration_project.defs.sales_report.sales import DAILY, MARTS, PRODUCTS, read_sales
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.storage.archive import write_whole
+from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.ledger import stand_in
+from orchestration_project.warehouse.reading import reading
 
 OWNERS = ["team:sales_data"]
 
@@ -41,7 +50,7 @@ def build_report(feeds: Sequence[FeedSpec], clock: Callable[[], dt.datetime] = _
     tables = [key for spec in feeds for key in (spec.cleaned, spec.rejected)]
 
     @dg.asset(
-        deps=[*tables, aggregate.DAILY, aggregate.PRODUCTS],
+        deps=[*tables, DAILY, PRODUCTS],
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
         group_name="delivery",
@@ -53,8 +62,7 @@ def build_report(feeds: Sequence[FeedSpec], clock: Callable[[], dt.datetime] = _
     def sales_report(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[None]:
         settings, purpose = platform.settings, f"sales_report, run {context.run.run_id}"
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
-        with platform.warehouse.transaction(purpose) as connection:
-            report = read_report(connection, sources, clock())
+        report = read_report(platform.warehouse, purpose, sources, clock())
         page = render(report)
         with clear_faults(settings.database, purpose, settings.reports):
             path = put(settings.reports, page, report.sales.last if report.sales else None)
@@ -72,6 +80,27 @@ def build_report(feeds: Sequence[FeedSpec], clock: Callable[[], dt.datetime] = _
     return sales_report
 
 
+def read_report(warehouse: Warehouse, purpose: str, sources: Sequence[ConfiguredFeed], now: dt.datetime) -> Report:
+    """All that the report says, from one state of the warehouse. Nothing is written to it.
+
+    Args:
+        warehouse: what is told of; it may lack tables, or not be there at all, before the first load.
+        purpose: what the reader does, shown to whoever waits.
+        sources: the feeds, in the order in which they are shown.
+        now: the moment of the report, with a time zone.
+    """
+    with reading(warehouse, purpose, MARTS) as connection:
+        stand_in(connection)
+        files, file_count = read_files(connection)
+        return Report(
+            generated_at=now,
+            sales=read_sales(connection),
+            feeds=[read_feed(connection, source, now) for source in sources],
+            files=files,
+            file_count=file_count,
+        )
+
+
 def _summary(report: Report) -> str:
     sales = report.sales
     if sales is None:
@@ -80,4 +109,22 @@ def _summary(report: Report) -> str:
         f"**{money(sales.total.revenue)}** revenue, {whole(sales.total.units)} units of {whole(sales.total.products)}"
         f" products, {sales.first} to {sales.last}."
     )
-    return f"{told}\n\n{pictures.revenue(sales.stretches, sales.unit.value).markdown}"
+    return f"{told}\n\n{revenue_chart(sales.stretches, sales.unit.value).markdown}"
+
+
+def put(folder: Path, page: str, day: dt.date | None) -> Path:
+    """Write a report.
+
+    Args:
+        folder: where to; it is made where it is missing.
+        page: the HTML.
+        day: the newest batch day that it tells of; without any there is no dated copy.
+
+    Returns:
+        The path of the newest report.
+    """
+    content = page.encode()
+    if day:
+        write_whole(folder / f"sales_report_{day}.html", content, replacing=True)
+    write_whole(folder / NEWEST, content, replacing=True)
+    return folder / NEWEST

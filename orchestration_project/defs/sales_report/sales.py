@@ -4,14 +4,27 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from orchestration_project.components.charts_data import Figures, Stretch
-from orchestration_project.components.series import Unit, starts, unit_for
-from orchestration_project.defs.product_marts.aggregate import DAILY, PRODUCTS, ensure_sources
-from orchestration_project.defs.sales_report.model import Ranking, Sales, Sold
+from orchestration_project.components.time_series import Unit, starts, unit_for
+from orchestration_project.defs.sales_report.model import Figures, Ranking, Sales, Sold, Stretch
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+DAILY, PRODUCTS = "product_daily_sales", "product_warehouse"
+MARTS = {
+    DAILY: {"_batch_date": "DATE", "product_id": "INTEGER", "units_sold": "BIGINT", "revenue": "DECIMAL(38,2)"},
+    PRODUCTS: {
+        "product_id": "INTEGER",
+        "name": "VARCHAR",
+        "category": "VARCHAR",
+        "price_category": "VARCHAR",
+        "orders": "BIGINT",
+        "units_sold": "BIGINT",
+        "revenue": "DECIMAL(38,2)",
+        "in_catalog": "BOOLEAN",
+    },
+}
+"""What the queries read of each mart."""
 TOP_PRODUCTS = 15
 TOP_GROUPS = 12
 TOP_CHANGES = 8
@@ -30,9 +43,8 @@ def read_sales(connection: "DuckDBPyConnection") -> Sales | None:
     """What the marts say; None before the first sale.
 
     Args:
-        connection: inside a transaction; empty marts are made where there are none.
+        connection: to a warehouse that has the marts, or something that stands in for them.
     """
-    ensure_sources(connection, DAILY, PRODUCTS)
     span = connection.execute(
         f"SELECT min(_batch_date), max(_batch_date), count(DISTINCT _batch_date) FROM {DAILY}"
     ).fetchone()
@@ -49,7 +61,7 @@ def read_sales(connection: "DuckDBPyConnection") -> Sales | None:
         total=_figures(connection, "true"),
         recent=_figures(connection, f"_batch_date > '{recent}'"),
         unit=unit,
-        stretches=read_stretches(connection, unit, first, last),
+        stretches=_stretches(connection, unit, first, last),
         products=_ranking(connection, f"{LINES} WHERE {SOLD}", TOP_PRODUCTS),
         categories=_ranking(connection, _grouped("category"), TOP_GROUPS),
         price_categories=_ranking(connection, _grouped("price_category"), TOP_GROUPS),
@@ -60,15 +72,7 @@ def read_sales(connection: "DuckDBPyConnection") -> Sales | None:
     )
 
 
-def read_newest(connection: "DuckDBPyConnection", days: int) -> list[Stretch]:
-    """What was sold on the newest days, those without a batch included; none before the first batch."""
-    span = connection.execute(f"SELECT min(_batch_date), max(_batch_date) FROM {DAILY}").fetchone()
-    assert span
-    first, last = span
-    return read_stretches(connection, Unit.DAY, max(first, last - dt.timedelta(days=days - 1)), last) if last else []
-
-
-def read_stretches(connection: "DuckDBPyConnection", unit: Unit, first: dt.date, last: dt.date) -> list[Stretch]:
+def _stretches(connection: "DuckDBPyConnection", unit: Unit, first: dt.date, last: dt.date) -> list[Stretch]:
     """What was sold in each stretch of time from the first day to the last one."""
     rows = connection.execute(
         f"""SELECT date_trunc($unit, _batch_date)::DATE, count(DISTINCT product_id), {FIGURES} FROM {DAILY}

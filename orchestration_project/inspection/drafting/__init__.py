@@ -1,5 +1,9 @@
 """Draft a feed from sample files: a contract and a defs.yaml, for a person to check.
 
-Here, and only here, it is guessed: from the samples' values, each guess with what it rests on. No value of a sample
-gets into a draft, but for the words that stand for a missing one.
+    layout   how the samples are written        names    columns, batches and personal data by names
+    types    the columns' types                 keys     the possible primary keys
+    render   contract and defs.yaml             draft    all of it, and a dry run with the samples
+
+This is the only place where the platform guesses, and each guess says what it rests on. No value of a sample gets into
+a draft, except words for missing values such as `N/A`.
 """

@@ -1,4 +1,4 @@
-"""From sample files to a draft that was tried on them."""
+"""Draft a feed from sample files, and load the samples with the draft in a dry run."""
 
 import datetime as dt
 import re
@@ -21,7 +21,7 @@ from orchestration_project.ingest.publish import insert_staged
 from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
 from orchestration_project.inspection.drafting.names import column_names, naming_of
-from orchestration_project.inspection.drafting.text import Findings, contract_text, defs_text
+from orchestration_project.inspection.drafting.render import DraftParts, render_contract, render_defs
 from orchestration_project.inspection.drafting.types import guess
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
@@ -36,8 +36,8 @@ ANY_DAY = dt.date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What a load by the draft would do with a sample."""
+class SampleResult:
+    """What a load by the draft would do with a sample: numbers of records."""
 
     file: str
     records: int
@@ -47,10 +47,10 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A feed's two files by name, and what they do with the samples."""
+    """The texts of a feed's two files by their names, and the result of the dry run for each sample."""
 
     texts: dict[str, str]
-    tried: list[Tried]
+    results: list[SampleResult]
 
 
 def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
@@ -62,7 +62,7 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
         files: the samples.
 
     Raises:
-        DraftError: no feed can have the name, or no draft takes all of the samples.
+        DraftError: the name can't be a feed's, or there is no draft that takes all samples.
         FileRefused: a sample is damaged, empty or too large.
     """
     if not FEED_NAME.fullmatch(name):
@@ -72,14 +72,14 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
     if repairs := [file.name for file in files if is_repair(file.name)]:
         raise DraftError(f"{', '.join(repairs)} is named as a repair file: rename the sample")
     with scratch_warehouse(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
-        found = _look(connection, settings, name, files, work)
-    texts = {f"{name}.odcs.yaml": contract_text(found), "defs.yaml": defs_text(found)}
-    return Draft(texts, _try(settings, name, texts, files))
+        parts = _parts(connection, settings, name, files, work)
+    texts = {f"{name}.odcs.yaml": render_contract(parts), "defs.yaml": render_defs(parts)}
+    return Draft(texts, _dry_run(settings, name, texts, files))
 
 
-def _look(
+def _parts(
     connection: "DuckDBPyConnection", settings: Settings, name: str, files: Sequence[FoundFile], work: Path
-) -> Findings:
+) -> DraftParts:
     layouts = [layout_of(connection, file, work, settings.max_file_bytes) for file in files]
     layout = _common(layouts)
     names = column_names(layout.fields)
@@ -90,7 +90,7 @@ def _look(
         session = scratch_session(connection, settings, feed, options, candidate, work)
         insert_staged(connection, feed, read_file(session, candidate))
     guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
-    return Findings(
+    return DraftParts(
         name,
         len(files),
         layout,
@@ -102,7 +102,7 @@ def _look(
 
 def _common(layouts: Sequence[Layout]) -> Layout:
     """One layout for all samples, with the columns of all of them."""
-    # A file of one column shows no delimiter.
+    # A file with one column has no delimiter; the others decide.
     delimiters = {layout.delimiter for layout in layouts if layout.delimiter}
     if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
         raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
@@ -116,7 +116,7 @@ def _common(layouts: Sequence[Layout]) -> Layout:
 
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:
-    """The contract by which samples are read before their types are known."""
+    """A contract with text columns only, by which the samples are read before their types are known."""
     everywhere = set.intersection(*({field.casefold() for field in item.fields} for item in layouts))
     columns = [
         Column(column, "VARCHAR", field, rules=(Required(),) if field.casefold() in everywhere else ())
@@ -125,34 +125,34 @@ def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[
     return Feed(name, "0", tuple(columns), layout.source)
 
 
-def _try(settings: Settings, name: str, texts: dict[str, str], files: Sequence[FoundFile]) -> list[Tried]:
-    """What the draft does with each of the samples."""
+def _dry_run(settings: Settings, name: str, texts: dict[str, str], files: Sequence[FoundFile]) -> list[SampleResult]:
+    """Load each sample with the draft, read from its texts as a project would read it."""
     with TemporaryDirectory(prefix="orchestration-project-") as folder:
         contract = Path(folder) / f"{name}.odcs.yaml"
         contract.write_text(texts[contract.name], encoding="utf-8")
         attributes = yaml.safe_load(texts["defs.yaml"])["attributes"]
         attributes.pop("contract")
         drafted = ConfiguredFeed(load_feed(contract), feed_options(**attributes))
-    return [_tried(settings, drafted, file) for file in files]
+    return [_result(settings, drafted, file) for file in files]
 
 
-def _tried(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> Tried:
+def _result(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> SampleResult:
     try:
         batch = drafted.options.batching.batch_of(file.name, file.modified_at)
     except FileRefused as error:
         raise DraftError(f"the draft would refuse a sample: {error}") from error
     with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
-        delivery = Candidate(file, batch, sha256_of(file.path))
-        session = scratch_session(connection, settings, drafted.feed, drafted.options, delivery, work)
-        trial = dry_run(session, delivery)
-    for refusal in trial.refusals:
+        candidate = Candidate(file, batch, sha256_of(file.path))
+        session = scratch_session(connection, settings, drafted.feed, drafted.options, candidate, work)
+        tried = dry_run(session, candidate)
+    for refusal in tried.refusals:
         raise DraftError(f"the draft would refuse a sample: {refusal}")
-    count = trial.count or nothing_of(file.name, "")
-    return Tried(file.name, count.records, count.cleaned, count.rejected)
+    count = tried.count or nothing_of(file.name, "")
+    return SampleResult(file.name, count.records, count.cleaned, count.rejected)
 
 
 def write_draft(drafted: Draft, folder: Path) -> list[Path]:
-    """Write a draft's files to a folder that is not there yet, or empty.
+    """Write a draft's files to a folder that does not exist yet, or is empty.
 
     Raises:
         DraftError: something is in the folder; nothing was written.

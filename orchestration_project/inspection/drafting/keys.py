@@ -1,4 +1,4 @@
-"""Which columns may be the primary key: those whose values occur once in the samples."""
+"""Which columns may be the primary key: those whose values, alone or together, occur once in the samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS, COLUMNS_TRIED = 3, 10
 ROWS_TRIED = 100_000
-"""Combinations are tried on so many records; those that hold there are counted over all."""
+"""The records that combinations are tried on first; only what is nearly unique there is counted over all records."""
 MOSTLY = 0.98
+"""Share of different values from which a combination counts as nearly unique."""
 SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Candidates for the primary key.
+    """Combinations of columns that may be the primary key.
 
     Attributes:
-        chosen: columns that are unique and are called what keys are called; empty if there are none.
+        chosen: unique columns with names as keys have them; empty if there are none.
         others: further combinations that are unique.
-        nearly: with the number of repeated records, combinations that are unique but for a few, where none is.
+        nearly: if no combination is unique, those that nearly are, with the number of repeated records.
         records: how many were compared.
     """
 
@@ -40,7 +41,7 @@ class Keys:
 
 
 def keys_among(connection: "DuckDBPyConnection", feed: Feed, guesses: Mapping[str, Guess]) -> Keys:
-    """The candidates: single columns, else the smallest combinations.
+    """The possible keys: single columns, or else the smallest combinations.
 
     Args:
         connection: to the warehouse that the samples were read into.
@@ -48,7 +49,7 @@ def keys_among(connection: "DuckDBPyConnection", feed: Feed, guesses: Mapping[st
         guesses: what the columns are, by name.
     """
     records = next(iter(guesses.values())).records
-    whole = {name: item for name, item in guesses.items() if not item.missing and item.candidate.logical in _KEY_TYPES}
+    whole = {name: item for name, item in guesses.items() if not item.missing and item.option.logical in _KEY_TYPES}
     ranked = sorted(whole, key=lambda name: (not IS_ID.search(name), -whole[name].distinct))[:COLUMNS_TRIED]
     found: dict[tuple[str, ...], int] = {}
     for size in range(1, MOST_COLUMNS + 1):
@@ -71,27 +72,26 @@ _KEY_TYPES = ("string", "integer", "date", "timestamp")
 def _repeated(
     connection: "DuckDBPyConnection", feed: Feed, groups: Sequence[tuple[str, ...]], records: int
 ) -> dict[tuple[str, ...], int]:
-    """The combinations that are unique, or nearly, and how many records repeat one."""
+    """The combinations that are unique, or nearly, with the number of records that repeat another one."""
     if not groups:
         return {}
-    table = f"(SELECT * FROM {ident(raw_table(feed))} WHERE {filled(feed)} LIMIT {{}})"
     if records > ROWS_TRIED:
-        groups = _unique_in(connection, table.format(ROWS_TRIED), groups, ROWS_TRIED)
-    counts = _distinct(connection, table.format(records), groups)
+        counts = _distinct(connection, feed, groups, ROWS_TRIED)
+        groups = [group for group in groups if counts[group] >= ROWS_TRIED * MOSTLY]
+    counts = _distinct(connection, feed, groups, records)
     return {group: records - count for group, count in counts.items() if count >= records * MOSTLY}
 
 
-def _unique_in(
-    connection: "DuckDBPyConnection", table: str, groups: Sequence[tuple[str, ...]], records: int
-) -> list[tuple[str, ...]]:
-    counts = _distinct(connection, table, groups)
-    return [group for group in groups if counts[group] >= records * MOSTLY]
-
-
 def _distinct(
-    connection: "DuckDBPyConnection", table: str, groups: Sequence[tuple[str, ...]]
+    connection: "DuckDBPyConnection", feed: Feed, groups: Sequence[tuple[str, ...]], records: int
 ) -> dict[tuple[str, ...], int]:
+    """How many different values each combination of columns has in the first `records` records that are not blank."""
     if not groups:
         return {}
+    # Hashes are compared rather than the values of several columns, which are longer.
     counts = ", ".join(f"count(DISTINCT hash({idents(group)}))" for group in groups)
-    return dict(zip(groups, connection.execute(f"SELECT {counts} FROM {table}").fetchone() or (), strict=True))
+    row = connection.execute(
+        f"""WITH records AS (SELECT * FROM {ident(raw_table(feed))} WHERE {filled(feed)} LIMIT {records})
+            SELECT {counts} FROM records"""
+    ).fetchone()
+    return dict(zip(groups, row or (), strict=True))

@@ -1,4 +1,7 @@
-"""How sample files are written: format, encoding, delimiter, header."""
+"""Find out how sample files are written: format, encoding, delimiter, header.
+
+A load does not guess any of this: its contract tells it. What is found here goes into the drafted contract.
+"""
 
 import csv
 import io
@@ -15,9 +18,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed, FileFormat, SourceFormat
 from orchestration_project.errors import FileRefused, PlatformError
 from orchestration_project.formats.decode import as_utf8
-from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
-from orchestration_project.formats.kinds import kind_of
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.quoting import literal
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
 
 OTHER_DELIMITERS = (":", "^", "~", "#", "\x1f")
 ENCODINGS = (None, "cp1252", "iso-8859-1")
-"""What is tried for a file without a byte order mark: UTF-8 first, then those of which any byte has a meaning."""
+"""What is tried for a file without a byte order mark: UTF-8 (None) first, since the others accept nearly any bytes."""
 RECORDS_LOOKED_AT = 300
 OBJECTS_LOOKED_AT = 5_000
 VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
-"""What is no name of a column: a number, a date, an address."""
+"""What is a value rather than the name of a column: a number, a date, a mail address."""
 
 
 class DraftError(PlatformError):
@@ -43,8 +45,12 @@ class DraftError(PlatformError):
 class Layout:
     """How a file is written.
 
-    `delimiter` is None where there is none. `fields` are the names of its columns as written, without
-    those that are blank or stand twice, which no contract can name: `left_out` counts them.
+    Attributes:
+        format: the file format.
+        encoding: to declare in the contract; None for UTF-8.
+        delimiter: None if the format or the file has none.
+        fields: the names of its columns as written, without blank and repeated ones, which no contract can name.
+        left_out: how many columns these are.
     """
 
     format: FileFormat
@@ -55,12 +61,12 @@ class Layout:
 
     @property
     def declared_delimiter(self) -> str | None:
-        """The delimiter that a contract has to declare: one that the platform does not find by itself."""
+        """The delimiter if a contract has to declare it, since loads do not find it themselves; else None."""
         return None if self.delimiter in DELIMITERS else self.delimiter
 
     @property
     def source(self) -> SourceFormat:
-        """As a contract says it."""
+        """The same as a contract has it."""
         return SourceFormat(self.format, self.declared_delimiter, encoding=self.encoding)
 
 
@@ -75,7 +81,7 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
 
     Raises:
         FileRefused: it is damaged, empty or too large.
-        DraftError: it has no header.
+        DraftError: it has no header, or its encoding can't be found.
     """
     own = Path(mkdtemp(dir=work))
     plain = decompress(file.path, file.name, own, max_bytes)
@@ -102,14 +108,14 @@ def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fiel
 
 
 def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:
-    """The encoding to declare, and the file as UTF-8 with the place where its text begins."""
+    """The encoding to declare, the file as UTF-8, and the byte at which its text begins."""
     wide = {beginning[1:2]: "utf-16-le", beginning[0:1]: "utf-16-be"}.get(b"\0")
     for encoding in (wide,) if wide else ENCODINGS:
         try:
             return encoding, *as_utf8(plain, encoding, name, work)
         except FileRefused:
             continue
-    raise DraftError(f"{name!r} is in none of the encodings that can be told by a look: deliver it as UTF-8")
+    raise DraftError(f"{name!r} has an encoding that can't be recognised: deliver it as UTF-8")
 
 
 def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
@@ -143,9 +149,10 @@ def _keys_of(line: str) -> list[str]:
 
 
 def _header(head: str, name: str) -> tuple[str | None, list[str]]:
-    """Delimiter and header: of the delimiters by which most records have the same width, the one with the widest.
+    """Delimiter and header. The delimiter is None if there is one column only.
 
-    The header is the first record of that width; what stands above it is a preamble. None: one column, no delimiter.
+    The best delimiter gives most records the same width; of two that do, it is the one with more columns. The header is
+    the first record of that width: lines above it are a preamble.
     """
     for delimiters in (DELIMITERS, OTHER_DELIMITERS):
         found = [
@@ -166,7 +173,7 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
 
 
 def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
-    """The share of the records with the commonest width, and the first of these, if it looks like a header."""
+    """The share of records with the most frequent width, and the first of them, if that one looks like a header."""
     try:
         reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
         records = [record for record in islice(reader, RECORDS_LOOKED_AT) if record]

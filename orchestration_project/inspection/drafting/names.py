@@ -1,4 +1,4 @@
-"""Names: columns from headers, batches from file names. Pure functions."""
+"""Guesses from names: columns, batches from file names, and which columns are about people. Pure functions."""
 
 import datetime as dt
 import re
@@ -17,10 +17,28 @@ DATES = (
     (r"(?<!\d)(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?!\d)", "monthly"),
 )
 
+PERSONAL_WORDS = frozenset(
+    "mail email phone telephone tel mobile cell fax birth birthday birthdate dob ssn iban bic passport"
+    " address addr street zip zipcode postal postcode postleitzahl plz strasse telefon geburtsdatum kunde kundennr"
+    " surname firstname lastname fullname vorname nachname username login ip customer client household member person"
+    " patient employee contact recipient cardholder".split()
+)
+THING_WORDS = frozenset(
+    "product item article store shop branch category brand company file column country city region state channel sheet"
+    " table event department vendor supplier campaign store".split()
+)
+"""What has a name, but is no person."""
+MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
+PHONE = re.compile(r"(\+|00|\()\d[\d ()/.-]{6,}")
+IP_ADDRESS = re.compile(r"(\d{1,3}\.){3}\d{1,3}")
+PERSONAL_FORMS = {"mail addresses": MAIL, "phone numbers": PHONE, "IP addresses": IP_ADDRESS}
+PERSONAL_SHARE = 0.5
+"""Share of a column's values that have to look like it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How file names tell their batch (`pattern`; None: they do not), and the earliest day of the samples."""
+    """How file names tell their batch, and the earliest day of the samples; `pattern` is None if they tell none."""
 
     pattern: str | None
     cadence: str
@@ -28,8 +46,8 @@ class Naming:
 
 
 def column_names(headers: Sequence[str]) -> list[str]:
-    """Names for columns in small letters, digits and `_`, each once, as a contract allows them."""
-    taken: set[str] = {"rowid"}
+    """A name for each column in small letters, digits and `_`, as a contract allows them, each used once."""
+    taken: set[str] = {"rowid"}  # every DuckDB table has a hidden column of that name
     names = []
     for number, header in enumerate(headers, start=1):
         name = _snake(header) or f"column_{number}"
@@ -71,3 +89,23 @@ def _day(pattern: str, name: str) -> dt.date | None:
         return dt.date(int(found["year"]), int(found["month"]), int(found.groupdict().get("day") or 1))
     except ValueError:
         return None
+
+
+def personal_because(name: str, values: Sequence[str]) -> str | None:
+    """Why a column is likely to be about people; None if nothing indicates it.
+
+    Args:
+        name: the column's name, in snake case.
+        values: some of its values.
+    """
+    words = name.split("_")
+    if PERSONAL_WORDS & set(words):
+        return "its name"
+    if "name" in words and not THING_WORDS & set(words) and words != ["name"]:
+        return "its name"
+    for what, form in PERSONAL_FORMS.items():
+        if values and sum(form.fullmatch(value.strip()) is not None for value in values) >= PERSONAL_SHARE * len(
+            values
+        ):
+            return f"values that look like {what}"
+    return None

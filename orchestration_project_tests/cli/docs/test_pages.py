@@ -5,14 +5,14 @@ import re
 import dagster as dg
 import pytest
 
+from orchestration_project.cli.docs import table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.docs.manual import attributes, settings
-from orchestration_project.cli.docs.markdown import table
 from orchestration_project.cli.docs.pages import DOCS, pages
-from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.components import FileFeed, SqlTable
 from orchestration_project_tests.components.workbench import project
 
-NAMES = ["catalogue.md", "reference.md"]
+NAMES = ["catalogue.md", "commands.md", "reference.md"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,11 +66,12 @@ def test_the_catalogue_of_other_definitions() -> None:
 
 
 def test_every_setting_and_attribute_has_its_row() -> None:
-    """The reference has all variables that settings.py reads and all fields of the component."""
+    """The reference has all variables that settings.py reads and all fields of the components."""
     code = (DOCS.parent / "orchestration_project/settings.py").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)`", settings(), re.MULTILINE)) == set(re.findall(r'env\.get\("([A-Z_]+)"', code))
-    assert re.findall(r"^\| `(\w+)`", attributes(), re.MULTILINE) == list(FileFeed.model_fields)
-    assert "| `contract` | string | required |" in attributes()
+    for component in (FileFeed, SqlTable):
+        assert re.findall(r"^\| `(\w+)`", attributes(component), re.MULTILINE) == list(component.model_fields)
+    assert "| `contract` | string | required |" in attributes(FileFeed)
     assert "| `AUTOMATION` | `off` |" in settings()
 
 

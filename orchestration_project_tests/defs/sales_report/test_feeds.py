@@ -7,14 +7,13 @@ import pytest
 
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.defs.sales_report.model import Accounts, Report
-from orchestration_project.defs.sales_report.read import read_report
+from orchestration_project.defs.sales_report.report import read_report
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named
 
 
 def report(shop: Shop, now: dt.datetime = NOW) -> Report:
-    with shop.warehouse.transaction("test") as connection:
-        return read_report(connection, [ConfiguredFeed(shop.feed, shop.options)], now)
+    return read_report(shop.warehouse, "test", [ConfiguredFeed(shop.feed, shop.options)], now)
 
 
 def shop_of_people(folder: Path) -> Shop:

@@ -14,17 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.components.charts_data import Figures, Quality, Stretch
-from orchestration_project.components.series import Unit
+from orchestration_project.components.time_series import Quality, Unit
 from orchestration_project.defs.sales_report.model import (
     Accounts,
     FeedState,
+    Figures,
     File,
     Ranking,
     Reason,
     Report,
     Sales,
     Sold,
+    Stretch,
 )
 from orchestration_project.defs.sales_report.page import TEMPLATES, render
 from orchestration_project_tests.reliability.evidence import effort, tried

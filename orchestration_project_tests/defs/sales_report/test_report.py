@@ -1,4 +1,4 @@
-"""The asset `sales_report`, and the charts that loads and marts show of their newest days."""
+"""The asset `sales_report`, where its pages are kept, and the charts that loads and marts show of their newest days."""
 
 import datetime as dt
 import warnings
@@ -8,16 +8,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-import orchestration_project
-from orchestration_project.components.feed_list import feeds_of_project
+from orchestration_project import defs
+from orchestration_project.components.file_feed import feeds_of_project
 from orchestration_project.components.resources import Platform
-from orchestration_project.defs.sales_report.report import build_report
+from orchestration_project.defs.sales_report.report import build_report, put
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
-from orchestration_project_tests.components.workbench import Workbench, materializations, project, value
+from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, materializations, project, value
 
 DAY, NEXT = "2024-01-15", "2024-01-16"
 NOW = dt.datetime(2024, 1, 17, 8, 30, tzinfo=dt.UTC)
-PACKAGE = Path(orchestration_project.__file__).parent
 LARGEST_CHART = 20_000
 IMAGE = "](data:image/svg+xml;base64,"
 
@@ -59,7 +58,7 @@ def test_the_feeds_job_makes_the_report(loaded: Loaded) -> None:
 def test_the_same_warehouse_gives_the_same_page(loaded: Loaded, tmp_path: Path) -> None:
     """At the same moment the report of the same tables has the same bytes."""
     bench, _ = loaded
-    feeds = feeds_of_project(PACKAGE)
+    feeds = feeds_of_project(defs, REPOSITORY)
     platform = Platform(data_dir=str(tmp_path), warehouse_url=f"duckdb:///{bench.data_dir / 'warehouse.duckdb'}")
     pages = []
     with warnings.catch_warnings():
@@ -122,3 +121,41 @@ def test_one_day_is_no_chart(loaded: Loaded, tmp_path: Path) -> None:
     metadata = materializations(result, "cleaned_products")[None].metadata
     assert "seconds" in metadata
     assert "newest_days" not in metadata
+
+
+def kept(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def test_the_newest_is_the_index_and_days_keep_their_last_one(tmp_path: Path) -> None:
+    """A report replaces that of its day and the index; those of other days stay."""
+    for page, day in (
+        ("one", dt.date(2024, 1, 15)),
+        ("one, better", dt.date(2024, 1, 15)),
+        ("twö", dt.date(2024, 1, 16)),
+    ):
+        assert put(tmp_path / "reports", page, day) == tmp_path / "reports" / "index.html"
+    assert kept(tmp_path / "reports") == {
+        "index.html": "twö",
+        "sales_report_2024-01-15.html": "one, better",
+        "sales_report_2024-01-16.html": "twö",
+    }
+
+
+def test_without_sales_there_is_no_dated_copy(tmp_path: Path) -> None:
+    """A report that tells of no day has no day to be kept under."""
+    put(tmp_path, "empty", None)
+    assert kept(tmp_path) == {"index.html": "empty"}
+
+
+def test_a_write_that_fails_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody ever sees half a report: what can't be written leaves the old one, and nothing else, behind."""
+    put(tmp_path, "old", None)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("orchestration_project.storage.archive.os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        put(tmp_path, "new", None)
+    assert kept(tmp_path) == {"index.html": "old"}

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from duckdb import DuckDBPyConnection
 
-from orchestration_project.components.charts_data import Figures
-from orchestration_project.components.series import Unit
-from orchestration_project.defs.product_marts import aggregate
+from orchestration_project.components.time_series import Unit
+from orchestration_project.defs.product_marts import queries
+from orchestration_project.defs.sales_report.model import Figures, Report
 from orchestration_project.defs.sales_report.page import render
-from orchestration_project.defs.sales_report.read import read_report
-from orchestration_project.defs.sales_report.sales import TOP_GROUPS, TOP_PRODUCTS, read_newest, read_sales
+from orchestration_project.defs.sales_report.sales import TOP_GROUPS, TOP_PRODUCTS, read_sales
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.marts import newest_totals
+from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project_tests.defs.product_marts.shop_marts import daily
 
 FIRST = dt.date(2024, 1, 1)
 NOW = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
@@ -25,7 +27,9 @@ PAGE_BYTES = 3_000_000
 def connection(tmp_path: Path) -> Iterator[DuckDBPyConnection]:
     """A warehouse with empty marts."""
     with Warehouse(tmp_path / "warehouse.duckdb", threads=1).transaction("test") as connection:
-        aggregate.ensure_sources(connection, aggregate.DAILY, aggregate.PRODUCTS, aggregate.CATALOGUE)
+        ensure_table(connection, queries.DAILY, daily().columns)
+        ensure_table(connection, queries.PRODUCTS, queries.COLUMNS)
+        ensure_table(connection, queries.CATALOGUE, queries.SOURCES[queries.CATALOGUE])
         yield connection
 
 
@@ -34,7 +38,7 @@ def sell(connection: DuckDBPyConnection, product: int, *days: int, revenue: str 
     for number in days:
         day = FIRST + dt.timedelta(days=number - 1)
         row = [day, product, 1, 2, Decimal(revenue), day, day]
-        connection.execute(f"INSERT INTO {aggregate.DAILY} VALUES ($1, $2, $3, $4, $5, $6, $7)", row)
+        connection.execute(f"INSERT INTO {queries.DAILY} VALUES ($1, $2, $3, $4, $5, $6, $7)", row)
 
 
 def list_product(
@@ -43,7 +47,7 @@ def list_product(
     """Put a product into the catalogue."""
     row = [product, name, category, price]
     connection.execute(
-        f"INSERT INTO {aggregate.CATALOGUE} BY NAME"
+        f"INSERT INTO {queries.CATALOGUE} BY NAME"
         " SELECT $1 AS product_id, $2 AS name, $3 AS category, $4 AS price_category",
         row,
     )
@@ -51,7 +55,7 @@ def list_product(
 
 def make_products(connection: DuckDBPyConnection) -> None:
     """Fill `product_warehouse` as its asset does."""
-    connection.execute(f"INSERT INTO {aggregate.PRODUCTS} {aggregate.PRODUCT_SELECT}")
+    connection.execute(f"INSERT INTO {queries.PRODUCTS} {queries.PRODUCT_SELECT}")
 
 
 def names(ranking: object) -> list[str | None]:
@@ -61,7 +65,7 @@ def names(ranking: object) -> list[str | None]:
 def test_nothing_sold(connection: DuckDBPyConnection) -> None:
     """Before the first sale there is nothing to say."""
     assert read_sales(connection) is None
-    assert read_newest(connection, 60) == []
+    assert newest_totals(connection, daily(), "revenue", 60) == []
 
 
 def test_totals_and_gaps(connection: DuckDBPyConnection) -> None:
@@ -86,7 +90,7 @@ def test_one_day(connection: DuckDBPyConnection) -> None:
     assert sales
     assert len(sales.stretches) == 1
     assert (sales.new, sales.vanished) == (None, None)
-    assert render(read_report(connection, [], NOW))
+    assert render(Report(NOW, sales, [], [], 0))
 
 
 def test_new_and_vanished(connection: DuckDBPyConnection) -> None:
@@ -133,11 +137,11 @@ def test_ranking(connection: DuckDBPyConnection) -> None:
 def test_many_products_and_days(connection: DuckDBPyConnection) -> None:
     """40,000 products in as many categories on 1,000 days make a small page, on which all sums are complete."""
     connection.execute(
-        f"""INSERT INTO {aggregate.DAILY} SELECT DATE '2020-01-01' + (i // 40)::INTEGER, i, 1, 2, 0.10,
+        f"""INSERT INTO {queries.DAILY} SELECT DATE '2020-01-01' + (i // 40)::INTEGER, i, 1, 2, 0.10,
             DATE '2020-01-01', DATE '2020-01-01' FROM range(40000) rows(i)"""
     )
     connection.execute(
-        f"""INSERT INTO {aggregate.CATALOGUE} BY NAME SELECT i AS product_id, 'P' || i AS name, 'C' || i AS category
+        f"""INSERT INTO {queries.CATALOGUE} BY NAME SELECT i AS product_id, 'P' || i AS name, 'C' || i AS category
             FROM range(40000) rows(i)"""
     )
     make_products(connection)
@@ -148,11 +152,11 @@ def test_many_products_and_days(connection: DuckDBPyConnection) -> None:
     for ranking, shown in ((sales.products, TOP_PRODUCTS), (sales.categories, TOP_GROUPS)):
         assert (len(ranking.shown), ranking.count) == (shown, 40000)
         assert ranking.others == Figures(40000 - shown, 2 * (40000 - shown), (40000 - shown) * Decimal("0.10"))
-    assert len(render(read_report(connection, [], NOW))) < PAGE_BYTES
+    assert len(render(Report(NOW, sales, [], [], 0))) < PAGE_BYTES
 
 
 def test_newest_days(connection: DuckDBPyConnection) -> None:
     """Of the newest days no more are read than asked for, and none before the first."""
     sell(connection, 1, 1, 3)
-    assert [bool(item.figures) for item in read_newest(connection, 60)] == [True, False, True]
-    assert [bool(item.figures) for item in read_newest(connection, 2)] == [False, True]
+    assert [bool(total) for _, total in newest_totals(connection, daily(), "revenue", 60)] == [True, False, True]
+    assert [bool(total) for _, total in newest_totals(connection, daily(), "revenue", 2)] == [False, True]

@@ -65,7 +65,7 @@ def test_dates(values: list[str], pattern: str, tmp_path: Path) -> None:
     """Dates get the format in which they are written, and every sample value is read."""
     found = drafted(tmp_path, table(row=["a", "b"], sale_date=values))
     assert f'format: "{pattern}"' in found.text
-    assert [item.rejected for item in found.draft.tried] == [0]
+    assert [item.rejected for item in found.draft.results] == [0]
 
 
 def test_ambiguous_dates_are_told(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_how_numbers_are_written(values: list[str], sql_type: str, written: dict
     assert found.types["price"] == sql_type
     for name, value in written.items():
         assert f"- property: {name}\n            value: {json.dumps(value, ensure_ascii=False)}" in found.text
-    assert [item.rejected for item in found.draft.tried] == [0]
+    assert [item.rejected for item in found.draft.results] == [0]
 
 
 def test_mistakes_in_a_sample_are_told(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_mistakes_in_a_sample_are_told(tmp_path: Path) -> None:
     found = drafted(tmp_path, table(amount=[*numbers, "oops"], invoice_no=[*numbers, "C99"]))
     assert found.comment("amount", "physicalType").startswith("1 of 100 values do not fit")
     assert found.types == {"amount": "INTEGER", "invoice_no": "VARCHAR"}
-    assert [item.rejected for item in found.draft.tried] == [1]
+    assert [item.rejected for item in found.draft.results] == [1]
 
 
 def test_names_and_headers(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_how_files_are_written(
     """Format, encoding and delimiter are told, and the draft takes the sample whole."""
     found = drafted(tmp_path, content, names=(name,))
     assert (found.feed.source.format, found.feed.source.encoding) == (format_, encoding)
-    assert [(item.records > 0, item.rejected) for item in found.draft.tried] == [(True, 0)]
+    assert [(item.records > 0, item.rejected) for item in found.draft.results] == [(True, 0)]
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_parquet(tmp_path: Path) -> None:
     duckdb.sql(f"COPY (SELECT 1 AS id, 1.5::DOUBLE AS price, DATE '2024-01-31' AS day) TO '{path}'")
     found = drafted(tmp_path, path.read_bytes(), names=("s_2024-01-31.parquet",))
     assert found.types == {"id": "INTEGER", "price": "DECIMAL(18,2)", "day": "DATE"}
-    assert [item.cleaned for item in found.draft.tried] == [1]
+    assert [item.cleaned for item in found.draft.results] == [1]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_every_draft_loads_its_sample(
     text = "".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\n" for row in rows)
     found = drafted(tmp_path_factory.mktemp("draft"), text)
     assert [column.source for column in found.feed.columns] == headers
-    assert [item.records for item in found.draft.tried] == [len(cells)]
+    assert [item.records for item in found.draft.results] == [len(cells)]
 
 
 def test_dagster_loads_the_draft(tmp_path: Path) -> None:

@@ -1,2 +1,2 @@
-SELECT * EXCLUDE (rid, reasons) FROM {{ ref('judged') }} ANTI JOIN {{ ref('duplicates') }} USING (rid)
+SELECT * EXCLUDE (rid, reasons) FROM {{ ref('validated') }} ANTI JOIN {{ ref('duplicates') }} USING (rid)
 WHERE reasons IS NULL

@@ -1,0 +1,137 @@
+"""`status`: how it stands with each feed."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration_project.cli.common import feed_named, new_table, print_json, printable
+from orchestration_project.cli.project import project_here
+from orchestration_project.inspection.status_model import (
+    Availability,
+    FeedStatus,
+    Freshness,
+    LastRun,
+    PlatformStatus,
+    StoreStatus,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+FILES_SHOWN = 10
+UNKNOWN = "?"
+COLOURS = {Freshness.LATE: "[red]late[/red]", Freshness.FRESH: "[green]fresh[/green]", Freshness.NO_LATENCY: "-"}
+NOTHING = "empty"
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+@click.command("status")
+@click.argument("feeds", nargs=-1, metavar="[FEED]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+@click.pass_context
+def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> None:
+    """Tell how it stands with each FEED (default: with all): freshness, waiting and refused files, rejects, runs.
+
+    Waits for nobody: while a load holds the warehouse it tells who does, and what the files say.
+
+    Exits with 0 when all is well, 1 when something needs a person, 2 when that could not be told.
+
+    Example: orchestration-project status --json
+    """
+    from rich.console import Console
+
+    from orchestration_project.inspection.status import status_of
+    from orchestration_project.settings import Settings
+
+    specs = project_here().feeds()
+    chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
+    found = status_of(Settings.from_env(), [spec.configured for spec in chosen], specs, dt.datetime.now(dt.UTC))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        render_status(Console(), found)
+    context.exit(found.exit_code)
+
+
+def render_status(console: "Console", found: PlatformStatus) -> None:
+    """Print how things stand: a row a feed, the files that need a person, then what is wrong."""
+    console.print(_feeds(found))
+    if any(feed.refused or feed.landing.given_up for feed in found.feeds):
+        console.print(_files(found))
+    for what, answer in (("Warehouse", found.warehouse), ("History", found.history)):
+        console.print(f"{what}  {printable(_answer(answer))}", soft_wrap=True, highlight=False)
+    for problem in found.problems:
+        console.print(f"[red]![/red] {printable(problem)}", soft_wrap=True, highlight=False)
+    for unknown in found.unknown:
+        console.print(f"[yellow]?[/yellow] {printable(unknown)}", soft_wrap=True, highlight=False)
+    if not found.exit_code:
+        console.print("[green]All is well.[/green]")
+
+
+def _answer(answer: StoreStatus) -> str:
+    return answer.where if answer.state is Availability.READY else f"{answer.where}  {answer.detail}".strip()
+
+
+def _feeds(found: PlatformStatus) -> "Table":
+    table = new_table(
+        "Feeds",
+        feed=False,
+        newest_batch=False,
+        state=False,
+        waiting=False,
+        given_up=True,
+        refused=True,
+        open_rejects=True,
+        last_run=False,
+    )
+    for feed in found.feeds:
+        given_up = feed.landing.given_up
+        table.add_row(
+            feed.feed,
+            feed.newest_batch or "-",
+            COLOURS.get(feed.freshness, NOTHING),
+            _waiting(feed),
+            UNKNOWN if given_up is None else str(len(given_up)),
+            str(len(feed.refused)),
+            UNKNOWN if feed.open_rejects is None else f"{feed.open_rejects:,}",
+            _run(feed.last_run, found.history),
+        )
+    return table
+
+
+def _waiting(feed: FeedStatus) -> str:
+    landing = feed.landing
+    if landing.oldest_seconds is None:
+        return "0"
+    parts = [f"oldest {_age(landing.oldest_seconds)}"]
+    parts += [f"{landing.settling} being written"] if landing.settling else []
+    parts += [f"{landing.running} in a run"] if landing.running else []
+    return f"{landing.waiting:,} ({', '.join(parts)})"
+
+
+def _age(seconds: float) -> str:
+    name, unit = next(((name, unit) for name, unit in UNITS if seconds >= unit), ("s", 1))
+    return f"{seconds / unit:.0f} {name}"
+
+
+def _run(run: LastRun | None, history: StoreStatus) -> str:
+    if run is None:
+        return "-" if history.state is Availability.READY else UNKNOWN
+    status = f"[red]{run.status}[/red]" if run.status == "FAILURE" else run.status
+    when: dt.datetime | None = run.ended_at or run.started_at
+    return f"{status} {when:%F %R}" if when else status
+
+
+def _files(found: PlatformStatus) -> "Table":
+    table = new_table("Files that need a person", feed=False, file=False, why=False)
+    for feed in found.feeds:
+        rows = [(name, "given up: see why its runs failed") for name in feed.landing.given_up or []]
+        rows += [(item.file, f"in quarantine, {item.rule}: {item.reason}") for item in feed.refused]
+        for name, why in rows[:FILES_SHOWN]:
+            table.add_row(feed.feed, printable(name), printable(why))
+        if len(rows) > FILES_SHOWN:
+            table.add_row(feed.feed, f"{len(rows) - FILES_SHOWN:,} more", "--json has all")
+    return table

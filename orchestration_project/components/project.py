@@ -1,0 +1,95 @@
+"""A project as a whole: the resources and the executor that all of its assets share, and what every asset gets.
+
+Does not belong here: what a single component makes; that is in the component's own module.
+"""
+
+import gc
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+from dagster_shared.record import replace
+
+from orchestration_project.components.io_manager import WarehouseIOManager
+from orchestration_project.components.resources import PLATFORM, Platform
+from orchestration_project.components.source_links import with_source_links
+
+IO_MANAGER = WarehouseIOManager(platform=PLATFORM)
+
+
+def with_platform(
+    definitions: dg.Definitions,
+    resources: Mapping[str, object] | None = None,
+    executor: dg.ExecutorDefinition | None = None,
+) -> dg.Definitions:
+    """The definitions, with the resources `platform` and `io_manager` and the in-process executor.
+
+    Each component calls it for its own definitions. All of them bring the same objects, because `Definitions.merge`
+    accepts a key that comes twice only if the object is the same. So a project that wants other ones must not merge
+    them; it calls this function last, in its `definitions.py`:
+
+        with_platform(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), {"platform": mine})
+
+    A resource is taken from `resources`, else from `definitions`, else from here. The IO manager from here writes to
+    the warehouse of the `platform` that was taken.
+
+    Args:
+        definitions: of a component or of a project, not resolved yet.
+        resources: the project's own resources by key.
+        executor: the project's own executor; without it the one of the definitions, else the in-process one.
+    """
+    found = {"platform": PLATFORM, "io_manager": IO_MANAGER, **(definitions.resources or {}), **(resources or {})}
+    platform = found["platform"]
+    if found["io_manager"] is IO_MANAGER and platform is not PLATFORM and isinstance(platform, Platform):
+        found["io_manager"] = WarehouseIOManager(platform=platform)
+    chosen = executor or definitions.executor or dg.in_process_executor
+    return replace(definitions, resources=found, executor=chosen)
+
+
+def load_project(defs_module: ModuleType, root: Path, source_url: str | None = None) -> dg.Definitions:
+    """All definitions below a `defs` folder, with the platform, source links and a backfill policy for each asset.
+
+    Args:
+        defs_module: the folder's module. It is given, not searched for: a package in `site-packages` has no
+            `pyproject.toml`, and the one above it may be another project's.
+        root: the folder that `source_url` shows.
+        source_url: address of the source on the web; None for links to the local files.
+    """
+    # Dagster warns of a parameter that it sets itself, for every check in a project of components.
+    warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
+    with component_tree(defs_module, root) as tree:
+        found = made_once_a_run(tree.build_defs())
+    project = with_platform(with_source_links(found, root, source_url))
+    # What is imported and defined stays until the process ends. Looking for garbage in it takes half a second then.
+    gc.freeze()
+    return project
+
+
+@contextmanager
+def component_tree(defs_module: ModuleType, root: Path) -> Iterator[dg.ComponentTree]:
+    """The components below a `defs` folder; none is loaded yet.
+
+    Dagster uses what it warns of, so, as in `dg.load_from_defs_folder`, its own warnings are not shown meanwhile.
+    """
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning, DeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        yield dg.ComponentTree.from_module(defs_module=defs_module, project_root=root)
+
+
+def made_once_a_run(definitions: dg.Definitions) -> dg.Definitions:
+    """The definitions, with the backfill policy `single_run` for unpartitioned assets that name none.
+
+    Without partitions one run makes an asset once in any case, but `dagster asset materialize --partition-range`
+    refuses a selection in which an asset does not say so.
+    """
+    return replace(definitions, assets=[_made_once(asset) for asset in definitions.assets or ()])
+
+
+def _made_once(asset: object) -> object:
+    if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def is None and asset.backfill_policy is None:
+        return asset.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
+    return asset

@@ -1,0 +1,91 @@
+r"""What a well-formed record of a delimited text is, as regular expressions, and what is wrong with another one.
+
+    record:  a,"x ""y"" z",1\r\n      cells: a | x "y" z | 1
+    record:  5" pipe,1\n              a quote inside of a bare cell is data
+    broken:  "a"x,1\n                 text beside a closed quote
+    broken:  "a,1\nb,2\n...           a quote that is never closed: only its own line is broken
+
+A record ends at LF, CR LF or CR outside of quotes. A broken record ends with its line: so one lost quote costs one
+line, where DuckDB would take all lines up to the next quote for one field.
+"""
+
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
+
+
+class Grammar:
+    """The regular expressions of one dialect. Possessive quantifiers: no input makes them backtrack.
+
+    Attributes:
+        record: a well-formed record and its end; group 1 is the record alone.
+        line: what stands up to the next line end, whatever it is; group 1 is the line alone.
+    """
+
+    def __init__(self, delimiter: str, quote: str) -> None:
+        d, q = re.escape(delimiter.encode()), re.escape(quote.encode())
+        # Characters beyond ASCII are several bytes, which a class of single bytes can't exclude.
+        not_quote, not_end = rb"(?:(?!%b)[\s\S])*+" % q, rb"(?:(?!%b)[^\r\n])*+" % d
+        if (delimiter + quote).isascii():
+            not_quote, not_end = rb"[^%b]*+" % q, rb"[^%b\r\n]*+" % d
+        quoted = rb"%b%b(?:%b%b%b)*+%b(?!%b)" % (q, not_quote, q, q, not_quote, q, q)
+        # A bare cell may have quotes in it, as in inch marks, but it can't begin with one.
+        bare = rb"(?!%b)%b" % (q, not_end)
+        cell = rb"(?:%b|%b)" % (quoted, bare)
+        self._quote = quote
+        self._cell = re.compile(rb"(%b)(?:%b|\Z)" % (cell, d))
+        self.record = re.compile(rb"(%b(?:%b%b)*+)(?:\r\n|\n|\r|\Z)" % (cell, d, cell))
+        self.line = re.compile(rb"([^\r\n]*+)(?:\r\n|\n|\r|\Z)")
+
+    def record_at(self, data: mmap.mmap, position: int) -> re.Match[bytes] | None:
+        """The record at a position; None when it is not well-formed or too long, as after a quote left open."""
+        # Without a limit each quote left open would be looked for up to the end of the file.
+        limit = position + MAX_RECORD_BYTES
+        match = self.record.match(data, position, limit)
+        return None if match and match.end() == limit < len(data) else match
+
+    def cells(self, record: bytes) -> list[str]:
+        """The values of a well-formed record."""
+        found, position = [], 0
+        while match := self._cell.match(record, position):
+            found.append(self._value(match[1].decode()))
+            # A delimiter at the very end is followed by one more cell, which is empty.
+            if match.end() == len(record) and match.end() == match.end(1):
+                break
+            position = match.end()
+        return found
+
+    def _value(self, text: str) -> str:
+        return text[1:-1].replace(self._quote * 2, self._quote) if text.startswith(self._quote) else text
+
+
+def records_in(path: Path, offset: int, grammar: Grammar) -> Iterator[tuple[bytes, bool]]:
+    """The records of a file from an offset on, each with whether it is well-formed.
+
+    Of a record that is too long come only as many bytes as prove it.
+    """
+    # An empty file can't be mapped.
+    if path.stat().st_size <= offset:
+        return
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        position, end = offset, len(data)
+        while position < end:
+            match = grammar.record_at(data, position)
+            well_formed = match is not None
+            match = match or grammar.line.match(data, position)
+            assert match is not None  # the expression for a line matches anything
+            begin, stop = match.span(1)
+            yield data[begin : min(stop, begin + MAX_RECORD_BYTES + 1)], well_formed
+            position = match.end()
+
+
+def what_is_wrong(raw: bytes) -> str:
+    """What is wrong (`code: message`) with a record that is not well-formed, or that has a NUL byte."""
+    if len(raw) > MAX_RECORD_BYTES:
+        return f"record_too_long: the record has more than {MAX_RECORD_BYTES:,} bytes"
+    if b"\0" in raw:
+        return "nul_byte: the record has a NUL byte"
+    return "bad_quoting: a quote is not closed, or something stands beside a closed quote"

@@ -1,0 +1,155 @@
+"""Render a draft: contract and defs.yaml, each guess with `# check:` and what it rests on. Pure functions.
+
+Texts from the samples are quoted as JSON, which YAML reads the same. Comments have only names that were made here, and
+numbers: so no text of a sample can end a comment and become YAML.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestration_project.inspection.drafting.keys import Keys
+from orchestration_project.inspection.drafting.layout import Layout
+from orchestration_project.inspection.drafting.names import Naming, personal_because
+from orchestration_project.inspection.drafting.types import Guess
+
+DATED = "told by the dates in the names of the samples"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftParts:
+    """What a draft is rendered from.
+
+    Attributes:
+        name: of the feed.
+        files: the number of samples.
+        layout: how the samples are written.
+        naming: how their names tell their batch.
+        columns: header and guess by column.
+        keys: the possible primary keys.
+    """
+
+    name: str
+    files: int
+    layout: Layout
+    naming: Naming
+    columns: Mapping[str, tuple[str, Guess]]
+    keys: Keys
+
+
+def render_contract(parts: DraftParts) -> str:
+    """The text of the contract."""
+    return "\n".join([*_head(parts), *_columns(parts)]) + "\n"
+
+
+def render_defs(parts: DraftParts) -> str:
+    """The text of the defs.yaml."""
+    naming = parts.naming
+    lines = [
+        "type: orchestration_project.components.FileFeed",
+        "attributes:",
+        f"  contract: {parts.name}.odcs.yaml",
+        f"  cadence: {naming.cadence}{_check(DATED if naming.pattern else 'nothing tells it')}",
+        f'  start_date: "{naming.first.year}-01-01"{_check("files for earlier batches are refused")}',
+    ]
+    if naming.pattern:
+        lines.append(f"  batch_pattern: '{naming.pattern}'{_check(f'fits the names of all {parts.files} sample(s)')}")
+    else:
+        lines.append(
+            "  # check: the samples' names have no date, so a file's batch is the day on which it was last modified; if"
+            "\n  # each file is the whole truth, write `mode: snapshot` instead of the cadence"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _check(*reasons: str) -> str:
+    return f"  # check: {'; '.join(reason for reason in reasons if reason)}"
+
+
+def _quoted(text: str) -> str:
+    # YAML refuses many unprintable characters, and the surrogate pairs that JSON writes for the others.
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(mark if mark.isprintable() else f"\\U{ord(mark):08x}" for mark in written)
+
+
+def _head(parts: DraftParts) -> Iterator[str]:
+    layout, records = parts.layout, parts.keys.records
+    yield f"# A draft from {parts.files} sample file(s) with {records:,} records. Each `check:` is a guess and"
+    yield "# what it rests on: let somebody who knows these files go through them, then take the comments out."
+    yield "apiVersion: v3.1.0\nkind: DataContract"
+    yield f"id: {parts.name.replace('_', '-')}\nname: {parts.name.replace('_', ' ').capitalize()}"
+    yield "version: 0.1.0\nstatus: draft\n\nservers:\n  - server: landing\n    type: local"
+    yield f"    path: landing/{parts.name}\n    format: {layout.format}"
+    if layout.encoding:
+        yield f"    encoding: {layout.encoding}{_check('the samples are not UTF-8 and can be read as this')}"
+    if layout.declared_delimiter:
+        yield "    customProperties:\n      - property: delimiter"
+        yield f"        value: {_quoted(layout.declared_delimiter)}{_check('it gives the most even columns')}"
+    if layout.left_out:
+        yield f"# check: {layout.left_out} column(s) have no name, or one that stands twice; they go to _rescued"
+    yield "\nslaProperties:"
+    unit = {"daily": "d", "monthly": "mo"}[parts.naming.cadence]
+    for name, why in (("latency", "how long after its end a batch may be missing"), ("frequency", "as the cadence")):
+        yield f"  - property: {name}\n    value: 1{_check(why)}\n    unit: {unit}"
+    yield f"\nschema:\n  - name: {parts.name}\n    physicalType: file\n    properties:"
+
+
+def _columns(parts: DraftParts) -> Iterator[str]:
+    yield from (f"      # check: {line}" for line in _key_lines(parts.keys))
+    for name, (header, guess) in parts.columns.items():
+        yield f"      - name: {name}"
+        yield f"        physicalName: {_quoted(header)}"
+        yield f"        physicalType: {guess.option.physical}{_check(*_type_reasons(guess))}"
+        yield f"        logicalType: {guess.option.logical}"
+        yield from _options(guess)
+        yield from _presence(name, guess, parts.keys)
+        if why := personal_because(name, guess.values):
+            yield f"        classification: personal{_check(f'likely about people, by {why}')}"
+
+
+def _type_reasons(guess: Guess) -> Iterator[str]:
+    values = guess.records - guess.missing
+    if guess.misfits:
+        yield f"{guess.misfits:,} of {values:,} values do not fit and would be rejected"
+    elif values:
+        yield f"all {values:,} values fit"
+    if guess.also:
+        yield f"so do the forms {', '.join(guess.also)}"
+    yield guess.doubt
+
+
+def _options(guess: Guess) -> Iterator[str]:
+    if guess.option.options:
+        yield "        logicalTypeOptions:"
+        for name, value in guess.option.options.items():
+            yield f"          {name}: {_quoted(value) if isinstance(value, str) else json.dumps(value)}"
+    if guess.option.custom:
+        yield "        customProperties:"
+        for name, value in guess.option.custom.items():
+            yield f"          - property: {name}"
+            yield f"            value: {json.dumps(value, ensure_ascii=False)}{_check('told by the values')}"
+
+
+def _presence(name: str, guess: Guess, keys: Keys) -> Iterator[str]:
+    if guess.records and not guess.missing:
+        yield f"        required: true{_check(f'none of {guess.records:,} records is without it')}"
+    elif guess.missing:
+        yield f"        required: false{_check(f'{guess.missing:,} of {guess.records:,} records are without it')}"
+    if name in keys.chosen:
+        yield f"        primaryKey: true{_check(f'unique in {keys.records:,} records: ' + ', '.join(keys.chosen))}"
+        yield f"        primaryKeyPosition: {keys.chosen.index(name) + 1}"
+
+
+def _key_lines(keys: Keys) -> Iterator[str]:
+    if keys.chosen:
+        yield "records with the same primaryKey count once, also of different files; take it out if they should not"
+    elif not keys.others:
+        yield "no primaryKey, so no record is taken for a duplicate: no combination of up to 3 columns is unique"
+    for group in keys.others:
+        yield f"{_joined(group)} unique in {keys.records:,} records; `primaryKey: true` makes a key of it"
+    for group, repeated in keys.nearly.items():
+        yield f"{_joined(group)} unique but for {repeated:,} of {keys.records:,} records"
+
+
+def _joined(group: Sequence[str]) -> str:
+    return f"{', '.join(group)} {'is' if len(group) == 1 else 'are together'}"

@@ -1,0 +1,234 @@
+"""Questions to `file_ledger`: which files and batches a feed has, and how many records.
+
+Belongs here: every query that only reads the ledger. The table, its rows and writing are in `ledger`.
+
+A named table expression that a query uses several times would be materialized with all its columns. `NOT MATERIALIZED`
+keeps the filters in the scans.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from orchestration_project.warehouse.ledger import TABLE, Entry, Status
+from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import batch_filter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+FIELDS = [field.name for field in fields(Entry)]
+ENTRY = ", ".join(FIELDS)
+"""The columns of an entry, in the order of its fields."""
+STATUS = FIELDS.index("status")
+
+
+def current_entries(
+    connection: "DuckDBPyConnection", feed: str, files: Iterable[str], hashes: Iterable[str], snapshot: bool
+) -> list[Entry]:
+    """The current versions of the files that a delivery may change.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        files: names of the files of the delivery.
+        hashes: SHA-256 of their bytes.
+        snapshot: whether each file of the feed replaces all files before it.
+
+    Returns:
+        The entries with the status loaded or duplicate of the named files and of the files with the same bytes as one
+        of them, now or before: another file may become the one that is loaded. In a snapshot feed, the last version of
+        every file, superseded or not: when another snapshot is the newest, its repairs count, or another file with its
+        bytes.
+    """
+    if snapshot:
+        return _entries(connection, _last_versions_query(), {"feed": feed})
+    parameters = {"feed": feed, "names": list(files), "versions": list(hashes)}
+    return _entries(connection, _current_versions_query(), parameters)
+
+
+def _last_versions_query() -> str:
+    return f"""WITH accepted AS NOT MATERIALIZED (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'),
+        last AS (SELECT (file, max(delivery)) FROM accepted GROUP BY file)
+        SELECT {ENTRY} FROM accepted WHERE (file, delivery) IN (FROM last)"""
+
+
+def _current_versions_query() -> str:
+    return f"""WITH current AS NOT MATERIALIZED (
+            FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')),
+        named AS NOT MATERIALIZED (SELECT unnest($names)),
+        delivered AS (SELECT unnest($versions)),
+        replaced AS (SELECT sha256 FROM current WHERE file IN (FROM named))
+        SELECT {ENTRY} FROM current
+        WHERE file IN (FROM named) OR sha256 IN (FROM delivered) OR sha256 IN (FROM replaced)"""
+
+
+def unfaithful_entries(
+    connection: "DuckDBPyConnection",
+    feed: str,
+    raw: str,
+    batches: Mapping[str, object] | None,
+    read_as: str,
+    key_format: str,
+) -> list[Entry]:
+    """The loaded files that have to be read again: their rows in the raw table are not what reading would give now.
+
+    Either they were read under another contract, or the raw table does not have each of their records once, under their
+    batch.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        raw: its raw table.
+        batches: by partition key, the value of `_batch_date`; None for all batches.
+        read_as: identifies what of the contract decides how files are read.
+        key_format: the form of partition keys.
+    """
+    condition = "true" if batches is None else batch_filter(batches.values())
+    return _entries(
+        connection,
+        _unfaithful_query(raw, condition),
+        {
+            "feed": feed,
+            "all": batches is None,
+            "keys": list(batches or ()),
+            "read_as": read_as,
+            "key_format": key_format,
+        },
+    )
+
+
+def _unfaithful_query(raw: str, condition: str) -> str:
+    """Row numbers have to be 1 to n, each once: their sum and the sum of their squares say it.
+
+    So one pass over the raw table is enough, without a set of all rows. The files are looked up by name and version at
+    the end: rows that were written from outside could give a file several batches with one key.
+    """
+    return f"""WITH counted AS (
+            SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(_row) AS sum,
+                sum(_row::HUGEINT * _row) AS squares
+            FROM {ident(raw)} WHERE {condition} GROUP BY ALL),
+        loaded AS (
+            FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))),
+        unfaithful AS (
+            SELECT (file, version) FROM loaded LEFT JOIN counted
+            ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)
+            WHERE coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
+                OR sum <> records * (records + 1) // 2
+                OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6)
+        SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (file, version) IN (FROM unfaithful)"""
+
+
+def known_deliveries(
+    connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None, snapshot: bool
+) -> dict[str, int]:
+    """The number of the last delivery of each file that has a current version.
+
+    A file without one is left out: only a write from outside can take it away. Most files of a snapshot feed have none,
+    and are listed all the same, unless no file of the feed has one.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        batches: partition keys of the batches whose files are asked for; None for all.
+        snapshot: whether each file of the feed replaces all files before it.
+    """
+    rows = connection.execute(
+        f"""WITH accepted AS NOT MATERIALIZED (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'),
+        wanted AS (SELECT file FROM accepted WHERE batch IN (SELECT unnest($keys))),
+        current AS (FROM accepted WHERE status <> 'superseded')
+        SELECT file, max(delivery) FROM accepted WHERE $all OR file IN (FROM wanted) GROUP BY file
+        HAVING bool_or(status <> 'superseded') OR ($snapshot AND EXISTS (FROM current))""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ()), "snapshot": snapshot},
+    ).fetchall()
+    return dict(rows)
+
+
+def kept_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
+    """The entries of a feed whose files are in the archive, in order of batch, file and delivery."""
+    query = f"SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'"
+    found = _entries(connection, query, {"feed": feed})
+    return sorted(found, key=lambda entry: (entry.batch, entry.file, entry.delivery))
+
+
+def _entries(connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object]) -> list[Entry]:
+    """The entries that a query gives; it selects the columns `ENTRY`."""
+    rows = connection.execute(query, parameters).fetchall()
+    return [Entry(**dict(zip(FIELDS, row, strict=True)) | {"status": Status(row[STATUS])}) for row in rows]
+
+
+def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: str) -> str | None:
+    """Where in the archive a version belongs; None if the ledger does not know it."""
+    row = connection.execute(
+        f"SELECT archived_as FROM {TABLE} WHERE feed = $1 AND file = $2 AND sha256 = $3 AND archived_as IS NOT NULL",
+        [feed, file, sha256],
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def loaded_batches(
+    connection: "DuckDBPyConnection", feed: str, first: str | None = None, last: str | None = None
+) -> list[str]:
+    """The partition keys of the batches that have loaded files, in order.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        first: the first key that counts; None for no lower limit.
+        last: the last key that counts; None for no upper limit.
+    """
+    rows = connection.execute(
+        f"""SELECT DISTINCT batch FROM {TABLE} WHERE feed = $feed AND status = 'loaded'
+            AND batch BETWEEN coalesce($first, batch) AND coalesce($last, batch) ORDER BY 1""",
+        {"feed": feed, "first": first, "last": last},
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches that have loaded repair files, in order."""
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' AND repair ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
+    """How many records the loaded files of each batch have, by partition key.
+
+    Records of repair files do not count: they correct records that are counted already.
+    """
+    rows = connection.execute(
+        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' GROUP BY 1""",
+        [feed],
+    ).fetchall()
+    return {batch: records or 0 for batch, records in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many records of a day's batches were cleaned and rejected."""
+
+    day: dt.date
+    cleaned: int
+    rejected: int
+
+
+def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list[DayCount]:
+    """The counts of the newest batch days of a feed, at most `limit` of them, in order of days."""
+    rows = connection.execute(
+        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' GROUP BY 1 ORDER BY 1 DESC LIMIT {limit:d}""",
+        [feed],
+    ).fetchall()
+    return [DayCount(*row) for row in reversed(rows)]
+
+
+def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> list[tuple[str, str]]:
+    """The files that a run refused, with the reason."""
+    return connection.execute(
+        f"SELECT file, reason FROM {TABLE} WHERE feed = $1 AND status = 'quarantined' AND run_id = $2 ORDER BY 1",
+        [feed, run_id],
+    ).fetchall()
