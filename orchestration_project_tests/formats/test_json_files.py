@@ -119,6 +119,13 @@ def test_numbers_are_not_read_in_the_notation_of_text(tmp_path: Path) -> None:
     assert [str(value) for value in shop.cleaned("n")] == ["1.234", "1234.000", "1.500"]
 
 
+def test_lines_without_an_object_beside_numbers_in_another_notation(tmp_path: Path) -> None:
+    """A line that is no JSON costs itself alone also where numbers have to be told from texts."""
+    contract = parsed(feed(source=JSON), decimal_separator=",")
+    content = '{"id":"a","n":1}\n{\n \n{"id":"b","n":"2"}\n'
+    assert records(tmp_path, contract, content) == {1: ("a", "1"), 2: "invalid_json", 3: (), 4: ("b", "2")}
+
+
 def json_lines(*contents: str) -> duckdb.DuckDBPyConnection:
     """A session with lines of JSON in `seen`, as they are after each was looked at."""
     connection = duckdb.connect()

@@ -83,7 +83,8 @@ def present(draw: st.DrawFn, contract: Contract) -> list[Column]:
 def spelled(draw: st.DrawFn, column: Column) -> str:
     """A column's name as a file may write it."""
     name = draw(st.sampled_from([column.source or column.name, *column.aliases]))
-    return draw(st.sampled_from([name] * 6 + [name.upper(), f" {name}", f"{name}\u00a0", f"{name}\u200b", decomposed(name)]))
+    odd = [name.upper(), f" {name}", name.title(), f"{name}\u00a0", f"{name}\u200b", decomposed(name)]
+    return draw(st.sampled_from([name] * 40 + odd))
 
 
 def decomposed(name: str) -> str:
