@@ -163,7 +163,7 @@ def keep_ambiguous(key_lists: str) -> str:
     """
     return f"""
         DELETE FROM {key_lists} WHERE keys IS NULL OR list_unique(keys) = len(keys)
-        AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN ${SPELLINGS_PARAMETER}])"""
+        AND NOT coalesce(list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN ${SPELLINGS_PARAMETER}]), false)"""
 
 
 def mark_ambiguous(lines: str, key_lists: str) -> str:

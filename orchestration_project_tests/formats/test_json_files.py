@@ -45,6 +45,7 @@ A, B = ("a", "1"), ("b", "2")
         pytest.param(' \n[{"id":"a","n":1}]\n', {1: A}, id="array after blanks"),
         pytest.param('\ufeff[{"id":"a","n":1}]', {1: A}, id="array after a byte order mark"),
         pytest.param("[]", {}, id="empty array"),
+        pytest.param("{}\n", {1: ()}, id="nothing but an object without keys"),
         pytest.param(
             '[{"id":"a","n":1}, 3, {"id":"b","n":2}]', {1: A, 2: "invalid_json", 3: B}, id="array of other things too"
         ),
