@@ -34,7 +34,26 @@ OWN_NAMES = """file version modified_at rows place kept reason first line shift 
     feed status seen_at text found missing taken before nth key hash window name value reasons rejected cleaned new old
     changed later earlier rates broken worst times ledger published present loaded suspects given paths steps""".split()
 HOSTILE_NAMES = [*KEYWORDS, *OWN_NAMES, "Rows", "FILE", "Id2", "SELECT", "x" * 63]
-HEADERS = ["Größe", "STRASSE", "a b", "x;y", "x,y", 'say "hi"', "it's", "№", "naïve", "価格", "😀", "*", "%s", "$1", "{}", "a\\b", "~/", "1"]
+HEADERS = [
+    "Größe",
+    "STRASSE",
+    "a b",
+    "x;y",
+    "x,y",
+    'say "hi"',
+    "it's",
+    "№",
+    "naïve",
+    "価格",
+    "😀",
+    "*",
+    "%s",
+    "$1",
+    "{}",
+    "a\\b",
+    "~/",
+    "1",
+]
 PATTERNS = [r"^[A-Z]", r"\d+", "^a.*z$", "[aeiou]{2}", "(?i)x", "^.{0,5}$", r"^\S*$"]
 NULL_WORDS = [(), (), (), ("-",), ("NULL", "n/a"), ("0", "none")]
 NOTATIONS = [
@@ -48,7 +67,16 @@ NOTATIONS = [
     {"decimal_separator": ",", "thousands_separator": "\u00a0", "currency_symbols": ("€", "EUR")},
     {"currency_symbols": ("$",)},
 ]
-DATE_PATTERNS = ["dd.MM.yyyy", "d/M/yyyy", "MM/dd/yyyy", "yyyyMMdd", "dd-MMM-yyyy", "MMMM d, yyyy", "dd.MM.yy", "yyyy-MM-dd"]
+DATE_PATTERNS = [
+    "dd.MM.yyyy",
+    "d/M/yyyy",
+    "MM/dd/yyyy",
+    "yyyyMMdd",
+    "dd-MMM-yyyy",
+    "MMMM d, yyyy",
+    "dd.MM.yy",
+    "yyyy-MM-dd",
+]
 TIME_PATTERNS = ["HH:mm", "HHmmss", "h:mm a", "H:m:s", "HH:mm:ss.SSS"]
 MOMENT_PATTERNS = [
     "yyyy-MM-dd HH:mm:ss",
@@ -59,7 +87,12 @@ MOMENT_PATTERNS = [
     "dd.MM.yyyy",
     "MM/dd/yyyy HH:mm:ss.S",
 ]
-OFFSET_PATTERNS = ["yyyy-MM-dd'T'HH:mm:ssXXX", "yyyy-MM-dd HH:mm:ss Z", "dd.MM.yyyy HH:mm x", "yyyy-MM-dd HH:mm:ss.SSSSSSXX"]
+OFFSET_PATTERNS = [
+    "yyyy-MM-dd'T'HH:mm:ssXXX",
+    "yyyy-MM-dd HH:mm:ss Z",
+    "dd.MM.yyyy HH:mm x",
+    "yyyy-MM-dd HH:mm:ss.SSSSSSXX",
+]
 ZONES = ["UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]
 
 names = st.sampled_from(PLAIN_NAMES) | st.sampled_from(PLAIN_NAMES) | st.sampled_from(HOSTILE_NAMES)
@@ -73,7 +106,7 @@ def contracts(draw: st.DrawFn, file_format: FileFormat) -> Contract:
     taken = {name.casefold() for name in wanted}
     for name in wanted:
         column, pattern = draw(columns_called(name))
-        headers = [header for header in draw(st.lists(st.sampled_from(HEADERS), max_size=2, unique=True))]
+        headers = draw(st.lists(st.sampled_from(HEADERS), max_size=2, unique=True))
         free = [header for header in headers if header.casefold() not in taken]
         taken |= {header.casefold() for header in free}
         columns.append(replace(column, source=(free or [name])[0], aliases=tuple(free[1:])))
@@ -81,7 +114,9 @@ def contracts(draw: st.DrawFn, file_format: FileFormat) -> Contract:
             patterns[name] = pattern
     keyed = draw(st.lists(st.sampled_from(wanted), max_size=2, unique=True))
     columns = [with_key(column, keyed) for column in columns]
-    source = SourceFormat(file_format, draw(st.sampled_from([None, None, ",", ";", "\t", "|"])), draw(st.sampled_from('"""\'')))
+    source = SourceFormat(
+        file_format, draw(st.sampled_from([None, None, ",", ";", "\t", "|"])), draw(st.sampled_from('"""\''))
+    )
     return Contract(Feed("f", "1.0.0", tuple(columns), source, tuple(keyed)), patterns)
 
 

@@ -54,13 +54,13 @@ def decode(content: bytes, encoding: str | None) -> str:
     Raises:
         Refused: it has no bytes, or some that can't be decoded.
     """
-    if not content:
-        raise Refused("empty_file")
     if content.startswith(b"\x1f\x8b"):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError):
             raise Refused("unreadable") from None
+    if not content:
+        raise Refused("empty_file")
     mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
     try:
         return content[len(mark) :].decode(MARKS.get(mark, "utf-8"))
@@ -95,8 +95,9 @@ class Line:
 def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = False) -> Line:
     """The record that begins at a place.
 
-    A field is either in quotes from its first to its last character, with quotes in it doubled, or has no quotes at
-    all. A text that is neither is no record: it costs its own line.
+    A field is either in quotes from its first to its last character, with quotes in it doubled, or begins with
+    something else. Then it may have quotes in pairs (csv-spectrum has such a file); a single one might have been meant
+    to keep a separator or a line end in the field. A text that is neither is no record: it costs its own line.
 
     Args:
         text: the whole file.
@@ -111,12 +112,14 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
         begin = place
         while padded and text[begin : begin + 1] in (" ", "\t"):
             begin += 1
+        value: str | None
         if text[begin : begin + 1] == quote:
             value, place = quoted_at(text, begin, quote)
         else:
-            found = re.compile(rf"[^{re.escape(delimiter + quote)}\r\n]*").match(text, place)
+            found = re.compile(rf"[^{re.escape(delimiter)}\r\n]*").match(text, place)
             assert found is not None  # nothing at all matches, too
-            value, place = found[0], found.end()
+            place = found.end()
+            value = None if found[0].count(quote) % 2 else found[0]
         if value is None:
             break
         fields.append(value)
@@ -210,14 +213,18 @@ def records_of(feed: Feed, text: str) -> list[Record]:
         Refused: it has no header, or one that can't be used.
     """
     header = header_of(feed, text)
-    width, place, lines = len(header.fields), header.end, list[Line]()
+    place, lines = header.end, list[Line]()
     while place < len(text):
         lines.append(line_at(text, place, header.delimiter, feed.source.quote))
         place = lines[-1].end
-    filled = [line.fields for line in lines if line.fields and any(not is_missing(value) for value in line.fields)]
-    # Empty fields behind the last column count for nothing where all records have them: so some programs write.
-    surplus = bool(filled) and all(len(fields) > width and not any(fields[width:]) for fields in filled)
+    surplus = has_surplus(lines, len(header.fields))
     return [record_of(line, header, surplus) for line in lines]
+
+
+def has_surplus(lines: list[Line], width: int) -> bool:
+    """Whether all records have empty fields behind the last column: so some programs write, and it says nothing."""
+    filled = [line.fields for line in lines if line.fields and not all(map(is_missing, line.fields))]
+    return bool(filled) and all(len(fields) > width and not any(fields[width:]) for fields in filled)
 
 
 def record_of(line: Line, header: Header, surplus: bool) -> Record:

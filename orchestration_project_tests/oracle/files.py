@@ -2,6 +2,8 @@
 
 import datetime as dt
 import gzip
+import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,18 +35,57 @@ EXTRAS = ["extra", "", "Extra", "x;y", "id2", "price ", "_row", "_rescued"]
 EXTRA_TEXTS = ["", "", "1", "x", " ", 'q"']
 KINDS = ["plain"] * 16 + "blank padded empties short long surplus open beside stray spaced nul header bom".split()
 ENCODINGS = ["utf-8"] * 8 + ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "cp1252"]
-TOKENS = [b'"', b'""', b"'", b",", b";", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b"\xef\xbb\xbf", b"\\", b"{", b"]", b" ", b"}", b":"]
-LINES = ["", " ", "\t", "5", "[]", '"x"', "{", "null", "{}", '{"a":1}x', "}", "nul", '{"a" 1}', "\x01", '{"a":1,}', "{'a':1}", "//", '{"a":"\\ud800"}', '{"a":NaN}']
-NATIVE_LINES = '{"id":1.10}'
+TOKENS = [
+    b'"',
+    b'""',
+    b"'",
+    b",",
+    b";",
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\\",
+    b"{",
+    b"]",
+    b" ",
+    b"}",
+    b":",
+]
+LINES = [
+    "",
+    " ",
+    "\t",
+    "5",
+    "[]",
+    '"x"',
+    "{",
+    "null",
+    "{}",
+    '{"a":1}x',
+    "}",
+    "nul",
+    '{"a" 1}',
+    "\x01",
+    '{"a":1,}',
+    "{'a':1}",
+    "//",
+    '{"a":"\\ud800"}',
+    '{"a":NaN}',
+]
 SEVENTY = 70
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is delivered, and what a reader of its format finds in it where the oracle is none."""
+    """What is delivered. The oracle can't read Parquet: of such a file here are its rows, and its columns' kinds."""
 
     content: bytes
     rows: Rows | None = None
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +107,7 @@ def deliveries(draw: st.DrawFn, file_format: FileFormat, most: int) -> Delivery:
         FileFormat.JSON: json_files,
         FileFormat.PARQUET: parquet_files,
     }[file_format](contract, texts)
-    files = draw(st.lists(one, min_size=1, max_size=most, unique_by=lambda file: file.content))
+    files = draw(st.lists(one, min_size=draw(st.integers(1, most)), max_size=most, unique_by=lambda file: file.content))
     return Delivery(contract, tuple(files))
 
 
@@ -89,8 +130,6 @@ def spelled(draw: st.DrawFn, column: Column) -> str:
 
 def decomposed(name: str) -> str:
     """A name with each accent as a character of its own."""
-    import unicodedata
-
     return unicodedata.normalize("NFD", name)
 
 
@@ -185,11 +224,8 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
 @st.composite
 def json_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence[str]]) -> File:
     """A file of JSON: objects in lines or in an array, and what is no object."""
-    import json
-
     keys = [(json.dumps(draw(spelled(item)), ensure_ascii=False), texts[item.name]) for item in draw(present(contract))]
-    for extra in draw(st.lists(st.sampled_from(EXTRAS), max_size=1)):
-        keys.append((json.dumps(extra), EXTRA_TEXTS))
+    keys += [(json.dumps(extra), EXTRA_TEXTS) for extra in draw(st.lists(st.sampled_from(EXTRAS), max_size=1))]
     found = []
     for kind in draw(st.lists(st.sampled_from(["object"] * 8 + ["partly", "other", "twice", "control"]), max_size=5)):
         pairs = [f"{key}: {json_value(draw(st.sampled_from(values)), draw(st.booleans()))}" for key, values in keys]
@@ -209,29 +245,22 @@ def json_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence
 def parquet_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence[str]]) -> File:
     """A Parquet file: columns of text, or of the type that a program would give them."""
     count = draw(st.integers(0, 4))
-    columns, cells = list[ParquetColumn](), list[list[Cell]]()
+    columns, cells, kinds = list[ParquetColumn](), list[list[Cell]](), list[str]()
     for item in draw(present(contract)):
         name = draw(spelled(item))
-        column, own = draw(parquet_columns(name, item, texts[item.name], count))
-        columns.append(column)
-        cells.append(own)
+        kind = draw(st.sampled_from(["text", *kinds_for(item.sql_type)]))
+        some = st.none() | values_of(kind, texts[item.name])
+        values = draw(st.lists(some, min_size=count, max_size=count))
+        kinds.append(kind)
+        columns.append(stored(name, kind, values))
+        cells.append([cell_of(kind, value) for value in values])
     if draw(st.integers(0, 7)) == 7:
-        columns.append(ParquetColumn("extra", INT32, [7] * count))
+        other = draw(st.sampled_from(["extra", columns[0].name.swapcase()]))
+        columns.append(ParquetColumn(other, INT32, [7] * count))
         cells.append([Number("7")] * count)
     names = tuple(column.name for column in columns)
     rows = tuple(dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)) if count else ()
-    return File(parquet_bytes(columns), Rows(names, rows))
-
-
-@st.composite
-def parquet_columns(
-    draw: st.DrawFn, name: str, column: Column, texts: Sequence[str], count: int
-) -> tuple[ParquetColumn, list[Cell]]:
-    """A column of a Parquet file, and what stands in it."""
-    kind = draw(st.sampled_from(["text", *kinds_for(column.sql_type)]))
-    some = st.none() | values_of(kind, texts)
-    values = draw(st.lists(some, min_size=count, max_size=count))
-    return stored(name, kind, values), [cell_of(kind, value) for value in values]
+    return File(parquet_bytes(columns), Rows(names, rows), tuple(kinds))
 
 
 def kinds_for(sql_type: str) -> list[str]:
@@ -248,7 +277,11 @@ def kinds_for(sql_type: str) -> list[str]:
         case "TIMESTAMP" | "TIMESTAMPTZ":
             return ["naive", "zoned", "date"]
         case _:
-            return ["int", "double", "decimal", "wide"] if sql_type not in INTEGERS else ["int", "int", "double", "decimal"]
+            return (
+                ["int", "double", "decimal", "wide"]
+                if sql_type not in INTEGERS
+                else ["int", "int", "double", "decimal"]
+            )
 
 
 def values_of(kind: str, texts: Sequence[str]) -> st.SearchStrategy[object]:
@@ -276,12 +309,7 @@ def values_of(kind: str, texts: Sequence[str]) -> st.SearchStrategy[object]:
 
 def stored(name: str, kind: str, values: Sequence[object]) -> ParquetColumn:
     """Values as Parquet stores them."""
-    epoch = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - that of moments without a zone
-
-    def micros(value: dt.datetime) -> int:
-        return (value.replace(tzinfo=None) - epoch) // dt.timedelta(microseconds=1)
-
-    present = [value if value is None else to_physical(value, micros) for value in values]
+    present = [to_physical(value) for value in values]
     match kind:
         case "text" | "blob":
             return ParquetColumn(name, BYTE_ARRAY, present, UTF8 if kind == "text" else None)
@@ -303,13 +331,13 @@ def stored(name: str, kind: str, values: Sequence[object]) -> ParquetColumn:
             return ParquetColumn(name, INT64, present, zoned=kind == "zoned")
 
 
-def to_physical(value: object, micros: "object") -> object:
+def to_physical(value: object) -> object:
     """A value as the whole number, bytes or flag that is stored."""
     match value:
         case str():
             return value.encode("utf-8", "replace")
         case dt.datetime():
-            return micros(value)  # type: ignore[operator]
+            return (value.replace(tzinfo=dt.UTC) - EPOCH) // dt.timedelta(microseconds=1)
         case dt.date():
             return (value - dt.date(1970, 1, 1)).days
         case dt.time():
@@ -326,6 +354,6 @@ def cell_of(kind: str, value: object) -> Cell:
         case int() if kind in ("decimal", "wide"):
             return Number(f"{Decimal(value).scaleb(-2):f}")
         case int() | float():
-            return Number(repr(value))
+            return Number(repr(value), isinstance(value, float))
         case _:
             return value  # type: ignore[return-value]  # text, a moment or nothing

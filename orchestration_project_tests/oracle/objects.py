@@ -34,23 +34,22 @@ def json_records(feed: Feed, text: str) -> list[Record]:
 
 def elements(text: str) -> Iterator[str]:
     """The text of each record: the lines of a file, or the elements of an array."""
-    if text.lstrip(BLANKS)[:1] != "[":
-        lines = LINE_END.split(text)
-        yield from lines if lines[-1] else lines[:-1]
+    if text.lstrip(" \t\r\n")[:1] == "[":
+        yield from split_array(text.strip(" \t\r\n"))
         return
-    try:
-        found = json.loads(text, object_pairs_hook=list, parse_float=Number, parse_int=Number)
-    except ValueError:
-        raise Refused("unreadable") from None
-    if found:
-        yield from split_array(text.strip(BLANKS)[1:-1])
+    lines = LINE_END.split(text)
+    yield from lines if lines[-1] else lines[:-1]
 
 
-def split_array(inside: str) -> Iterator[str]:
-    """The elements of a well-formed array, by their commas."""
-    start = depth = 0
+def split_array(text: str) -> list[str]:
+    """The elements of an array, by its quotes, brackets and commas alone: what each is worth is told by itself.
+
+    Raises:
+        Refused: it does not end, or something stands after its end.
+    """
+    found, start, depth = list[str](), 1, 0
     quoted = escaped = False
-    for place, character in enumerate(inside):
+    for place, character in enumerate(text):
         if quoted:
             quoted = character != '"' or escaped
             escaped = character == "\\" and not escaped
@@ -60,10 +59,15 @@ def split_array(inside: str) -> Iterator[str]:
             depth += 1
         elif character in "]}":
             depth -= 1
-        elif character == "," and not depth:
-            yield inside[start:place]
+        elif character == "," and depth == 1:
+            found.append(text[start:place])
             start = place + 1
-    yield inside[start:]
+        if not depth:
+            if character != "]" or place + 1 < len(text):
+                break
+            rest = text[start:place]
+            return [*found, rest] if found or rest.strip(" \t\r\n") else []
+    raise Refused("unreadable")
 
 
 def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
@@ -71,9 +75,7 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
     if not text.strip(BLANKS):
         return Record(), set()
     try:
-        pairs = json.loads(
-            text, object_pairs_hook=Pairs, parse_float=Number, parse_int=Number, parse_constant=Number
-        )
+        pairs = json.loads(text, object_pairs_hook=Pairs, parse_float=Number, parse_int=Number, parse_constant=Number)
     except (ValueError, RecursionError):
         return Record(unsplit="invalid_json"), set()
     if not isinstance(pairs, Pairs) or not encodable(pairs):
@@ -82,7 +84,11 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
     owners = [owner_of(feed, key) or key for key, _ in pairs]
     if len({*owners}) < len(pairs):
         return Record(unsplit="ambiguous_key"), keys
-    cells = {owner.name: cell_of(value) for owner, (_, value) in zip(owners, pairs, strict=True) if not isinstance(owner, str)}
+    cells = {
+        owner.name: cell_of(value)
+        for owner, (_, value) in zip(owners, pairs, strict=True)
+        if not isinstance(owner, str)
+    }
     others = {owner: cell_of(value) for owner, (_, value) in zip(owners, pairs, strict=True) if isinstance(owner, str)}
     if any("\0" in cell for cell in [*cells.values(), *others.values()] if isinstance(cell, str)):
         return Record(unsplit="nul_byte"), keys
@@ -156,7 +162,9 @@ def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequenc
         raise Refused("ambiguous_column")
     ensure_columns(feed, {normalised(name) for name in names})
     return [
-        Record({owner.name: row[name] for owner, name in zip(owners, names, strict=True) if owner},
-            {name: row[name] for owner, name in zip(owners, names, strict=True) if not owner and row[name] is not None})
+        Record(
+            {owner.name: row[name] for owner, name in zip(owners, names, strict=True) if owner},
+            {name: row[name] for owner, name in zip(owners, names, strict=True) if not owner and row[name] is not None},
+        )
         for row in rows
     ]

@@ -109,7 +109,9 @@ def duplicates(contract: Contract, found: Mapping[int, object], name: str) -> di
     """The records whose key a later one of the same file has, as rejected ones. Each key is looked at by itself."""
     feed = contract.feed
     keys = [(feed.primary_key, "duplicate_key")] if feed.primary_key else []
-    keys += [((column.name,), "unique") for column in feed.columns if column.unique and (column.name,) != feed.primary_key]
+    keys += [
+        ((column.name,), "unique") for column in feed.columns if column.unique and (column.name,) != feed.primary_key
+    ]
     reasons: dict[int, list[str]] = {}
     for columns, rule in keys:
         last: dict[tuple[Any, ...], int] = {}

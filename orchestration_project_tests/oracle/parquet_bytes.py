@@ -76,7 +76,9 @@ def _schema(column: ParquetColumn) -> list[Field]:
     fields += [(6, I32, column.converted)] if column.converted is not None else []
     fields += [(7, I32, column.scale), (8, I32, column.precision)] if column.converted == DECIMAL else []
     if column.zoned is not None:
-        fields.append((10, STRUCT, [(8, STRUCT, [(1, 1 if column.zoned else 2, None), (2, STRUCT, [(2, STRUCT, [])])])]))
+        fields.append(
+            (10, STRUCT, [(8, STRUCT, [(1, 1 if column.zoned else 2, None), (2, STRUCT, [(2, STRUCT, [])])])])
+        )
     return fields
 
 
@@ -93,11 +95,11 @@ def _packed(column: ParquetColumn) -> bytes:
     match column.physical:
         case 0:
             bits = sum(value << place for place, value in enumerate(present))
-            return bits.to_bytes((len(present) + 7) // 8, "little")
+            return int(bits).to_bytes((len(present) + 7) // 8, "little")
         case 6:
             return b"".join(struct.pack("<I", len(value)) + value for value in present)
         case 7:
-            return b"".join(value.to_bytes(column.width, "big", signed=True) for value in present)
+            return b"".join(int(value).to_bytes(column.width, "big", signed=True) for value in present)
         case kind:
             return struct.pack(f"<{len(present)}{ {1: 'i', 2: 'q', 5: 'd'}[kind] }", *present)
 

@@ -54,9 +54,13 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number that a file holds as one, not as text; `text` is how it is written there, with a point."""
+    """A number that a file holds as one, not as text; `text` is how it is written there, with a point.
+
+    A binary one has no digits of its own: `text` is the shortest that says it.
+    """
 
     text: str
+    binary: bool = False
 
 
 Cell = str | Number | dt.datetime | dt.date | dt.time | None
@@ -122,6 +126,8 @@ def plain(cell: str | Number | dt.datetime | dt.date | dt.time) -> str:
     match cell:
         case str():
             return cell
+        case Number(text=text, binary=True):
+            return f"{Decimal(text):f}".removesuffix(".0")
         case Number(text=text):
             return text
         case dt.datetime():
@@ -242,7 +248,8 @@ def typed_moment(cell: dt.datetime | dt.date | dt.time, column: Column, pattern:
         raise NoValue
     if column.sql_type.startswith("TIMESTAMP") and not isinstance(cell, dt.datetime):
         cell = dt.datetime(cell.year, cell.month, cell.day)  # type: ignore[union-attr]  # noqa: DTZ001 - it has none
-    if isinstance(cell, dt.datetime) and (cell.tzinfo is not None) != column.parsing.has_timezone:
+    zoned = isinstance(cell, dt.datetime) and cell.tzinfo is not None
+    if zoned if column.sql_type == "TIMESTAMP" else not zoned and column.parsing.has_timezone:
         raise NoValue
     return in_type(cell, column)
 
