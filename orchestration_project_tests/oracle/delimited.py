@@ -229,24 +229,27 @@ def has_surplus(lines: list[Line], width: int) -> bool:
 
 def record_of(line: Line, header: Header, surplus: bool) -> Record:
     """A record of a file whose header is known; `surplus` tells whether all have empty fields behind the last one."""
-    if is_missing(line.text) or (line.fields and all(map(is_missing, line.fields))):
+    width, fields = len(header.fields), line.fields
+    empty = fields is not None and all(map(is_missing, fields))
+    if is_missing(line.text) or (empty and fields is not None and len(fields) != width):
         return Record()
     if "\0" in line.text:
         return Record(unsplit="nul_byte")
-    if line.fields is None:
+    if fields is None:
         return Record(unsplit="bad_quoting")
-    width = len(header.fields)
-    if len(line.fields) < width:
+    if len(fields) < width:
         return Record(unsplit="too_few_columns")
-    if len(line.fields) > width and not surplus:
+    if len(fields) > width and not surplus:
         return Record(unsplit="too_many_columns")
-    named = {name: line.fields[place] for name, place in header.positions.items()}
-    again = all(normalised(value) == normalised(header.fields[header.positions[name]]) for name, value in named.items())
+    named = {name: fields[place] for name, place in header.positions.items()}
+    again = not empty and all(
+        normalised(value) == normalised(header.fields[header.positions[name]]) for name, value in named.items()
+    )
     if again:
         return Record(unsplit="repeated_header")
     times = Counter(header.fields[place] for place in range(width) if place not in header.positions.values())
     others: dict[str, Cell] = {
-        name if times[name] == 1 else f"{name}_{place + 1}": line.fields[place]
+        name if times[name] == 1 else f"{name}_{place + 1}": fields[place]
         for place, name in enumerate(header.fields)
         if place not in header.positions.values()
     }

@@ -30,7 +30,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 EXPONENT = re.compile(r"(?<![\d.,])[\d.,]+[eE][+-]?\d{1,6}", re.ASCII)
 OFFSETS = re.compile(r"[+-](\d\d):?(\d\d)(?!\d)", re.ASCII)
 NEGATIVE_ZERO = re.compile(r"-0*[.,]?0*(?:[eE][+-]?\d+)?(?![\d.,])", re.ASCII)
-MINUTES = re.compile(r"\d\d-\d\d(?:[T ]\d\d:\d\d)? ?(?:Z|[+-]\d\d)", re.ASCII)
+MINUTES = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d)? ?(?:Z|[+-]\d\d)", re.ASCII)
 ROUNDED_JSON = re.compile(r"-0(?![\d.])|\d\.\d*0(?!\d)|\d[eE]", re.ASCII)
 
 
