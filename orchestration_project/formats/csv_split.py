@@ -200,15 +200,17 @@ def _broken_lines(
         begin = int(lines.starts[index])
         if begin < progress.until:
             continue
-        match = grammar.record_at(data, begin)
-        if match is not None and b"\0" not in match[1]:
-            progress.until = match.end()
-            progress.longest = max(progress.longest, match.end() - begin)
-            following = slice(index + 1, int(np.searchsorted(lines.starts, progress.until)))
-            inside[following] = True
-            hidden += max(following.stop - following.start, 0)
-        else:
-            yield progress.count + index + 1 - hidden, begin, min(int(lines.ends[index]) + 1, len(data))
+        number, match = progress.count + index + 1 - hidden, grammar.record_at(data, begin)
+        if match is None:
+            yield number, begin, min(int(lines.ends[index]) + 1, len(data))
+            continue
+        progress.until = match.end()
+        progress.longest = max(progress.longest, match.end() - begin)
+        following = slice(index + 1, int(np.searchsorted(lines.starts, progress.until)))
+        inside[following] = True
+        hidden += max(following.stop - following.start, 0)
+        if b"\0" in match[1]:
+            yield number, begin, match.end()
     # Only now it is known which empty lines stand in quotes.
     numbers = progress.count + np.cumsum(~inside)
     left_out.add_blank(numbers[lines.empty & ~inside])

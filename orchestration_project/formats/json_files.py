@@ -163,7 +163,7 @@ def keep_ambiguous(key_lists: str) -> str:
     """
     return f"""
         DELETE FROM {key_lists} WHERE keys IS NULL OR list_unique(keys) = len(keys)
-        AND NOT list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN ${SPELLINGS_PARAMETER}])"""
+        AND NOT coalesce(list_bool_or([len(list_intersect(keys, own)) > 1 FOR own IN ${SPELLINGS_PARAMETER}]), false)"""
 
 
 def mark_ambiguous(lines: str, key_lists: str) -> str:
@@ -200,7 +200,9 @@ def _text(key: str, column: Column) -> str:
     text = f"json_extract_string(coalesce(exact, c0), {_pointer(key)})"
     if not is_number(column.sql_type) or column.parsing.decimal_separator == ".":
         return text
-    numbers = f"json_type(c0, {_pointer(key)}) IN ({literals(JSON_NUMBERS)})"
+    # DuckDB takes what stands twice out of the CASE around it, and would read JSON in lines that have none.
+    text = f"json_extract_string(CASE WHEN error IS NULL THEN coalesce(exact, c0) END, {_pointer(key)})"
+    numbers = f"json_type(CASE WHEN error IS NULL THEN c0 END, {_pointer(key)}) IN ({literals(JSON_NUMBERS)})"
     return f"CASE WHEN {numbers} THEN {localised(text, column.parsing)} ELSE {text} END"
 
 

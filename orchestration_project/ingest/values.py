@@ -29,11 +29,13 @@ FALSE_WORDS = ("false", "f", "no", "n", "0")
 INTEGER = r"[+-]?\d+(\.0*)?"
 FLOAT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 EXPONENT = r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+"
-ISO_TIMESTAMP = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
+# A cast takes 24:00 for the next midnight, and the year 0 for one before Christ.
+ISO_YEAR, ISO_HOUR = r"(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)", r"([01]\d|2[0-3])"
+ISO_TIME = ISO_HOUR + r":\d{2}(:\d{2}(\.\d{1,6})?)?"
+ISO_TIMESTAMP = ISO_YEAR + rf"-\d{{2}}-\d{{2}}([T ]{ISO_TIME})?"
 ISO_OFFSET = r"( ?(Z|[+-]\d{2}(:?\d{2})?))"
 ISO_FORMATS = {("DATE", "%Y-%m-%d"): 10, ("TIMESTAMP", "%Y-%m-%d %H:%M:%S"): 19}
 """Declared formats that a cast reads, with the length of such texts."""
-ISO_TIME = r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes | None]]]:
         number += 1
         match = grammar.record.match(data, position)
         good = match is not None and b"\0" not in match[1]
-        match = match if good else grammar.line.match(data, position)
+        match = match or grammar.line.match(data, position)
         assert match is not None
         if good:
             kept.append(match[0])

@@ -75,6 +75,8 @@ A, B = ("a", "1"), ("b", "2")
         ),
         pytest.param("id,n\na\0,1\nb,2\n", {1: "nul_byte", 2: B}, id="NUL"),
         pytest.param("id,n\r\na\0,1\r\nb,2\n", {1: "nul_byte", 2: B}, id="NUL and mixed line ends"),
+        pytest.param('id,n\na\0,"1\n2"\nb,2\n', {1: "nul_byte", 2: B}, id="NUL beside a line end in quotes"),
+        pytest.param('id,n\r\na\0,"1\n2"\nb,2\n', {1: "nul_byte", 2: B}, id="both, and mixed line ends"),
         pytest.param(
             "id,n\na\x0bb\u2028c\x85,1\n", {1: ("a\x0bb\u2028c\x85", "1")}, id="line separators of Unicode are data"
         ),

@@ -45,6 +45,7 @@ A, B = ("a", "1"), ("b", "2")
         pytest.param(' \n[{"id":"a","n":1}]\n', {1: A}, id="array after blanks"),
         pytest.param('\ufeff[{"id":"a","n":1}]', {1: A}, id="array after a byte order mark"),
         pytest.param("[]", {}, id="empty array"),
+        pytest.param("{}\n", {1: ()}, id="nothing but an object without keys"),
         pytest.param(
             '[{"id":"a","n":1}, 3, {"id":"b","n":2}]', {1: A, 2: "invalid_json", 3: B}, id="array of other things too"
         ),
@@ -117,6 +118,13 @@ def test_numbers_are_not_read_in_the_notation_of_text(tmp_path: Path) -> None:
     shop.deliver("s_2024-01-01.json", '{"n":1.234}\n{"n":"1.234"}\n{"n":"1,5"}\n')
     shop.load()
     assert [str(value) for value in shop.cleaned("n")] == ["1.234", "1234.000", "1.500"]
+
+
+def test_lines_without_an_object_beside_numbers_in_another_notation(tmp_path: Path) -> None:
+    """A line that is no JSON costs itself alone also where numbers have to be told from texts."""
+    contract = parsed(feed(source=JSON), decimal_separator=",")
+    content = '{"id":"a","n":1}\n{\n \n{"id":"b","n":"2"}\n'
+    assert records(tmp_path, contract, content) == {1: ("a", "1"), 2: "invalid_json", 3: (), 4: ("b", "2")}
 
 
 def json_lines(*contents: str) -> duckdb.DuckDBPyConnection:

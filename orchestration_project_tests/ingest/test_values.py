@@ -117,10 +117,15 @@ def formatted(pattern: str, kind: str = "timestamp", **fields: object) -> Parsin
         pytest.param("TIMESTAMP", "2024-01-02 03:04:05.25", at("2024-01-02 03:04:05.250000"), id="fraction"),
         pytest.param("TIMESTAMP", "2024-01-02", at("2024-01-02"), id="midnight"),
         pytest.param("TIMESTAMP", "2024-01-02 25:00:00", None, id="hour 25"),
+        pytest.param("TIMESTAMP", "2024-01-02 24:00:00", None, id="hour 24"),
+        pytest.param("TIMESTAMP", "2024-01-02 23:59:59", at("2024-01-02 23:59:59"), id="last second"),
+        pytest.param("TIMESTAMP", "0000-01-02 00:00:00", None, id="year 0"),
+        pytest.param("TIMESTAMP", "1000-01-02 00:00:00", at("1000-01-02 00:00:00"), id="year 1000"),
         pytest.param("TIMESTAMP", "2024-01-02 03:04:05Z", None, id="offset where none is declared"),
         pytest.param("TIMESTAMP", "infinity", None, id="infinite timestamp"),
         pytest.param("TIME", "03:04", dt.time(3, 4), id="time"),
         pytest.param("TIME", "3:4", None, id="short time"),
+        pytest.param("TIME", "24:00", None, id="time beyond the day"),
     ],
 )
 def test_types(sql_type: str, text: str, expected: object) -> None:

@@ -1,0 +1,170 @@
+"""JSON, an object a line or an array of objects, and rows of typed values.
+
+Belongs here: from bytes to fields. Does not belong here: what a field is worth (`values.py`).
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestration_project.contracts.feed import Column, Feed
+from orchestration_project_tests.oracle.delimited import LINE_END, Record, Refused, normalised, spellings
+from orchestration_project_tests.oracle.values import BLANKS, Cell, Number
+
+
+class Twice(Exception):
+    """A key stands twice in an object."""
+
+
+def json_records(feed: Feed, text: str) -> list[Record]:
+    """All records of a JSON file, in order.
+
+    Raises:
+        Refused: an array does not end, or no record has a required column.
+    """
+    records, keys = [], set[str]()
+    for element in elements(text):
+        record, found = json_record(feed, element)
+        records.append(record)
+        keys |= found
+    if keys:
+        ensure_columns(feed, keys)
+    return records
+
+
+def elements(text: str) -> Iterator[str]:
+    """The text of each record: the lines of a file, or the elements of an array."""
+    if text.lstrip(" \t\r\n")[:1] == "[":
+        yield from split_array(text.strip(" \t\r\n"))
+        return
+    lines = LINE_END.split(text)
+    yield from lines if lines[-1] else lines[:-1]
+
+
+def split_array(text: str) -> list[str]:
+    """The elements of an array, by its quotes, brackets and commas alone: what each is worth is told by itself.
+
+    Raises:
+        Refused: it does not end, or something stands after its end.
+    """
+    found, start, depth = list[str](), 1, 0
+    quoted = escaped = False
+    for place, character in enumerate(text):
+        if quoted:
+            quoted = character != '"' or escaped
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            quoted = True
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        elif character == "," and depth == 1:
+            found.append(text[start:place])
+            start = place + 1
+        if not depth:
+            if character != "]" or place + 1 < len(text):
+                break
+            rest = text[start:place]
+            return [*found, rest] if found or rest.strip(" \t\r\n") else []
+    raise Refused("unreadable")
+
+
+def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
+    """The record in a text, and the keys that stand in it."""
+    if not text.strip(BLANKS):
+        return Record(), set()
+    try:
+        pairs = json.loads(text, object_pairs_hook=Pairs, parse_float=Number, parse_int=Number, parse_constant=Number)
+    except (ValueError, RecursionError):
+        return Record(unsplit="invalid_json"), set()
+    if not isinstance(pairs, Pairs) or not encodable(pairs):
+        return Record(unsplit="invalid_json"), set()
+    keys = {normalised(key) for key, _ in pairs}
+    owners = [owner_of(feed, key) or key for key, _ in pairs]
+    if len({*owners}) < len(pairs):
+        return Record(unsplit="ambiguous_key"), keys
+    cells = {
+        owner.name: cell_of(value)
+        for owner, (_, value) in zip(owners, pairs, strict=True)
+        if not isinstance(owner, str)
+    }
+    others = {owner: cell_of(value) for owner, (_, value) in zip(owners, pairs, strict=True) if isinstance(owner, str)}
+    if any("\0" in cell for cell in [*cells.values(), *others.values()] if isinstance(cell, str)):
+        return Record(unsplit="nul_byte"), keys
+    return Record(cells, {name: cell for name, cell in others.items() if cell is not None}), keys
+
+
+class Pairs(list[tuple[str, Any]]):
+    """The keys and values of an object in their order, doubled ones, too."""
+
+
+def encodable(value: Any) -> bool:
+    """Whether all texts of a value can be written as UTF-8: half of a character can't."""
+    try:
+        repr_of(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def repr_of(value: Any) -> str:
+    """All texts in a value, one behind the other."""
+    if isinstance(value, str):
+        return value
+    return "".join(repr_of(part) for part in value) if isinstance(value, list | tuple) else ""
+
+
+def owner_of(feed: Feed, key: str) -> Column | None:
+    """The contract's column that a key names."""
+    return next((column for column in feed.source_columns if normalised(key) in spellings(column)), None)
+
+
+def cell_of(value: Any) -> Cell:
+    """What counts of a JSON value: text, a number as it is written, true and false as words, others as JSON text."""
+    if value is None or isinstance(value, str | Number):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return written(value)
+
+
+def written(value: Any) -> str:
+    """A nested value as JSON text, numbers as they stand in the file."""
+    match value:
+        case Pairs():
+            return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{written(part)}" for key, part in value) + "}"
+        case list():
+            return "[" + ",".join(map(written, value)) + "]"
+        case Number(text=text):
+            return text
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def ensure_columns(feed: Feed, names: set[str]) -> None:
+    """Make sure that the required columns, and any at all, are among normalised names."""
+    present = [bool(names & spellings(column)) for column in feed.source_columns]
+    needed = [there for there, column in zip(present, feed.source_columns, strict=True) if column.required]
+    if not all(needed) or not any(present):
+        raise Refused("missing_column")
+
+
+def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequence[str]) -> list[Record]:
+    """The rows of a file that holds typed values.
+
+    Raises:
+        Refused: a required column is missing, or a column is there twice.
+    """
+    owners = [owner_of(feed, name) for name in names]
+    known = [owner.name for owner in owners if owner]
+    if len({*known}) < len(known):
+        raise Refused("ambiguous_column")
+    ensure_columns(feed, {normalised(name) for name in names})
+    return [
+        Record(
+            {owner.name: row[name] for owner, name in zip(owners, names, strict=True) if owner},
+            {name: row[name] for owner, name in zip(owners, names, strict=True) if not owner and row[name] is not None},
+        )
+        for row in rows
+    ]

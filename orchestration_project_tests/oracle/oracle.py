@@ -1,0 +1,127 @@
+"""What becomes of each record of a file, by the contract: an oracle that loads are held against.
+
+Belongs here: what follows from a file as a whole (refusals, duplicates). Records are split in `delimited.py` and
+`objects.py`, single values are read in `values.py`. No part of it knows DuckDB, pandas, or how the platform does it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration_project.contracts.feed import FileFormat
+from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
+from orchestration_project_tests.oracle.objects import json_records, typed_records
+from orchestration_project_tests.oracle.values import Cell, Contract, check, is_missing, plain
+
+BLANK = "blank"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A file of typed values: the names of its columns, and its rows."""
+
+    names: tuple[str, ...]
+    rows: tuple[Mapping[str, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A record that breaks no rule: its values by the names of the contract's columns."""
+
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that breaks rules, each as `column: rule`, in alphabetical order."""
+
+    reasons: tuple[str, ...]
+
+
+Outcome = dict[int, Cleaned | Rejected | str] | str
+"""What becomes of each record, by its number; of a refused file, the rule that it broke."""
+
+
+def outcome(contract: Contract, content: bytes | Rows, name: str) -> Outcome:
+    """What becomes of a file.
+
+    Args:
+        contract: how it is read.
+        content: its bytes; of a Parquet file its rows, since nothing here reads Parquet.
+        name: its name, which reasons tell.
+    """
+    try:
+        return judged(contract, split(contract, content), name)
+    except Refused as refused:
+        return refused.rule
+
+
+def split(contract: Contract, content: bytes | Rows) -> list[Record]:
+    """The records of a file, in order.
+
+    Raises:
+        Refused: the file can't be read.
+    """
+    feed = contract.feed
+    if isinstance(content, Rows):
+        return typed_records(feed, content.rows, content.names)
+    text = decode(content, feed.source.encoding)
+    return json_records(feed, text) if feed.source.format is FileFormat.JSON else records_of(feed, text)
+
+
+def judged(contract: Contract, records: Sequence[Record], name: str) -> Outcome:
+    """What becomes of records, each by itself first, then beside those with the same key."""
+    found: dict[int, Cleaned | Rejected | str] = {}
+    for place, record in enumerate(records, start=1):
+        if record.blank:
+            found[place] = BLANK
+        elif record.unsplit:
+            found[place] = Rejected((f"_raw_line: {record.unsplit}",))
+        else:
+            values, reasons = check(contract, record.cells)
+            found[place] = Rejected(tuple(sorted(reasons))) if reasons else Cleaned(values)
+    if contract.feed.source.format is FileFormat.CSV and any(
+        is_other_header(contract, record, found[place]) for place, record in enumerate(records, start=1)
+    ):
+        raise Refused("several_tables")
+    return found | duplicates(contract, found, name)
+
+
+def is_other_header(contract: Contract, record: Record, told: Cleaned | Rejected | str) -> bool:
+    """Whether a record is the header of another table.
+
+    It breaks a rule, and at least half of what stands in it are names of columns, two of them or one in that column's
+    own place. Where all columns are text, it need not break a rule, but all of it has to be names.
+    """
+    columns = contract.feed.source_columns
+    if record.blank or record.unsplit:
+        return False
+    texts = {name: normalised(plain(cell)) for name, cell in record.cells.items() if cell and not is_missing(cell)}
+    names = set().union(*map(spellings, columns))
+    named = sum(text in names for text in texts.values())
+    own = any(texts.get(column.name) in spellings(column) for column in columns)
+    typed = any(column.sql_type != "VARCHAR" for column in columns)
+    enough = 2 * named >= len(texts) and isinstance(told, Rejected) if typed else named == len(texts)
+    return enough and (named > 1 or own) and len(texts) >= min(2, len(columns))
+
+
+def duplicates(contract: Contract, found: Mapping[int, object], name: str) -> dict[int, Cleaned | Rejected | str]:
+    """The records whose key a later one of the same file has, as rejected ones. Each key is looked at by itself."""
+    feed = contract.feed
+    keys = [(feed.primary_key, "duplicate_key")] if feed.primary_key else []
+    keys += [
+        ((column.name,), "unique") for column in feed.columns if column.unique and (column.name,) != feed.primary_key
+    ]
+    reasons: dict[int, list[str]] = {}
+    for columns, rule in keys:
+        last: dict[tuple[Any, ...], int] = {}
+        for place in sorted(found, reverse=True):
+            told = found[place]
+            key = tuple(told.values[column] for column in columns) if isinstance(told, Cleaned) else (None,)
+            if None in key:
+                continue
+            if key in last:
+                kept = f"kept: {name} row {last[key]}"
+                reasons.setdefault(place, []).append(f"{', '.join(columns)}: {rule} ({kept})")
+            last.setdefault(key, place)
+    return {place: Rejected(tuple(sorted(why))) for place, why in reasons.items()}

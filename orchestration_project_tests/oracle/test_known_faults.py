@@ -1,0 +1,88 @@
+"""The faults that wait for their mending, each by its smallest file, of which the oracle and a load say different things.
+
+A test that fails here means that a fault is mended: take it out of `KNOWN_FAULTS`, and its file out of here.
+"""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from orchestration_project.contracts.feed import Feed, FileFormat, Parsing, Required, SourceFormat
+from orchestration_project_tests.ingest.shop import column, feed, named
+from orchestration_project_tests.oracle.files import Delivery, File, stored
+from orchestration_project_tests.oracle.known_faults import KNOWN_FAULTS
+from orchestration_project_tests.oracle.oracle import Rows, outcome
+from orchestration_project_tests.oracle.parquet_bytes import parquet_bytes
+from orchestration_project_tests.oracle.test_oracle import comparable, loaded
+from orchestration_project_tests.oracle.values import Cell, Contract, Number
+
+ITEMS = feed(column("id", "VARCHAR", Required()), column("item"), column("note"))
+NUMBERS = feed(column("id"), column("n", "INTEGER"))
+JSON, PARQUET = SourceFormat(FileFormat.JSON), SourceFormat(FileFormat.PARQUET)
+ZONED = Parsing(has_timezone=True)
+MOMENT = dt.datetime(2024, 7, 1, 12, tzinfo=dt.UTC)
+
+
+def text(contract: Feed, content: str) -> tuple[Contract, File]:
+    """A file of text."""
+    return Contract(contract), File(content.encode())
+
+
+def typed(
+    sql_type: str, kind: str, value: object, cell: Cell, patterns: dict[str, str] | None = None, *more: str
+) -> tuple[Contract, File]:
+    """A Parquet file with one value in a column `v` (and in others, by their names)."""
+    names = ("v", *more)
+    content = parquet_bytes([stored(name, kind, [value]) for name in names])
+    parsing = (
+        Parsing(date_format="%d.%m.%Y %H:%M", date_regex=r"\d{2}.\d{2}.\d{4} \d{2}:\d{2}") if patterns else Parsing()
+    )
+    contract = feed(column("v", sql_type, parsing=parsing), source=PARQUET)
+    return Contract(contract, patterns or {}), File(
+        content, Rows(names, (dict.fromkeys(names, cell),)), (kind,) * len(names)
+    )
+
+
+SMALLEST = {
+    "shifted rows": text(ITEMS, "id,item,note\n1,cup,red\n2,,cup,\n"),
+    "stray quotes": text(ITEMS, 'id,item,note\n1,cup"large, blue"\n'),
+    "quotes in the header": text(ITEMS, 'id,"item,"note",x\n1,cup,red,y\n'),
+    "NUL in the header": text(ITEMS, "id,item,note,x\0y\n1,cup,red,z\n"),
+    "spellings of headers": text(ITEMS, 'id, "item",note\n1,cup,red\n'),
+    "marks inside": text(ITEMS, "id,item,note\n1,cup,red\n\ufeffid,item,note\n"),
+    "column names": text(feed(column("file")), "file\na\n"),
+    "exponents": text(feed(column("v", "DECIMAL(38,2)")), "v\n3.133713371337133713371337e24\n"),
+    "offsets": text(feed(column("v", "TIMESTAMPTZ", parsing=ZONED)), "v\n2024-07-01 12:00:00+99:99\n"),
+    "negative zero": text(feed(column("v", "DOUBLE")), "v\n-0\n"),
+    "minutes with an offset": text(feed(column("v", "TIMESTAMPTZ", parsing=ZONED)), "v\n2024-07-01 12:00Z\n"),
+    "digits of JSON numbers": text(feed(column("v"), source=JSON), '{"v":1.10}\n'),
+    "NUL in JSON": text(feed(column("v"), source=JSON), '{"v":"a\\u0000"}\n'),
+    "controls in JSON": text(feed(column("v"), source=JSON), '{"v":"a\x01b"}\n'),
+    "wide decimals": typed("DECIMAL(18,2)", "wide", 110, Number("1.10")),
+    "plain bytes": typed("VARCHAR", "blob", "Käse", "Käse"),
+    "binary numbers as text": typed("VARCHAR", "double", 1001.0, Number("1001.0", binary=True)),
+    "zones of Parquet": typed("TIMESTAMP", "zoned", MOMENT, MOMENT, {"v": "dd.MM.yyyy HH:mm"}),
+    "names that differ by case": typed("VARCHAR", "text", "a", "a", None, "V"),
+    "blanks in other columns": text(NUMBERS, "id,n,x\n,, \n"),
+    "short empty records": text(ITEMS, 'id,item,note\n""\n'),
+}
+
+
+def test_every_fault_has_its_file() -> None:
+    """No fault is listed without its smallest file."""
+    assert SMALLEST.keys() == {fault.name for fault in KNOWN_FAULTS}
+
+
+@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in KNOWN_FAULTS])
+def test_smallest_file(fault: object, tmp_path: Path) -> None:
+    """The file touches its fault alone, and the oracle finds it."""
+    name = next(known.name for known in KNOWN_FAULTS if known is fault)
+    contract, file = SMALLEST[name]
+    assert [known.name for known in KNOWN_FAULTS if known.touches(contract, file)] == [name]
+    expected = outcome(contract, file.rows or file.content, named(1))
+    try:
+        found = loaded(tmp_path, Delivery(contract, (file,)))[named(1)]
+    except Exception as error:  # noqa: BLE001 - a load that stops is such a fault, whatever stops it
+        found = f"{type(error).__name__}"
+    assert comparable(found) != comparable(expected)

@@ -1,0 +1,95 @@
+"""Loads against the oracle: drawn files of drawn contracts give the same values, reasons and refusals, cell by cell."""
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from orchestration_project.contracts.feed import FileFormat
+from orchestration_project_tests.ingest.shop import Shop, named, options
+from orchestration_project_tests.oracle.files import Delivery, deliveries
+from orchestration_project_tests.oracle.known_faults import narrowed
+from orchestration_project_tests.oracle.oracle import BLANK, Cleaned, Outcome, Rejected, outcome
+from orchestration_project_tests.reliability.evidence import effort, tried
+
+pytestmark = pytest.mark.promise("input")
+
+
+def loaded(folder: Path, delivery: Delivery) -> dict[str, Outcome]:
+    """What a load makes of each file, each for a day of its own, so that none has to do with another."""
+    shop = Shop(folder, delivery.contract.feed, options(key_look_back=dt.timedelta()))
+    names = [named(number) for number in range(1, len(delivery.files) + 1)]
+    for name, file in zip(names, delivery.files, strict=True):
+        shop.deliver(name, file.content)
+        tried()
+    shop.load()
+    assert shop.landing() == []
+    notes = shop.quarantine()
+    told: dict[str, Any] = {name: notes[name]["rule"] if name in notes else {} for name in names}
+    for row in shop.rows("SELECT _file, _row FROM raw_f"):
+        told[row["_file"]][row["_row"]] = BLANK
+    columns = [column.name for column in delivery.contract.feed.columns]
+    for row in shop.rows("FROM cleaned_f"):
+        told[row["_file"]][row["_row"]] = Cleaned({name: row[name] for name in columns})
+    for row in shop.rows("FROM rejected_f"):
+        told[row["_file"]][row["_row"]] = Rejected(tuple(sorted(row["_reasons"])))
+    return told
+
+
+def comparable(told: Outcome) -> object:
+    """An outcome in which values of different types, or decimals of another scale, are different."""
+    if isinstance(told, str):
+        return told
+    return {
+        place: {name: exact(value) for name, value in record.values.items()} if isinstance(record, Cleaned) else record
+        for place, record in sorted(told.items())
+    }
+
+
+def exact(value: object) -> str:
+    """A value with its type."""
+    if isinstance(value, dt.datetime) and value.tzinfo:
+        value = value.astimezone(dt.UTC).replace(tzinfo=dt.UTC)
+    return f"{type(value).__name__} {str(value) if isinstance(value, Decimal) else repr(value)}"
+
+
+def hold(folder: Path, delivery: Delivery) -> None:
+    """Make sure that a load says of each file what the oracle says."""
+    delivery = narrowed(delivery)
+    found = loaded(folder, delivery) if delivery.files else {}
+    for name, file in zip(found, delivery.files, strict=True):
+        expected = outcome(delivery.contract, file.rows or file.content, name)
+        assert comparable(found[name]) == comparable(expected), (delivery.contract, file)
+
+
+THOROUGH = settings(
+    max_examples=effort(40, 700),
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.CSV, most=12))
+def test_delimited(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Delimited files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.JSON, most=12))
+def test_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """JSON files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.PARQUET, most=12))
+def test_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Parquet files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
