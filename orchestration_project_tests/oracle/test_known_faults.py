@@ -1,4 +1,4 @@
-"""The faults that wait for their mending, each by its smallest file, of which the oracle and a load say different things.
+"""Faults that wait for their mending, each by its smallest file, of which oracle and load say different things.
 
 A test that fails here means that a fault is mended: take it out of `KNOWN_FAULTS`, and its file out of here.
 """

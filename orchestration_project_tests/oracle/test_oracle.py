@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.ingest.shop import Shop, named, options
@@ -66,10 +66,9 @@ def hold(folder: Path, delivery: Delivery) -> None:
 
 
 THOROUGH = settings(
-    max_examples=effort(40, 700),
+    max_examples=effort(25, 700),
     deadline=None,
     derandomize=True,
-    phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
 

@@ -217,7 +217,7 @@ def moment(cell: str | Number | dt.datetime | dt.date | dt.time, column: Column,
         NoValue: it is written otherwise than the contract says, there is no such moment, or clocks skip it.
     """
     if isinstance(cell, Number):
-        raise NoValue
+        cell = cell.text
     if not isinstance(cell, str):
         return typed_moment(cell, column, pattern)
     form = {"DATE": ISO_DATE, "TIME": ISO_TIME}.get(column.sql_type, ISO_MOMENT)
