@@ -21,6 +21,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
 from orchestration_project.ingest.session import open_session
+from orchestration_project.ingest.settle import settled_files
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse, transaction
@@ -50,8 +51,9 @@ def load(
         WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
             was changed.
     """
+    settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log) as session:
-        candidates = discover(session)
+        candidates = discover(session, settled)
         left = archive_known(session, candidates)
         while True:
             try:
