@@ -3,11 +3,11 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestration_project.errors import FileChanged, FileRefused
+from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Candidate, Candidates, Refused, Unfit, lost_file
 from orchestration_project.ingest.plan import reading_of
@@ -60,6 +60,23 @@ def leave_out(session: Session, candidates: Candidates, faults: Mapping[str, Unf
     found = {**same_bytes, **faults}
     changed = changed_files(item for item in latest if item.name in found)
     return prepare_latest(session, candidates.without({**found, **changed}))
+
+
+@contextmanager
+def blaming_changes(candidates: Candidates) -> Iterator[None]:
+    """Where a step fails while a file changes under its hands, that file is the reason, whatever the step says.
+
+    Raises:
+        FilesUnfit: names the changed files; the others are tried again without them.
+    """
+    try:
+        yield
+    except FilesUnfit:
+        raise
+    except Exception as error:
+        if changed := changed_files(candidates.latest):
+            raise FilesUnfit(changed) from error
+        raise
 
 
 def changed_files(candidates: Iterable[Candidate]) -> dict[str, FileChanged]:
