@@ -11,6 +11,7 @@ PlatformError
 ├── FilesUnfit                some files of a load are refused or changed; caught by the load itself
 ├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
+├── NotWritable               a folder may not be written to; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     └── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
@@ -70,6 +71,10 @@ class RepairError(PlatformError):
 
 class DiskFull(PlatformError):
     """A disk had no room for what was to be written."""
+
+
+class NotWritable(PlatformError):
+    """A folder that the platform has to write to is read-only, or somebody else's."""
 
 
 class WarehouseBusy(PlatformError):

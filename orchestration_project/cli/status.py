@@ -11,6 +11,7 @@ from orchestration_project.cli.project import project_here
 from orchestration_project.inspection.status_model import (
     Availability,
     FeedStatus,
+    FinishedBy,
     Freshness,
     LastRun,
     PlatformStatus,
@@ -104,12 +105,12 @@ def _feeds(found: PlatformStatus) -> "Table":
 
 def _waiting(feed: FeedStatus) -> str:
     landing = feed.landing
-    if landing.oldest_seconds is None:
-        return "0"
-    parts = [f"oldest {_age(landing.oldest_seconds)}"]
+    parts = [f"oldest {_age(landing.oldest_seconds)}"] if landing.oldest_seconds is not None else []
     parts += [f"{landing.settling} being written"] if landing.settling else []
     parts += [f"{landing.running} in a run"] if landing.running else []
-    return f"{landing.waiting:,} ({', '.join(parts)})"
+    parts += [f"{landing.not_looked_at} not looked at"] if landing.not_looked_at else []
+    parts += ["finished by settle time"] if landing.finished_by is FinishedBy.SETTLE_TIME else []
+    return f"{landing.waiting:,} ({', '.join(parts)})" if parts else str(landing.waiting)
 
 
 def _age(seconds: float) -> str:

@@ -16,7 +16,7 @@ from orchestration_project.components.resources import Platform
 from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.files import discover
+from orchestration_project.storage.files import FoundFile, count_ignored
 from orchestration_project.storage.sensor_cursor import read_cursor, write_cursor
 from orchestration_project.storage.sensor_evaluation import (
     MAX_REQUESTS,
@@ -27,6 +27,8 @@ from orchestration_project.storage.sensor_evaluation import (
     plan_requests,
     ranges,
 )
+from orchestration_project.storage.taken import delivered
+from orchestration_project.storage.writers import being_written
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -68,20 +70,26 @@ def build_sensor(
     )
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         now, options = clock(), spec.options
-        files = discover(platform.settings.landing(spec.name))
+        files = _waiting(spec, platform.settings)
         grouped = group_by_batch(files, options.batching, dt.datetime.fromtimestamp(now, dt.UTC))
         under_way = runs_under_way(context.instance, job.name)
         cursor = read_cursor(context.cursor, now)
-        evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way)
+        evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way, being_written(files))
         # One run loads all files of a snapshot feed, so a second one would find nothing.
         room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
         planned, cursor = plan_requests(spec.name, evaluation, options.batching, now, room, together=options.snapshot)
         _log_given_up(context, spec, evaluation)
         requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
-        reason = None if requests else _skip_reason(spec, evaluation, len(files))
+        ignored = count_ignored(platform.settings.landing(spec.name))
+        reason = None if requests else _skip_reason(spec, evaluation, len(files), ignored)
         return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(cursor))
 
     return files_sensor
+
+
+def _waiting(spec: FeedSpec, settings: Settings) -> list[FoundFile]:
+    """The files that wait for a load."""
+    return delivered(settings.landing(spec.name), settings.archive(spec.name))
 
 
 def _log_given_up(context: dg.SensorEvaluationContext, spec: FeedSpec, evaluation: Evaluation) -> None:
@@ -104,15 +112,16 @@ def _run_request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.R
     return dg.RunRequest(run_key, tags={RANGE_START: first, RANGE_END: last})
 
 
-def _skip_reason(spec: FeedSpec, evaluation: Evaluation, files: int) -> str:
+def _skip_reason(spec: FeedSpec, evaluation: Evaluation, files: int, ignored: int) -> str:
     """Why nothing is requested though there may be files, as the tick shows it in the UI."""
+    also = f" {ignored} more not looked at: links, unfinished files, or in subfolders." if ignored else ""
     if not files:
-        return f"Nothing in landing/{spec.name}."
+        return f"Nothing in landing/{spec.name}.{also}"
     held = f" {len(evaluation.ready)} batch(es) wait for another run to end," if evaluation.ready else ""
     return (
         f"{files} file(s) in landing/{spec.name}: {evaluation.settling} still being written, {evaluation.running} in a"
         f" run, {len(evaluation.given_up)} given up after {MAX_REQUESTS} runs,{held} the others wait for their batch to"
-        " begin or their next attempt."
+        f" begin or their next attempt.{also}"
     )
 
 
@@ -138,7 +147,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         if spec.options.snapshot:
             yield _run_request(spec, complete, complete, tick)
             return
-        grouped = group_by_batch(discover(platform.settings.landing(spec.name)), batching, moment)
+        grouped = group_by_batch(_waiting(spec, platform.settings), batching, moment)
         # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run.
         sizes = {complete: 0} if complete >= batching.start else {}
         sizes |= {batch: len(files) for batch, files in grouped.items()}

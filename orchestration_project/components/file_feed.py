@@ -20,6 +20,7 @@ from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.options import (
     CADENCE,
+    GRACE_HOURS,
     KEY_LOOK_BACK_DAYS,
     MAX_REJECT_RATE,
     MODE,
@@ -76,8 +77,21 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     ] = None
     timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = TIMEZONE
     settle_seconds: Annotated[
-        float, Field(ge=0, description="How long a file must have been left alone before the sensor asks for it.")
+        float,
+        Field(
+            ge=0,
+            description="How long a file must have been left alone before the sensor asks for it, and before any load"
+            " takes it where the file system can't tell whether somebody still writes to it.",
+        ),
     ] = SETTLE_SECONDS
+    grace_hours: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long a file is watched for changes after a load took it off landing. What its writer still"
+            " adds comes in as a correction. The file takes disk space for so long.",
+        ),
+    ] = GRACE_HOURS
     key_look_back_days: Annotated[
         int,
         Field(
@@ -180,6 +194,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             batch_pattern=self.batch_pattern,
             timezone=self.timezone,
             settle_seconds=self.settle_seconds,
+            grace_hours=self.grace_hours,
             key_look_back_days=self.key_look_back_days,
             max_reject_rate=self.max_reject_rate,
         )

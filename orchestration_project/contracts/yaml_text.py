@@ -21,6 +21,8 @@ _PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "fl
 _LARGEST_EXPONENT = 300
 # No contract is half as deep. What comes after recurses, and Python ends that at a thousand calls.
 _DEEPEST = 50
+# Aliases of aliases make millions of values of a few lines, and everything that reads a contract visits each of them.
+_MOST_VALUES = 100_000
 # In a statement DuckDB ends at NUL, and half of a pair can't be encoded.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -78,6 +80,8 @@ def read_yaml(text: str, place: Place) -> Any:
         before = len(place.problems)
         for line, message in _problems(root):
             place.problem(f"line {line}: {message}")
+        if len(place.problems) == before and _size(root, {}) > _MOST_VALUES:
+            place.problem(f"its aliases make more than {_MOST_VALUES:,} values of it; write out what they stand for")
         return loader.construct_document(root) if len(place.problems) == before else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -114,6 +118,13 @@ def _problems(root: yaml.Node) -> Iterator[tuple[int, str]]:
             ancestors.pop()
 
     return visit(root)
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for when every alias is written out; each node is visited once."""
+    if id(node) not in known:
+        known[id(node)] = 1 + sum(_size(child, known) for child in _children(node))
+    return known[id(node)]
 
 
 def _children(node: yaml.Node) -> Iterator[yaml.Node]:

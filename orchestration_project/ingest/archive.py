@@ -65,8 +65,10 @@ def archive(session: Session, candidates: Candidates, published: Published) -> L
     moves.archive()
     for item in candidates.refused:
         with moves.leaving(item.file):
-            session.transfer.refuse(item.file, _note(session, item))
+            key = session.batching.key(item.batch) if item.batch else ""
+            session.transfer.refuse(item.file, _note(session, item), key)
     session.transfer.tidy()
+    session.transfer.forget(session.options.grace.total_seconds())
     reached(Point.MOVED)
     return moves.left
 
@@ -89,11 +91,10 @@ class _Moves:
         """Give the secured files their places, then take them off landing."""
         session, transfer = self.session, self.session.transfer
         if self.secured:
-            for name in transfer.archive_all(_with_progress(session, self.secured, "archived")):
-                session.tell(f"the accepted bytes of {name!r} were overwritten before they could be archived")
-            for file, _, _ in _with_progress(session, self.secured, "taken off landing"):
+            transfer.archive_all(_with_progress(session, self.secured, "archived"))
+            for file, place, sha256 in _with_progress(session, self.secured, "taken off landing"):
                 with self.leaving(file):
-                    transfer.clear(file)
+                    transfer.clear(file, place, sha256)
         return self.left
 
     @contextmanager

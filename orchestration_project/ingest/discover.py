@@ -1,28 +1,34 @@
 """The stage that discovers: list landing and archive, place files in batches, and prepare those that are new."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestration_project.errors import FileChanged, FileRefused
+from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Candidate, Candidates, Refused, Unfit, lost_file
 from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
-from orchestration_project.storage import files
+from orchestration_project.ingest.settle import ensure_left_alone
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
+from orchestration_project.storage.taken import delivered
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
 
 
-def discover(session: Session) -> Candidates:
+def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     """Find the files that the request is about, and how each of them is read.
+
+    Args:
+        session: of the load.
+        settled: young files that were left alone while the load waited for them.
 
     Raises:
         WarehouseError: a file in the archive can't be read any more.
@@ -30,7 +36,7 @@ def discover(session: Session) -> Candidates:
     if not session.request.read:
         return Candidates()
     from_archive = [*_not_in_ledger(session), *_to_read_again(session)]
-    landed, refused, changed = _landed(session)
+    landed, refused, changed = _landed(session, settled)
     found = _recognised(session, [*from_archive, *landed])
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 
@@ -54,6 +60,23 @@ def leave_out(session: Session, candidates: Candidates, faults: Mapping[str, Unf
     found = {**same_bytes, **faults}
     changed = changed_files(item for item in latest if item.name in found)
     return prepare_latest(session, candidates.without({**found, **changed}))
+
+
+@contextmanager
+def blaming_changes(candidates: Candidates) -> Iterator[None]:
+    """Where a step fails while a file changes under its hands, that file is the reason, whatever the step says.
+
+    Raises:
+        FilesUnfit: names the changed files; the others are tried again without them.
+    """
+    try:
+        yield
+    except FilesUnfit:
+        raise
+    except Exception as error:
+        if changed := changed_files(candidates.latest):
+            raise FilesUnfit(changed) from error
+        raise
 
 
 def changed_files(candidates: Iterable[Candidate]) -> dict[str, FileChanged]:
@@ -95,20 +118,63 @@ def _comes_back(candidate: Candidate, entry: Entry) -> bool:
     return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
 
-def _landed(session: Session) -> tuple[list[Candidate], list[Refused], list[str]]:
-    """The files in landing, those that have to be refused, and the names of those that are being written to."""
-    placed, refused = _placed(session, files.discover(session.settings.landing(session.feed.name)))
-    candidates, changed = [], []
-    hashed = map_files(lambda item: fingerprint(item[0]), placed, lambda item: item[0].size)
-    for (found, batch), digest in session.progress.of(hashed, f"{session.feed.name}: files hashed"):
-        if isinstance(digest, FileRefused):
-            refused.append(Refused(found, digest, batch))
-        elif isinstance(digest, FileChanged):
+def _landed(session: Session, settled: Set[FoundFile]) -> tuple[list[Candidate], list[Refused], list[str]]:
+    """The files that wait for a load, those that have to be refused, and the names of those that are being written to.
+
+    Args:
+        session: of the load.
+        settled: young files that were left alone while the load waited for them.
+    """
+    now, patience = time.time(), session.options.settle_seconds
+
+    def hashed(item: tuple[FoundFile, Batch]) -> str:
+        ensure_left_alone(item[0], settled, now, patience)
+        return fingerprint(item[0])
+
+    placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
+    refused, changed = _left_alone(unplaced, settled, now, patience)
+    candidates = []
+    tried = map_files(hashed, placed, lambda item: item[0].size)
+    for (found, batch), digest in session.progress.of(tried, f"{session.feed.name}: files hashed"):
+        if isinstance(digest, FileChanged):
             changed.append(found.name)
+        elif isinstance(digest, FileRefused):
+            refused.append(Refused(found, digest, batch))
+        elif error := _outdated(session, found):
+            refused.append(Refused(found, error, batch, digest))
         else:
             candidates.append(Candidate(found, batch, digest))
             reached(Point.FINGERPRINTED)
     return candidates, refused, changed
+
+
+def _left_alone(
+    refused: Iterable[Refused], settled: Set[FoundFile], now: float, settle_seconds: float
+) -> tuple[list[Refused], list[str]]:
+    """The files that nobody writes to, and the names of the others."""
+    alone, changed = [], []
+    for item in refused:
+        try:
+            ensure_left_alone(item.file, settled, now, settle_seconds)
+        except FileChanged as error:
+            changed.append(error.name)
+        else:
+            alone.append(item)
+    return alone, changed
+
+
+def _outdated(session: Session, file: FoundFile) -> FileRefused | None:
+    """Why a file that was written to after it was taken off landing may not come in: a later delivery has its place."""
+    if file.taken is None or not file.taken.key:
+        return None
+    later = (item.file for item in archived(session.archive, file.taken.key) if item.file.name == file.name)
+    if all(item.mtime_ns <= file.taken.mtime_ns for item in later):
+        return None
+    return FileRefused(
+        "delivered_anew",
+        f"{file.name!r} was written to after it was loaded, and a newer file of its name was loaded since: see which of"
+        " them is right, and deliver that one",
+    )
 
 
 def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[FoundFile, Batch]], list[Refused]]:
@@ -120,7 +186,7 @@ def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[F
     for found in listed:
         try:
             ensure_storable(found.name)
-            batch = session.batching.batch_of(found.name, found.modified_at)
+            batch = session.batching.batch_for(found)
         except FileRefused as error:
             refused.append(Refused(found, error))
         else:

@@ -14,13 +14,14 @@ from orchestration_project.errors import FilesUnfit
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.archive import archive, archive_known, secure
 from orchestration_project.ingest.deduplicate import deduplicate
-from orchestration_project.ingest.discover import discover, leave_out
+from orchestration_project.ingest.discover import blaming_changes, discover, leave_out
 from orchestration_project.ingest.enter import enter
-from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.model import Report, Request, Staged
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
 from orchestration_project.ingest.session import open_session
+from orchestration_project.ingest.settle import settled_files
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse, transaction
@@ -50,20 +51,25 @@ def load(
         WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
             was changed.
     """
+    settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log) as session:
-        candidates = discover(session)
+        candidates = discover(session, settled)
         left = archive_known(session, candidates)
+        staged: Staged | None = None
         while True:
             try:
-                staged = read(session, candidates)
-                validated = validate(session, staged)
-                validated.ensure_fit()
-                with transaction(session.connection):
-                    reached(Point.BEGUN)
-                    entered = enter(session, validated)
-                    unique = deduplicate(session, entered)
-                    published = publish(session, unique)
-                    secure(session, candidates)
+                with blaming_changes(candidates):
+                    # What was read before is of no use if reading ends half-way.
+                    before, staged = staged, None
+                    staged = read(session, candidates, before)
+                    validated = validate(session, staged)
+                    validated.ensure_fit()
+                    with transaction(session.connection):
+                        reached(Point.BEGUN)
+                        entered = enter(session, validated)
+                        unique = deduplicate(session, entered)
+                        published = publish(session, unique)
+                        secure(session, candidates)
                 break
             except FilesUnfit as error:
                 # Nothing was changed. The other files are tried again without the ones that it names.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.formats.prepare import Prepared
-from orchestration_project.formats.staging import STAGED
+from orchestration_project.formats.staging import STAGED, ReadyFile
 from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
@@ -167,13 +167,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Every record of the files that come in is in `relation`, as text; the files whose rows go are in `removed`."""
+    """Every record of the files that come in is in `relation`, as text; the files whose rows go are in `removed`.
+
+    `files` are all files that were read: `relation` may leave some of them out.
+    """
 
     candidates: Candidates
     plan: Plan
     records: int
     relation: str = STAGED
     removed: str = REMOVED
+    files: Sequence[ReadyFile] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ CADENCE: CadenceName = "daily"
 START_DATE = "2010-01-01"
 TIMEZONE = "UTC"
 SETTLE_SECONDS = 10.0
+GRACE_HOURS = 24.0
 KEY_LOOK_BACK_DAYS = 7
 MAX_REJECT_RATE = 0.9
 
@@ -31,7 +32,9 @@ class FeedOptions:
         key_look_back: how far back a key of an earlier batch makes a later record a duplicate.
         max_reject_rate: share (0 to 1) of a file's records that may break the contract before the file is refused as a
             whole.
-        settle_seconds: how long a file must have been left alone before the sensor asks for it.
+        settle_seconds: how long a file must have been left alone before the sensor asks for it, and before a load takes
+            it where nobody can tell whether somebody still writes to it.
+        grace: how long a file is watched for changes after it was taken off landing.
     """
 
     batching: Batching
@@ -39,6 +42,7 @@ class FeedOptions:
     key_look_back: dt.timedelta = dt.timedelta(days=KEY_LOOK_BACK_DAYS)
     max_reject_rate: float = MAX_REJECT_RATE
     settle_seconds: float = SETTLE_SECONDS
+    grace: dt.timedelta = dt.timedelta(hours=GRACE_HOURS)
 
 
 def feed_options(
@@ -50,6 +54,7 @@ def feed_options(
     settle_seconds: float = SETTLE_SECONDS,
     key_look_back_days: int = KEY_LOOK_BACK_DAYS,
     max_reject_rate: float = MAX_REJECT_RATE,
+    grace_hours: float = GRACE_HOURS,
 ) -> FeedOptions:
     """How a feed is run, from the attributes of its `defs.yaml`, where each of them is described.
 
@@ -62,7 +67,14 @@ def feed_options(
     start = dt.datetime.combine(dt.date.fromisoformat(start_date), dt.time())
     pattern = re.compile(batch_pattern) if batch_pattern else None
     batching = Batching(step, floor(step, start), pattern, ZoneInfo(timezone), undated_by_age=snapshot)
-    return FeedOptions(batching, snapshot, dt.timedelta(days=key_look_back_days), max_reject_rate, settle_seconds)
+    return FeedOptions(
+        batching,
+        snapshot,
+        dt.timedelta(days=key_look_back_days),
+        max_reject_rate,
+        settle_seconds,
+        dt.timedelta(hours=grace_hours),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,19 @@
 Reading is done outside of the transaction: DuckDB reads what a transaction has not committed yet with one thread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import FileRefused
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.stage import stage
-from orchestration_project.formats.staging import ReadyFile
+from orchestration_project.formats.staging import STAGED, ReadyFile
 from orchestration_project.ingest.model import Candidates, Staged, lost_file
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.ingest.prepare import prepare_counted
-from orchestration_project.ingest.relations import REMOVED
+from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.warehouse.feed_tables import raw_table
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def read(session: Session, candidates: Candidates) -> Staged:
+def read(session: Session, candidates: Candidates, before: Staged | None = None) -> Staged:
     """Decide which files come in and which go out, and read the records of those that come in.
 
     Args:
         session: outside of a transaction.
         candidates: with how the latest of each name is read.
+        before: what was read in vain, since some of its files proved unfit. Nothing is read again unless other files
+            take their places.
 
     Raises:
         FilesUnfit: names the files that can't be loaded.
@@ -42,6 +45,9 @@ def read(session: Session, candidates: Candidates) -> Staged:
         candidates.fresh, candidates.current, session.feed, session.options, session.request, session.archive
     )
     _note_removed(session, plan.removals)
+    loads = {(entry.file, entry.version) for entry in plan.loads}
+    if before and loads <= {(file.name, file.version) for file in before.files}:
+        return _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
     ready = _ready_files(session, candidates, plan.loads)
     records = sum(file.prepared.records or 0 for file in ready)
     if ready:
@@ -51,7 +57,22 @@ def read(session: Session, candidates: Candidates) -> Staged:
         stage(session.connection, session.feed, session.batching.sql_type, ready)
         done(records)
     reached(Point.STAGED)
-    return Staged(candidates, plan, records)
+    return Staged(candidates, plan, records, files=ready)
+
+
+def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str]]) -> Staged:
+    """What was read, without the files that do not come in after all."""
+    connection, left_out = session.connection, {(file.name, file.version) for file in staged.files} - loads
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {LEFT_OUT} (_file VARCHAR, _file_version VARCHAR)")
+    connection.execute(
+        f"INSERT INTO {LEFT_OUT} SELECT unnest($files), unnest($versions)",
+        {"files": [file for file, _ in left_out], "versions": [version for _, version in left_out]},
+    )
+    kept = f"FROM {STAGED} ANTI JOIN {LEFT_OUT} USING (_file, _file_version)"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {KEPT} AS {kept}")
+    records = sum(file.prepared.records or 0 for file in staged.files if (file.name, file.version) in loads)
+    session.tell(f"{len(left_out)} file(s) are left out; the others need not be read again")
+    return replace(staged, records=records, relation=KEPT)
 
 
 def _ready_files(session: Session, candidates: Candidates, loads: Sequence[Entry]) -> list[ReadyFile]:

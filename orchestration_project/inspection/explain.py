@@ -186,7 +186,7 @@ def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Ca
 def _batch(options: FeedOptions, file: FoundFile) -> tuple[list[FileRefused], Batch | None]:
     try:
         ensure_storable(file.name)
-        return [], options.batching.batch_of(file.name, file.modified_at)
+        return [], options.batching.batch_for(file)
     except FileRefused as error:
         return [error], None
 

@@ -74,7 +74,7 @@ def _text(feed: Feed, head: bytes) -> str:
 
 def _is_named(options: FeedOptions, file: FoundFile) -> bool:
     try:
-        options.batching.batch_of(file.name, file.modified_at)
+        options.batching.batch_for(file)
     except FileRefused:
         return False
     return options.batching.pattern is None or options.batching.pattern.search(file.name) is not None

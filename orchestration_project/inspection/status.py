@@ -19,6 +19,7 @@ from orchestration_project.inspection.runs import cursor_of, history_at, last_ru
 from orchestration_project.inspection.status_model import (
     Availability,
     FeedStatus,
+    FinishedBy,
     Freshness,
     LandingStatus,
     PlatformStatus,
@@ -29,9 +30,11 @@ from orchestration_project.inspection.status_model import (
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON
-from orchestration_project.storage.files import FoundFile, discover
+from orchestration_project.storage.files import FoundFile, count_ignored, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
+from orchestration_project.storage.taken import delivered
+from orchestration_project.storage.writers import Writing, can_tell, writing_to
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
@@ -138,13 +141,26 @@ def landing_of(
         cursor: the text of the sensor's cursor.
         under_way: the keys of the runs that have not ended; None if the history could not be read.
     """
-    files, moment = discover(settings.landing(spec.name)), now.timestamp()
+    landing, moment = settings.landing(spec.name), now.timestamp()
+    files = delivered(landing, settings.archive(spec.name))
+    writing = {file.name: writing_to(file.path) for file in files}
+    written = {name for name, found in writing.items() if found is Writing.SOMEBODY}
+    # The files of another user may be told by their age alone, though those of this one are not.
+    told = Writing.UNKNOWN not in writing.values() and can_tell(landing)
+    finished_by = FinishedBy.LEASE if told else FinishedBy.SETTLE_TIME
     grouped = group_by_batch(files, spec.options.batching, now)
-    seen = evaluate(grouped, read_cursor(cursor, moment), moment, spec.options.settle_seconds, under_way or ())
+    seen = evaluate(grouped, read_cursor(cursor, moment), moment, spec.options.settle_seconds, under_way or (), written)
     oldest = max((moment - file.mtime_ns / 1e9 for file in files), default=None)
-    if under_way is None:
-        return LandingStatus(len(files), oldest, seen.settling, None, None)
-    return LandingStatus(len(files), oldest, seen.settling, seen.running, seen.given_up)
+    known = under_way is not None
+    return LandingStatus(
+        waiting=len(files),
+        oldest_seconds=oldest,
+        settling=seen.settling,
+        running=seen.running if known else None,
+        given_up=seen.given_up if known else None,
+        not_looked_at=count_ignored(landing),
+        finished_by=finished_by,
+    )
 
 
 def quarantine_of(settings: Settings, feed: str, entries: Sequence[Entry] | None) -> list[QuarantinedFile]:

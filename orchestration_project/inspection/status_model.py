@@ -32,6 +32,13 @@ class Freshness(StrEnum):
     NOTHING_LOADED = "nothing_loaded"
 
 
+class FinishedBy(StrEnum):
+    """How it is told that nobody writes to a file any more: Linux says that nobody has it open, or by its age alone."""
+
+    LEASE = "lease"
+    SETTLE_TIME = "settle_time"
+
+
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
     """The warehouse, or the run history: where it is, and whether it can be read.
@@ -59,6 +66,8 @@ class LandingStatus:
         settling: how many are still being written.
         running: how many are in a run that has not ended; None if the history could not be read.
         given_up: names of files that stayed after all runs that the sensor requested for them; None as above.
+        not_looked_at: how many files are left alone: links, unfinished ones, all in subfolders.
+        finished_by: how it is told that a file is finished: nobody has it open (`lease`), or `settle_time`.
     """
 
     waiting: int
@@ -66,6 +75,8 @@ class LandingStatus:
     settling: int
     running: int | None
     given_up: Sequence[str] | None
+    not_looked_at: int
+    finished_by: FinishedBy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from orchestration_project.errors import FileRefused
+from orchestration_project.storage.files import FoundFile
 
 Batch = dt.date | dt.datetime
 """The start of a batch: a date, or for hourly feeds a naive datetime in the feed's time zone."""
@@ -79,6 +80,22 @@ class Batching:
     pattern: re.Pattern[str] | None = None
     timezone: ZoneInfo = ZoneInfo("UTC")
     undated_by_age: bool = False
+
+    def batch_for(self, file: FoundFile) -> Batch:
+        """The batch of a file that was found; of one that was taken off landing before, the batch it was taken for.
+
+        Raises:
+            FileRefused: as `batch_of`, or there is no date for the time at which it was last modified.
+        """
+        if file.taken and file.taken.key:
+            return self.from_key(file.taken.key)
+        if not file.has_date:
+            raise FileRefused(
+                "impossible_time",
+                f"{file.name!r} was last modified in a year for which there is no date, says its file system: give it"
+                " another time with `touch`, then deliver it again",
+            )
+        return self.batch_of(file.name, file.modified_at)
 
     def batch_of(self, name: str, modified_at: dt.datetime) -> Batch:
         """The batch of a file.

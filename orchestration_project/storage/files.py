@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -15,8 +16,12 @@ from typing import TypeVar
 
 from orchestration_project.errors import FileChanged, FileRefused
 
-UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", "~")
+UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", ".uploading", ".inprogress", "~")
 """Name endings that writers give to a file which they have not finished."""
+OWNER_FILE = "~$"
+"""What the name of the file begins with that an office program keeps beside one that is open in it."""
+EARLIEST, LATEST = -62_103_628_800, 253_370_764_799
+"""The years 2 to 9998, in seconds since the epoch: every time zone has dates for them. File systems know more years."""
 LARGE_BYTES = 1 << 20
 """Files from this size on are worked on by several threads: for a smaller one, starting a thread costs more."""
 
@@ -25,16 +30,26 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """How a file was that a load took off landing: for which batch (a partition key, or empty), and its time then."""
+
+    key: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class FoundFile:
     r"""A regular file as the folder lists it.
 
-    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text.
+    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text. `taken` is
+    there for a file that was written to after a load took it off landing.
     """
 
     location: str
     name: str
     size: int
     mtime_ns: int
+    taken: Taken | None = None
 
     @property
     def path(self) -> Path:
@@ -43,8 +58,15 @@ class FoundFile:
 
     @property
     def modified_at(self) -> dt.datetime:
-        """When it was last modified, UTC, to the microsecond."""
-        return dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(microseconds=self.mtime_ns // 1000)
+        """When it was last modified, UTC, to the microsecond; the first or last date there is for times beyond it."""
+        seconds, nanoseconds = divmod(self.mtime_ns, 1_000_000_000)
+        bounded = max(EARLIEST, min(seconds, LATEST))
+        return dt.datetime.fromtimestamp(bounded, dt.UTC) + dt.timedelta(microseconds=nanoseconds // 1000)
+
+    @property
+    def has_date(self) -> bool:
+        """Whether there is a date for the time at which it was last modified."""
+        return EARLIEST <= self.mtime_ns // 1_000_000_000 <= LATEST
 
     @property
     def signature(self) -> str:
@@ -60,10 +82,34 @@ def discover(folder: Path) -> list[FoundFile]:
     return sorted(_regular_files(folder), key=lambda found: found.name) if folder.is_dir() else []
 
 
+def count_ignored(folder: Path) -> int:
+    """How many files in a folder `discover` leaves out: unfinished ones, links, and all in subfolders.
+
+    Hidden files and folders do not count: they are their writers' own.
+    """
+    return sum(_ignored(folder)) if folder.is_dir() else 0
+
+
+def _ignored(folder: Path, inside: bool = False) -> Iterator[int]:
+    with suppress(OSError), os.scandir(folder) as entries:  # a subfolder may be somebody else's, or just removed
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _ignored(Path(entry.path), inside=True)
+            else:
+                yield inside or is_unfinished(entry.name) or not entry.is_file(follow_symlinks=False)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a name is one that programs give to files which are not finished, or not theirs to deliver."""
+    return name.startswith(OWNER_FILE) or name.casefold().endswith(UNFINISHED)
+
+
 def _regular_files(folder: Path) -> Iterator[FoundFile]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.casefold().endswith(UNFINISHED):
+            if entry.name.startswith(".") or is_unfinished(entry.name):
                 continue
             try:
                 if entry.is_file(follow_symlinks=False):

@@ -97,7 +97,7 @@ def group_by_batch(files: Iterable[FoundFile], batching: Batching, now: dt.datet
     grouped: dict[Batch, list[FoundFile]] = defaultdict(list)
     for found in files:
         try:
-            batch = batching.batch_of(found.name, found.modified_at)
+            batch = batching.batch_for(found)
         except FileRefused:
             batch = current
         if batching.start <= batch <= current:
@@ -106,7 +106,12 @@ def group_by_batch(files: Iterable[FoundFile], batching: Batching, now: dt.datet
 
 
 def evaluate(
-    files: FilesByBatch, cursor: SensorCursor, now: float, settle_seconds: float, under_way: Collection[str]
+    files: FilesByBatch,
+    cursor: SensorCursor,
+    now: float,
+    settle_seconds: float,
+    under_way: Collection[str],
+    written: Set[str] = frozenset(),
 ) -> Evaluation:
     """Find out which batches are ready.
 
@@ -116,8 +121,10 @@ def evaluate(
         now: seconds since the epoch.
         settle_seconds: a file has settled when nobody has written to it for so long.
         under_way: the keys of the runs that have not ended.
+        written: the names of files that somebody has open for writing; they have not settled, however old they are.
     """
-    unsettled, waiting = _settling(files, cursor, now, settle_seconds)
+    unsettled, young = _settling(files, cursor, now, settle_seconds)
+    waiting = young | {file.name for members in files.values() for file in members if file.name in written}
     keys = {str(batch) for batch in files}
     # A batch whose files were taken away keeps its entry until its run ends: files may come again before that.
     kept = {key: entry for key, entry in cursor.batches.items() if key in keys or entry.run_key in under_way}

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.errors import DiskFull, PlatformError, WarehouseBroken, WarehouseError
+from orchestration_project.errors import DiskFull, NotWritable, PlatformError, WarehouseBroken, WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 NO_ROOM_TOLD = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 BROKEN_TOLD = ("not a valid DuckDB database file", "Corrupt database file", "Failure while replaying WAL")
 UNREADABLE_TOLD = ("Could not read enough bytes", "Is a directory", "Input/output error")
@@ -42,6 +43,7 @@ def clear_faults(database: Path, purpose: str, *folders: Path) -> Iterator[None]
 
     Raises:
         DiskFull: a disk had no room.
+        NotWritable: a folder may not be written to.
         WarehouseBroken: the warehouse's file can't be read.
         WarehouseError: DuckDB needs more memory than it may use.
     """
@@ -87,6 +89,12 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
         # A failed copy has two names; the second one is the file that was written.
         written = error.filename2 or error.filename if isinstance(error, OSError) else named and named[1]
         return _disk_full(written, database, purpose, folders)
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+        return NotWritable(
+            f"{error.filename2 or error.filename or 'a folder'} can't be written to ({error.strerror}): {purpose}. What"
+            " was not committed has changed nothing, and no file is lost. Let the platform write there, then run again"
+            " (docs/recover.md)"
+        )
     if isinstance(error, duckdb.OutOfMemoryException) and not any(sign in text for sign in BROKEN_TOLD):
         return WarehouseError(
             f"{purpose} needs more memory than DuckDB may use, nothing was changed: {_first_line(text)}. Set"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -381,3 +382,51 @@ def test_a_run_that_fails_leaves_the_file_for_another(watch: Watch) -> None:
     assert batches([again]) == batches([request])
     watch.launch(again)
     assert not path.exists()
+
+
+@pytest.mark.promise("deliveries")
+@pytest.mark.found("a slow writer's file was requested again and again, and then given up")
+def test_a_file_that_somebody_has_open(watch: Watch) -> None:
+    """It has not settled, however old it is."""
+    path = watch.drop("sales_2024-01-15.csv", sale("A1"), age=3600)
+    with path.open("ab"):
+        assert [watch.tick() for _ in range(3)] == [[], [], []]
+        assert "1 still being written" in watch.said
+    assert len(watch.tick()) == 1
+
+
+@pytest.mark.promise("deliveries")
+@pytest.mark.found("what a writer added to a file that had been loaded was in no table")
+def test_a_file_that_grows_after_it_was_loaded(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its batch is requested again, and the run brings in what was added."""
+    path = watch.drop("sales_2024-01-15.csv", sale("A1"))
+    with path.open("ab") as stream:
+        with monkeypatch.context() as patch:
+            patch.delattr("fcntl.F_SETLEASE")
+            (request,) = watch.tick()
+            watch.launch(request)
+        assert not path.exists()
+        stream.write(f"{sale('A2')}\n".encode())
+    assert watch.tick() == []  # it is too young
+    watch.now = time.time()
+    (again,) = watch.tick()
+    assert again.partition_key == request.partition_key
+    watch.launch(again)
+    assert watch.bench.query("SELECT order_id FROM cleaned_sales ORDER BY 1") == [("A1",), ("A2",)]
+
+
+@pytest.mark.promise("deliveries")
+@pytest.mark.found("x.csv.uploading was read, and files in subfolders and links were told to nobody")
+def test_files_that_are_not_looked_at(watch: Watch) -> None:
+    """Unfinished files, links and files in subfolders stay where they are, and are counted."""
+    names = ["a.csv.uploading", "b.csv.inprogress", "c.csv.crdownload", "d.csv.PARTIAL", "~$e.xlsx", "sub/f.csv"]
+    landing = watch.drop("sales_2024-01-15.csv", sale("A1")).parent
+    (landing / "sub").mkdir()
+    for name in names:
+        (landing / name).write_text("x")
+    (landing / "g.csv").symlink_to("sales_2024-01-15.csv")
+    (request,) = watch.tick()
+    watch.launch(request)
+    assert watch.tick() == []
+    assert "7 more not looked at" in watch.said
+    assert {path.name for path in landing.iterdir()} == {*names[:-1], "sub", "g.csv"}

@@ -75,3 +75,15 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     place = Place()
     value = read_yaml(text, place)
     assert value is None or not place.problems
+
+
+@pytest.mark.promise("security")
+@pytest.mark.found("a contract of a few lines with aliases of aliases kept the process busy for minutes")
+def test_aliases_of_aliases() -> None:
+    """A text is refused for what it stands for, not for its length; aliases as people use them are fine."""
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 9)]
+    place = Place()
+    assert read_yaml("\n".join(lines), place) is None
+    assert "its aliases make more than 100,000 values of it" in str(place.problems[0])
+    assert read_yaml("\n".join(lines[:4]), Place()) is not None

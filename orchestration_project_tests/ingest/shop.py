@@ -69,6 +69,7 @@ class Shop:
     feed: Feed = field(default_factory=feed)
     options: FeedOptions = field(default_factory=options)
     minutes: "itertools.count[int]" = field(default_factory=itertools.count)
+    told: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -100,7 +101,7 @@ class Shop:
             self.feed,
             self.options,
             Request(wanted, now=request.pop("now", NOW), **request),
-            lambda _: None,
+            self.told.append,
         )
 
     def due(self) -> set[Batch]:
@@ -109,7 +110,7 @@ class Shop:
         keys = [
             path.name
             for path in self.settings.archive(self.feed.name).glob("*")
-            if path.name not in (FOLDER, ".incoming")
+            if path.name not in (FOLDER, ".incoming", ".taken")
         ]
         found = [*self.settings.landing(self.feed.name).glob("*")]
         dated = [path for path in found if batching.pattern is None or batching.pattern.search(path.name)]
@@ -156,13 +157,14 @@ class Shop:
         return picked(self.rows("SELECT * FROM file_ledger ORDER BY file, delivery, seen_at"), columns)
 
     def landing(self) -> list[str]:
-        """Names of the files that are left in landing."""
-        return sorted(path.name for path in self.settings.landing(self.feed.name).glob("*"))
+        """Names of the files that are left in landing; those that are only watched are not."""
+        return sorted(path.name for path in self.settings.landing(self.feed.name).glob("*") if path.name != ".taken")
 
     def archive(self) -> list[str]:
-        """The files in the archive."""
+        """The files in the archive, without those that are only watched."""
         root = self.settings.archive(self.feed.name)
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        files = (str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        return sorted(file for file in files if not file.startswith(".taken/"))
 
     def quarantine(self) -> dict[str, Row]:
         """The files in quarantine with their reasons."""

@@ -116,7 +116,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "newest_batch": DAY,
         "freshness": "fresh",
         "next_batch_due": "2024-01-18 00:00:00+00:00",
-        "landing": ["waiting", "oldest_seconds", "settling", "running", "given_up"],
+        "landing": ["waiting", "oldest_seconds", "settling", "running", "given_up", "not_looked_at", "finished_by"],
         "quarantined": feed["quarantined"],
         "open_rejects": 1,
         "last_run": ["run_id", "job", "status", "started_at", "ended_at"],

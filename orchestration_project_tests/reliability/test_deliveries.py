@@ -1,17 +1,20 @@
 """Deliveries that people, programs and file systems bring about: names, kinds of files, permissions, other disks."""
 
 import os
-import shutil
 import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from orchestration_project_tests.ingest.shop import Shop, day, named
+from orchestration_project.storage import files, transfer
+from orchestration_project.storage.batches import Batching, Cadence
+from orchestration_project.storage.files import FoundFile
+from orchestration_project_tests.ingest.shop import NOW, Shop, day, named, options
 from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.victim import CONTEXT
 
@@ -133,6 +136,30 @@ def test_a_landing_folder_that_is_a_link(shop: Shop, tmp_path: Path) -> None:
     assert (shop.cleaned("id"), shop.landing()) == (["a"], [])
 
 
+@pytest.mark.found("a modification time after the year 9999 or before the year 1 stopped all files of the feed")
+@pytest.mark.parametrize("year", [-100, 0, 9999, 10_500, 200_000])
+@pytest.mark.parametrize("dated", [True, False])
+def test_times_without_a_date(shop: Shop, year: int, dated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of such a time is refused, and costs no other file."""
+    if not dated:
+        shop.options = options(batching=Batching(Cadence.DAILY, day(1)))
+    strange = shop.deliver(named(1), CONTENT)
+    shop.deliver(named(2), CONTENT.replace("a", "b"))
+    # Not every file system of a test machine knows such times, so the listing is told one.
+    listed, mtime_ns = files._found, (year - 1970) * 31_556_952 * 10**9
+
+    def found(location: str, own_name: str, status: os.stat_result) -> FoundFile:
+        file = listed(location, own_name, status)
+        return replace(file, mtime_ns=mtime_ns) if location == str(strange) else file
+
+    monkeypatch.setattr(files, "_found", found)
+    monkeypatch.setattr(files, "is_at", lambda *_: True)
+    monkeypatch.setattr(transfer, "is_at", lambda *_: True)
+    shop.load(day(1), day(2), NOW.date().replace(month=2))
+    assert (shop.cleaned("id"), shop.landing()) == (["b"], [])
+    assert [note["rule"] for note in shop.quarantine().values()] == ["impossible_time"]
+
+
 # -- permissions ------------------------------------------------------------------------------------------------------
 
 
@@ -233,11 +260,12 @@ def test_folders_on_another_disk(shop: Shop, other_disk: Path, away: str) -> Non
 def dies_half_way(shop: Shop) -> None:
     """Load, and die when half of a file is copied."""
 
-    def copy_half(source: Path, target: Path, **_: object) -> None:
+    def copy_half(source: Path, target: Path) -> str:
         target.write_bytes(source.read_bytes()[:5])
         os.kill(os.getpid(), signal.SIGKILL)
+        return ""
 
-    shutil.copyfile = copy_half  # type: ignore[assignment]  # in a process that is about to die
+    vars(transfer)["copy_bytes"] = copy_half  # in a process that is about to die
     shop.load()
 
 

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from orchestration_project.failpoints import listen
+from orchestration_project.storage.taken import TAKEN
 from orchestration_project_tests.ingest.shop import Shop
 
 # A fork of a server that has imported the modules starts in a few milliseconds, and has no threads of this process.
@@ -78,14 +79,17 @@ def killed_after(shop: Shop, seconds: float, request: dict[str, Any]) -> bool:
 
 
 def everything(shop: Shop) -> dict[str, Any]:
-    """All that a load leaves behind: rows, ledger, and every file with its bytes and its modification time."""
+    """All that a load leaves behind: rows, ledger, and every file with its bytes and its modification time.
+
+    But for files that are only watched: which these are depends on how often a load had to begin.
+    """
     settings, name = shop.settings, shop.feed.name
     folders = (settings.landing(name), settings.archive(name), settings.quarantine(name))
     files = {
         str(path.relative_to(shop.folder)): (path.read_bytes(), path.stat().st_mtime_ns * (path.suffix != ".json"))
         for folder in folders
         for path in sorted(Path(folder).rglob("*"))
-        if path.is_file()
+        if path.is_file() and TAKEN not in path.parts
     }
     left = sorted(path.name for path in shop.folder.glob("warehouse.duckdb?*"))
     ledger = shop.rows("SELECT * FROM file_ledger ORDER BY ALL")

@@ -138,7 +138,7 @@ def _dry_run(settings: Settings, name: str, texts: dict[str, str], files: Sequen
 
 def _result(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> SampleResult:
     try:
-        batch = drafted.options.batching.batch_of(file.name, file.modified_at)
+        batch = drafted.options.batching.batch_for(file)
     except FileRefused as error:
         raise DraftError(f"the draft would refuse a sample: {error}") from error
     with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
