@@ -1,7 +1,8 @@
 r"""What a well-formed record of a delimited text is, as regular expressions, and what is wrong with another one.
 
     record:  a,"x ""y"" z",1\r\n      cells: a | x "y" z | 1
-    record:  5" pipe,1\n              a quote inside of a bare cell is data
+    record:  6'2"N 7'1"W,1\n          quotes inside of a bare cell are data, if they are even in number
+    broken:  5" pipe,1\n              else one of them may have been meant to hold a delimiter: 5", 6" pipe
     broken:  "a"x,1\n                 text beside a closed quote
     broken:  "a,1\nb,2\n...           a quote that is never closed: only its own line is broken
 
@@ -11,10 +12,11 @@ line, where DuckDB would take all lines up to the next quote for one field.
 
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
+from orchestration_project.formats.fields import BLANKS
 
 
 class Grammar:
@@ -28,12 +30,13 @@ class Grammar:
     def __init__(self, delimiter: str, quote: str) -> None:
         d, q = re.escape(delimiter.encode()), re.escape(quote.encode())
         # Characters beyond ASCII are several bytes, which a class of single bytes can't exclude.
-        not_quote, not_end = rb"(?:(?!%b)[\s\S])*+" % q, rb"(?:(?!%b)[^\r\n])*+" % d
+        not_quote, plain = rb"(?:(?!%b)[\s\S])*+" % q, rb"(?:(?!%b|%b)[^\r\n])*+" % (d, q)
         if (delimiter + quote).isascii():
-            not_quote, not_end = rb"[^%b]*+" % q, rb"[^%b\r\n]*+" % d
+            not_quote, plain = rb"[^%b]*+" % q, rb"[^%b%b\r\n]*+" % (d, q)
         quoted = rb"%b%b(?:%b%b%b)*+%b(?!%b)" % (q, not_quote, q, q, not_quote, q, q)
-        # A bare cell may have quotes in it, as in inch marks, but it can't begin with one.
-        bare = rb"(?!%b)%b" % (q, not_end)
+        # No pair of quotes in a bare cell reaches beyond it, and it can't begin with one, nor with blanks and one:
+        # DuckDB would take these for padding.
+        bare = rb"(?!(?:(?!%b)[ \t])*+%b)%b(?:%b%b%b%b)*+" % (d, q, plain, q, plain, q, plain)
         cell = rb"(?:%b|%b)" % (quoted, bare)
         self._quote = quote
         self._cell = re.compile(rb"(%b)(?:%b|\Z)" % (cell, d))
@@ -88,4 +91,35 @@ def what_is_wrong(raw: bytes) -> str:
         return f"record_too_long: the record has more than {MAX_RECORD_BYTES:,} bytes"
     if b"\0" in raw:
         return "nul_byte: the record has a NUL byte"
-    return "bad_quoting: a quote is not closed, or something stands beside a closed quote"
+    return "bad_quoting: a quote is not closed, or something stands beside a closed quote, or before an opening one"
+
+
+def wrong_width(cells: Sequence[str], width: int, surplus: int) -> str:
+    """What is wrong (`code: message`) with the number of a well-formed record's cells; empty when nothing is.
+
+    Args:
+        cells: the values of the record.
+        width: how many fields the header has.
+        surplus: how many empty fields beyond these count for nothing, since all records have them.
+    """
+    if len(cells) < width:
+        return f"too_few_columns: expected {width} columns, found {len(cells)}"
+    if any(cells[width:]) or (len(cells) > width + surplus and any(cell.strip(BLANKS) for cell in cells)):
+        return f"too_many_columns: expected {width} columns, found {len(cells)}"
+    return ""
+
+
+def surplus_of(path: Path, offset: int, grammar: Grammar, width: int) -> int:
+    """How many empty fields beyond the header's all records have, of those that have at least as many as the header.
+
+    One that lacks them may have lost a field, and one that has more may have been shifted by them.
+    """
+    found: set[int] = set()
+    for raw, well_formed in records_in(path, offset, grammar):
+        cells = grammar.cells(raw) if well_formed else []
+        if len(cells) >= width and not any(cells[width:]) and any(cell.strip(BLANKS) for cell in cells):
+            found.add(len(cells) - width)
+        # Mostly the first record decides.
+        if 0 in found:
+            break
+    return min(found, default=0)

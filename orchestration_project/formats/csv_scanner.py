@@ -6,6 +6,7 @@ DuckDB can't split.
 
     a,1\n\n"x\ny",2\n   ->   Scan(count=3, skipped=1, longest=7, regular=True, uniform=True, line_end="\n")
     a,1\n"x"y,2\n       ->   Scan(count=2, ..., regular=False, uniform=True, ...)      text beside a closed quote
+    a,1\nb,2,\n         ->   Scan(count=2, ..., regular=False, uniform=True, ...)      one record has a field too many
     a,1\r\nb,2\n        ->   Scan(count=2, ..., regular=False, uniform=False, ...)     two kinds of line ends
 """
 
@@ -19,9 +20,13 @@ import numpy.typing as npt
 from orchestration_project.formats.skipped import Positions, SkippedRecords, skipped_in
 
 Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+NOWHERE: Positions = np.empty(0, dtype=np.intp)
 
 BLOCK = 4 << 20
 LF, CR = 10, 13
+MOST_LOOKED_BACK = 3
+"""Bytes before a line end that tell whether its record ends with an empty field, a carriage return included."""
 MAX_RECORD_BYTES = 64 << 20
 LONG_RECORD_BYTES = 1 << 20
 """Longer records need larger buffers than DuckDB has by default; for others these would cost memory and speed."""
@@ -35,7 +40,7 @@ class Scan:
         count: records, blank ones included.
         skipped: how many of them are blank.
         longest: bytes of the longest record.
-        regular: whether DuckDB can split the text. The figures above hold only if it can.
+        regular: whether DuckDB splits the text as we do. The figures above hold only if it does.
         uniform: whether every line ends in the same way, by LF or CR LF, and none is longer than a record may be.
         line_end: that of all lines, if they are uniform.
     """
@@ -48,7 +53,7 @@ class Scan:
     line_end: str = "\n"
 
 
-def scan(stream: BinaryIO, delimiter: str, quote: str, skipped: Path) -> Scan:
+def scan(stream: BinaryIO, delimiter: str, quote: str, skipped: Path, width: int = 0) -> Scan:
     """Count the records from the stream's position to its end, and write down the blank ones.
 
     Args:
@@ -56,14 +61,48 @@ def scan(stream: BinaryIO, delimiter: str, quote: str, skipped: Path) -> Scan:
         delimiter: one character.
         quote: one character, or empty when nothing is quoted.
         skipped: file to write blank records to, see `SkippedRecords`.
+        width: how many fields the header has; 0 where records are not split into fields.
     """
     if not (delimiter + quote).isascii():
         return Scan(regular=False, uniform=False)  # the scanner compares single bytes
     with skipped_in(skipped) as blank:
-        scanner = _Scanner(delimiter, quote, blank)
+        scanner = _Scanner(delimiter, quote, blank, width)
         while data := stream.read(BLOCK):
             scanner.take(data)
         return scanner.result()
+
+
+def may_end_empty(values: Bytes, ends: Positions, delimiter: int, quote: int) -> Flags:
+    """Which records may end with an empty field, by the position of their line ends; all that surely do are among them.
+
+    Their last byte is a delimiter, or their last two are quotes.
+    """
+    # A look at the last byte is enough for nearly all records.
+    last = values[np.maximum(ends - 1, 0)]
+    found: Flags = (last == delimiter) | (last == quote) | (last == CR) | (ends < MOST_LOOKED_BACK)
+    some = np.flatnonzero(found)
+    if len(some):
+        stop = ends[some] - (last[some] == CR)
+        one, two = values[np.maximum(stop - 1, 0)], values[np.maximum(stop - 2, 0)]
+        found[some] = (one == delimiter) | ((one == quote) & (two == quote)) | (stop < MOST_LOOKED_BACK)
+    return found
+
+
+def _in_quotes(delimiters: Flags, quotes: Positions, ends: Positions, inside: int) -> Positions:
+    """How many delimiters stand in quotes, in each record of a block and behind the last one.
+
+    Args:
+        delimiters: where the block has delimiters.
+        quotes: where it has quotes.
+        ends: its line ends outside of quotes.
+        inside: whether its first byte is inside of quotes.
+    """
+    # Of the stretches between quotes every second one is inside.
+    starts = np.concatenate(([0], quotes))
+    inner = np.add.reduceat(delimiters, starts, dtype=np.int32)[1 - inside :: 2]
+    filled = np.flatnonzero(inner)
+    record = np.searchsorted(ends, starts[1 - inside :: 2][filled])
+    return np.bincount(record, weights=inner[filled], minlength=len(ends) + 1).astype(np.int32)
 
 
 class _Scanner:
@@ -76,8 +115,10 @@ class _Scanner:
         block 2:  \ny",1\nb    ends outside quotes: the 2nd    inside = 0; record_start = where b stands
     """
 
-    def __init__(self, delimiter: str, quote: str, blank: SkippedRecords) -> None:
+    def __init__(self, delimiter: str, quote: str, blank: SkippedRecords, width: int) -> None:
         self.blank = blank
+        self.width = width
+        self.delimiter = ord(delimiter)
         self.quote = ord(quote) if quote else -1
         self.beside_quotes = sorted({ord(delimiter), LF, CR, self.quote})
         self.regular = True
@@ -88,6 +129,12 @@ class _Scanner:
         self.inside = 0
         self.previous = LF
         self.closing_last = False
+        self.quotes = NOWHERE
+        # Delimiters outside of quotes, in the record that is not ended yet; of the ended records with empty fields
+        # beyond the header's, their number and how many delimiters they have.
+        self.delimiters = 0
+        self.wide = 0
+        self.widths: set[int] = set()
         # Line ends outside of quotes, and of all: in quotes they are data, but DuckDB looks at them as well.
         self.line_feeds = self.pairs = 0
         self.all_line_feeds = self.all_pairs = self.all_carriage_returns = 0
@@ -98,7 +145,10 @@ class _Scanner:
         ends = np.flatnonzero(values == LF)
         self.all_line_feeds += len(ends)
         self._measure_lines(ends)
+        inside = self.inside
         ends = self._outside_quotes(data, values, ends)
+        if self.width:
+            self._count_wide(values, ends, inside)
         before = np.where(ends > 0, values[ends - 1], self.previous)
         self._count_line_ends(data, ends, before)
         self._count_records(ends, before)
@@ -117,10 +167,11 @@ class _Scanner:
         if self.closing_last and data[0] not in self.beside_quotes:
             self.regular = False
         self.closing_last = False
+        self.quotes = NOWHERE
         # To look for one byte costs less than to compare all of them, and many files have no quotes.
         if self.quote < 0 or self.quote not in data:
             return ends[:0] if self.inside else ends
-        quotes = np.flatnonzero(values == self.quote)
+        quotes = self.quotes = np.flatnonzero(values == self.quote)
         opening, closing = quotes[self.inside :: 2], quotes[1 - self.inside :: 2]
         before = np.where(opening > 0, values[opening - 1], self.previous)
         after = values[np.minimum(closing + 1, len(values) - 1)]
@@ -130,6 +181,39 @@ class _Scanner:
         self.inside = (self.inside + len(quotes)) % 2
         self.closing_last = len(closing) > 0 and int(closing[-1]) == len(values) - 1
         return outside
+
+    def _count_wide(self, values: Bytes, ends: Positions, inside: int) -> None:
+        """Note the records with empty fields beyond the header's: DuckDB drops such fields without a word.
+
+        Args:
+            values: the block.
+            ends: its line ends outside of quotes.
+            inside: whether its first byte is inside of quotes.
+        """
+        rest = int(ends[-1]) + 1 if len(ends) else 0
+        suspects = np.flatnonzero(may_end_empty(values, ends, self.delimiter, self.quote))
+        if len(suspects):
+            delimiters = values == self.delimiter
+            starts = np.concatenate(([0], ends[:-1] + 1))
+            counts = np.add.reduceat(delimiters[:rest], starts, dtype=np.int32)
+            counts[0] += self.delimiters
+            # A record that has too few even with those in quotes needs no closer look.
+            if len(self.quotes) and (counts[suspects] >= self.width).any():
+                counts -= _in_quotes(delimiters, self.quotes, ends, inside)[: len(ends)]
+            found = counts[suspects]
+            found = found[found >= self.width]
+            self.wide += len(found)
+            self.widths.update(np.unique(found).tolist())
+        carried = 0 if rest else self.delimiters
+        self.delimiters = carried + self._outside_in(values[rest:], rest, 0 if rest else inside)
+
+    def _outside_in(self, values: Bytes, start: int, inside: int) -> int:
+        """How many delimiters stand outside of quotes in the end of a block, which begins at `start`."""
+        if not len(values):
+            return 0
+        delimiters = values == self.delimiter
+        quotes = self.quotes[np.searchsorted(self.quotes, start) :] - start
+        return int(np.count_nonzero(delimiters) - _in_quotes(delimiters, quotes, NOWHERE, inside)[0])
 
     def _count_line_ends(self, data: bytes, ends: Positions, before: Bytes) -> None:
         self.line_feeds += len(ends)
@@ -156,7 +240,7 @@ class _Scanner:
         returns, line_feeds = self.all_carriage_returns, self.all_line_feeds
         mixed = 0 < self.pairs < self.line_feeds
         # A carriage return inside quotes is data, but whether it is can only be found out record by record.
-        regular = self.regular and not self.inside and not mixed and returns == self.pairs
+        regular = self.regular and not self.inside and not mixed and returns == self.pairs and not self._differ(rest)
         alike = returns in (0, line_feeds) and self.all_pairs == returns
         longest_line = max(self.longest_line, self.offset - self.line_start)
         return Scan(
@@ -167,3 +251,10 @@ class _Scanner:
             uniform=alike and longest_line <= MAX_RECORD_BYTES,
             line_end="\r\n" if self.all_pairs else "\n",
         )
+
+    def _differ(self, rest: int) -> bool:
+        """Whether some records have empty fields beyond the header's, and others have not, or more of them."""
+        last = rest > 0 and self.width > 0 and self.delimiters >= self.width
+        widths = self.widths | ({self.delimiters} if last else set())
+        filled = self.count + (rest > 0) - self.blank.count
+        return bool(widths) and (len(widths) > 1 or self.wide + last < filled)

@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from orchestration_project.formats.csv_grammar import Grammar, records_in, what_is_wrong
-from orchestration_project.formats.csv_scanner import BLOCK, CR, LF, Bytes
+from orchestration_project.formats.csv_grammar import Grammar, records_in, surplus_of, what_is_wrong, wrong_width
+from orchestration_project.formats.csv_scanner import BLOCK, CR, LF, Bytes, Flags, may_end_empty
 from orchestration_project.formats.fields import BLANKS
 from orchestration_project.formats.skipped import FIRST_LINE, Positions, SkippedRecords, skipped_in
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +38,14 @@ def split_records(path: Path, offset: int, width: int, delimiter: str, quote: st
     Args:
         path: a UTF-8 file.
         offset: where its first data record begins.
-        width: how many fields a record must have; empty ones beyond them are left away, as DuckDB does.
+        width: how many fields a record must have; empty ones beyond them are left away where all records have them.
         delimiter: one character.
         quote: one character.
         good: file to write well-formed records to, as plain CSV; empty lines stand for blank ones.
         skipped: file to write broken and blank records to, see `SkippedRecords`.
     """
     grammar = Grammar(delimiter, quote)
+    surplus = surplus_of(path, offset, grammar, width)
     count, longest = 0, 0
     with good.open("w", encoding="utf-8", newline="") as stream, skipped_in(skipped) as left_out:
         stream.write(FIRST_LINE.decode() + "\n")
@@ -58,7 +56,7 @@ def split_records(path: Path, offset: int, width: int, delimiter: str, quote: st
             if not any(cell.strip(BLANKS) for cell in cells):
                 left_out.add_blank(np.array([count]))
                 writer.writerow([])
-            elif error := _error_of(raw, well_formed, cells, width):
+            elif error := what_is_wrong(raw) if not well_formed or b"\0" in raw else wrong_width(cells, width, surplus):
                 left_out.add_broken(count, raw, error)
             else:
                 # Quotes and doubled quotes make a record longer than it was delivered.
@@ -67,27 +65,39 @@ def split_records(path: Path, offset: int, width: int, delimiter: str, quote: st
     return Split(count, left_out.count, longest)
 
 
-def _error_of(raw: bytes, well_formed: bool, cells: list[str], width: int) -> str:
-    if not well_formed or b"\0" in raw:
-        return what_is_wrong(raw)
-    if len(cells) < width or any(cells[width:]):
-        code = "too_few_columns" if len(cells) < width else "too_many_columns"
-        return f"{code}: expected {width} columns, found {len(cells)}"
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class _Lines:
     """The physical lines of a block: absolute start and end (of the text), which are suspect, which are empty.
 
     A line whose quotes open beside a delimiter, close beside one and are even in number is a record by itself. All
     others, and those with a NUL byte, are suspect: they are broken, or they begin a record with a line end in quotes.
+    So are those that may have empty fields beyond the header's.
     """
 
     starts: Positions
     ends: Positions
     suspect: Flags
     empty: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """How records are split, and how many fields they have: those of the header, and empty ones that all have."""
+
+    grammar: Grammar
+    width: int
+    surplus: int
+
+    @property
+    def most(self) -> int:
+        """How many fields a record may have."""
+        return self.width + self.surplus
+
+    def wrong(self, record: bytes) -> str:
+        """What is wrong (`code: message`) with a well-formed record for its empty fields; DuckDB tells all else."""
+        cells = self.grammar.cells(record)
+        surplus_only = len(cells) > self.most and not any(cells[self.width :])
+        return wrong_width(cells, self.width, self.surplus) if surplus_only else ""
 
 
 @dataclass(slots=True)
@@ -101,13 +111,14 @@ class _Progress:
 
 
 def take_out_broken(
-    path: Path, offset: int, delimiter: str, quote: str, good: Path, skipped: Path, first_line: bytes = b""
+    path: Path, offset: int, width: int, delimiter: str, quote: str, good: Path, skipped: Path, first_line: bytes = b""
 ) -> Split:
-    """Copy a file without its records that have broken quotes or NUL bytes.
+    """Copy a file without its records that have broken quotes, NUL bytes, or empty fields that others have not.
 
     Args:
         path: a UTF-8 file whose lines all end in the same way, by LF or CR LF; none is longer than a record may be.
         offset: where its first data record begins.
+        width: how many fields the header has.
         delimiter: one character.
         quote: one character.
         good: file to write the other records to, byte for byte; empty lines stay among them.
@@ -115,6 +126,7 @@ def take_out_broken(
         first_line: what to write to `good` before the records.
     """
     grammar = Grammar(delimiter, quote)
+    fields = _Fields(grammar, width, surplus_of(path, offset, grammar, width))
     # Mapped, not read: a record that begins in a block may reach over several of the next ones.
     progress = _Progress(until=offset, copied=offset)
     with (
@@ -125,12 +137,11 @@ def take_out_broken(
     ):
         good_stream.write(first_line)
         for start, stop in _blocks(data, offset):
-            lines = _lines(data, start, stop, delimiter, quote)
-            for number, begin, end in _broken_lines(data, lines, grammar, progress, left_out):
+            lines = _lines(data, start, stop, delimiter, quote, fields.most)
+            for number, begin, end, error in _broken_records(data, lines, fields, progress, left_out):
                 _copy(data, progress.copied, begin, good_stream)
                 progress.copied = end
-                raw = data[begin:end]
-                left_out.add_broken(number, raw, what_is_wrong(raw))
+                left_out.add_broken(number, data[begin:end], error)
         _copy(data, progress.copied, len(data), good_stream)
     return Split(progress.count, left_out.count, progress.longest)
 
@@ -151,7 +162,7 @@ def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
         offset = stop
 
 
-def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str) -> _Lines:
+def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str, most_fields: int) -> _Lines:
     values = np.frombuffer(data[start:stop], dtype=np.uint8)
     ends = np.flatnonzero(values == LF)
     # The last line of the file may lack its end.
@@ -160,6 +171,8 @@ def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str) -
     starts = np.concatenate(([0], ends[:-1] + 1))
     suspect = np.zeros(len(ends), dtype=bool)
     suspect[np.searchsorted(ends, np.flatnonzero(values == 0))] = True
+    if (wide := may_end_empty(values, ends, ord(delimiter), ord(quote))).any():
+        suspect |= wide & (np.add.reduceat(values == ord(delimiter), starts, dtype=np.int32) >= most_fields)
     quotes = np.flatnonzero(values == ord(quote))
     if len(quotes):
         suspect |= _badly_quoted(values, starts, ends, quotes, delimiter)
@@ -173,7 +186,7 @@ def _badly_quoted(values: Bytes, starts: Positions, ends: Positions, quotes: Pos
 
     a,"b",1     False   quotes 0 and 1 stand beside delimiters
     a,"b"x,1    True    quote 1 closes beside an x
-    5" pipe,1   True    quote 0 opens beside a 5; that this is a bare cell is found out by the grammar
+    x "y" z,1   True    quote 0 opens beside a blank; that this is a bare cell is found out by the grammar
     "x          True    one quote: the record goes on in the next line, or it is never closed
     """
     may_stand_beside = np.zeros(256, dtype=bool)
@@ -189,10 +202,10 @@ def _badly_quoted(values: Bytes, starts: Positions, ends: Positions, quotes: Pos
     return suspect
 
 
-def _broken_lines(
-    data: mmap.mmap, lines: _Lines, grammar: Grammar, progress: _Progress, left_out: SkippedRecords
-) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of the block's broken records; counts all its records on the way."""
+def _broken_records(
+    data: mmap.mmap, lines: _Lines, fields: _Fields, progress: _Progress, left_out: SkippedRecords
+) -> Iterator[tuple[int, int, int, str]]:
+    """Number, start, end and error of the block's broken records; counts all its records on the way."""
     # Lines that belong to a record that began before them: they have no number of their own.
     inside = lines.starts < progress.until
     hidden = int(inside.sum())
@@ -200,17 +213,19 @@ def _broken_lines(
         begin = int(lines.starts[index])
         if begin < progress.until:
             continue
-        number, match = progress.count + index + 1 - hidden, grammar.record_at(data, begin)
+        number, match = progress.count + index + 1 - hidden, fields.grammar.record_at(data, begin)
         if match is None:
-            yield number, begin, min(int(lines.ends[index]) + 1, len(data))
+            end = min(int(lines.ends[index]) + 1, len(data))
+            yield number, begin, end, what_is_wrong(data[begin:end])
             continue
         progress.until = match.end()
         progress.longest = max(progress.longest, match.end() - begin)
         following = slice(index + 1, int(np.searchsorted(lines.starts, progress.until)))
         inside[following] = True
         hidden += max(following.stop - following.start, 0)
-        if b"\0" in match[1]:
-            yield number, begin, match.end()
+        record = match[1]
+        if error := what_is_wrong(record) if b"\0" in record else fields.wrong(record):
+            yield number, begin, match.end(), error
     # Only now it is known which empty lines stand in quotes.
     numbers = progress.count + np.cumsum(~inside)
     left_out.add_blank(numbers[lines.empty & ~inside])

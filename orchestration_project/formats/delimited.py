@@ -28,6 +28,7 @@ from orchestration_project.warehouse.tables import is_empty
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+BOM, QUOTES = "\ufeff", "\"'"
 Values = Callable[[Header], dict[str, str]]
 """Gives the raw table's columns as SQL over the fields c0, c1, ... of a line."""
 
@@ -63,13 +64,26 @@ def values_of(header: Header) -> dict[str, str]:
 def repeats(header: Header) -> str:
     """A condition over the fields of a line that holds where the header stands again, in any case and padding.
 
-    To compare lengths is cheap, and leaves few texts to turn into lower case.
+    In files that were put together it has the byte order mark of its own file in front.
     """
-    named = {f"c{position}": header.fields[position].strip(BLANKS) for position in header.positions.values()}
+    named = {position: header.fields[position].strip(BLANKS + BOM) for position in header.positions.values()}
     return " AND ".join(
-        f"strlen({stripped(field)}) = {len(name.encode())} AND lower({stripped(field)}) = lower({literal(name)})"
-        for field, name in named.items()
+        f"({_is(f'c{position}', name)} OR {_is_marked(f'c{position}', name)})"
+        if position == 0
+        else _is(f"c{position}", name)
+        for position, name in named.items()
     )
+
+
+def _is(field: str, name: str) -> str:
+    # To compare lengths is cheap, and leaves few texts to turn into lower case.
+    return f"strlen({stripped(field)}) = {len(name.encode())} AND lower({stripped(field)}) = lower({literal(name)})"
+
+
+def _is_marked(field: str, name: str) -> str:
+    """A condition that holds for a name behind byte order marks; with these in front, quotes around it are data."""
+    text = f"trim(ltrim({field}, {literal(BOM)}), {literal(BLANKS)})"
+    return f"prefix({field}, {literal(BOM)}) AND lower(trim({text}, {literal(QUOTES)})) = lower({literal(name)})"
 
 
 def _distinct(unexpected: dict[int, str]) -> dict[str, str]:

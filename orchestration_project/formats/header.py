@@ -9,8 +9,10 @@ The keys of JSON objects and the columns of Parquet files are matched by the sam
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 from orchestration_project.contracts.feed import MASK, Column, Feed
@@ -19,6 +21,12 @@ from orchestration_project.errors import FileRefused, visible
 DELIMITERS = (",", ";", "\t", "|")
 LINES_SEARCHED = 100
 HEAD_BYTES = 1 << 20
+MAX_COLUMNS = 5_000
+"""More are data: DuckDB's work grows faster than their number, and 100,000 take minutes and gigabytes."""
+ZERO_WIDTH = "\ufeff\u200b\u200c\u200d\u2060"
+SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH)) | dict.fromkeys(map(ord, SPACES), " ")
+"""What is not seen in a name: characters without a width go, and every kind of space is the same."""
 NAMES_SHOWN, NAME_SHOWN = 50, 100
 REJECT_ID = "_reject_id"
 """The column in which a record of a repair file names the rejected record that it corrects."""
@@ -36,6 +44,7 @@ class Header:
         positions: the contract columns that are there, by name, with their 0-based fields.
         line: the header's 1-based line.
         length: the number of characters up to the first data record.
+        well_formed: whether each name is in quotes as a whole, or has none that could hold a delimiter.
     """
 
     fields: tuple[str, ...]
@@ -43,6 +52,7 @@ class Header:
     positions: dict[str, int]
     line: int
     length: int
+    well_formed: bool = True
 
     @property
     def unexpected(self) -> dict[int, str]:
@@ -52,8 +62,11 @@ class Header:
 
 
 def normalised(name: str) -> str:
-    """A column name as names are compared: without padding, byte order mark and case."""
-    return name.strip("\ufeff \t\r\n").casefold()
+    """A column name as names are compared: without padding, case and what is not seen, its accents composed."""
+    if name.isascii():
+        return name.strip(" \t\r\n").casefold()
+    folded = unicodedata.normalize("NFD", name).translate(UNSEEN).strip(" \t\r\n").casefold()
+    return unicodedata.normalize("NFC", folded)
 
 
 def spellings(column: Column) -> set[str]:
@@ -125,7 +138,8 @@ def find_header(feed: Feed, head: str) -> Header:
         head: the file's beginning, decoded.
 
     Raises:
-        FileRefused: no line is a header (the best candidate and what it lacks are named), or a column is in it twice.
+        FileRefused: no line is a header (the best candidate and what it lacks are named), or it can't be relied on: a
+            column is in it twice, its quotes are broken, it has a NUL byte, or it is too long.
     """
     best: Header | None = None
     known = {column.name: spellings(column) for column in feed.source_columns}
@@ -137,7 +151,8 @@ def find_header(feed: Feed, head: str) -> Header:
             if best is None or len(candidate.positions) > len(best.positions):
                 best = candidate
         if best and best.positions and required <= best.positions.keys():
-            # Refuses a column that stands twice. Not asked before: a preamble may well name a column twice.
+            # Not asked before: a preamble may well name a column twice, or have broken quotes.
+            _ensure_reliable(best, head)
             match_columns(feed, best.fields)
             return best
     if best is None or not best.positions:
@@ -145,8 +160,33 @@ def find_header(feed: Feed, head: str) -> Header:
             "no_header",
             f"none of the first {LINES_SEARCHED} lines names a column of the contract: a header line is needed",
         )
+    _ensure_reliable(best, head)
     require_columns(feed, best.positions, best.fields, f"the header in line {best.line}", best.line)
     return best
+
+
+def _ensure_reliable(header: Header, head: str) -> None:
+    """Make sure that the names in a header are those that were meant.
+
+    Raises:
+        FileRefused: it is not.
+    """
+    where = f"the header in line {header.line}"
+    if any("\0" in name for name in header.fields):
+        raise FileRefused("nul_byte", f"{where} has a NUL byte: correct the file", line=header.line)
+    if not header.well_formed:
+        raise FileRefused(
+            "bad_quoting",
+            f"{where} has a quote that is not closed, or something beside a quoted name: where its names begin and end"
+            " can't be told. Correct the header",
+            line=header.line,
+        )
+    if len(header.fields) > MAX_COLUMNS:
+        what = f"has {len(header.fields):,} columns, more than {MAX_COLUMNS:,}; write what differs as values"
+        raise FileRefused("unreadable", f"{where} {what}", line=header.line)
+    # A name may have several bytes less than its share: the head ends in the middle of a character then.
+    if header.length == len(head) and head[-1] not in "\r\n" and len(head.encode()) > HEAD_BYTES - 4:
+        raise FileRefused("unreadable", f"{where} has more than {HEAD_BYTES:,} bytes", line=header.line)
 
 
 def is_one_line(text: str) -> bool:
@@ -159,6 +199,44 @@ def _read_header(
     head: str, start: int, number: int, delimiter: str, quote: str, known: Mapping[str, set[str]]
 ) -> Header:
     """The record that begins at a place of the text, taken for a header; a name in quotes may have line ends in it."""
+    if match := _header_form(delimiter, quote).match(head, start):
+        fields, end = tuple(_names(match[1], delimiter, quote)), match.end()
+    else:
+        fields, end = _read_leniently(head, start, delimiter, quote)
+    names = [normalised(field) for field in fields]
+    found = {
+        column: next((position for position, name in enumerate(names) if name in spelled), None)
+        for column, spelled in known.items()
+    }
+    positions = {column: position for column, position in found.items() if position is not None}
+    return Header(fields, delimiter, positions, number, end, match is not None)
+
+
+@cache
+def _name_form(delimiter: str, quote: str) -> str:
+    """Regular expression for a name: in quotes, which may be padded, or bare, with whole pairs of quotes at most."""
+    d, q = re.escape(delimiter), re.escape(quote)
+    padding, plain = rf"(?:(?!{d})[ \t{SPACES}{ZERO_WIDTH}])*+", rf"(?:(?!{d}|{q})[^\r\n])*+"
+    quoted = rf"{padding}{q}((?:(?!{q})[\s\S]|{q}{q})*+){q}{padding}"
+    return rf"(?:{quoted}|(?!{padding}{q}){plain}(?:{q}{plain}{q}{plain})*+)"
+
+
+@cache
+def _header_form(delimiter: str, quote: str) -> re.Pattern[str]:
+    name = _name_form(delimiter, quote)
+    return re.compile(rf"({name}(?:{re.escape(delimiter)}{name})*+)(?:\r\n|\n|\r|\Z)")
+
+
+def _names(record: str, delimiter: str, quote: str) -> Iterator[str]:
+    """The names of a well-formed header."""
+    for match in re.finditer(rf"{_name_form(delimiter, quote)}(?:{re.escape(delimiter)}|\Z)", record):
+        yield match[0].removesuffix(delimiter) if match[1] is None else match[1].replace(quote * 2, quote)
+        if match.end() == len(record) and not match[0].endswith(delimiter):
+            return
+
+
+def _read_leniently(head: str, start: int, delimiter: str, quote: str) -> tuple[tuple[str, ...], int]:
+    """The fields of a line with broken quotes, as spreadsheets read it, and where it ends."""
     # The reader asks for the next line as long as a quote is open, so this is where the header ends.
     end = start
 
@@ -169,14 +247,7 @@ def _read_header(
             yield line[0]
 
     try:
-        fields = tuple(next(csv.reader(lines(), delimiter=delimiter, quotechar=quote), []))
+        return tuple(next(csv.reader(lines(), delimiter=delimiter, quotechar=quote), [])), end
     except csv.Error:
         # A preamble may be anything; the header may still come.
-        fields = ()
-    names = [normalised(field) for field in fields]
-    found = {
-        column: next((position for position, name in enumerate(names) if name in spelled), None)
-        for column, spelled in known.items()
-    }
-    positions = {column: position for column, position in found.items() if position is not None}
-    return Header(fields, delimiter, positions, number, end)
+        return (), end

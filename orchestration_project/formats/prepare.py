@@ -93,11 +93,13 @@ def split_carefully(feed: Feed, file: Prepared, work: Path) -> Prepared:
 
 
 def _without_broken(feed: Feed, file: Prepared, work: Path) -> Prepared:
-    """The file without its records with broken quotes, which would make DuckDB join or lose others."""
+    """The file without the records that DuckDB would join with others, lose or shift."""
     header, text = _parts(file)
     good, skipped = work / "regular.csv", work / "skipped.csv"
     first_line = _first_line(file.line_end)
-    found = take_out_broken(text, file.offset, header.delimiter, feed.source.quote, good, skipped, first_line)
+    found = take_out_broken(
+        text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, skipped, first_line
+    )
     return _counted(replace(file, readable=good), found, skipped)
 
 
@@ -126,7 +128,7 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
     skipped = work / "skipped.csv"
     with text.open("rb") as stream:
         stream.seek(offset)
-        found = scan(stream, header.delimiter, feed.source.quote, skipped)
+        found = scan(stream, header.delimiter, feed.source.quote, skipped, len(header.fields))
     plain = Prepared(name, text, header, feed.source.quote, line_end=found.line_end, skip=1, text=text, offset=offset)
     file = _counted(plain, found, skipped)
     if not found.regular:

@@ -1,6 +1,7 @@
 """Splitting what DuckDB would split wrong: by blocks, and record by record."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,27 @@ from orchestration_project.formats.csv_grammar import Grammar
 from orchestration_project.formats.csv_scanner import scan
 from orchestration_project.formats.csv_split import Split, split_records, take_out_broken
 
-PIECES = st.sampled_from(["a", "b", ",", '"', '""', "\n", "\n", "\0", ' "', '",', ',"', "ü", '5" pipe'])
+PIECES = st.sampled_from(
+    ["a", "b", ",", '"', '""', "\n", "\n", "\0", ' "', '",', ',"', "ü", '5" pipe', ",,\n", ',""\n']
+)
+WIDTH = 2
 TEXTS = st.lists(PIECES, max_size=40).map("".join)
 
 
 def expected(data: bytes) -> tuple[list[bytes], list[tuple[int, bytes | None]]]:
     """The kept bytes and the skipped records, blank and broken ones with their numbers, record by record."""
     grammar, position, number = Grammar(",", '"'), 0, 0
+    fitting = [cells for cells in _splittable(data, grammar) if len(cells) >= WIDTH and not any(cells[WIDTH:])]
+    most = min((len(cells) for cells in fitting if any(cell.strip() for cell in cells)), default=WIDTH)
     kept: list[bytes] = []
     skipped: list[tuple[int, bytes | None]] = []
     while position < len(data):
         number += 1
         match = grammar.record.match(data, position)
-        good = match is not None and b"\0" not in match[1]
+        cells = grammar.cells(match[1]) if match is not None else []
+        whole = match is not None and b"\0" not in match[1]
+        shifted = whole and len(cells) > most and not any(cells[WIDTH:]) and any(cell.strip() for cell in cells)
+        good = whole and not shifted
         match = match or grammar.line.match(data, position)
         assert match is not None
         if good:
@@ -50,7 +59,7 @@ def test_blocks_of_any_size_find_what_reading_record_by_record_finds(
     source.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", block)
-        result = take_out_broken(source, 0, ",", '"', good, skipped)
+        result = take_out_broken(source, 0, WIDTH, ",", '"', good, skipped)
     kept, left_out = expected(data)
     assert good.read_bytes() == b"".join(kept)
     assert sorted((int(number), raw) for number, raw, _ in _rows(skipped)) == [
@@ -58,6 +67,15 @@ def test_blocks_of_any_size_find_what_reading_record_by_record_finds(
     ]
     broken = sum(raw is not None for _, raw in left_out)
     assert (result.count, result.skipped) == (len(kept) + broken, len(left_out))
+
+
+def _splittable(data: bytes, grammar: Grammar) -> Iterator[list[str]]:
+    """The cells of each well-formed record."""
+    position = 0
+    while position < len(data):
+        if match := grammar.record.match(data, position):
+            yield grammar.cells(match[1])
+        position = (match or grammar.line.match(data, position)).end()  # type: ignore[union-attr]
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -79,7 +97,7 @@ def test_a_file_that_a_csv_writer_made_is_regular_and_loses_nothing(
         found = scan(stream, ",", '"', folder / "skipped.csv")
     assert (found.count, found.skipped, found.regular) == (len(cells), 0, True)
     if cells:
-        result = take_out_broken(source, 0, ",", '"', folder / "good.csv", folder / "skipped.csv")
+        result = take_out_broken(source, 0, 2, ",", '"', folder / "good.csv", folder / "skipped.csv")
         assert (result.count, result.skipped) == (len(cells), 0)
         assert (folder / "good.csv").read_bytes() == source.read_bytes()
 
@@ -91,9 +109,9 @@ def test_broken_and_blank_records_are_written_beside_the_good_ones(tmp_path: Pat
     """By blocks only what has broken quotes is taken out, and all other bytes are kept; ragged lines are DuckDB's."""
     (tmp_path / "in.csv").write_bytes(IRREGULAR)
     good, skipped = tmp_path / "good.csv", tmp_path / "skipped.csv"
-    assert take_out_broken(tmp_path / "in.csv", 0, ",", '"', good, skipped) == Split(count=5, skipped=2, longest=8)
+    assert take_out_broken(tmp_path / "in.csv", 0, 2, ",", '"', good, skipped) == Split(count=5, skipped=2, longest=8)
     assert good.read_bytes() == b'a,1\n\n"x\ny",2\nlonely\n'
-    wrong = "bad_quoting: a quote is not closed, or something stands beside a closed quote"
+    wrong = "bad_quoting: a quote is not closed, or something stands beside a closed quote, or before an opening one"
     assert _rows(skipped) == [["2", '"a"x,1', wrong], ["3", "", ""]]
 
 
