@@ -28,7 +28,18 @@ from orchestration_project.contracts.errors import listed
 
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z'])")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_SHORT_OFFSET, _OFFSET, _COLON_OFFSET = r"[+-]\d{2}(\d{2})?", r"[+-]\d{4}", r"[+-]\d{2}:\d{2}"
+# Up to 18 hours, as in the JDK. strptime and casts take +99:99, too, and make another day of it.
+_HOURS = "(?:0[0-9]|1[0-7])"
+SHORT_OFFSET = f"[+-](?:{_HOURS}(?:[0-5][0-9])?|18(?:00)?)"
+OFFSET = f"[+-](?:{_HOURS}[0-5][0-9]|1800)"
+COLON_OFFSET = f"[+-](?:{_HOURS}:[0-5][0-9]|18:00)"
+# Neither Python nor the standard has a year 0.
+YEAR = "(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})"
+
+
+def _fraction(digits: int) -> str:
+    # A timestamp has microseconds: what is finer would be lost.
+    return rf"\d{{{min(digits, 6)}}}" + "0" * (digits - 6)
 
 
 class _Part(NamedTuple):
@@ -41,7 +52,7 @@ class _Part(NamedTuple):
 
 
 _FIELDS: dict[str, _Part] = {
-    **dict.fromkeys(("y", "u", "yyyy", "uuuu"), _Part("year", "%Y", 4, r"\d{4}")),
+    **dict.fromkeys(("y", "u", "yyyy", "uuuu"), _Part("year", "%Y", 4, YEAR)),
     **dict.fromkeys(("yy", "uu"), _Part("year", "%y", 2, r"\d{2}")),
     "M": _Part("month", "%-m", None, r"\d{1,2}"),
     "MM": _Part("month", "%m", 2, r"\d{2}"),
@@ -58,17 +69,15 @@ _FIELDS: dict[str, _Part] = {
     "mm": _Part("minute", "%M", 2, r"\d{2}"),
     "s": _Part("second", "%-S", None, r"\d{1,2}"),
     "ss": _Part("second", "%S", 2, r"\d{2}"),
-    **{
-        "S" * n: _Part("fraction", "%g" if n <= 3 else "%f" if n <= 6 else "%n", n, rf"\d{{{n}}}") for n in range(1, 10)
-    },
-    "X": _Part("offset", "%z", None, f"(Z|{_SHORT_OFFSET})"),
-    "XX": _Part("offset", "%z", None, f"(Z|{_OFFSET})"),
-    "XXX": _Part("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
-    "ZZZZZ": _Part("offset", "%z", None, f"(Z|{_COLON_OFFSET})"),
-    "x": _Part("offset", "%z", None, _SHORT_OFFSET),
-    "xx": _Part("offset", "%z", 5, _OFFSET),
-    "xxx": _Part("offset", "%z", 6, _COLON_OFFSET),
-    **dict.fromkeys(("Z", "ZZ", "ZZZ"), _Part("offset", "%z", 5, _OFFSET)),
+    **{"S" * n: _Part("fraction", "%g" if n <= 3 else "%f" if n <= 6 else "%n", n, _fraction(n)) for n in range(1, 10)},
+    "X": _Part("offset", "%z", None, f"(Z|{SHORT_OFFSET})"),
+    "XX": _Part("offset", "%z", None, f"(Z|{OFFSET})"),
+    "XXX": _Part("offset", "%z", None, f"(Z|{COLON_OFFSET})"),
+    "ZZZZZ": _Part("offset", "%z", None, f"(Z|{COLON_OFFSET})"),
+    "x": _Part("offset", "%z", None, SHORT_OFFSET),
+    "xx": _Part("offset", "%z", 5, OFFSET),
+    "xxx": _Part("offset", "%z", 6, COLON_OFFSET),
+    **dict.fromkeys(("Z", "ZZ", "ZZZ"), _Part("offset", "%z", 5, OFFSET)),
     **dict.fromkeys(("z", "zz", "zzz", "VV"), _Part("offset", "%Z", None, r"[A-Za-z0-9_+\-/]+")),
 }
 _SIMILAR = {

@@ -2,12 +2,20 @@
 
 A cast in DuckDB accepts more than a contract should: `1.5` becomes the integer 2, `1_000` is 1000, 9.999 is rounded to
 10.00. So a value counts only when it is written back the same, or matches the form that its type allows.
+
+No expression here may raise, whatever a text holds: it would stop the load of all files, and DuckDB's message quotes
+the value. So values of a column are compared with literals of its own type only; DuckDB casts to a common type
+otherwise, and that cast fails for numbers which the common type can't hold.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor
 
+from orchestration_project.contracts.date_formats import COLON_OFFSET, SHORT_OFFSET, YEAR
 from orchestration_project.contracts.feed import (
     Bound,
     Column,
@@ -28,14 +36,21 @@ TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")
 INTEGER = r"[+-]?\d+(\.0*)?"
 FLOAT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
-EXPONENT = r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+"
-# A cast takes 24:00 for the next midnight, and the year 0 for one before Christ.
-ISO_YEAR, ISO_HOUR = r"(\d{3}[1-9]|\d{2}[1-9]0|\d[1-9]00|[1-9]000)", r"([01]\d|2[0-3])"
-ISO_TIME = ISO_HOUR + r":\d{2}(:\d{2}(\.\d{1,6})?)?"
-ISO_TIMESTAMP = ISO_YEAR + rf"-\d{{2}}-\d{{2}}([T ]{ISO_TIME})?"
-ISO_OFFSET = r"( ?(Z|[+-]\d{2}(:?\d{2})?))"
+ZERO = r"[+-]?[0.]+([eE].*)?"
+SCIENTIFIC = r"([+-]?)(\d+|\d*\.\d+|\d+\.)[eE]([+-]?0*\d{1,2})"
+"""Sign, digits and exponent. A DECIMAL has 38 digits: an exponent of three would take more than it can hold."""
+SHIFTS = 99
+FIRST_MOMENT, LAST_MOMENT = (
+    f"TIMESTAMPTZ '{text}+00'" for text in ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999")
+)
+# A cast takes 24:00 for the next midnight.
+ISO_TIME = r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6})?)?"
+ISO_TIMESTAMP = YEAR + rf"-\d{{2}}-\d{{2}}([T ]{ISO_TIME})?"
+ISO_OFFSET = rf"( ?(Z|{SHORT_OFFSET}|{COLON_OFFSET}))"
 ISO_FORMATS = {("DATE", "%Y-%m-%d"): 10, ("TIMESTAMP", "%Y-%m-%d %H:%M:%S"): 19}
 """Declared formats that a cast reads, with the length of such texts."""
+OPERATORS = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
+"""What a value is compared by that breaks a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +111,39 @@ def _number(sql_type: str, text: str, parsing: Parsing) -> str:
     plain, guard = _plain_number(text, parsing)
     value = f"TRY_CAST({plain} AS {sql_type})"
     if sql_type in INTEGER_TYPES:
-        accepted = f"{value}::VARCHAR = {plain} OR {_matches(plain, INTEGER)}"
+        cases = f"WHEN {value}::VARCHAR = {plain} OR {_matches(plain, INTEGER)} THEN {value}"
     elif sql_type in ("DOUBLE", "FLOAT"):
-        accepted = f"{_matches(plain, FLOAT)} AND isfinite({value})"
+        # Of -0 the sign would stay, and of 1e-999 nothing.
+        zero = f"CASE WHEN {_matches(plain, ZERO)} THEN 0 END"
+        number = f"CASE WHEN {value} <> 0 THEN {value} ELSE {zero} END"
+        cases = f"WHEN {_matches(plain, FLOAT)} AND isfinite({value}) THEN {number}"
     else:
-        accepted = (
-            f"{value}::VARCHAR = {plain} OR {_matches(plain, _decimal_form(sql_type))}"
-            f" OR ({_matches(plain, EXPONENT)} AND TRY_CAST({plain} AS DECIMAL(38, 15)) = {value})"
+        form = _decimal_form(sql_type)
+        shifted = _without_exponent(plain)
+        scientific = f"CASE WHEN {_matches(shifted, form)} THEN TRY_CAST({shifted} AS {sql_type}) END"
+        cases = (
+            f"WHEN {value}::VARCHAR = {plain} OR {_matches(plain, form)} THEN {value}"
+            f" WHEN {_matches(plain, SCIENTIFIC)} THEN {scientific}"
         )
-    return f"CASE WHEN {f'{guard} AND ({accepted})' if guard else accepted} THEN {value} END"
+    return f"CASE {f'WHEN NOT {guard} THEN NULL' if guard else ''} {cases} END"
+
+
+def _without_exponent(number: str) -> str:
+    """SQL for a number of the form SCIENTIFIC with its point at its place: `1.25e1` -> `0012.500`, with more zeros.
+
+    A cast to DECIMAL reads exponents wrongly in DuckDB 1.5.5: `0.00055e5` as DECIMAL(4,1) is 50.0.
+    """
+    parts = f"regexp_extract({number}, {literal(SCIENTIFIC)}, ['sign', 'mantissa', 'exponent'])"
+    zeros = f"repeat('0', {SHIFTS})"
+    digits = f"{zeros} || replace(part.mantissa, '.', '') || {zeros}"
+    point = f"{SHIFTS} + length(split_part(part.mantissa, '.', 1)) + TRY_CAST(part.exponent AS BIGINT)"
+    written = f"part.sign || left({digits}, {point}) || '.' || substr({digits}, {point} + 1)"
+    return f"list_transform([{parts}], lambda part: {written})[1]"
 
 
 def _decimal_form(sql_type: str) -> str:
     """What a DECIMAL may look like: no digit but 0 beyond its scale."""
-    scale = int(sql_type.rstrip(")").rpartition(",")[2])
+    _, scale = _digits(sql_type)
     return rf"[+-]?(\d+(\.\d{{0,{scale}}}0*)?" + (rf"|\.\d{{1,{scale}}}0*)" if scale else r"|\.0+)")
 
 
@@ -145,15 +179,23 @@ def _moment(sql_type: str, text: str, parsing: Parsing) -> str:
         return f"TRY_CAST({value} AS {sql_type})"
     zoned = sql_type in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
     if parsing.has_timezone:
-        return f"TRY_CAST({value} AS TIMESTAMPTZ)" if zoned else f"timezone('UTC', TRY_CAST({value} AS TIMESTAMPTZ))"
+        moment = _in_years(f"TRY_CAST({value} AS TIMESTAMPTZ)")
+        return moment if zoned else f"timezone('UTC', {moment})"
     naive = f"TRY_CAST({value} AS TIMESTAMP)"
     return _in_zone(naive, parsing.default_timezone) if zoned else naive
+
+
+def _in_years(moment: str) -> str:
+    """The moment, if it is in the years 1 to 9999 in UTC too: an offset may lead beyond them."""
+    return f"CASE WHEN {moment} BETWEEN {FIRST_MOMENT} AND {LAST_MOMENT} THEN {moment} END"
 
 
 def _in_zone(naive: str, zone: str) -> str:
     """The moment at which clocks in a zone show a time; NULL for a time that they skip in spring."""
     moment = f"timezone({literal(zone)}, {naive})"
-    return moment if zone == "UTC" else f"CASE WHEN timezone({literal(zone)}, {moment}) = {naive} THEN {moment} END"
+    if zone == "UTC":
+        return moment
+    return _in_years(f"CASE WHEN timezone({literal(zone)}, {moment}) = {naive} THEN {moment} END")
 
 
 def _formatted(sql_type: str, text: str, parsing: Parsing) -> str:
@@ -198,16 +240,17 @@ def value_conditions(column: Column) -> Iterator[Condition]:
 def broken(rule: Rule, column: Column) -> str:
     """A condition over the typed column that is true when the rule is broken (NULL or false when it is not)."""
     value = ident(column.name)
+    if column.sql_type.startswith("DECIMAL") and isinstance(rule, Bound | MultipleOf | OneOf):
+        return _broken_decimal(rule, value, column.sql_type)
     match rule:
         case Required():
             return f"{value} IS NULL"
         case Bound(rule=name, limit=limit):
-            operators = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
-            return f"{value} {operators[name]} {_typed(limit, column)}"
+            return f"{value} {OPERATORS[name]} {_typed(limit, column.sql_type)}"
         case MultipleOf(step=step) if column.sql_type in ("DOUBLE", "FLOAT"):
             return f"abs({value} / {step} - round({value} / {step})) > 1e-9"
         case MultipleOf(step=step):
-            return f"{value} % {step} <> 0"
+            return f"{value} % {_typed(step, column.sql_type)} <> 0"
         case Length(rule=name, characters=characters):
             return f"length({value}) {'<' if name == 'minLength' else '>'} {characters}"
         case Pattern(regex=regex):
@@ -215,9 +258,42 @@ def broken(rule: Rule, column: Column) -> str:
         case TextFormat(regex=regex):
             return f"NOT regexp_full_match({value}, {literal(regex)})"
         case OneOf(values=values):
-            return f"{value} NOT IN ({', '.join(_typed(allowed, column) for allowed in values)})"
+            return f"{value} NOT IN ({', '.join(_typed(allowed, column.sql_type) for allowed in values)})"
 
 
-def _typed(text: str, column: Column) -> str:
-    """A literal in the column's type; a limit with more digits than a DECIMAL column has stays as it is written."""
-    return text if column.sql_type.startswith("DECIMAL") else f"CAST({literal(text)} AS {column.sql_type})"
+def _typed(text: str, sql_type: str) -> str:
+    return f"CAST({literal(text)} AS {sql_type})"
+
+
+def _broken_decimal(rule: Bound | MultipleOf | OneOf, value: str, sql_type: str) -> str:
+    """A condition in which numbers that have more decimals than the column are replaced by ones that it can hold.
+
+    v DECIMAL(9,2)   minimum 0.001      ->   v < 0.01
+                     multipleOf 0.003   ->   v % 0.03 <> 0
+                     enum 1, 0.001      ->   v NOT IN (1.00)
+    """
+    precision, scale = _digits(sql_type)
+
+    def units(text: str) -> Fraction:
+        return Fraction(text) * Fraction(10**scale)
+
+    def written(number: int) -> str:
+        return _typed(format(Decimal(f"{number}e-{scale}"), "f"), sql_type)
+
+    match rule:
+        case Bound(rule=name, limit=limit):
+            toward = ceil if name in ("minimum", "exclusiveMaximum") else floor
+            return f"{value} {OPERATORS[name]} {written(toward(units(limit)))}"
+        case MultipleOf(step=step):
+            # The whole multiples of 3/10 are those of 3. Beyond the type's largest number, 0 is the only one.
+            multiple = units(step).numerator
+            return f"{value} % {written(multiple)} <> 0" if multiple < 10**precision else f"{value} <> 0"
+        case OneOf(values=values):
+            held = [written(number.numerator) for number in map(units, values) if number.denominator == 1]
+            return f"{value} NOT IN ({', '.join(held)})" if held else f"{value} IS NOT NULL"
+
+
+def _digits(sql_type: str) -> tuple[int, int]:
+    """Precision and scale of a DECIMAL."""
+    precision, scale = sql_type.removeprefix("DECIMAL(").rstrip(")").split(",")
+    return int(precision), int(scale)

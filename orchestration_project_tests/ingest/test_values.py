@@ -1,7 +1,7 @@
 """From text to values: what each type accepts, shown by a load of delimited text."""
 
 import datetime as dt
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 
 import duckdb
@@ -338,3 +338,42 @@ def test_blanks_around_a_text_are_taken_off(texts: list[str | None]) -> None:
             f"SELECT {stripped('t')} FROM (SELECT unnest($1::VARCHAR[]) AS t)", [texts]
         ).fetchall()
     assert found == [(None if text is None else text.strip(BLANKS),) for text in texts]
+
+
+DIGITS = st.text("0123456789", max_size=45) | st.from_regex(r"0{0,40}[0-9]{0,3}0{0,40}", fullmatch=True)
+NUMBERS = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", "-", "+"]),
+        DIGITS,
+        st.sampled_from(["", "."]),
+        DIGITS,
+        st.sampled_from(["", "e", "E"]),
+        st.sampled_from(["", "-", "+"]),
+        st.sampled_from(["", "0", "003", "9"]) | st.integers(0, 120).map(str),
+    ),
+)
+
+
+@pytest.mark.promise("input")
+@given(texts=st.lists(NUMBERS, min_size=1, max_size=50), digits=st.tuples(st.integers(1, 38), st.integers(0, 38)))
+def test_a_decimal_is_exact_or_refused(texts: list[str], digits: tuple[int, int]) -> None:
+    """Against Python's decimals: no text raises, and each is the number that it says, or none of the type."""
+    precision, scale = digits[0], min(digits)
+    item = column("v", f"DECIMAL({precision},{scale})")
+    with duckdb.connect() as connection:
+        found = connection.execute(f"SELECT {value_of(item, 't')} FROM (SELECT unnest($1) AS t)", [texts]).fetchall()
+    for text, (number,) in zip(texts, found, strict=True):
+        expected = said(text, precision, scale)
+        # Zero with an exponent of three digits is refused, too.
+        assert number == expected or (number is None and expected == 0), text
+
+
+def said(text: str, precision: int, scale: int) -> Decimal | None:
+    """The number that a text says, if a DECIMAL can hold it."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    units = number.scaleb(scale, Context(prec=500))
+    return number if units == units.to_integral_value() and abs(units) < 10**precision else None

@@ -10,7 +10,7 @@ from orchestration_project.contracts.feed import Required, SourceFormat
 from orchestration_project.formats import header as header_module
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 from orchestration_project_tests.reliability.evidence import tried
-from orchestration_project_tests.reliability.hostile import verdicts
+from orchestration_project_tests.reliability.hostile import outcomes
 
 pytestmark = pytest.mark.promise("input")
 
@@ -98,7 +98,7 @@ def refused(folder: Path, content: str | bytes, source: SourceFormat | None = No
     shop.deliver(named(2, "good"), (HEADER + GOOD).encode())
     shop.load()
     tried()
-    assert verdicts(shop)[named(2, "good")] == (1, 0, 0)
+    assert outcomes(shop)[named(2, "good")] == (1, 0, 0)
     note = shop.quarantine()[named(1, "bad")]
     return note["rule"], note["line"], note["reason"]
 
@@ -143,7 +143,7 @@ def test_a_header_with_too_many_columns_refuses_the_file(tmp_path: Path) -> None
     assert refused(tmp_path / "b", f"sku,title,shade,remark,{',' * 100_000}\n")[0] == "unreadable"
     assert refused(tmp_path / "c", f"sku,title,shade,remark,{'y' * header_module.HEAD_BYTES}\n")[0] == "unreadable"
     assert time.monotonic() - began < 60
-    assert verdicts(read(tmp_path / "d", f"sku,title,shade,remark,{wide}\n", TEXT)) == {named(1): (0, 0, 0)}
+    assert outcomes(read(tmp_path / "d", f"sku,title,shade,remark,{wide}\n", TEXT)) == {named(1): (0, 0, 0)}
 
 
 NAMED = feed(column("sku", "VARCHAR", Required()), column("size", source="Größe"), column("unit", source="unit price"))
