@@ -137,12 +137,12 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
     if not exists(connection, rejected):
         return {}
     rows = connection.execute(
-        f"""WITH broken AS (
-                SELECT batch, unnest(_reasons) AS reason
-                FROM {ident(rejected)}
-                JOIN {LEDGER} ON feed = $1 AND file = _file AND version = _file_version
-            )
-            SELECT batch, {RULE_OF_REASON} AS rule, count(*) FROM broken GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
+        f"""WITH ledger AS (
+                SELECT file AS _file, version AS _file_version, batch AS _batch FROM {LEDGER} WHERE feed = $1),
+            broken AS (
+                SELECT _batch, unnest(_reasons) AS _reason
+                FROM {ident(rejected)} JOIN ledger USING (_file, _file_version))
+            SELECT _batch, {RULE_OF_REASON} AS rule, count(*) FROM broken GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
         [feed],
     ).fetchall()
     found: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@ r"""A delivered text as UTF-8: by its byte order mark, else as strict UTF-8, els
     \xef\xbb\xbfid,n...    the file itself, its text begins at byte 3
     \xff\xfei\x00d\x00...   a copy, made from UTF-16
     caf\xe9...             a copy, made from the declared cp1252; refused with line and byte where none is declared
+    \xc3\xa4\xc3\xb6 \xe9...   refused, whatever is declared: it is UTF-8 but for a few bytes
 
 The whole file is decoded, never a sample: one wrong byte in the last line would else become a wrong value.
 """
@@ -11,6 +12,8 @@ import codecs
 import io
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
 
 from orchestration_project.errors import FileRefused
 
@@ -23,6 +26,7 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+LAST_ASCII, FIRST_ESCAPED, LAST_ESCAPED = 0x7F, 0xDC80, 0xDCFF
 NEED_A_MARK = ("utf-16", "utf-32")
 
 
@@ -60,6 +64,8 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
         # With a mark it is UTF-8, whatever the contract declares, and damaged.
         if mark or not declared or declared in ("utf-8", "ascii"):
             raise _undecodable(path, name, "UTF-8", error) from None
+        if wrong := _wrong_bytes(path):
+            raise _damaged(path, name, declared, wrong, error) from None
         return _transcode(path, declared, 0, name, work), 0
     return path, len(mark)
 
@@ -78,6 +84,39 @@ def _undecodable(path: Path, name: str, encoding: str, error: _Undecodable) -> F
         line=line,
         byte=error.byte,
     )
+
+
+def _damaged(path: Path, name: str, declared: str, wrong: int, error: _Undecodable) -> FileRefused:
+    line = _line_at(path, "utf-8", error.byte)
+    return FileRefused(
+        "undecodable",
+        f"{name!r} is UTF-8 but for {wrong:,} byte(s), of which the first is byte {error.byte} (0x{error.value:02x}) in"
+        f" line {line}: read as {declared}, which the contract declares, every other letter beyond ASCII would be"
+        " wrong. Correct these bytes, or deliver the whole file in one encoding",
+        line=line,
+        byte=error.byte,
+    )
+
+
+def _wrong_bytes(path: Path) -> int:
+    """How many bytes of a file are not UTF-8; 0 if it is hardly UTF-8 at all.
+
+    It is, if at least as many characters beyond ASCII are in it as bytes that are no part of one: in other encodings
+    such bytes hardly ever make a character of UTF-8 by chance.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    characters = wrong = 0
+    with path.open("rb") as stream:
+        block = b"\n"
+        while block:
+            block = stream.read(BLOCK)
+            text = decoder.decode(block, final=not block)
+            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+            # The decoder puts half a surrogate pair in the place of each byte that it can't decode.
+            escaped = int(((codes >= FIRST_ESCAPED) & (codes <= LAST_ESCAPED)).sum())
+            characters += int((codes > LAST_ASCII).sum()) - escaped
+            wrong += escaped
+    return wrong if characters >= wrong else 0
 
 
 def _line_at(path: Path, encoding: str, byte: int) -> int:

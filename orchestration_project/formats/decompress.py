@@ -4,10 +4,12 @@ r"""What the first bytes of a file tell: gzip and zstd are unpacked, no larger t
     \x28\xb5\x2f\xfd...   zstd, unpacked           {... [...   looks like JSON, after blanks
     anything else         read as it is            the rest    looks like CSV
 
-The encoding of a text is the work of `decode`.
+What is no text and none of these is refused under its own name, with what to do: xlsx, zip, PDF, ... The encoding of a
+text is the work of `decode`.
 """
 
 import gzip
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -27,6 +29,28 @@ BLOCK = 4 << 20
 ZSTD_PIECE = 1 << 10
 """Compressed bytes taken at a time: zstd makes up to 32,000 bytes of each, and gives all that it made at once."""
 GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
+"""Begins a zstd frame without content, as pzstd writes it before each of the others."""
+HEAD_BYTES = 4 << 10
+SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that"
+UNPACK = "compressed by {}: unpack it, or compress it by gzip or zstd instead"
+FOREIGN = (
+    (rb"PK(?:\x03\x04|\x05\x06).*?(?:xl/|\[Content_Types\]\.xml|_rels/)", SHEET.format("xlsx or another Office file")),
+    (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", SHEET.format("OpenDocument")),
+    (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a zip archive: unpack it and deliver the files in it"),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", SHEET.format("xls or another Office file of the old kind, OLE2")),
+    (rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)", UNPACK.format("bzip2")),
+    (rb"\xfd7zXZ\0", UNPACK.format("xz")),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and deliver the files in it"),
+    (rb"Rar!\x1a\x07", "a RAR archive: unpack it and deliver the files in it"),
+    (rb"%PDF-", "a PDF: ask for the data behind it, as CSV"),
+    (
+        rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,1000}?-->\s*)*<(?i:!doctype\s+html|html|head|body|table)[\s>]",
+        "a page of HTML: it may be the error of a failed download, or a spreadsheet's export; deliver the data as CSV",
+    ),
+    (rb"\x1f\x8b|\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "compressed twice: unpack it once"),
+)
+"""The first bytes of what is not read, and what it is and what to do; the first that fits counts."""
 BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """What may stand before the text of a JSON file: a byte order mark and white space."""
 
@@ -41,12 +65,12 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
         max_bytes: how large the file may be, decompressed; no more than that is written.
 
     Raises:
-        FileRefused: it is larger, or damaged, or nothing is in it.
+        FileRefused: it is larger, or damaged, or nothing is in it, or it is of a format that is not read.
     """
-    with path.open("rb") as stream:
-        magic = stream.read(4)
+    magic = _head(path)
     # The name does not count: files come as .csv.gz that were unpacked on the way, and the other way round.
-    if not magic.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
+    if not is_gzip(magic) and not is_zstd(magic):
+        _ensure_known(magic, name)
         if path.stat().st_size > max_bytes:
             raise too_large(name, max_bytes)
         return path
@@ -61,7 +85,34 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
     # That of the file itself was looked at before, but a gzip file of nothing has bytes.
     if target.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all once decompressed; deliver it again")
+    _ensure_known(_head(target), name)
     return target
+
+
+def is_gzip(beginning: bytes) -> bool:
+    """Whether a file that begins so is compressed by gzip."""
+    return beginning.startswith(GZIP_MAGIC)
+
+
+def is_zstd(beginning: bytes) -> bool:
+    """Whether a file that begins so is compressed by zstd."""
+    return beginning.startswith(ZSTD_MAGIC) or SKIPPABLE.match(beginning) is not None
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(HEAD_BYTES)
+
+
+def _ensure_known(beginning: bytes, name: str) -> None:
+    """Make sure that a file is not of a format which is known and not read.
+
+    Raises:
+        FileRefused: it is; with what to do.
+    """
+    for form, what in FOREIGN:
+        if re.match(form, beginning, re.DOTALL):
+            raise FileRefused("unsupported_format", f"{name!r} is {what}")
 
 
 def kind_of(beginning: bytes) -> FileFormat:
@@ -84,7 +135,7 @@ def too_large(name: str, max_bytes: int) -> FileRefused:
 
 @contextmanager
 def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
-    if magic.startswith(GZIP_MAGIC):
+    if is_gzip(magic):
         with gzip.open(path) as stream:
             yield stream
     else:

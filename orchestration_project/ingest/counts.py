@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-RULE_OF_REASON = "regexp_replace(reason, '(?s) \\(kept: .*$', '')"
-"""SQL that takes a reason's details away, so that equal rules are counted together."""
+RULE_OF_REASON = "regexp_replace(_reason, '(?s) \\(kept: .*$', '')"
+"""SQL that takes the details of `_reason` away, so that equal rules are counted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def count_reasons(connection: "DuckDBPyConnection", feed: Feed, batches: Sequenc
     rows = connection.execute(
         f"""
         WITH reasons AS (
-            SELECT _batch_date, unnest(_reasons) AS reason
+            SELECT _batch_date, unnest(_reasons) AS _reason
             FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)})
         SELECT _batch_date, {RULE_OF_REASON} AS rule, count(*) FROM reasons GROUP BY ALL ORDER BY 1, 3 DESC, 2"""
     ).fetchall()

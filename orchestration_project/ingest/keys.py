@@ -3,6 +3,9 @@
 The rule is in `duplicates_select`. Each key (the primary key, every unique column) is looked at by itself, over the
 records that break no other rule. So the records that may win in a batch depend on that batch alone. When one batch is
 replaced, records of later batches may become duplicates or cease to be, within the look-back and never beyond.
+
+A column of a contract may have any name that begins with a letter. So in a query over such columns all that we add to
+them has a name that begins with `_`.
 """
 
 from collections.abc import Sequence
@@ -121,8 +124,8 @@ def published_candidates(feed: Feed, key: Key, condition: str) -> str:
 
 def only_duplicates(feed: Feed) -> str:
     """A condition over `rejected_x`: nothing is wrong with the row but that another one has its key."""
-    starts = " OR ".join(f"starts_with(reason, {literal(key.reason)})" for key in keys_of(feed)) or "false"
-    return f"len(list_filter(_reasons, lambda reason: NOT ({starts}))) = 0"
+    starts = " OR ".join(f"starts_with(_reason, {literal(key.reason)})" for key in keys_of(feed)) or "false"
+    return f"len(list_filter(_reasons, lambda _reason: NOT ({starts}))) = 0"
 
 
 def repeated_keys_select(key: Key, own: str, shared: bool) -> str:
@@ -177,10 +180,11 @@ def duplicates_select(feed: Feed, key: Key, own: str, shared: bool, window_secon
         ages AS ({ages_select(feed)}),
         placed AS (
             SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
-                coalesce(place.modified_at, ages.modified_at) AS _modified_at, coalesce(place.file, _file) AS _from,
-                coalesce(place.row, _row) AS _nth, place.file IS NOT NULL AS _repaired
+                coalesce(_target.modified_at, ages._modified_at) AS _modified_at,
+                coalesce(_target.file, _file) AS _from, coalesce(_target.row, _row) AS _nth,
+                _target.file IS NOT NULL AS _repaired
             FROM pool LEFT JOIN ages USING (_file, _file_version)
-            LEFT JOIN {CORRECTED} place USING (_file, _file_version, _row)),
+            LEFT JOIN {CORRECTED} AS _target USING (_file, _file_version, _row)),
         in_batch AS (
             SELECT *, first_value({{'file': _file, 'row': _row}}) OVER newest AS _winner,
                 row_number() OVER newest AS _place
@@ -197,7 +201,7 @@ def duplicates_select(feed: Feed, key: Key, own: str, shared: bool, window_secon
 
 def ages_select(feed: Feed) -> str:
     """Query of when each version of a feed's files was last modified."""
-    return f"""SELECT file AS _file, version AS _file_version, modified_at
+    return f"""SELECT file AS _file, version AS _file_version, modified_at AS _modified_at
         FROM {LEDGER} WHERE feed = {literal(feed.name)}"""
 
 

@@ -11,6 +11,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of
+from orchestration_project.ingest.keys import ages_select
 from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.rejects import reject_id
 from orchestration_project.ingest.repairs import resolve
@@ -18,9 +19,8 @@ from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validation_of
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
-from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.published import note_published
-from orchestration_project.warehouse.quoting import ident, idents, literal
+from orchestration_project.warehouse.quoting import ident, idents
 from orchestration_project.warehouse.tables import replace_batches
 from orchestration_project.warehouse.waivers import has_waivers
 
@@ -91,11 +91,11 @@ def _rejected_select(feed: Feed, unique: Unique) -> str:
             UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason)
             FROM {unique.relation} GROUP BY _rid, {origin}),
         texts AS (SELECT _rid, {texts}, _rescued, _raw_line FROM {unique.validated.records}),
-        ledger AS (SELECT file, version, modified_at FROM {LEDGER} WHERE feed = {literal(feed.name)})
+        ages AS ({ages_select(feed)})
         SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,
-            {reject_id(feed)} AS _reject_id, modified_at AS _rejected_at
+            {reject_id(feed)} AS _reject_id, _modified_at AS _rejected_at
         FROM texts JOIN rejected USING (_rid)
-        LEFT JOIN ledger ON ledger.file = _file AND ledger.version = _file_version"""
+        LEFT JOIN ages USING (_file, _file_version)"""
 
 
 def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) -> None:

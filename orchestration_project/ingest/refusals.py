@@ -79,8 +79,8 @@ def _reject_rates(validated: str) -> str:
     """Query of the files above a rate. Reasons are looked at for these few files only."""
     return f"""
         WITH rates AS (
-            SELECT _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS rejected, count(*) AS records
-            FROM {validated} GROUP BY ALL HAVING rejected > records * $above),
+            SELECT _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS _rejected, count(*) AS _records
+            FROM {validated} GROUP BY ALL HAVING _rejected > _records * $above),
         broken AS (
             SELECT _file, _file_version, unnest(_reasons) AS reason
             FROM {validated} SEMI JOIN rates USING (_file, _file_version)),
@@ -88,7 +88,7 @@ def _reject_rates(validated: str) -> str:
         worst AS (
             SELECT _file, _file_version, list(reason || ' (' || times || ')' ORDER BY times DESC, reason)[:5] AS listed
             FROM reasons GROUP BY ALL)
-        SELECT _file, _file_version, rejected, records, array_to_string(listed, ', ')
+        SELECT _file, _file_version, _rejected, _records, array_to_string(listed, ', ')
         FROM rates JOIN worst USING (_file, _file_version)"""
 
 

@@ -22,8 +22,8 @@ def reject_id(feed: Feed) -> str:
 
 def is_attempt(feed: Feed) -> str:
     """A condition that holds for the failed corrections of other rejects."""
-    aimless = f"reason IN ({literals([NOT_REJECTED, WITHOUT_ID])}) OR starts_with(reason, '_raw_line: ')"
-    return f"({of_repairs(feed.name)} AND len(list_filter(_reasons, lambda reason: {aimless})) = 0)"
+    aimless = f"_reason IN ({literals([NOT_REJECTED, WITHOUT_ID])}) OR starts_with(_reason, '_raw_line: ')"
+    return f"({of_repairs(feed.name)} AND len(list_filter(_reasons, lambda _reason: {aimless})) = 0)"
 
 
 def is_open(feed: Feed) -> str:

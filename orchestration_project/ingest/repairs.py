@@ -57,8 +57,8 @@ def validate_repairs(
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {ATTEMPTS} AS {_attempts(feed, validated, condition)}")
     connection.execute(
         f"""UPDATE {validated.relation} AS validated
-            SET _reasons = list_append(coalesce(_reasons, []::VARCHAR[]), reason)
-            FROM {ATTEMPTS} AS attempts WHERE attempts._rid = validated._rid AND reason IS NOT NULL"""
+            SET _reasons = list_append(coalesce(_reasons, []::VARCHAR[]), attempts.reason)
+            FROM {ATTEMPTS} AS attempts WHERE attempts._rid = validated._rid AND attempts.reason IS NOT NULL"""
     )
     append(
         connection,
@@ -72,7 +72,7 @@ def _repairable(feed: Feed, validated: Validated, condition: str) -> str:
     """Query of the rejects of ordinary files: records that break a rule, or whose key another record has."""
     return f"""
         WITH ages AS ({ages_select(feed)})
-        SELECT _batch_date, {reject_id(feed)} AS reject_id, _file AS file, _row AS row, modified_at
+        SELECT _batch_date, {reject_id(feed)} AS reject_id, _file AS file, _row AS row, _modified_at AS modified_at
         FROM {validated.relation} LEFT JOIN ages USING (_file, _file_version)
         WHERE {condition} AND NOT {of_repairs(feed.name)}
         AND (_reasons IS NOT NULL OR _rid IN (SELECT _rid FROM {DUPLICATES}))"""
@@ -95,11 +95,11 @@ def _attempts(feed: Feed, validated: Validated, condition: str) -> str:
         validated AS (SELECT _rid, {IDENTITY} FROM {validated.relation}),
         ages AS ({ages_select(feed)}),
         attempts AS (
-            SELECT validated.*, {REPAIRS}, modified_at,
+            SELECT validated.*, {REPAIRS}, _modified_at,
                 row_number() OVER newest AS place, first_value({{'file': _file, 'row': _row}}) OVER newest AS kept
             FROM validated JOIN named USING (_rid) LEFT JOIN ages USING (_file, _file_version)
             WINDOW newest AS (
-                PARTITION BY _batch_date, {REPAIRS} ORDER BY modified_at DESC, _file DESC, _row DESC)),
+                PARTITION BY _batch_date, {REPAIRS} ORDER BY _modified_at DESC, _file DESC, _row DESC)),
         targets AS (
             SELECT _batch_date, reject_id AS {REPAIRS}, repairable AS target FROM {REPAIRABLE} AS repairable)
         SELECT {IDENTITY}, _rid, target, CASE WHEN {REPAIRS} = '' THEN {literal(WITHOUT_ID)}
@@ -119,7 +119,7 @@ def place_published_repairs(connection: "DuckDBPyConnection", feed: Feed, batche
         WITH repairs AS (FROM {raw} WHERE {batch_filter(batches)} AND {REPAIRS} IS NOT NULL),
         targets AS (FROM {rejected} WHERE {batch_filter(batches)}),
         ages AS ({ages_select(feed)})
-        SELECT repairs._file, repairs._file_version, repairs._row, targets._file, targets._row, modified_at
+        SELECT repairs._file, repairs._file_version, repairs._row, targets._file, targets._row, ages._modified_at
         FROM repairs
         JOIN targets ON repairs.{REPAIRS} = targets._reject_id AND repairs._batch_date = targets._batch_date
         LEFT JOIN ages ON ages._file = targets._file AND ages._file_version = targets._file_version""",

@@ -162,4 +162,4 @@ def _listed(conditions: list[Condition]) -> str:
     # The list is built only for the few records that break something; for the others one boolean is all the work.
     any_broken = " OR ".join(f"({item.broken})" for item in conditions)
     reasons = ", ".join(f"CASE WHEN {item.broken} THEN {literal(item.reason)} END" for item in conditions)
-    return f"WHEN {any_broken} THEN list_filter([{reasons}], lambda reason: reason IS NOT NULL)"
+    return f"WHEN {any_broken} THEN list_filter([{reasons}], lambda _reason: _reason IS NOT NULL)"

@@ -233,7 +233,7 @@ def first_records_sql(feed: Feed) -> str:
     table = ident(rejected_table(feed))
     values = ", ".join(f"rejects.{ident(name)}" for name in ("_raw_line", *(item.name for item in feed.source_columns)))
     return f"""
-        WITH reasons AS (SELECT _row, unnest(_reasons) AS reason FROM {table}),
+        WITH reasons AS (SELECT _row, unnest(_reasons) AS _reason FROM {table}),
         rules AS (SELECT _row, {RULE_OF_REASON} AS rule FROM reasons),
         firsts AS (
             SELECT rule, _row FROM rules QUALIFY row_number() OVER (PARTITION BY rule ORDER BY _row) <= {EXAMPLES})

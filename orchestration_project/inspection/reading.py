@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.decode import BOMS, as_utf8
-from orchestration_project.formats.decompress import GZIP_MAGIC, ZSTD_MAGIC, decompress
+from orchestration_project.formats.decompress import GZIP_MAGIC, decompress
 from orchestration_project.ingest.model import Candidate
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.quoting import ident
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 BLOCK = 4 << 20
-COMPRESSIONS = {GZIP_MAGIC: "gzip", ZSTD_MAGIC: "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
     """
     path, name, own = candidate.file.path, candidate.file.name, Path(mkdtemp(dir=work))
     plain = decompress(path, name, own, max_bytes)
-    compression = COMPRESSIONS[next(magic for magic in COMPRESSIONS if _starts(path, magic))] if plain != path else None
+    compression = ("gzip" if _starts(path, GZIP_MAGIC) else "zstd") if plain != path else None
     if feed.source.format is FileFormat.PARQUET:
         return Reading(feed.source.format, compression, None)
     text, start = as_utf8(plain, feed.source.encoding, name, own)

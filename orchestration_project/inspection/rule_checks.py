@@ -126,7 +126,7 @@ def measure_rules(
 def _reasons_query(feed: Feed, condition: str) -> str:
     """How many rejected records have each reason, without the reason's details."""
     return f"""WITH reasons AS (
-            SELECT unnest(_reasons) AS reason FROM {ident(rejected_table(feed))} WHERE {condition})
+            SELECT unnest(_reasons) AS _reason FROM {ident(rejected_table(feed))} WHERE {condition})
         SELECT {RULE_OF_REASON}, count(*) FROM reasons GROUP BY 1"""
 
 
@@ -155,11 +155,11 @@ def sample_rejected(
         batches: the batches to look at; None for all.
     """
     names = ["_file", "_row", *columns, "_reasons"]
-    starts = " OR ".join(f"starts_with(reason, {literal(reason)})" for reason in reasons)
+    starts = " OR ".join(f"starts_with(_reason, {literal(reason)})" for reason in reasons)
     rows = connection.execute(
         f"""SELECT {idents(names[:-1])}, array_to_string(_reasons, '; ')
             FROM {ident(rejected_table(feed))} WHERE {batch_filter(batches)}
-            AND len(list_filter(_reasons, lambda reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
+            AND len(list_filter(_reasons, lambda _reason: {starts})) > 0 ORDER BY _file, _row LIMIT {SAMPLE_ROWS}"""
     ).fetchall()
     return [masked(feed, dict(zip(names, row, strict=True))) for row in rows]
 

@@ -154,4 +154,4 @@ def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> 
     ).fetchall()
     for schema, table in tables:
         with clear_faults(warehouse.database, f"reading {table}"):
-            connection.execute(f"SELECT bit_xor(hash(t)) FROM {ident(schema)}.{ident(table)} AS t").fetchall()
+            connection.execute(f"SELECT bit_xor(hash(_whole)) FROM {ident(schema)}.{ident(table)} AS _whole").fetchall()

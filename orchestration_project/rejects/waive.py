@@ -113,7 +113,7 @@ def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> 
 def _of_batch(connection: "DuckDBPyConnection", feed: Feed, choice: Choice) -> Waived:
     """The open rejects of a batch. None of them is closed, so `closed` is empty."""
     table, batch = ident(rejected_table(feed)), batch_filter([choice.batch])
-    broke = f"list_contains(list_transform(_reasons, lambda reason: {RULE_OF_REASON}), $reason)"
+    broke = f"list_contains(list_transform(_reasons, lambda _reason: {RULE_OF_REASON}), $reason)"
     rows = connection.execute(
         f"""SELECT _reject_id FROM {table} WHERE {batch} AND {is_open(feed)} AND ($reason IS NULL OR {broke})
             ORDER BY 1""",

@@ -103,7 +103,7 @@ def _reasons(connection: "DuckDBPyConnection", feed: Feed) -> tuple[list[Reason]
     if not exists(connection, table):
         return [], 0
     counted = connection.execute(
-        f"""SELECT {RULE_OF_REASON} AS rule, count(*) AS records FROM (SELECT unnest(_reasons) AS reason
+        f"""SELECT {RULE_OF_REASON} AS rule, count(*) AS records FROM (SELECT unnest(_reasons) AS _reason
             FROM {ident(table)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
     ).fetchall()
     (rejected,) = connection.execute(f"SELECT count(*) FROM {ident(table)}").fetchone() or (0,)

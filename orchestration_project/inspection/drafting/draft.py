@@ -13,6 +13,7 @@ import yaml
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.errors import FileRefused
+from orchestration_project.formats.header import normalised
 from orchestration_project.ingest.counts import nothing_of
 from orchestration_project.ingest.dry_run import dry_run, read_file, scratch_session, scratch_warehouse
 from orchestration_project.ingest.model import Candidate
@@ -109,7 +110,7 @@ def _common(layouts: Sequence[Layout]) -> Layout:
     fields: dict[str, str] = {}
     for layout in layouts:
         for field in layout.fields:
-            fields.setdefault(field.casefold(), field)
+            fields.setdefault(normalised(field), field)
     encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
     delimiter = next(iter(delimiters), None)
     return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()))
@@ -117,9 +118,9 @@ def _common(layouts: Sequence[Layout]) -> Layout:
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:
     """A contract with text columns only, by which the samples are read before their types are known."""
-    everywhere = set.intersection(*({field.casefold() for field in item.fields} for item in layouts))
+    everywhere = set.intersection(*({normalised(field) for field in item.fields} for item in layouts))
     columns = [
-        Column(column, "VARCHAR", field, rules=(Required(),) if field.casefold() in everywhere else ())
+        Column(column, "VARCHAR", field, rules=(Required(),) if normalised(field) in everywhere else ())
         for column, field in zip(names, layout.fields, strict=True)
     ]
     return Feed(name, "0", tuple(columns), layout.source)

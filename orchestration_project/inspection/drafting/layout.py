@@ -110,12 +110,14 @@ def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fiel
 def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:
     """The encoding to declare, the file as UTF-8, and the byte at which its text begins."""
     wide = {beginning[1:2]: "utf-16-le", beginning[0:1]: "utf-16-be"}.get(b"\0")
+    why = ""
     for encoding in (wide,) if wide else ENCODINGS:
         try:
             return encoding, *as_utf8(plain, encoding, name, work)
-        except FileRefused:
-            continue
-    raise DraftError(f"{name!r} has an encoding that can't be recognised: deliver it as UTF-8")
+        except FileRefused as error:
+            # What the first of the others says tells most: how far the file is from UTF-8.
+            why = error.message if encoding == ENCODINGS[1] or not why else why
+    raise DraftError(f"the encoding of {name!r} can't be recognised, deliver it as UTF-8: {why}")
 
 
 def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
@@ -175,7 +177,7 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
 def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
     """The share of records with the most frequent width, and the first of them, if that one looks like a header."""
     try:
-        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+        reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=True)
         records = [record for record in islice(reader, RECORDS_LOOKED_AT) if record]
     except csv.Error:
         return

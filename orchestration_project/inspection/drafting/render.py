@@ -13,6 +13,7 @@ from orchestration_project.inspection.drafting.layout import Layout
 from orchestration_project.inspection.drafting.names import Naming, personal_because
 from orchestration_project.inspection.drafting.types import Guess
 
+UNSURE = "which encoding they have can't be told from their bytes (cp1252, Mac Roman, Shift_JIS, ...)"
 DATED = "told by the dates in the names of the samples"
 
 
@@ -81,7 +82,7 @@ def _head(parts: DraftParts) -> Iterator[str]:
     yield "version: 0.1.0\nstatus: draft\n\nservers:\n  - server: landing\n    type: local"
     yield f"    path: landing/{parts.name}\n    format: {layout.format}"
     if layout.encoding:
-        yield f"    encoding: {layout.encoding}{_check('the samples are not UTF-8 and can be read as this')}"
+        yield from _encoding(layout.encoding)
     if layout.declared_delimiter:
         yield "    customProperties:\n      - property: delimiter"
         yield f"        value: {_quoted(layout.declared_delimiter)}{_check('it gives the most even columns')}"
@@ -92,6 +93,17 @@ def _head(parts: DraftParts) -> Iterator[str]:
     for name, why in (("latency", "how long after its end a batch may be missing"), ("frequency", "as the cadence")):
         yield f"  - property: {name}\n    value: 1{_check(why)}\n    unit: {unit}"
     yield f"\nschema:\n  - name: {parts.name}\n    physicalType: file\n    properties:"
+
+
+def _encoding(encoding: str) -> Iterator[str]:
+    if encoding.startswith("utf"):
+        yield f"    encoding: {encoding}{_check('every second byte of the samples is 0')}"
+        return
+    # Nearly any bytes are a text in each of these, of other letters.
+    yield f"    # check: the samples are not UTF-8; {UNSURE}."
+    yield f"    # Read as {encoding}, wrong letters load without an error: ask who writes the files, or look at a name"
+    yield "    # or a text with accents in a dry run (`explain`), and declare another encoding until it is right"
+    yield f"    encoding: {encoding}"
 
 
 def _columns(parts: DraftParts) -> Iterator[str]:
