@@ -65,7 +65,7 @@ def test_both_archive_the_same_files(warehouses: duckdb.DuckDBPyConnection) -> N
         Path(path).parent
         for (path,) in warehouses.execute("SELECT path FROM duckdb_databases() WHERE path IS NOT NULL").fetchall()
     ]
-    archived = [sorted(str(path.relative_to(root)) for path in root.glob("archive/*/*/*.*")) for root in roots]
+    archived = [sorted(str(path.relative_to(root)) for path in root.glob("archive/*/[!.]*/*.*")) for root in roots]
     assert len(archived) == 2
     assert archived[0] == archived[1]
     assert len(archived[0]) == len(DAYS) + 1

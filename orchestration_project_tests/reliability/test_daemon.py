@@ -60,7 +60,7 @@ def hold_all_once(deployment: Deployment, files: int, rows: int) -> None:
         published = connection.execute("SELECT sum(orders) FROM product_daily_sales").fetchall()[0][0]
     assert records == orders == raw == published == files * rows
     assert ledger == (files, files, files)
-    assert len(list(deployment.settings.archive("sales").rglob("*.csv"))) == files
+    assert len(list(deployment.settings.archive("sales").glob("20*/**/*.csv"))) == files
 
 
 @pytest.mark.promise("load")

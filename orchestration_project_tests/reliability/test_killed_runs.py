@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from orchestration_project.failpoints import Point
+from orchestration_project.storage.taken import TAKEN
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.test_sensor import Watch, spec_of, swept
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
@@ -80,11 +81,12 @@ USUAL = list(zip([Point.COMMITTED, Point.COMMITTED, Point.UNLOCKED], FINISHES, s
 
 
 def state(bench: Workbench) -> dict[str, Any]:
-    """Tables, ledger and files, but what tells the run and its time."""
+    """Tables, ledger and files, but what tells the run and its time, as the notes on taken files do."""
     tables = {table: bench.query(f"SELECT * FROM {table} ORDER BY ALL") for table in TABLES}
     ledger = bench.query("SELECT * EXCLUDE (run_id, seen_at, loaded_at) FROM file_ledger ORDER BY ALL")
     folders = ("landing", "archive", "quarantine")
     files = [path for folder in folders for path in (bench.data_dir / folder / "sales").rglob("*") if path.is_file()]
+    files = [path for path in files if TAKEN not in path.parts]
     contents = {str(path.relative_to(bench.data_dir)): path.suffix == ".json" or path.read_bytes() for path in files}
     return {**tables, "ledger": ledger, "files": contents}
 
