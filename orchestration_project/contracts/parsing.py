@@ -153,8 +153,10 @@ def read_moments(declared: SqlType, options: dict[str, Any], base: Parsing, plac
         return Literals(declared), base
     date_format = _date_format(options, declared.kind, place.key("format"))
     _check_timezone(options.get("timezone"), declared, date_format, place.key("timezone"))
-    zoned = options.get("timezone") is True
     zone = _zone(options, place.key("defaultTimezone"))
+    # A type with a zone means texts with one, unless the contract says which zone texts without one are in.
+    implied = declared == TIMESTAMPTZ and options.get("defaultTimezone") is None
+    zoned = options.get("timezone", implied) is True
     has_offset = date_format.has_offset if date_format else zoned
     # A TIMESTAMP would lose the offset.
     if declared.kind is Kind.TIMESTAMP and (zoned or has_offset):

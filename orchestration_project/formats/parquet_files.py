@@ -1,33 +1,24 @@
-"""Parquet files: those with the same schema in one scan, typed values as the text that a delimited file would have.
+"""Parquet files: those with the same schema in one scan, a column that the contract does not know in _rescued, as JSON.
 
-    column sold_on DATE, value 2024-02-01, declared format dd/MM/yyyy   ->  '01/02/2024'
-    column amount DOUBLE, value 1.5, declared decimal comma             ->  '1,5'
-    a column that the contract does not know                            ->  in _rescued, as JSON
-
-The footer tells how many rows there are, and each row has its number: nothing is skipped here, and no lines are read.
+The footer tells how many rows there are (`parquet_schema`), and each row has its number: nothing is skipped here, and
+no lines are read. Typed values become text in `parquet_text`.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.feed import Column, Feed
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.formats.decompress import too_large
-from orchestration_project.formats.fields import is_number, localised
 from orchestration_project.formats.header import match_columns, require_columns
+from orchestration_project.formats.parquet_schema import Schema, read_schema
+from orchestration_project.formats.parquet_text import refusal, rescued_value, text_of
 from orchestration_project.formats.staging import COPIED, PROBE, ReadyFile, unreadable
 from orchestration_project.warehouse.quoting import ident, literal, literals
-from orchestration_project.warehouse.tables import types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-Schema = tuple[tuple[str, str], ...]
-"""Names and DuckDB types of a file's columns."""
-
-NESTED_TYPES = ("STRUCT", "MAP", "[]", "UNION")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +27,6 @@ class _Alike:
 
     columns_sql: str
     files: list[ReadyFile]
-
-
-def count_rows(connection: "DuckDBPyConnection", name: str, path: str, max_bytes: int) -> int:
-    """How many rows a Parquet file has, as its footer tells.
-
-    Raises:
-        FileRefused: the footer can't be read, or the file is larger than `max_bytes`, decompressed.
-    """
-    import duckdb
-
-    try:
-        row = connection.execute(_footer(path)).fetchone()
-    except duckdb.Error as error:
-        raise unreadable(name, "is not a readable Parquet file", error) from None
-    rows, size = row or (0, 0)
-    # A few kilobytes of a repeated value may become gigabytes of text.
-    if size and size > max_bytes:
-        raise too_large(name, max_bytes)
-    return int(rows)
-
-
-def _footer(path: str) -> str:
-    """Query of the rows and the decompressed bytes of a file: the latter stand with each chunk of each column."""
-    listed = f"[{literal(path)}]"
-    return f"""
-        WITH chunks AS (SELECT sum(total_uncompressed_size) AS size FROM parquet_metadata({listed}))
-        SELECT num_rows, size FROM parquet_file_metadata({listed}), chunks"""
 
 
 def stage_parquet(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyFile]) -> None:
@@ -95,28 +59,19 @@ def _groups(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyF
     refused: dict[str, FileRefused] = {}
     for file in files:
         try:
-            schemas[_schema(connection, file)].append(file)
+            schemas[read_schema(connection, file.name, file.path)].append(file)
         except FileRefused as error:
             refused[file.name] = error
     groups = []
     for schema, alike in schemas.items():
         try:
-            values = _values(feed, dict(schema))
+            values = _values(feed, schema)
             groups.append(_Alike(", ".join(f"{value} AS {ident(name)}" for name, value in values.items()), alike))
         except FileRefused as error:
             refused |= {file.name: FileRefused(error.rule, f"{file.name!r}: {error.message}") for file in alike}
     if refused:
         raise FilesUnfit(refused)
     return groups
-
-
-def _schema(connection: "DuckDBPyConnection", file: ReadyFile) -> Schema:
-    import duckdb
-
-    try:
-        return tuple(types_of(connection, _scan([file])).items())
-    except duckdb.Error as error:
-        raise unreadable(file.name, "is not a readable Parquet file", error) from None
 
 
 def _scan(files: Sequence[ReadyFile], options: str = "") -> str:
@@ -153,7 +108,8 @@ def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> d
                         f"CREATE OR REPLACE TEMP TABLE {PROBE} AS SELECT {group.columns_sql} FROM {_scan([file])}"
                     )
             except duckdb.Error as error:
-                found[file.name] = unreadable(file.name, "is not a readable Parquet file", error)
+                unread = unreadable(file.name, "is not a readable Parquet file", error)
+                found[file.name] = refusal(file.name, error) or unread
     return found
 
 
@@ -173,52 +129,24 @@ def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict
     }
 
 
-def _values(feed: Feed, types: Mapping[str, str]) -> dict[str, str]:
+def _values(feed: Feed, schema: Schema) -> dict[str, str]:
     """The raw table's columns as SQL over the columns of a file.
 
     Raises:
         FileRefused: a required column is missing, or one is there twice.
     """
-    names = tuple(types)
+    names = tuple(field.name for field in schema)
     positions = match_columns(feed, names)
     require_columns(feed, positions, names, "the Parquet schema")
-    found = {column: names[positions[column.name]] for column in feed.source_columns if column.name in positions}
-    values = {column.name: text_of(ident(name), types[name], column) for column, name in found.items()}
-    if unexpected := [name for name in types if name not in found.values()]:
-        pairs = ", ".join(f"{literal(name)}, {ident(name)}" for name in unexpected)
-        present = " OR ".join(f"{ident(name)} IS NOT NULL" for name in unexpected)
+    values = {
+        column.name: text_of(ident(schema[place].column), schema[place].sql_type, column)
+        for column in feed.source_columns
+        if (place := positions.get(column.name)) is not None
+    }
+    if unexpected := [field for place, field in enumerate(schema) if place not in positions.values()]:
+        pairs = ", ".join(
+            f"{literal(field.name)}, {rescued_value(ident(field.column), field.sql_type)}" for field in unexpected
+        )
+        present = " OR ".join(f"{ident(field.column)} IS NOT NULL" for field in unexpected)
         values["_rescued"] = f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END"
     return values
-
-
-def text_of(value: str, sql_type: str, column: Column) -> str:
-    """SQL for a typed value as the text that a delimited file would have: dates and numbers in the declared notation.
-
-    Args:
-        value: SQL for the value.
-        sql_type: its DuckDB type.
-        column: the contract's column in which it will stand.
-    """
-    plain = f"{value}::VARCHAR"
-    if any(mark in sql_type for mark in NESTED_TYPES):
-        return f"to_json({value})::VARCHAR"
-    if is_number(sql_type) and is_number(column.sql_type):
-        return localised(plain, column.parsing)
-    if not sql_type.startswith(("DATE", "TIME")) or column.parsing.date_format is None:
-        return plain
-    return _moment_as_text(value, sql_type, literal(column.parsing.date_format), plain)
-
-
-def _moment_as_text(value: str, sql_type: str, pattern: str, plain: str) -> str:
-    """SQL for a date or a time in the declared format, as far as it can be read back from it.
-
-    A moment finer than the format would lose a part of it: it stays `plain`, and then breaks the type.
-    """
-    is_time = sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP")
-    # strftime takes no TIME, so one gets a day.
-    moment = f"(DATE '1900-01-01' + {value})" if is_time else value
-    written = f"strftime({moment}, {pattern})"
-    read_back = f"try_strptime({written}, {pattern})"
-    if is_time:
-        read_back = f"(DATE '1900-01-01' + {read_back}::TIME)"
-    return f"CASE WHEN {read_back} = {moment} THEN {written} ELSE {plain} END"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.delimited import stage_delimited
 from orchestration_project.formats.json_files import stage_json
-from orchestration_project.formats.parquet_files import count_rows, stage_parquet
+from orchestration_project.formats.parquet_files import stage_parquet
+from orchestration_project.formats.parquet_schema import count_rows
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.repair_files import stage_repairs
 from orchestration_project.formats.staging import ReadyFile, StagedRecords, make_staged
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
 
 
-def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> int:
+def count(connection: "DuckDBPyConnection", feed: Feed, file: Prepared, max_bytes: int) -> int:
     """How many records a file has: counted in its text, or as the file itself tells.
 
     Raises:
@@ -31,7 +32,8 @@ def count(connection: "DuckDBPyConnection", file: Prepared, max_bytes: int) -> i
         return file.records
     # On a cursor of its own, since files may be counted at the same time.
     with connection.cursor() as cursor:
-        return count_rows(cursor, file.name, str(file.readable), max_bytes)
+        size = file.readable.stat().st_size
+        return count_rows(cursor, feed, file.name, str(file.readable), size, max_bytes)
 
 
 def stage(connection: "DuckDBPyConnection", feed: Feed, batch_type: str, files: Sequence[ReadyFile]) -> StagedRecords:

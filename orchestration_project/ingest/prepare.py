@@ -77,4 +77,4 @@ def prepare_counted(
         FileNotFoundError: there is none.
     """
     prepared = prepare(form_of(feed, name), path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
-    return replace(prepared, records=count(connection, prepared, max_bytes))
+    return replace(prepared, records=count(connection, feed, prepared, max_bytes))

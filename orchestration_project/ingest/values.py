@@ -275,7 +275,7 @@ def _broken_decimal(rule: Bound | MultipleOf | OneOf, value: str, sql_type: str)
     precision, scale = _digits(sql_type)
 
     def units(text: str) -> Fraction:
-        return Fraction(text) * Fraction(10**scale)
+        return Fraction(text) * int(10**scale)
 
     def written(number: int) -> str:
         return _typed(format(Decimal(f"{number}e-{scale}"), "f"), sql_type)

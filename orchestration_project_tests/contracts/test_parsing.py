@@ -39,6 +39,26 @@ def test_dates_as_they_are_written(load: Load) -> None:
     assert (third.sql_type, third.parsing) == ("TIMESTAMP", Parsing())
 
 
+@pytest.mark.parametrize(
+    ("physical", "options", "zoned"),
+    [
+        pytest.param("TIMESTAMPTZ", {}, True, id="type"),
+        pytest.param("timestamp with time zone", {}, True, id="its other name"),
+        pytest.param("TIMESTAMPTZ", {"defaultTimezone": "Europe/Berlin"}, False, id="zone of texts without one"),
+        pytest.param("TIMESTAMPTZ", {"format": "yyyy-MM-dd HH:mm"}, False, id="format without an offset"),
+        pytest.param("TIMESTAMP", {}, False, id="type without a zone"),
+    ],
+)
+@pytest.mark.promise("input")
+@pytest.mark.found("A TIMESTAMPTZ without `timezone: true` took only texts without an offset, as if they were UTC.")
+def test_a_type_with_a_zone_means_texts_with_one(
+    physical: str, options: dict[str, str], zoned: bool, load: Load
+) -> None:
+    """The type implies the option, unless the contract says in which zone texts without an offset are."""
+    column = {"name": "a", "logicalType": "timestamp", "physicalType": physical, "logicalTypeOptions": options}
+    assert load(contract(column)).columns[0].parsing.has_timezone is zoned
+
+
 def test_custom_properties_of_other_tools_are_ignored(load: Load) -> None:
     """What is not ours says nothing, also when another vendor's name is like one of ours."""
     other = [{"property": "dbtModel", "value": 1}, {"property": "nullvalues", "value": 1, "vendor": "soda"}]

@@ -22,7 +22,7 @@ def staged(folder: Path, feed: Feed, contents: Mapping[str, str | bytes]) -> dic
             path = folder / name
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             prepared = prepare(feed, path, name, work, max_bytes=1 << 30)
-            prepared = replace(prepared, records=count(connection, prepared, max_bytes=1 << 30))
+            prepared = replace(prepared, records=count(connection, feed, prepared, max_bytes=1 << 30))
             ready.append(ReadyFile(prepared, "2024-01-01", "0", folder))
         found = stage(connection, feed, "DATE", ready)
         rows = connection.execute(

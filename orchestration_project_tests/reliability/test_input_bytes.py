@@ -17,7 +17,7 @@ from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 from orchestration_project_tests.inspection.drafting.samples import drafted
 from orchestration_project_tests.reliability.evidence import tried
-from orchestration_project_tests.reliability.hostile import verdicts
+from orchestration_project_tests.reliability.hostile import outcomes
 
 pytestmark = pytest.mark.promise("input")
 
@@ -87,7 +87,7 @@ def test_zstd_with_skippable_frames(tmp_path: Path) -> None:
         shop.deliver(name, content)
         tried()
     shop.load()
-    assert verdicts(shop) == {
+    assert outcomes(shop) == {
         named(1): (3, 0, 0),
         named(2): (3, 0, 0),
         named(3): "empty_file",
