@@ -4,6 +4,7 @@ Reading is done outside of the transaction: DuckDB reads what a transaction has 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import FileRefused
@@ -95,6 +96,14 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
             f"INSERT INTO {REMOVED} {_unknown_files(session)}",
             {"feed": session.feed.name, "key_format": batching.key_format},
         )
+
+
+def has_unknown_files(session: Session) -> bool:
+    """Whether the raw table has rows of files that the ledger does not have as loaded."""
+    everything = replace(session, request=replace(session.request, batches=None))
+    parameters = {"feed": session.feed.name, "key_format": session.batching.key_format}
+    query = f"FROM ({_unknown_files(everything)}) LIMIT 1"
+    return session.connection.execute(query, parameters).fetchone() is not None
 
 
 def make_removed(connection: "DuckDBPyConnection", batch_type: str) -> None:
