@@ -15,7 +15,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_graphql.schema import create_schema
 
 from orchestration_project_tests.components.test_file_feed import CONTRACT, DATE, folder
-from orchestration_project_tests.components.workbench import Workbench, feeds, materializations
+from orchestration_project_tests.components.workbench import Workbench, feeds, materializations, value
 
 TABLES = ("raw_meters", "cleaned_meters", "rejected_meters")
 DAYS = ("2024-03-05", "2024-03-06", "2024-03-07")
@@ -44,7 +44,8 @@ def loading(contract: str, home: Path, instance: dg.DagsterInstance) -> Iterator
 
 def stale(contract: str, home: Path, instance: dg.DagsterInstance) -> dict[str, list[str]]:
     """Whether each table is stale for each of `DAYS`."""
-    code = home / "location.py"
+    # Of another name each time: Python keeps a module that it has loaded.
+    code = home / f"location_{len(list(home.glob('location_*.py')))}.py"
     code.write_text(CODE, encoding="utf-8")
     code.with_name("contract.yaml").write_text(contract, encoding="utf-8")
     origin = LoadableTargetOrigin(executable_path=sys.executable, python_file=str(code), attribute="defs")
@@ -110,4 +111,7 @@ def test_batches_by_other_rules_stay_stale(tmp_path: Path, instance: dg.DagsterI
     load_all(CONTRACT, tmp_path, instance)
     with loading(STRICTER, tmp_path, instance) as bench:
         bench.run(*TABLES, first=DAYS[1])
+        told = bench.check(("cleaned_meters", "validated"), first=DAYS[1])["validated"]
+        assert (told.passed, value(told.metadata, "batches")) == (False, 1)
+        assert value(told.metadata, "command").endswith(f"--partition {DAYS[0]}")
     assert stale(STRICTER, tmp_path, instance)["cleaned_meters"] == ["STALE", "FRESH", "MISSING"]

@@ -16,9 +16,12 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.ingest import renew
 from orchestration_project.ingest.fingerprints import version_of
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.status import status_of
+from orchestration_project.inspection.verify import verify
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.tables import columns_of
-from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
+from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.stops import dying
 
@@ -191,6 +194,20 @@ def test_other_rules_leave_old_batches_as_they_are(shop: Shop, tmp_path: Path) -
     shop.load(day(1), day(2))
     assert otherwise() == []
     assert shop.tables() == rebuilt(shop, tmp_path / "rebuilt")
+
+
+def test_batches_by_other_rules_are_told(shop: Shop) -> None:
+    """`status` and `verify` tell how many there are and the command for them; nothing is wrong with them."""
+    shop.feed = replace(MONEY, columns=(column("id", "VARCHAR", Required(), OneOf(("a", "d"))), *MONEY.columns[1:]))
+    shop.load(day(3))
+    source = ConfiguredFeed(shop.feed, shop.options)
+    told, verified = status_of(shop.settings, [source], ["f"], NOW), verify(shop.warehouse, shop.settings, [source])
+    assert told.notes == verified.notes
+    (note,) = told.notes
+    assert note.startswith("f: 2 batch(es) were validated by another contract")
+    assert note.endswith("--select raw_f,cleaned_f,rejected_f --partition-range 2024-01-01...2024-01-02")
+    assert verified.proven
+    assert told.problems == []
 
 
 @pytest.mark.found("old batches were cast where their files did not fit the new contract, or kept their old rows")
