@@ -13,6 +13,9 @@ class Point(StrEnum):
 
     LOCKED = "locked"
     RECOVERED = "recovered"
+    RENEWING = "renewing"
+    RENEWED = "renewed"
+    REPLACED = "replaced"
     LISTED = "listed"
     FINGERPRINTED = "fingerprinted"
     PREPARED = "prepared"

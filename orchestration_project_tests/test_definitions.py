@@ -24,8 +24,15 @@ RULES_OF_PRODUCTS = """
 """.split()
 OF_RAW = ["files_accepted", "newest_batch", "unexpected_columns", "volume"]
 CHECKS = {
-    "cleaned_products": [*RULES_OF_PRODUCTS, "accounting", "not_empty"],
-    "cleaned_sales": [*RULES_OF_SALES, "accounting", "free_items_are_rare", "known_customers", "not_empty"],
+    "cleaned_products": [*RULES_OF_PRODUCTS, "accounting", "not_empty", "validated"],
+    "cleaned_sales": [
+        *RULES_OF_SALES,
+        "accounting",
+        "free_items_are_rare",
+        "known_customers",
+        "not_empty",
+        "validated",
+    ],
     "product_daily_sales": ["matches_cleaned_sales"],
     "product_warehouse": ["orphan_products", "totals_match"],
     "raw_products": OF_RAW,
@@ -192,6 +199,7 @@ def test_blocking_checks() -> None:
         *OF_RAW,
         "reject_rate",
         "known_customers",
+        "validated",
         "free_items_are_rare",
         "orphan_products",
         "everything_proven",

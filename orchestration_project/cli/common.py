@@ -44,6 +44,7 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
         UsageError: there is no such feed, or no warehouse.
         PlatformError: the warehouse can't be used.
     """
+    from orchestration_project.ingest.renew import ensure_current
     from orchestration_project.ingest.session import ensure_feed_tables
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
@@ -54,6 +55,7 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
         raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
     with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
         ensure_feed_tables(connection, spec.feed, spec.options.batching)
+        ensure_current(connection, spec.feed, spec.options)
         yield connection, settings, spec
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -47,9 +48,11 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
     from orchestration_project.inspection.status import status_of
     from orchestration_project.settings import Settings
 
-    specs = project_here().feeds()
+    project = project_here()
+    specs = project.feeds()
     chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
-    found = status_of(Settings.from_env(), [spec.configured for spec in chosen], specs, dt.datetime.now(dt.UTC))
+    sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
+    found = status_of(Settings.from_env(), sources, specs, dt.datetime.now(dt.UTC))
     if as_json:
         print_json(found.as_dict())
     else:
@@ -66,6 +69,8 @@ def render_status(console: "Console", found: PlatformStatus) -> None:
         console.print(f"{what}  {printable(_answer(answer))}", soft_wrap=True, highlight=False)
     for problem in found.problems:
         console.print(f"[red]![/red] {printable(problem)}", soft_wrap=True, highlight=False)
+    for note in found.notes:
+        console.print(printable(note), soft_wrap=True, highlight=False)
     for unknown in found.unknown:
         console.print(f"[yellow]?[/yellow] {printable(unknown)}", soft_wrap=True, highlight=False)
     if not found.exit_code:

@@ -68,6 +68,8 @@ def render_verification(console: "Console", found: "Verification") -> None:
         console.print("[bold]What to do[/bold]")
         for remedy in dict.fromkeys(item.remedy for item in found.findings):
             console.print(f"  {remedy}", soft_wrap=True, markup=False, highlight=False)
+    for note in found.notes:
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
     compared = f"{found.files:,} archived files ({found.bytes:,} bytes) and {found.records:,} records compared: "
     console.print(compared + (f"{len(found.findings):,} finding(s)" if found.findings else "all proven"))
 

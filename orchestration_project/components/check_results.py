@@ -20,7 +20,9 @@ from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.contracts.describe import comparison_in_words
 from orchestration_project.contracts.feed import MetricRule, QualityRule
+from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.inspection import quality, rule_checks
+from orchestration_project.inspection.findings import OTHERWISE, load_again
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger_queries
 
@@ -211,6 +213,20 @@ def unexpected_columns(subject: Subject) -> CheckResult:
     columns = table([{"column": name, "records": records} for name, records in found.items()])
     description = f"{len(found)} column(s) that the contract does not know; their values are in _rescued."
     return CheckResult(False, WARN, description, expected, more, {"columns": columns})
+
+
+def validated(subject: Subject) -> CheckResult:
+    """Whether all batches were validated by the present contract."""
+    spec = subject.spec
+    version = version_of(spec.feed, spec.options)
+    batches = ledger_queries.validated_otherwise(subject.connection, spec.name, version)
+    metadata: Metadata = {"batches": dg.MetadataValue.int(len(batches))}
+    description = "All batches were validated by the present contract."
+    if batches:
+        command = load_again(spec.configured, batches)
+        metadata |= {"command": dg.MetadataValue.text(command), "by_batch": table([{"batch": key} for key in batches])}
+        description = f"{OTHERWISE.format(len(batches))}."
+    return CheckResult(not batches, WARN, description, "no batch by another contract", f"{len(batches)}", metadata)
 
 
 def newest_batch(subject: Subject) -> CheckResult:

@@ -11,11 +11,16 @@ from orchestration_project.components.lineage import lineage_metadata, lineage_o
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.plan import reading_of
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout
+
+NO_VERSION = "INITIAL"
+"""What Dagster takes for the version of the files in a drop folder, of which it is told nothing."""
 
 
 def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
@@ -113,6 +118,7 @@ def _table_spec(
         key,
         deps=deps,
         skippable=True,
+        code_version=_code_version(spec, key),
         description=description,
         group_name=spec.name,
         kinds={"duckdb", "sql"},
@@ -128,6 +134,28 @@ def _table_spec(
     )
 
 
+def _code_version(spec: FeedSpec, key: dg.AssetKey) -> str:
+    """Identifies what of the contract decides the rows of one of the feed's tables: with another one they are stale."""
+    return reading_of(spec.feed) if key == spec.raw else version_of(spec.feed, spec.options)
+
+
+def _versions(spec: FeedSpec, key: dg.AssetKey, run_id: str) -> dict[str, str]:
+    """The tags by which Dagster tells whether a materialization is stale.
+
+    It sets them itself for what was asked for. For the batches beyond, the run stands for what was read from each table
+    before: a run writes all of a feed's tables at once.
+    """
+    upstream, version = (spec.landing, NO_VERSION) if key == spec.raw else (spec.raw, run_id)
+    name = upstream.to_user_string()
+    return {
+        "dagster/code_version": _code_version(spec, key),
+        "dagster/data_version": run_id,
+        "dagster/data_version_is_user_provided": "true",
+        f"dagster/input_data_version/{name}": version,
+        f"dagster/input_event_pointer/{name}": "NULL",
+    }
+
+
 def _results(
     context: dg.AssetExecutionContext, spec: FeedSpec, request: Request, report: Report, seconds: float
 ) -> Iterator[dg.MaterializeResult[None]]:
@@ -137,8 +165,9 @@ def _results(
     What is about the run as a whole, and the column lineage, which is the same for all batches, is told once, with the
     event that comes last.
     """
-    written = [spec.raw] if request.read else []
-    written += [spec.cleaned, spec.rejected] if request.publish else []
+    run_id, renewed = context.run.run_id, report.renewed
+    written = [spec.raw] if request.read or (renewed and renewed.raw) else []
+    written += [spec.cleaned, spec.rejected] if request.publish or renewed else []
     asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
     by_batch = parts(report, spec.options.batching)
     for key in written:
@@ -150,8 +179,10 @@ def _results(
             if batch == last:
                 metadata |= run_metadata(spec, key, report, seconds) | lineage_metadata(lineage_of(spec, key))
             if not selected or batch not in asked:
-                context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
+                versions = _versions(spec, key, run_id)
+                context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=versions))
             else:
                 context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
         if selected:
-            yield dg.MaterializeResult(asset_key=key)
+            # Else Dagster would take rows for the same as before as long as the contract is the same.
+            yield dg.MaterializeResult(asset_key=key, data_version=dg.DataVersion(run_id))

@@ -52,7 +52,7 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
 
 
 def _require_own_names(spec: FeedSpec, rules: Sequence[RuleCheck]) -> None:
-    taken = {"accounting", *(rule.name for rule in rules)}
+    taken = {"accounting", "validated", *(rule.name for rule in rules)}
     if clashes := [item.name for item in spec.feed.quality if item.name in taken]:
         raise dg.DagsterInvalidDefinitionError(
             f"contract of {spec.name}: the quality rule(s) {', '.join(clashes)} have the names of checks that are made"
@@ -65,6 +65,7 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
     of_metrics = {(spec.cleaned, rule.name): check_results.quality_check(rule) for rule in spec.feed.quality}
     of_platform = {
         (spec.cleaned, "accounting"): check_results.accounting,
+        (spec.cleaned, "validated"): check_results.validated,
         (spec.raw, "files_accepted"): check_results.files_accepted,
         (spec.raw, "unexpected_columns"): check_results.unexpected_columns,
         (spec.raw, "newest_batch"): check_results.newest_batch,
@@ -97,6 +98,7 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         blocking=True,
     )
     for asset, name, description in (
+        (spec.cleaned, "validated", "All loaded batches were validated by the present contract."),
         (spec.rejected, "reject_rate", "Few records are rejected."),
         (spec.raw, "files_accepted", "No file was refused as a whole."),
         (spec.raw, "unexpected_columns", "Files have no columns that the contract does not know."),

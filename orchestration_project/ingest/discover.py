@@ -41,6 +41,20 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 
 
+def known_again(session: Session) -> Candidates:
+    """The loaded files of the batches asked for whose rows the raw table does not have as the contract reads them now.
+
+    Files that can't be read are among `unreadable`, by name.
+    """
+    found, lost = list[Candidate](), dict[str, Unfit]()
+    for entry in _unfaithful(session):
+        try:
+            found.append(_known(session, entry))
+        except (FileRefused, OSError) as error:
+            lost[entry.file] = FileRefused("lost", f"it can't be read from the archive any more: {error}")
+    return prepare_latest(session, replace(_recognised(session, found), unreadable=lost))
+
+
 def leave_out(session: Session, candidates: Candidates, faults: Mapping[str, Unfit]) -> Candidates:
     """The candidates without those that proved unfit. Where an older file of the name waits, it counts instead.
 
@@ -215,23 +229,39 @@ def _not_in_ledger(session: Session) -> list[Candidate]:
 
 
 def _to_read_again(session: Session) -> list[Candidate]:
-    """Known files to be read again from the archive: the contract reads them otherwise now, or rows are missing."""
-    feed, batching = session.feed, session.batching
-    entries = ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), batching.key_format
-    )
+    """Known files to be read again from the archive, because rows of them are missing or are there too often."""
     found = []
-    for entry in entries:
-        file = find(session.archive / str(entry.archived_as))
-        # One that is not there yet waits in landing for the move that a load did not live to make.
-        if file is not None:
-            try:
-                ensure_bytes(file.path, entry.sha256)
-            except (FileRefused, OSError) as error:
-                raise lost_file(entry.file, error) from error
-            batch = batching.from_key(entry.batch)
-            found.append(Candidate(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True))
+    for entry in _unfaithful(session):
+        try:
+            found.append(_known(session, entry))
+        except FileNotFoundError:
+            pass  # it waits in landing for the move that a load did not live to make
+        except (FileRefused, OSError) as error:
+            raise lost_file(entry.file, error) from error
     return found
+
+
+def _unfaithful(session: Session) -> list[Entry]:
+    feed, key_format = session.feed, session.batching.key_format
+    return ledger_queries.unfaithful_entries(
+        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), key_format
+    )
+
+
+def _known(session: Session, entry: Entry) -> Candidate:
+    """A file of the archive that was loaded before, to be read again.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        FileRefused: it does not have its bytes any more.
+    """
+    path = session.archive / str(entry.archived_as)
+    file = find(path)
+    if file is None:
+        raise FileNotFoundError(f"{path} does not exist")
+    ensure_bytes(file.path, entry.sha256)
+    batch = session.batching.from_key(entry.batch)
+    return Candidate(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True)
 
 
 def _by_key(session: Session) -> dict[str, Batch] | None:

@@ -1,5 +1,7 @@
 """The load itself, as its stages.
 
+A contract that makes other values of equal text comes first: all batches are made anew with it before it is used.
+
 Their order keeps the promise. What is new is read and validated first. Then one transaction enters the files in the
 ledger, publishes their rows, and secures their bytes for the archive. Files move only after the commit.
 
@@ -20,6 +22,7 @@ from orchestration_project.ingest.model import Report, Request, Staged
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
+from orchestration_project.ingest.renew import renew
 from orchestration_project.ingest.session import open_session
 from orchestration_project.ingest.settle import settled_files
 from orchestration_project.ingest.validate import validate
@@ -48,12 +51,14 @@ def load(
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: a disk had no room; what was not committed by then has changed nothing.
-        WarehouseError: the tables do not fit the contract, counts do not balance, or an archived file is lost; no row
-            was changed.
+        WarehouseError: the contract was changed and archived files do not fit it, counts do not balance, or an archived
+            file is lost; no row was changed.
     """
     settled = settled_files(settings, feed, options, request, log)
-    with open_session(warehouse, settings, feed, options, request, log) as session:
-        candidates = discover(session, settled)
+    with open_session(warehouse, settings, feed, options, request, log) as whole:
+        renewed = renew(whole)
+        candidates = discover(whole, settled)
+        session = whole.of_changes() if renewed else whole
         left = archive_known(session, candidates)
         staged: Staged | None = None
         while True:
@@ -76,4 +81,4 @@ def load(
                 candidates = leave_out(session, candidates, error.faults)
         reached(Point.COMMITTED)
         left += archive(session, candidates, published)
-        return Report.of(candidates, published, left)
+        return Report.of(candidates, published, left, renewed)

@@ -252,6 +252,21 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """All batches of a feed were made anew, because the contract reads, types or computes otherwise.
+
+    Attributes:
+        raw: whether the raw table was, too: all files were read again.
+        asked: the batches that the load was asked for; None for a snapshot.
+        parts: what was published, range by range of batches.
+    """
+
+    raw: bool
+    asked: Sequence[Batch] | None
+    parts: Sequence[Published]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftInLanding:
     """What should have left landing and is still there.
 
@@ -282,6 +297,7 @@ class Report:
         counts: the records of each file in these batches, as the tables have them.
         reasons: why records of these batches are rejected.
         newest: the records of the feed's newest batch days, loaded now or before.
+        renewed: set if all batches were made anew, whatever was asked for.
     """
 
     entries: list[Entry]
@@ -293,20 +309,33 @@ class Report:
     counts: list[FileCount]
     reasons: list[ReasonCount]
     newest: list[DayCount]
+    renewed: Renewal | None = None
 
     @classmethod
-    def of(cls, candidates: Candidates, published: Published, left: LeftInLanding) -> "Report":
-        """Put together what the stages found and did."""
+    def of(
+        cls, candidates: Candidates, published: Published, left: LeftInLanding, renewed: Renewal | None = None
+    ) -> "Report":
+        """Put together what the stages found and did. What was published last counts."""
+        counts, reasons, batches = published.counts, published.reasons, published.batches
+        entries = {(entry.file, entry.sha256): entry for entry in published.entries}
+        if renewed:
+            entries = {(item.file, item.sha256): item for part in renewed.parts for item in part.entries} | entries
+        if renewed and batches is not None:
+            again = set(batches)
+            counts = [*(item for part in renewed.parts for item in part.counts if item.batch not in again), *counts]
+            reasons = [*(item for part in renewed.parts for item in part.reasons if item.batch not in again), *reasons]
+            batches = sorted(again.union(renewed.asked or (), *(part.batches or () for part in renewed.parts)))
         return cls(
-            entries=published.entries,
+            entries=[*entries.values()],
             refused=[*candidates.refused],
             again=[candidate.name for candidate, _ in candidates.known],
             changed=[*candidates.changed, *left.changed],
             stuck=left.stuck,
-            batches=published.batches,
-            counts=published.counts,
-            reasons=published.reasons,
+            batches=batches,
+            counts=counts,
+            reasons=reasons,
             newest=published.newest,
+            renewed=renewed,
         )
 
 

@@ -11,6 +11,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of
+from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.keys import ages_select
 from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.rejects import reject_id
@@ -132,4 +133,5 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
                 f"{feed.name}: {count.file!r} does not balance: {count.records} records were read,"
                 f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
             )
-    ledger.write_counts(session.connection, feed.name, [astuple(count)[1:] for count in settled])
+    rows = [astuple(count)[1:] for count in settled]
+    ledger.write_counts(session.connection, feed.name, rows, version_of(feed, session.options))

@@ -118,6 +118,14 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
         )
 
 
+def has_unknown_files(session: Session) -> bool:
+    """Whether the raw table has rows of files that the ledger does not have as loaded."""
+    everything = replace(session, request=replace(session.request, batches=None))
+    parameters = {"feed": session.feed.name, "key_format": session.batching.key_format}
+    query = f"FROM ({_unknown_files(everything)}) LIMIT 1"
+    return session.connection.execute(query, parameters).fetchone() is not None
+
+
 def make_removed(connection: "DuckDBPyConnection", batch_type: str) -> None:
     """Make an empty `_removed`."""
     connection.execute(

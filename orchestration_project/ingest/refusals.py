@@ -35,12 +35,10 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
     connection, feed, limit = session.connection, session.feed, session.options.max_reject_rate
     landed = {candidate.name for candidate in staged.candidates.landed}
     new = {(entry.file, entry.version) for entry in staged.plan.loads if entry.file in landed}
+    if not new:
+        return {}
     found = {
-        rate.file: FileRefused(
-            "too_many_rejects",
-            f"{rate.file!r}: {rate.rejected} of {rate.records} records break the contract, more than"
-            f" max_reject_rate {limit:g} allows: {rate.worst}",
-        )
+        rate.file: rate.refusal(limit)
         for rate in reject_rates(connection, validated, limit)
         if (rate.file, rate.version) in new
     }
@@ -64,6 +62,14 @@ class RejectRate:
     rejected: int
     records: int
     worst: str
+
+    def refusal(self, limit: float) -> FileRefused:
+        """Why a file with such a rate is refused."""
+        return FileRefused(
+            "too_many_rejects",
+            f"{self.file!r}: {self.rejected} of {self.records} records break the contract, more than"
+            f" max_reject_rate {limit:g} allows: {self.worst}",
+        )
 
 
 def reject_rates(connection: "DuckDBPyConnection", validated: str, above: float) -> list[RejectRate]:

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +18,10 @@ from orchestration_project.storage.transfer import Transfer
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
-from orchestration_project.warehouse.feed_tables import (
-    cleaned_layout,
-    cleaned_table,
-    raw_layout,
-    raw_table,
-    rejected_layout,
-    rejected_table,
-)
+from orchestration_project.warehouse.feed_contracts import ensure_feed_contracts
+from orchestration_project.warehouse.feed_tables import cleaned_table, layouts
 from orchestration_project.warehouse.published import ensure_published
-from orchestration_project.warehouse.tables import ensure_table
+from orchestration_project.warehouse.tables import add_columns, columns_of, create_table
 from orchestration_project.warehouse.waivers import ensure_waivers
 
 if TYPE_CHECKING:
@@ -77,6 +71,12 @@ class Session:
         """Tells how far work over many files has come."""
         return Progress(self.log)
 
+    def of_changes(self) -> "Session":
+        """The same for what changes alone: batches that were asked for have just been published."""
+        if self.request.batches is None:
+            return self
+        return replace(self, request=replace(self.request, batches=[]))
+
     def tell(self, message: str) -> None:
         """Log a line about the feed."""
         self.log(f"{self.feed.name}: {message}")
@@ -116,7 +116,6 @@ def open_session(
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: a disk had no room.
-        WarehouseError: the tables do not fit the contract.
     """
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
     work = warehouse.database.with_name(f"{warehouse.database.name}.work")
@@ -150,14 +149,19 @@ def _own_folder(folder: Path) -> Iterator[Path]:
 
 
 def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: Batching) -> None:
-    """Make sure that a feed's tables exist, as its contract has them.
+    """Make sure that a feed's tables exist.
 
-    Raises:
-        WarehouseError: rows that are there do not fit.
+    What the contract decides of a table that is there stays as it is, whatever the contract says now: its values come
+    from raw text alone, so only `renew` changes them. Columns of the platform that a table lacks are added.
     """
     ledger.ensure_ledger(connection)
     ensure_waivers(connection)
-    ensure_table(connection, raw_table(feed), raw_layout(feed, batching.sql_type))
-    ensure_table(connection, cleaned_table(feed), cleaned_layout(feed, batching.sql_type))
-    ensure_table(connection, rejected_table(feed), rejected_layout(feed, batching.sql_type))
+    ensure_feed_contracts(connection)
+    named = {column.name for column in feed.columns}
+    for table, layout in layouts(feed, batching.sql_type).items():
+        if present := columns_of(connection, table):
+            lacking = {name: layout[name] for name in layout if name not in present and name not in named}
+            add_columns(connection, table, lacking)
+        else:
+            create_table(connection, table, layout)
     ensure_published(connection, cleaned_table(feed))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 DEFINITIONS = "orchestration_project.definitions"
 PAGE = "docs/recover.md"
+OTHERWISE = (
+    "{:,} batch(es) were validated by another contract; the present one validates them when they are loaded again"
+)
 REBUILD = f"move the warehouse away and rebuild it from the archive ({PAGE})"
 
 
@@ -58,9 +61,13 @@ class Proof:
 
 @dataclass(slots=True)
 class Verification:
-    """What was compared, and what disagrees. `files` and `bytes` count what was read and hashed in the archive."""
+    """What was compared, and what disagrees. `files` and `bytes` count what was read and hashed in the archive.
+
+    `notes` tell what nothing is wrong with: batches that are right by the contract that validated them.
+    """
 
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
     records: int = 0

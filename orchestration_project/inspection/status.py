@@ -13,7 +13,9 @@ import dagster as dg
 
 from orchestration_project.errors import PlatformError, WarehouseBusy
 from orchestration_project.ingest.discover import archived_batches
+from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.findings import load_again
 from orchestration_project.inspection.known import warehouse_to_read
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
 from orchestration_project.inspection.status_model import (
@@ -41,6 +43,8 @@ from orchestration_project.warehouse.tables import exists
 
 Entries = Mapping[str, Sequence[Entry]]
 """The ledger's entries of accepted files, by feed."""
+Otherwise = Mapping[str, Sequence[str]]
+"""The batches that were validated by another contract, by feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class _Gathered:
     settings: Settings
     now: dt.datetime
     entries: Entries | None
+    otherwise: Otherwise
     instance: dg.DagsterInstance | None
 
 
@@ -64,31 +69,37 @@ def status_of(
         watched: the names of all feeds.
         now: the present moment, with a time zone.
     """
-    warehouse, entries = _ledger(settings, specs)
+    warehouse, entries, otherwise = _ledger(settings, specs)
     with history_at(settings.dagster_home) as (instance, history):
-        gathered = _Gathered(settings, now, entries, instance)
+        gathered = _Gathered(settings, now, entries, otherwise, instance)
         feeds = [_feed(spec, gathered) for spec in specs]
     archived = any(newest_archived(settings, spec) for spec in specs)
     return PlatformStatus(now, warehouse, history, feeds, unwatched_folders(settings, watched), archived)
 
 
-def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, Entries | None]:
+def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, Entries | None, Otherwise]:
     where = str(settings.database)
     if not settings.database.exists():
-        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), {}
+        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), {}, {}
     try:
         with warehouse_to_read(settings).connection("status", read_only=True) as connection:
             if not exists(connection, ledger.TABLE):
-                return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), {}
+                return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), {}, {}
             for lacking in ledger_lacks(connection):
                 detail = f"{ledger.TABLE} {lacking.what}; the next load adds them"
-                return StoreStatus(where, Availability.OUTDATED, detail), None
+                return StoreStatus(where, Availability.OUTDATED, detail), None, {}
             entries = {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs}
-            return StoreStatus(where, Availability.READY), entries
+            otherwise = {
+                spec.name: ledger_queries.validated_otherwise(
+                    connection, spec.name, version_of(spec.feed, spec.options)
+                )
+                for spec in specs
+            }
+            return StoreStatus(where, Availability.READY), entries, otherwise
     except WarehouseBusy as error:
-        return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), None
+        return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), None, {}
     except PlatformError as error:
-        return StoreStatus(where, Availability.BROKEN, str(error)), None
+        return StoreStatus(where, Availability.BROKEN, str(error)), None, {}
 
 
 def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
@@ -111,6 +122,8 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         quarantined=quarantine_of(settings, spec.name, entries),
         open_rejects=None if entries is None else sum(map(_open_rejects, loaded)),
         last_run=last_run(instance, spec) if instance else None,
+        validated_otherwise=None if entries is None else gathered.otherwise.get(spec.name, []),
+        load_again=load_again(spec, found) if (found := gathered.otherwise.get(spec.name)) else "",
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from orchestration_project.errors import visible
+from orchestration_project.inspection.findings import OTHERWISE
 
 PAGE = "docs/recover.md"
 
@@ -120,6 +121,8 @@ class FeedStatus:
         landing: the drop folder.
         quarantined: the refused files.
         open_rejects: rejected records that nobody has corrected or waived; None if the ledger could not be read.
+        validated_otherwise: batches that were validated by another contract; None if the ledger could not be read.
+        load_again: the command that loads these batches again; empty if there are none.
         last_run: None if there is none, or the history could not be read.
     """
 
@@ -131,6 +134,8 @@ class FeedStatus:
     quarantined: Sequence[QuarantinedFile]
     open_rejects: int | None
     last_run: LastRun | None
+    validated_otherwise: Sequence[str] | None = None
+    load_again: str = ""
 
     @property
     def refused(self) -> list[QuarantinedFile]:
@@ -177,6 +182,15 @@ class PlatformStatus:
         return [f"the {what} could not be asked: {it.detail}" for what, it in stores if it.state in _UNREADABLE]
 
     @property
+    def notes(self) -> list[str]:
+        """What is worth knowing and nothing is wrong with."""
+        return [
+            f"{feed.feed}: {OTHERWISE.format(len(feed.validated_otherwise))}: {feed.load_again}"
+            for feed in self.feeds
+            if feed.validated_otherwise
+        ]
+
+    @property
     def exit_code(self) -> int:
         """0 when all is well, 1 when something needs a person, 2 when that could not be found out."""
         return 1 if self.problems else 2 if self.unknown else 0
@@ -184,6 +198,7 @@ class PlatformStatus:
     def as_dict(self) -> dict[str, object]:
         """As plain data, as `status --json` prints it."""
         conclusions = {"exit_code": self.exit_code, "problems": self.problems, "unknown": self.unknown}
+        conclusions["notes"] = self.notes
         return conclusions | {name: value for name, value in asdict(self).items() if name != "archived"}
 
     def _overall(self) -> Iterator[str]:

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.discover import archived_batches
+from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.findings import PAGE, Finding, Proof, Verification, load_again, materialize
+from orchestration_project.inspection.findings import (
+    OTHERWISE,
+    PAGE,
+    Finding,
+    Proof,
+    Verification,
+    load_again,
+    materialize,
+)
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
@@ -91,9 +100,18 @@ def _compare(
     if keys is not None:
         entries = [entry for entry in entries if entry.batch in keys]
     found.records += sum(entry.records or 0 for entry in entries if entry.status is ledger.Status.LOADED)
+    found.notes += _otherwise(connection, source, keys)
     found.findings += table_findings(connection, source, entries, keys)
     found.findings += quarantine_findings(settings, source)
     return take_stock(settings, source, entries, last, keys)
+
+
+def _otherwise(connection: "DuckDBPyConnection", source: ConfiguredFeed, keys: Sequence[str] | None) -> Iterator[str]:
+    """A note of the batches that were validated by another contract, if there are any."""
+    version = version_of(source.feed, source.options)
+    batches = ledger_queries.validated_otherwise(connection, source.feed.name, version)
+    if batches := [key for key in batches if keys is None or key in keys]:
+        yield f"{source.feed.name}: {OTHERWISE.format(len(batches))}: {load_again(source, batches)}"
 
 
 def _missing(warehouse: Warehouse) -> Finding:

@@ -14,14 +14,7 @@ from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import REBUILD, Finding, load_again
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import (
-    cleaned_layout,
-    cleaned_table,
-    raw_layout,
-    raw_table,
-    rejected_layout,
-    rejected_table,
-)
+from orchestration_project.warehouse.feed_tables import cleaned_table, layouts, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, settle
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
@@ -100,16 +93,11 @@ def table_findings(
 
 def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Sequence[Entry]) -> Iterator[Finding]:
     """The tables and columns that the feed should have and the warehouse does not."""
-    feed, batch_type = source.feed, source.options.batching.sql_type
-    layouts = {
-        raw_table(feed): raw_layout(feed, batch_type),
-        cleaned_table(feed): cleaned_layout(feed, batch_type),
-        rejected_table(feed): rejected_layout(feed, batch_type),
-    }
+    feed = source.feed
     again = load_again(source, (entry.batch for entry in loaded))
     # A load fills a column that is new in the contract from the files. One that somebody dropped it would leave empty.
     readable = any(entry.read_as != reading_of(feed) for entry in loaded)
-    for table, layout in layouts.items():
+    for table, layout in layouts(feed, source.options.batching.sql_type).items():
         present = columns_of(connection, table)
         if not present:
             expected = f"the rows of {len(loaded)} file(s)"

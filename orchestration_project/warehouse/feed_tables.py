@@ -1,15 +1,31 @@
 """The three tables of a feed: their names, their columns and types, and the columns that the platform adds."""
 
+from dataclasses import dataclass
+
 from orchestration_project.contracts.feed import Feed
 
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
+NEW = ".new"
+"""Ends the name of a table that is being made beside the published one. No feed's name has a dot."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewedFeed(Feed):
+    """A feed whose tables are being made anew, beside the published ones.
+
+    Attributes:
+        raw_anew: whether the raw table is, too; else the published one is read.
+    """
+
+    raw_anew: bool = False
+
 
 def raw_table(feed: Feed) -> str:
     """The name of a feed's raw table."""
-    return f"raw_{feed.name}"
+    return f"raw_{feed.name}{NEW if isinstance(feed, RenewedFeed) and feed.raw_anew else ''}"
 
 
 def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
@@ -23,12 +39,12 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
 
 def cleaned_table(feed: Feed) -> str:
     """The name of a feed's cleaned table."""
-    return f"cleaned_{feed.name}"
+    return f"cleaned_{feed.name}{NEW if isinstance(feed, RenewedFeed) else ''}"
 
 
 def rejected_table(feed: Feed) -> str:
     """The name of a feed's table of rejected records."""
-    return f"rejected_{feed.name}"
+    return f"rejected_{feed.name}{NEW if isinstance(feed, RenewedFeed) else ''}"
 
 
 def cleaned_layout(feed: Feed, batch_type: str) -> dict[str, str]:
@@ -51,3 +67,12 @@ def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
             "_resolved_by": "VARCHAR",
         }
     )
+
+
+def layouts(feed: Feed, batch_type: str) -> dict[str, dict[str, str]]:
+    """The columns of each of a feed's tables and their DuckDB types, by the table's name."""
+    return {
+        raw_table(feed): raw_layout(feed, batch_type),
+        cleaned_table(feed): cleaned_layout(feed, batch_type),
+        rejected_table(feed): rejected_layout(feed, batch_type),
+    }

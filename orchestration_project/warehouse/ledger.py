@@ -47,6 +47,11 @@ COLUMNS = {
     "seen_at": "TIMESTAMP",
     "loaded_at": "TIMESTAMP",
 }
+VALIDATED_AS = {"validated_as": "VARCHAR"}
+"""One more column, apart because readers have to do without it: the contract by which a file's records were validated.
+
+It is written with the counts of the records, so that no entry has it.
+"""
 IDENTITY = ("feed", "file", "version")
 """The columns that identify a row."""
 COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
@@ -163,13 +168,13 @@ def of_repairs(feed: str) -> str:
 
 def ensure_ledger(connection: "DuckDBPyConnection") -> None:
     """Make sure that the ledger exists."""
-    ensure_table(connection, TABLE, COLUMNS)
+    ensure_table(connection, TABLE, COLUMNS | VALIDATED_AS)
 
 
 def stand_in(connection: "DuckDBPyConnection") -> None:
     """Give this connection an empty ledger if the warehouse has none, so that a reader needs no special case."""
     if not exists(connection, TABLE):
-        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in COLUMNS.items())
+        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in (COLUMNS | VALIDATED_AS).items())
         connection.execute(f"CREATE TEMP TABLE {TABLE} ({listed})")
 
 
@@ -183,7 +188,10 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
 
 
 def write_counts(
-    connection: "DuckDBPyConnection", feed: str, counts: Sequence[tuple[str, str, int, int, int, int, int, int, int]]
+    connection: "DuckDBPyConnection",
+    feed: str,
+    counts: Sequence[tuple[str, str, int, int, int, int, int, int, int]],
+    validated_as: str | None = None,
 ) -> None:
     """Write what became of each file's records.
 
@@ -191,10 +199,11 @@ def write_counts(
         connection: to the warehouse.
         feed: the feed's name.
         counts: rows of file, version, and the columns `COUNTS`.
+        validated_as: identifies the contract by which they have been validated now; None if they have not.
     """
     names = ("file", "version", *COUNTS)
     values = {name: [row[index] for row in counts] for index, name in enumerate(names)}
-    connection.execute(_update_query(names), {"feed": feed} | values)
+    connection.execute(_update_query(names), {"feed": feed, "validated_as": validated_as} | values)
 
 
 def _rows_of(columns: Iterable[str]) -> str:
@@ -215,6 +224,7 @@ def _update_query(names: Sequence[str]) -> str:
     """A number of records that was counted in the file's bytes stays: the tables are checked against it."""
     changes = ", ".join(f"{name} = counted.{name}" for name in COUNTS if name != "records")
     return f"""WITH counted AS (SELECT {_rows_of(names)})
-        UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), {changes}
+        UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), {changes},
+            validated_as = coalesce($validated_as, validated_as)
         FROM counted
         WHERE feed = $feed AND {TABLE}.file = counted.file AND {TABLE}.version = counted.version"""

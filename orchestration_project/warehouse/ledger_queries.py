@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import TABLE, Entry, Status
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.ledger import TABLE, VALIDATED_AS, Entry, Status
+from orchestration_project.warehouse.quoting import ident, literal
+from orchestration_project.warehouse.tables import batch_filter, columns_of, is_empty
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -118,6 +118,38 @@ def _unfaithful_query(raw: str, condition: str) -> str:
                 OR sum <> records * (records + 1) // 2
                 OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6)
         SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (file, version) IN (FROM unfaithful)"""
+
+
+def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str) -> bool:
+    """Whether loaded files were read under another contract. Of files from before this was recorded it is not known."""
+    return not is_empty(
+        connection, f"{TABLE} WHERE feed = {literal(feed)} AND status = 'loaded' AND read_as <> {literal(read_as)}"
+    )
+
+
+def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_as: str) -> list[str]:
+    """The partition keys of the batches that were validated by another contract, in order.
+
+    Of batches from before this was recorded it is not known, so they are not among them.
+    """
+    if not VALIDATED_AS.keys() <= columns_of(connection, TABLE).keys():
+        return []
+    rows = connection.execute(
+        f"""SELECT DISTINCT batch FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' AND records > 0 AND validated_as <> $2 ORDER BY 1""",
+        [feed, validated_as],
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def within_rate(connection: "DuckDBPyConnection", feed: str, limit: float) -> set[tuple[str, str]]:
+    """File and version of the loaded files of which at most a share of the records is rejected."""
+    rows = connection.execute(
+        f"""SELECT file, version FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' AND coalesce(rejected, 0) <= coalesce(records, 0) * $2::DOUBLE""",
+        [feed, limit],
+    ).fetchall()
+    return set(rows)
 
 
 def known_deliveries(

@@ -64,17 +64,29 @@ def ensure_table(
     Raises:
         WarehouseError: a value of an existing row does not fit the new type.
     """
-    name = f"{ident(schema)}.{ident(table)}"
     present = columns_of(connection, table, schema)
     if not present:
-        listed = ", ".join(f"{ident(column)} {_stored(sql_type)}" for column, sql_type in columns.items())
-        connection.execute(f"CREATE TABLE {name} ({listed})")
+        create_table(connection, table, columns, schema)
         return
-    for column, sql_type in _canonical(connection, columns).items():
-        if column not in present:
-            connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {_stored(sql_type)}")
-        elif present[column] != sql_type:
-            _convert(connection, name, column, present[column], sql_type)
+    add_columns(connection, table, {name: columns[name] for name in columns if name not in present}, schema)
+    for column, sql_type in canonical(connection, columns).items():
+        if present.get(column, sql_type) != sql_type:
+            _convert(connection, f"{ident(schema)}.{ident(table)}", column, present[column], sql_type)
+
+
+def create_table(
+    connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA
+) -> None:
+    """Make a table with these columns and DuckDB types."""
+    listed = ", ".join(f"{ident(column)} {_stored(sql_type)}" for column, sql_type in columns.items())
+    connection.execute(f"CREATE TABLE {ident(schema)}.{ident(table)} ({listed})")
+
+
+def add_columns(connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA) -> None:
+    """Add columns to a table, with NULL in its rows."""
+    name = f"{ident(schema)}.{ident(table)}"
+    for column, sql_type in columns.items():
+        connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {_stored(sql_type)}")
 
 
 def _stored(sql_type: str) -> str:
@@ -85,7 +97,7 @@ def _stored(sql_type: str) -> str:
     return f"{sql_type} USING COMPRESSION uncompressed" if WIDE.fullmatch(sql_type) else sql_type
 
 
-def _canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
+def canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
     """The columns with DuckDB's own names for their types: `INT` becomes `INTEGER`."""
     types = ", ".join(f"typeof(CAST(NULL AS {sql_type}))" for sql_type in columns.values())
     return dict(zip(columns, connection.execute(f"SELECT {types}").fetchone() or (), strict=True))

@@ -140,9 +140,11 @@ def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path)
 
 
 def test_all_points_are_passed(tmp_path: Path) -> None:
-    """A load passes every point that there is but the one that belongs to Dagster's part."""
-    shop = Shop(tmp_path, CONTRACT, options())
-    steps = steps_of_load(shop, None, delivery(shop))
+    """Loads pass every point that there is but the one that belongs to Dagster's part."""
+    steps = list[str]()
+    for scenario in (delivery, rereading):
+        shop = Shop(tmp_path / scenario.__name__, CONTRACT, options())
+        steps += steps_of_load(shop, None, scenario(shop))
     assert set(Point) - set(steps) == {Point.REPORTED}
 
 

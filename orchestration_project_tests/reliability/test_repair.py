@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
+from orchestration_project.errors import WarehouseError
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project_tests.ingest.repairs import as_csv, cells, export, let_be, reject, repair_name, resolved
@@ -251,6 +252,9 @@ def test_repairs_are_judged_again_when_the_contract_changes(shop: Shop) -> None:
     assert reasons(shop, repair_name()) == {1: ["n: minimum"]}
     assert resolved(shop)[named(1), 1] is None
     shop.feed = replace(KEYED, source=SourceFormat(delimiter=";"))
+    with pytest.raises(WarehouseError, match=rf"1 file\(s\).*{named(1)!r}"):
+        shop.load(day(1))
+    shop.feed = replace(KEYED, source=SourceFormat(delimiter=","))
     shop.load(day(1))
     assert resolved(shop)[named(1), 1] == repair_name()
 

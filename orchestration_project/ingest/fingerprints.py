@@ -1,0 +1,44 @@
+"""Short texts that identify what of a contract decides rows: where one of them changes, old rows are other rows now.
+
+`making_of` is about what a value is: with another one the tables have to be made anew. `version_of` is about everything
+that a load looks at, the rules too: with another one old batches are still right, but were validated otherwise.
+How files are read is identified by `plan.reading_of`. Descriptions, owners and checks decide no row.
+"""
+
+import hashlib
+from dataclasses import fields
+
+from orchestration_project.contracts.feed import Column, Feed, Parsing
+from orchestration_project.ingest.keys import keys_of
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.plan import reading_of
+
+
+def making_of(feed: Feed, options: FeedOptions) -> str:
+    """Identifies what decides the columns, values and duplicates of a feed's tables.
+
+    A rule is no part of it: it decides on which side a record is, never what a value is.
+    """
+    keys = [(key.columns, key.rule) for key in keys_of(feed)]
+    return _digest(sorted(map(_value_of, feed.columns)), keys, options.key_look_back if keys else None)
+
+
+def version_of(feed: Feed, options: FeedOptions) -> str:
+    """Identifies everything of a contract that decides a row: how it is read, typed, computed and validated."""
+    rules = sorted((column.name, repr(column.rules)) for column in feed.columns if column.rules)
+    return _digest(reading_of(feed), making_of(feed, options), rules)
+
+
+def _value_of(column: Column) -> tuple[str, str, str, list[str]]:
+    """What a column's values are. A setting with its default value is left out: a later release may know more."""
+    default = Parsing()
+    parsing = [
+        f"{item.name}={getattr(column.parsing, item.name)!r}"
+        for item in fields(Parsing)
+        if getattr(column.parsing, item.name) != getattr(default, item.name)
+    ]
+    return (column.name, column.sql_type, column.expression or "", sorted(parsing))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
