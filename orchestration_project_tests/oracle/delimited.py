@@ -195,7 +195,7 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
         }
         positions = {name: place for name, place in found.items() if place is not None}
         if positions and (line.fields is None or "\0" in line.text):
-            raise Refused("bad_header")
+            raise Refused("nul_byte" if "\0" in line.text else "bad_quoting")
         yield Header(fields, positions, delimiter, line.end)
 
 

@@ -65,8 +65,8 @@ def told(contract: Contract, content: bytes | Rows) -> object:
         pytest.param('id,item,note\n1,a"b, c",d\n', [["_raw_line: bad_quoting"]], id="quotes inside"),
         pytest.param("id,item,note\n1,2'3\"N 4'5\"W,d\n", [("1", "2'3\"N 4'5\"W", "d")], id="pairs of quotes"),
         pytest.param('id,item,note\n1,5" pipe,d\n', [["_raw_line: bad_quoting"]], id="inch mark"),
-        pytest.param('id,"item,"note",x\n1,a,b,c\n', "bad_header", id="quotes of the header"),
-        pytest.param("id,item,no\0te\n1,a,b\n", "bad_header", id="NUL in the header"),
+        pytest.param('id,"item,"note",x\n1,a,b,c\n', "bad_quoting", id="quotes of the header"),
+        pytest.param("id,item,no\0te\n1,a,b\n", "nul_byte", id="NUL in the header"),
         pytest.param('id, "item", "note"\n1,a,b\n', [("1", "a", "b")], id="blanks before the header's quotes"),
         pytest.param("id\u00a0,\u200bitem,note\n1,a,b\n", [("1", "a", "b")], id="blanks that are not seen"),
         pytest.param(
