@@ -183,7 +183,7 @@ def test_without_a_primary_key_repairs_are_not_compared(tmp_path: Path) -> None:
 def test_rows_that_are_left_empty_are_blank_and_stay_open(tmp_path: Path) -> None:
     """A record that could not be split is exported with its text; filled in it is repaired, left as it is, open."""
     shop = Shop(tmp_path / "shop", KEYED)
-    shop.deliver(named(1), 'id,n\na,1,extra\nb\nx"y,2\n')
+    shop.deliver(named(1), 'id,n\na,1,extra\nb\nx"y"z,2\n')
     shop.load()
     (written,) = export(shop, tmp_path / "out")
     rows = cells(written.path)
