@@ -66,7 +66,7 @@ def hold(folder: Path, delivery: Delivery) -> None:
 
 
 THOROUGH = settings(
-    max_examples=effort(25, 700),
+    max_examples=effort(12, 700),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
