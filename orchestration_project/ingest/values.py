@@ -35,6 +35,7 @@ from orchestration_project.warehouse.quoting import ident, literal, literals
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")
 INTEGER = r"[+-]?\d+(\.0*)?"
+MINUS_ZERO = r"-0+(\.0*)?"
 FLOAT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 ZERO = r"[+-]?[0.]+([eE].*)?"
 SCIENTIFIC = r"([+-]?)(\d+|\d*\.\d+|\d+\.)[eE]([+-]?0*\d{1,2})"
@@ -111,7 +112,9 @@ def _number(sql_type: str, text: str, parsing: Parsing) -> str:
     plain, guard = _plain_number(text, parsing)
     value = f"TRY_CAST({plain} AS {sql_type})"
     if sql_type in INTEGER_TYPES:
-        cases = f"WHEN {value}::VARCHAR = {plain} OR {_matches(plain, INTEGER)} THEN {value}"
+        # DuckDB reads -0 as an unsigned number, but not -0.0.
+        zero = f" WHEN {_matches(plain, MINUS_ZERO)} THEN 0" if sql_type.startswith("U") else ""
+        cases = f"WHEN {value}::VARCHAR = {plain} THEN {value}{zero} WHEN {_matches(plain, INTEGER)} THEN {value}"
     elif sql_type in ("DOUBLE", "FLOAT"):
         # Of -0 the sign would stay, and of 1e-999 nothing.
         zero = f"CASE WHEN {_matches(plain, ZERO)} THEN 0 END"

@@ -204,4 +204,4 @@ def limits_of(sql_type: str) -> tuple[str, str]:
         case "TIMESTAMPTZ":
             return f"{low.isoformat(sep=' ')}+00:00", f"{high.isoformat(sep=' ')}+00:00"
         case _:
-            return "0" if sql_type.startswith("U") else "0.5" if sql_type == "DOUBLE" else "1", "100"
+            return "0" if sql_type.startswith("U") else "0.5" if sql_type == "DOUBLE" else "1", "99"

@@ -4,6 +4,7 @@ Belongs here: from bytes to fields. Does not belong here: what a field is worth 
 """
 
 import codecs
+import csv
 import gzip
 import re
 import unicodedata
@@ -22,8 +23,10 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 LINE_END = re.compile("\r\n|\n|\r")
+LINE = re.compile("[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 LINES_SEARCHED = 100
-INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
+MARK = "\ufeff"
+INVISIBLE = dict.fromkeys(map(ord, f"{MARK}\u200b\u200c\u200d\u2060"))
 
 
 class Refused(Exception):
@@ -74,8 +77,13 @@ def decode(content: bytes, encoding: str | None) -> str:
 
 
 def normalised(name: str) -> str:
-    """A column's name as names are compared: its padding, case, and the way accents are encoded do not count."""
-    return unicodedata.normalize("NFC", name.strip(BLANKS + INVISIBLE)).casefold()
+    """A column's name as names are compared: padding, case, what is not seen and the form of accents do not count."""
+    return unicodedata.normalize("NFC", name.translate(INVISIBLE).strip(BLANKS)).casefold()
+
+
+def unmarked(value: str) -> str:
+    """A first field without the byte order mark of a file that was appended; with one in front, its quotes are data."""
+    return value.lstrip(MARK).strip(BLANKS).strip("\"'") if value.startswith(MARK) else value
 
 
 def spellings(column: Column) -> set[str]:
@@ -96,8 +104,9 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
     """The record that begins at a place.
 
     A field is either in quotes from its first to its last character, with quotes in it doubled, or begins with
-    something else. Then it may have quotes in pairs (csv-spectrum has such a file); a single one might have been meant
-    to keep a separator or a line end in the field. A text that is neither is no record: it costs its own line.
+    something else than a quote or blanks and a quote. Then it may have quotes in pairs (csv-spectrum has such a file);
+    a single one might have been meant to keep a separator or a line end in the field. A text that is neither is no
+    record: it costs its own line.
 
     Args:
         text: the whole file.
@@ -119,7 +128,8 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
             found = re.compile(rf"[^{re.escape(delimiter)}\r\n]*").match(text, place)
             assert found is not None  # nothing at all matches, too
             place = found.end()
-            value = None if found[0].count(quote) % 2 else found[0]
+            stray = found[0].count(quote) % 2 or found[0].lstrip(" \t").startswith(quote)
+            value = None if stray else found[0]
         if value is None:
             break
         fields.append(value)
@@ -187,7 +197,7 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
     """
     for delimiter in [feed.source.delimiter] if feed.source.delimiter else [",", ";", "\t", "|"]:
         line = line_at(text, start, delimiter, feed.source.quote, padded=True)
-        fields = line.fields or [part.replace(feed.source.quote, "") for part in line.text.split(delimiter)]
+        fields = line.fields or spreadsheet_fields(text[start:], delimiter, feed.source.quote)
         names = [normalised(name) for name in fields]
         found = {
             column.name: next((place for place, name in enumerate(names) if name in spellings(column)), None)
@@ -197,6 +207,15 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
         if positions and (line.fields is None or "\0" in line.text):
             raise Refused("nul_byte" if "\0" in line.text else "bad_quoting")
         yield Header(fields, positions, delimiter, line.end)
+
+
+def spreadsheet_fields(text: str, delimiter: str, quote: str) -> list[str]:
+    """The first record of a text with broken quotes, as spreadsheets read it: enough to tell whether it is a header."""
+    lines = (match[0] for match in LINE.finditer(text))
+    try:
+        return next(csv.reader(lines, delimiter=delimiter, quotechar=quote), [])
+    except csv.Error:
+        return []
 
 
 def ensure_once(feed: Feed, fields: list[str]) -> None:
@@ -217,18 +236,19 @@ def records_of(feed: Feed, text: str) -> list[Record]:
     while place < len(text):
         lines.append(line_at(text, place, header.delimiter, feed.source.quote))
         place = lines[-1].end
-    surplus = has_surplus(lines, len(header.fields))
+    surplus = surplus_of(lines, len(header.fields))
     return [record_of(line, header, surplus) for line in lines]
 
 
-def has_surplus(lines: list[Line], width: int) -> bool:
-    """Whether all records have empty fields behind the last column: so some programs write, and it says nothing."""
+def surplus_of(lines: list[Line], width: int) -> int:
+    """How many empty fields all records have behind the last column: so some programs write, and it says nothing."""
     filled = [line.fields for line in lines if line.fields and not all(map(is_missing, line.fields))]
-    return bool(filled) and all(len(fields) > width and not any(fields[width:]) for fields in filled)
+    wide = [fields for fields in filled if len(fields) >= width]
+    return min((0 if any(fields[width:]) else len(fields) - width for fields in wide), default=0)
 
 
-def record_of(line: Line, header: Header, surplus: bool) -> Record:
-    """A record of a file whose header is known; `surplus` tells whether all have empty fields behind the last one."""
+def record_of(line: Line, header: Header, surplus: int) -> Record:
+    """A record of a file whose header is known; `surplus` tells how many empty fields all have behind the last one."""
     width, fields = len(header.fields), line.fields
     empty = fields is not None and all(map(is_missing, fields))
     if is_missing(line.text) or (empty and fields is not None and len(fields) != width):
@@ -239,11 +259,13 @@ def record_of(line: Line, header: Header, surplus: bool) -> Record:
         return Record(unsplit="bad_quoting")
     if len(fields) < width:
         return Record(unsplit="too_few_columns")
-    if len(fields) > width and not surplus:
+    if any(fields[width:]) or len(fields) > width + surplus:
         return Record(unsplit="too_many_columns")
     named = {name: fields[place] for name, place in header.positions.items()}
     again = not empty and all(
-        normalised(value) == normalised(header.fields[header.positions[name]]) for name, value in named.items()
+        normalised(value if header.positions[name] else unmarked(value))
+        == normalised(header.fields[header.positions[name]])
+        for name, value in named.items()
     )
     if again:
         return Record(unsplit="repeated_header")

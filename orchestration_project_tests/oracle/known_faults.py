@@ -120,8 +120,9 @@ def _blanks_elsewhere(contract: Contract, file: File) -> bool:
 def _short_empties(contract: Contract, file: File) -> bool:
     header, lines = _split(contract, file)
     width = len(header.fields) if header else 0
+    blanks = BLANKS.replace(header.delimiter, "") if header else BLANKS
     return any(
-        line.text.strip(BLANKS) and line.fields and len(line.fields) != width and all(map(is_missing, line.fields))
+        line.text.strip(blanks) and line.fields and len(line.fields) != width and all(map(is_missing, line.fields))
         for line in lines
     )
 

@@ -4,12 +4,14 @@ Belongs here: from bytes to fields. Does not belong here: what a field is worth 
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project_tests.oracle.delimited import LINE_END, Record, Refused, normalised, spellings
-from orchestration_project_tests.oracle.values import BLANKS, Cell, Number
+from orchestration_project_tests.oracle.values import BLANKS, CERTAIN, Cell, Number, is_number
 
 
 class Twice(Exception):
@@ -44,17 +46,20 @@ def elements(text: str) -> Iterator[str]:
 def split_array(text: str) -> list[str]:
     """The elements of an array, by its quotes, brackets and commas alone: what each is worth is told by itself.
 
+    A backslash escapes a quote wherever it stands. Outside of strings there is none in JSON, so it decides only how far
+    an element reaches that is wrong in any case.
+
     Raises:
         Refused: it does not end, or something stands after its end.
     """
     found, start, depth = list[str](), 1, 0
     quoted = escaped = False
     for place, character in enumerate(text):
-        if quoted:
-            quoted = character != '"' or escaped
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            quoted = True
+        ends, escaped = character == '"' and not escaped, character == "\\" and not escaped
+        if ends:
+            quoted = not quoted
+        elif quoted:
+            continue
         elif character in "[{":
             depth += 1
         elif character in "]}":
@@ -75,7 +80,13 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
     if not text.strip(BLANKS):
         return Record(), set()
     try:
-        pairs = json.loads(text, object_pairs_hook=Pairs, parse_float=Number, parse_int=Number, parse_constant=Number)
+        pairs = json.loads(
+            without_last_commas(text),
+            object_pairs_hook=Pairs,
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=Number,
+        )
     except (ValueError, RecursionError):
         return Record(unsplit="invalid_json"), set()
     if not isinstance(pairs, Pairs) or not encodable(pairs):
@@ -93,6 +104,13 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
     if any("\0" in cell for cell in [*cells.values(), *others.values()] if isinstance(cell, str)):
         return Record(unsplit="nul_byte"), keys
     return Record(cells, {name: cell for name, cell in others.items() if cell is not None}), keys
+
+
+def without_last_commas(text: str) -> str:
+    """A text without commas behind the last element of an object or array: they say nothing, and are let pass."""
+    return re.sub(
+        r'("(?:[^"\\]|\\.)*")|(?<=[^\s,{\[])\s*,(?=\s*[}\]])', lambda match: match[1] or "", text, flags=re.DOTALL
+    )
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -154,13 +172,16 @@ def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequenc
     """The rows of a file that holds typed values.
 
     Raises:
-        Refused: a required column is missing, or a column is there twice.
+        Refused: a required column is missing, one is there twice, or a number that was rounded stands in one of text.
     """
     owners = [owner_of(feed, name) for name in names]
     known = [owner.name for owner in owners if owner]
     if len({*known}) < len(known):
         raise Refused("ambiguous_column")
     ensure_columns(feed, {normalised(name) for name in names})
+    texts = [name for owner, name in zip(owners, names, strict=True) if owner and not is_number(owner.sql_type)]
+    if any(may_be_rounded(row[name]) for row in rows for name in texts):
+        raise Refused("inexact_type")
     return [
         Record(
             {owner.name: row[name] for owner, name in zip(owners, names, strict=True) if owner},
@@ -168,3 +189,8 @@ def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequenc
         )
         for row in rows
     ]
+
+
+def may_be_rounded(cell: Cell) -> bool:
+    """Whether a binary number is so large that other whole numbers are nearest to it as well."""
+    return isinstance(cell, Number) and cell.binary and CERTAIN <= abs(float(cell.text)) < math.inf
