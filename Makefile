@@ -14,6 +14,8 @@ endif
 ifeq ($(strip $(DAGSTER_HOME)),)
 DAGSTER_HOME := $(CURDIR)/.dagster_home
 endif
+# Of `make dev`.
+PORT ?= 3000
 export DATA_DIR DAGSTER_HOME
 # With it, the web server of `dagster dev` refuses the workspace that it is given, and hangs instead of saying so.
 unexport DAGSTER_MODULE_NAME
@@ -71,8 +73,8 @@ screenshots: .venv/.locked browser ## Take the pictures of docs/images, with Chr
 	@mkdir -p docs/images
 	@CI=true SCREENSHOTS=docs/images $(BIN)/python -m pytest orchestration_project_tests/browser $(ARGS)
 
-dev: .venv/.locked home history ## Start Dagster's UI on http://127.0.0.1:3000
-	@$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+dev: .venv/.locked home history ## Start Dagster's UI on http://127.0.0.1:3000; choose another port with PORT=3001
+	@$(BIN)/dagster dev --host 127.0.0.1 --port $(PORT)
 
 check: .venv/.locked home ## Lint, format, types, imports, definitions
 	@$(BIN)/uv lock --check --offline --quiet || { echo "uv.lock does not fit pyproject.toml: run $(BIN)/uv lock" >&2; exit 1; }

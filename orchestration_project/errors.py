@@ -2,6 +2,7 @@
 
 PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
+├── project.DefinitionsError  the definitions can't be built, for one of the other reasons
 ├── settings.SettingsError    an environment variable can't be used
 ├── history.HistoryError      the databases of Dagster's history can't be made
 ├── drafting.layout.DraftError  no feed can be drafted from sample files

@@ -231,3 +231,16 @@ def test_python_of_the_tests_is_one_that_make_accepts() -> None:
     assert accepted[1] == "3.11|3.12|3.13"
     assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
     assert "{}.{}".format(*sys.version_info) in accepted[1].split("|")
+
+
+def test_the_port_of_the_ui_is_a_setting() -> None:
+    """`make dev PORT=` chooses the port; 3000 is the default."""
+    for given, port in ((["PORT=3123"], "3123"), ([], "3000")):
+        told = subprocess.run(
+            ["make", "--dry-run", "dev", *given],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert f"--host 127.0.0.1 --port {port}" in told

@@ -13,12 +13,14 @@ from orchestration_project.cli.project import project_here
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from rich.console import Console
     from rich.table import Table
 
     from orchestration_project.components.feed_spec import FeedSpec
     from orchestration_project.settings import Settings
     from orchestration_project.storage.batches import Batch
 
+PIPED_WIDTH = 1000
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
 
@@ -70,6 +72,14 @@ def batch_of(spec: "FeedSpec", key: str) -> "Batch":
         return batching.from_key(key)
     except ValueError:
         raise click.UsageError(f"{key!r} is not a batch; write it like {batching.key(batching.start)}") from None
+
+
+def new_console() -> "Console":
+    """Where to print a result: as wide as the terminal; without one, so wide that nothing is cut or folded."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
 def new_table(title: str, **columns: bool) -> "Table":

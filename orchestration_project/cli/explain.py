@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration_project.cli.common import EXISTING_FILE, feed_named, new_table, print_json, printable
+from orchestration_project.cli.common import EXISTING_FILE, feed_named, new_console, new_table, print_json, printable
 from orchestration_project.cli.project import project_here
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
     """
     import datetime as dt
 
-    from rich.console import Console
-
     from orchestration_project.inspection.explain import Outcome, found_file
     from orchestration_project.inspection.explain import explain as explained
     from orchestration_project.settings import Settings
@@ -64,7 +62,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
     if as_json:
         print_json(found_out.as_dict())
     else:
-        render_explanation(Console(), found_out)
+        render_explanation(new_console(), found_out)
     codes = {Outcome.LOADED: 0, Outcome.NOTHING_NEW: 0, Outcome.LOADED_WITH_REJECTS: 1, Outcome.REFUSED: 2}
     context.exit(codes[found_out.outcome])
 

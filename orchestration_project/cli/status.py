@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration_project.cli.common import feed_named, new_table, print_json, printable
+from orchestration_project.cli.common import feed_named, new_console, new_table, print_json, printable
 from orchestration_project.cli.project import project_here
 from orchestration_project.inspection.status_model import (
     Availability,
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 10
 UNKNOWN = "?"
-COLOURS = {Freshness.LATE: "[red]late[/red]", Freshness.FRESH: "[green]fresh[/green]", Freshness.NO_LATENCY: "-"}
+COLOURS = {
+    Freshness.LATE: "[red]late[/red]",
+    Freshness.FRESH: "[green]fresh[/green]",
+    Freshness.NO_LATENCY: "-",
+    Freshness.PAST: "past",
+}
 NOTHING = "empty"
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -43,8 +48,6 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
 
     Example: orchestration-project status --json
     """
-    from rich.console import Console
-
     from orchestration_project.inspection.status import status_of
     from orchestration_project.settings import Settings
 
@@ -56,7 +59,7 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
     if as_json:
         print_json(found.as_dict())
     else:
-        render_status(Console(), found)
+        render_status(new_console(), found)
     context.exit(found.exit_code)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration_project.cli.common import batch_of, feed_named, print_json
+from orchestration_project.cli.common import batch_of, feed_named, new_console, print_json
 from orchestration_project.cli.project import project_here
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
 
     Example: orchestration-project verify sales --batch 2024-01-15 --json
     """
-    from rich.console import Console
-
     from orchestration_project.inspection.verify import verify
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
@@ -47,7 +45,7 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
     if as_json:
         print_json(found.as_dict())
     else:
-        render_verification(Console(), found)
+        render_verification(new_console(), found)
     context.exit(0 if found.proven else 1)
 
 

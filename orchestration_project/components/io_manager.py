@@ -1,8 +1,7 @@
-"""The IO manager for DataFrames, on top of `dagster-duckdb-pandas`: the same use, without ways to lose rows.
+"""The IO manager for DataFrames, on top of `dagster-duckdb-pandas`: the same use, without ways to lose rows or values.
 
-What differs from the stock one: a partition is replaced in one transaction, columns are matched by name and take the
-declared types, a new column is added, an empty frame writes an empty table or partition, rows of other partitions are
-refused, the connection always closes, and the wait for the warehouse is bounded.
+What differs from the stock one is listed in docs/io-manager.md. How a frame gets into a table is in
+`warehouse.frame_tables`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,31 +11,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TableSlice
+from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler, TablePartitionDimension, TableSlice
 from dagster_duckdb.io_manager import DuckDbClient
 from dagster_duckdb_pandas import DuckDBPandasIOManager, DuckDBPandasTypeHandler
 from pydantic import Field
 
 from orchestration_project.components.resources import PLATFORM, Platform
-from orchestration_project.errors import WarehouseError, without_values
+from orchestration_project.errors import WarehouseError
+from orchestration_project.warehouse import frame_tables, frames
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, types_of
+from orchestration_project.warehouse.frame_tables import Place
+from orchestration_project.warehouse.owners import claim, is_platforms, owner_of
+from orchestration_project.warehouse.quoting import ident, idents, literal, literals
+from orchestration_project.warehouse.tables import SCHEMA, catalog_of, columns_of, qualified
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-FRAME = "_frame"
 COLUMN_SCHEMA = "dagster/column_schema"
 
 
 class WarehouseIOManager(DuckDBPandasIOManager):
     """Stores DataFrames as tables of the warehouse and loads them.
 
-    The table's name is the asset's. Types come from the asset's `dagster/column_schema` metadata, else from the table
+    The table's name is the asset's. Its schema is that of the `schema` metadata, else the manager's, else the last part
+    of the key's prefix, else `main`. Types come from the asset's `dagster/column_schema` metadata, else from the table
     that is there, else from the frame. A partitioned asset names its partition column in `partition_expr` metadata.
-    DECIMAL columns are written exactly, and loaded as floats, which pandas can sort and add up.
+    A value is stored as it is, or the frame is refused.
     """
 
     platform: Platform = Field(description="Names the warehouse; without it, the settings from the environment do.")
@@ -53,10 +55,10 @@ class WarehouseIOManager(DuckDBPandasIOManager):
 
     def create_io_manager(self, context: dg.InitResourceContext) -> DbIOManager:  # noqa: ARG002 - Dagster passes it
         """The manager that Dagster calls."""
-        return DbIOManager(
+        return MainSchemaIOManager(
             db_client=LockedClient(self.warehouse),
             database="warehouse",
-            schema=self.schema_ or SCHEMA,
+            schema=self.schema_,
             type_handlers=self.type_handlers(),
             io_manager_name=type(self).__name__,
         )
@@ -66,6 +68,18 @@ class WarehouseIOManager(DuckDBPandasIOManager):
         """The warehouse that is written to and read from."""
         warehouse = self.platform.warehouse
         return replace(warehouse, database=Path(self.database)) if self.database else warehouse
+
+
+class MainSchemaIOManager(DbIOManager):
+    """Keeps a table that nothing names a schema for in `main`, where the stock one has `public`."""
+
+    def _get_table_slice(
+        self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext
+    ) -> TableSlice:
+        table_slice = super()._get_table_slice(context, output_context)
+        named = (output_context.definition_metadata or {}).get("schema") or self._schema
+        prefixed = context.has_asset_key and len(context.asset_key.path) > 1
+        return table_slice if named or prefixed else table_slice._replace(schema=SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -84,8 +98,48 @@ class LockedClient(DuckDbClient):
             yield connection
 
     @staticmethod
+    def ensure_schema_exists(
+        context: dg.OutputContext,  # noqa: ARG004 - Dagster passes it
+        table_slice: TableSlice,
+        connection: Any,
+    ) -> None:
+        """Make the schema, whatever its name."""
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(catalog_of(connection))}.{ident(table_slice.schema)}")
+
+    @staticmethod
     def delete_table_slice(context: dg.OutputContext, table_slice: TableSlice, connection: Any) -> None:
         """Nothing yet: the handler deletes once it knows that the frame fits the table."""
+
+    @staticmethod
+    def get_select_statement(table_slice: TableSlice) -> str:
+        """The query of a table or of its partitions, for people and in the warehouse itself."""
+        return _select(table_slice, f"{ident(table_slice.schema)}.{ident(table_slice.table)}")
+
+
+def _select(table_slice: TableSlice, name: str) -> str:
+    columns = idents(table_slice.columns) if table_slice.columns else "*"
+    condition = _condition(table_slice)
+    return f"SELECT {columns} FROM {name}{'' if condition is None else f' WHERE {condition}'}"
+
+
+def _condition(table_slice: TableSlice) -> str | None:
+    """A SQL condition that is true for the rows of the partitions; None: there are none, so for all rows."""
+    dimensions = table_slice.partition_dimensions
+    return " AND ".join(map(_within, dimensions)) if dimensions else None
+
+
+def _within(dimension: TablePartitionDimension) -> str:
+    expression, partitions = f"({dimension.partition_expr})", dimension.partitions
+    if not isinstance(partitions, dg.TimeWindow):
+        return f"{expression} IN ({literals(partitions)})"
+    start, end = (literal(moment.strftime("%Y-%m-%d %H:%M:%S")) for moment in (partitions.start, partitions.end))
+    return f"{expression} >= {start} AND {expression} < {end}"
+
+
+def _place(table_slice: TableSlice) -> Place:
+    dimensions = table_slice.partition_dimensions or []
+    windows = [each.partition_expr for each in dimensions if isinstance(each.partitions, dg.TimeWindow)]
+    return Place(table_slice.table, table_slice.schema, _condition(table_slice), windows)
 
 
 class AtomicPandasHandler(DuckDBPandasTypeHandler):
@@ -97,15 +151,80 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
         """Replace the table or partition.
 
         Raises:
-            WarehouseError: a partition's frame lacks columns of the table, or a value does not fit its column's type.
+            WarehouseError: the table is somebody else's, the frame lacks columns of it, or a value does not fit its
+                column's type.
         """
-        types = _column_types(connection, context, table_slice, obj)
-        _write(connection, table_slice, obj, types)
-        context.add_output_metadata(_metadata(context, obj, types))
+        place = _place(table_slice)
+        _require_moved(connection, context, table_slice)
+        claim(connection, _owner(context), table_slice.table, table_slice.schema)
+        try:
+            columns = frames.columns_of_frame(obj)
+        except WarehouseError as error:
+            raise WarehouseError(f"{table_slice.table}: {error}") from error
+        types = frame_tables.write(connection, place, columns, _declared(context, table_slice, obj))
+        context.add_output_metadata(_metadata(context, table_slice, obj, types, catalog_of(connection)))
+
+    def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: Any) -> "pd.DataFrame":
+        """The rows of a table or of its partitions."""
+        if table_slice.partition_dimensions and not context.asset_partition_keys:
+            return super().load_input(context, table_slice, connection)
+        if context.has_asset_key:
+            _require_moved(connection, context, table_slice)
+        name = qualified(connection, table_slice.table, table_slice.schema)
+        return frame_tables.load(connection, _select(table_slice, name))
 
 
-def _metadata(context: dg.OutputContext, frame: "pd.DataFrame", types: dict[str, str]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {}
+def _owner(context: dg.OutputContext) -> str:
+    """Whose table it is: an asset's key, or the step and the output of an op."""
+    if context.has_asset_key:
+        return context.asset_key.to_user_string()
+    return f"op {context.step_key}, output {context.name}"
+
+
+def _require_moved(
+    connection: "DuckDBPyConnection", context: dg.OutputContext | dg.InputContext, table_slice: TableSlice
+) -> None:
+    """Make sure that partitions which release 0.1.0 wrote, when prefixes did not count, are not left behind unseen.
+
+    Raises:
+        WarehouseError: the table is not in its schema, and `main` has one of its name that nobody is known to own.
+    """
+    table, schema = table_slice.table, table_slice.schema
+    prefixed = context.has_asset_key and len(context.asset_key.path) > 1
+    if not (prefixed and table_slice.partition_dimensions) or columns_of(connection, table, schema):
+        return
+    if not columns_of(connection, table) or owner_of(connection, table) or is_platforms(connection, table):
+        return
+    asset = context.asset_key.to_user_string()
+    raise WarehouseError(
+        f"{schema}.{table} does not exist, and {SCHEMA}.{table} is there: release 0.1.0 did not make a schema of the"
+        f" prefix of {asset}. If that table is the asset's, keep it with the metadata 'schema': 'main'; if it is of"
+        f" another asset, materialize that one first; else drop it"
+    )
+
+
+def _declared(context: dg.OutputContext, table_slice: TableSlice, frame: "pd.DataFrame") -> dict[str, str] | None:
+    """The types that the asset declares for its columns; None if it declares none."""
+    declared = (context.definition_metadata or {}).get(COLUMN_SCHEMA)
+    if declared is None:
+        return None
+    schema = declared.value if isinstance(declared, dg.TableSchemaMetadataValue) else declared
+    wanted = {column.name: str(column.type) for column in schema.columns}
+    found = list(frame.columns)
+    if set(found) != set(wanted):
+        raise WarehouseError(
+            f"{table_slice.table}: the frame has the columns {found}, the declared schema has {list(wanted)}"
+        )
+    return {name: wanted[name] for name in found}
+
+
+def _metadata(
+    context: dg.OutputContext, table_slice: TableSlice, frame: "pd.DataFrame", types: dict[str, str], catalog: str
+) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/storage_kind": "duckdb",
+        "dagster/table_name": f"{catalog}.{table_slice.schema}.{table_slice.table}",
+    }
     if not context.has_asset_partitions:
         metadata["dagster/row_count"] = len(frame)
     elif len(context.asset_partition_keys) == 1:
@@ -114,105 +233,3 @@ def _metadata(context: dg.OutputContext, frame: "pd.DataFrame", types: dict[str,
         columns = [dg.TableColumn(name, sql_type) for name, sql_type in types.items()]
         metadata[COLUMN_SCHEMA] = dg.TableSchema(columns)
     return metadata
-
-
-def _column_types(
-    connection: "DuckDBPyConnection", context: dg.OutputContext, table_slice: TableSlice, frame: "pd.DataFrame"
-) -> dict[str, str]:
-    declared = (context.definition_metadata or {}).get(COLUMN_SCHEMA)
-    if declared is not None:
-        schema = declared.value if isinstance(declared, dg.TableSchemaMetadataValue) else declared
-        wanted = {column.name: str(column.type) for column in schema.columns}
-        _require_same_columns(frame, wanted, table_slice)
-        return wanted
-    present = columns_of(connection, table_slice.table, table_slice.schema) if table_slice.partition_dimensions else {}
-    if missing := [name for name in present if name not in frame.columns]:
-        raise WarehouseError(
-            f"{table_slice.table}: the frame lacks the column(s) {', '.join(missing)} that the table has; add them, or"
-            " drop them from the table"
-        )
-    connection.register(FRAME, frame)
-    inferred = types_of(connection, FRAME)
-    connection.unregister(FRAME)
-    return {name: present.get(name, sql_type) for name, sql_type in inferred.items()}
-
-
-def _require_same_columns(frame: "pd.DataFrame", wanted: dict[str, str], table_slice: TableSlice) -> None:
-    found = [str(name) for name in frame.columns]
-    if set(found) != set(wanted):
-        raise WarehouseError(
-            f"{table_slice.table}: the frame has the columns {found}, the declared schema has {list(wanted)}"
-        )
-
-
-def _write(
-    connection: "DuckDBPyConnection", table_slice: TableSlice, frame: "pd.DataFrame", types: dict[str, str]
-) -> None:
-    import duckdb
-
-    try:
-        _clear(connection, table_slice, types)
-        _insert(connection, table_slice, frame, types)
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
-        # DuckDB's message quotes the value, which may be personal.
-        raise WarehouseError(
-            f"{table_slice.table}: a value does not fit its column, the rows that were there stay:"
-            f" {_misfit(connection, frame, types) or without_values(error)}"
-        ) from None
-    _require_own_partitions(connection, table_slice, len(frame))
-
-
-def _clear(connection: "DuckDBPyConnection", table_slice: TableSlice, types: dict[str, str]) -> None:
-    """Leave a table that has the columns and nothing in the place that is written to."""
-    if not table_slice.partition_dimensions:
-        connection.execute(f"DROP TABLE IF EXISTS {ident(table_slice.schema)}.{ident(table_slice.table)}")
-    ensure_table(connection, table_slice.table, types, table_slice.schema)
-    if table_slice.partition_dimensions:
-        context: Any = None  # the stock one does not look at it
-        DuckDbClient.delete_table_slice(context, table_slice, connection)
-
-
-def _insert(
-    connection: "DuckDBPyConnection", table_slice: TableSlice, frame: "pd.DataFrame", types: dict[str, str]
-) -> None:
-    name = f"{ident(table_slice.schema)}.{ident(table_slice.table)}"
-    values = ", ".join(f"CAST({ident(column)} AS {sql_type}) AS {ident(column)}" for column, sql_type in types.items())
-    connection.register(FRAME, _decimals_as_text(frame, types))
-    connection.execute(f"INSERT INTO {name} BY NAME SELECT {values} FROM {FRAME}")
-    connection.unregister(FRAME)
-
-
-def _misfit(connection: "DuckDBPyConnection", frame: "pd.DataFrame", types: dict[str, str]) -> str | None:
-    """The first column with a value that does not fit its type, and the first such row; None when none is found.
-
-    The connection's transaction has failed, so another one looks.
-    """
-    with connection.cursor() as cursor:
-        cursor.register(FRAME, _decimals_as_text(frame, types))
-        for column, sql_type in types.items():
-            name = ident(column)
-            found = cursor.execute(
-                f"SELECT place FROM (SELECT {name}, row_number() OVER () AS place FROM {FRAME})"
-                f" WHERE {name} IS NOT NULL AND TRY_CAST({name} AS {sql_type}) IS NULL ORDER BY place LIMIT 1"
-            ).fetchone()
-            if found:
-                return f"column {column}, row {found[0]} of the frame is no {sql_type}"
-    return None
-
-
-def _require_own_partitions(connection: "DuckDBPyConnection", table_slice: TableSlice, rows: int) -> None:
-    """Refuse rows of other partitions: the next write would not replace them, and they would count twice."""
-    found = connection.execute(f"SELECT count(*) FROM ({DuckDbClient.get_select_statement(table_slice)})").fetchone()
-    if found and found[0] != rows:
-        raise WarehouseError(
-            f"{table_slice.table}: {rows - found[0]} of the frame's {rows} rows are not of the partition(s) that are"
-            " written; the rows that were there stay"
-        )
-
-
-def _decimals_as_text(frame: "pd.DataFrame", types: dict[str, str]) -> "pd.DataFrame":
-    """Decimal objects as text: DuckDB would guess their precision from a sample, a cast to the type is exact."""
-    columns = [
-        name for name, sql_type in types.items() if sql_type.startswith("DECIMAL") and frame[name].dtype == object
-    ]
-    return frame.assign(**{name: frame[name].map(str, na_action="ignore") for name in columns}) if columns else frame

@@ -15,7 +15,9 @@ from dagster_shared.record import replace
 
 from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.resources import PLATFORM, Platform
+from orchestration_project.components.selection_errors import tell_selections_in_one_line
 from orchestration_project.components.source_links import with_source_links
+from orchestration_project.errors import PlatformError
 
 IO_MANAGER = WarehouseIOManager(platform=PLATFORM)
 
@@ -58,14 +60,37 @@ def load_project(defs_module: ModuleType, root: Path, source_url: str | None = N
         root: the folder that `source_url` shows.
         source_url: address of the source on the web; None for links to the local files.
     """
+    tell_selections_in_one_line()
     # Dagster warns of a parameter that it sets itself, for every check in a project of components.
     warnings.filterwarnings("ignore", "Parameter `execution_type`", dg.BetaWarning)
     with component_tree(defs_module, root) as tree:
-        found = made_once_a_run(tree.build_defs())
+        try:
+            found = made_once_a_run(tree.build_defs())
+        except Exception as error:
+            fault = _fault_in(error)
+            if fault is None:
+                raise
+            # Dagster shows the cause last, and this one without lines of code, Python shows the error itself last.
+            raise DefinitionsError(str(fault)) from fault.with_traceback(None)
     project = with_platform(with_source_links(found, root, source_url))
     # What is imported and defined stays until the process ends. Looking for garbage in it takes half a second then.
     gc.freeze()
     return project
+
+
+class DefinitionsError(PlatformError):
+    """The project's definitions can't be built: of a fault in its contracts or SQL, or a setting."""
+
+
+def _fault_in(error: BaseException) -> PlatformError | None:
+    """The error of the platform that is behind one of Dagster's, alone; None if there is none."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, PlatformError):
+        seen = seen.__cause__ or seen.__context__
+    if seen is None:
+        return None
+    seen.__cause__, seen.__suppress_context__ = None, True
+    return seen
 
 
 @contextmanager

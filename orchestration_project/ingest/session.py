@@ -20,6 +20,7 @@ from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_contracts import ensure_feed_contracts
 from orchestration_project.warehouse.feed_tables import cleaned_table, layouts
+from orchestration_project.warehouse.owners import refuse_owned
 from orchestration_project.warehouse.published import ensure_published
 from orchestration_project.warehouse.tables import add_columns, columns_of, create_table
 from orchestration_project.warehouse.waivers import ensure_waivers
@@ -159,6 +160,7 @@ def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: B
     ensure_feed_contracts(connection)
     named = {column.name for column in feed.columns}
     for table, layout in layouts(feed, batching.sql_type).items():
+        refuse_owned(connection, table)
         if present := columns_of(connection, table):
             lacking = {name: layout[name] for name in layout if name not in present and name not in named}
             add_columns(connection, table, lacking)

@@ -110,7 +110,9 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         newest = newest_archived(settings, spec)
     else:
         newest = max((entry.batch for entry in loaded), default=None)
-    freshness, due = _freshness(spec, newest, now)
+    freshness, due = _freshness(
+        spec, newest, now, min((entry.loaded_at for entry in loaded if entry.loaded_at), default=None)
+    )
     cursor = cursor_of(instance, spec) if instance else None
     under_way = runs_under_way(instance, f"{spec.name}_job") if instance else None
     return FeedStatus(
@@ -132,14 +134,29 @@ def _open_rejects(entry: Entry) -> int:
     return (entry.rejected or 0) - closed
 
 
-def _freshness(spec: ConfiguredFeed, newest: str | None, now: dt.datetime) -> tuple[Freshness, dt.datetime | None]:
+def _freshness(
+    spec: ConfiguredFeed, newest: str | None, now: dt.datetime, first_loaded: dt.datetime | None
+) -> tuple[Freshness, dt.datetime | None]:
+    """Whether a feed is late, and when the next batch is due.
+
+    Args:
+        spec: the feed.
+        newest: the key of its newest batch; None if it has none.
+        now: the present moment, with a time zone.
+        first_loaded: when the first of its files was loaded, in UTC without a time zone; None if that is unknown.
+    """
     if spec.feed.latency is None:
         return Freshness.NO_LATENCY, None
     if newest is None:
         return Freshness.NOTHING_LOADED, None
     batching = spec.options.batching
     due = batching.next_due(batching.from_key(newest), spec.feed.latency)
-    return Freshness.LATE if now > due else Freshness.FRESH, due
+    if now <= due:
+        return Freshness.FRESH, due
+    first = first_loaded.replace(tzinfo=dt.UTC) if first_loaded else None
+    if first and due <= first <= now < (awaited := batching.next_due(batching.current(first), spec.feed.latency)):
+        return Freshness.PAST, awaited
+    return Freshness.LATE, due
 
 
 def landing_of(

@@ -25,10 +25,15 @@ class Availability(StrEnum):
 
 
 class Freshness(StrEnum):
-    """Whether the newest batch is as new as the contract's latency demands."""
+    """Whether the newest batch is as new as the contract's latency demands.
+
+    PAST: the next batch was due before anything of the feed was loaded here, and none has become due since. Who loads a
+    sample, or files of the past, waits for nothing yet.
+    """
 
     FRESH = "fresh"
     LATE = "late"
+    PAST = "past"
     NO_LATENCY = "no_latency"
     NOTHING_LOADED = "nothing_loaded"
 

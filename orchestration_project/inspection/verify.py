@@ -30,8 +30,7 @@ from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import cleaned_table
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import exists
+from orchestration_project.warehouse.tables import exists, qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -172,4 +171,5 @@ def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> 
     ).fetchall()
     for schema, table in tables:
         with clear_faults(warehouse.database, f"reading {table}"):
-            connection.execute(f"SELECT bit_xor(hash(_whole)) FROM {ident(schema)}.{ident(table)} AS _whole").fetchall()
+            name = qualified(connection, table, schema)
+            connection.execute(f"SELECT bit_xor(hash(_whole)) FROM {name} AS _whole").fetchall()

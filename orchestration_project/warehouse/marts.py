@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.errors import PlatformError
 from orchestration_project.warehouse import published
 from orchestration_project.warehouse.connection import SHUT
+from orchestration_project.warehouse.owners import claim
 from orchestration_project.warehouse.published import CONTENT_TYPE
 from orchestration_project.warehouse.quoting import ident, idents, literal
 from orchestration_project.warehouse.reading import Columns, stand_in
@@ -133,6 +134,7 @@ def make_tables(connection: "DuckDBPyConnection", mart: Mart) -> None:
     of the input are taken for up to date.
     """
     stand_in(connection, mart.inputs)
+    claim(connection, mart.name, mart.name, platform=True)
     ensure_table(connection, mart.name, mart.columns)
     if mart.batches_of is None:
         return

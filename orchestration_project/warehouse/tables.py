@@ -19,14 +19,26 @@ WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 
 
 def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
-    """A table's columns and their DuckDB types, in order; empty if there is no such table."""
+    """A table's columns and their DuckDB types, in order; empty if there is no such table. Names have no case."""
     rows = connection.execute(
         """SELECT column_name, data_type FROM duckdb_columns()
-            WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2
+            WHERE database_name = current_database()
+                AND lower(schema_name) = lower($1) AND lower(table_name) = lower($2)
             ORDER BY column_index""",
         [schema, table],
     ).fetchall()
     return dict(rows)
+
+
+def catalog_of(connection: "DuckDBPyConnection") -> str:
+    """How DuckDB names the warehouse: the beginning of its file's name, as a rule."""
+    row = connection.execute("SELECT current_database()").fetchone()
+    return str(row[0]) if row else ""
+
+
+def qualified(connection: "DuckDBPyConnection", table: str, schema: str) -> str:
+    """A table's whole name, quoted. A schema that is named as the warehouse is ambiguous without the warehouse."""
+    return f"{ident(catalog_of(connection))}.{ident(schema)}.{ident(table)}"
 
 
 def types_of(connection: "DuckDBPyConnection", source: str) -> dict[str, str]:
@@ -79,13 +91,13 @@ def create_table(
 ) -> None:
     """Make a table with these columns and DuckDB types."""
     listed = ", ".join(f"{ident(column)} {_stored(sql_type)}" for column, sql_type in columns.items())
-    connection.execute(f"CREATE TABLE {ident(schema)}.{ident(table)} ({listed})")
+    connection.execute(f"CREATE TABLE {qualified(connection, table, schema)} ({listed})")
 
 
 def add_columns(connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA) -> None:
     """Add columns to a table, with NULL in its rows."""
-    name = f"{ident(schema)}.{ident(table)}"
     for column, sql_type in columns.items():
+        name = qualified(connection, table, schema)
         connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {_stored(sql_type)}")
 
 

@@ -35,6 +35,13 @@ def test_an_empty_project_is_well(data_dir: Path) -> None:
     assert "All is well." in output
 
 
+@pytest.mark.found("piped, the table was folded to 80 columns: dates broke in the middle")
+def test_nothing_is_folded_where_there_is_no_terminal(data_dir: Path) -> None:
+    """Piped into another program, each feed is one line, and so are the names of the columns."""
+    names = r"feed +newest batch +state +waiting +given up +refused +open rejects +last run"
+    assert re.search(names, status().stdout)
+
+
 def test_one_feed_is_told_of(data_dir: Path) -> None:
     """Feeds that are named are told of; a file for another feed is no stray for that."""
     drop = data_dir / "landing" / "products"

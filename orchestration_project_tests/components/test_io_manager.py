@@ -80,10 +80,10 @@ def test_a_crash_between_delete_and_insert_loses_nothing(written: Path, monkeypa
         """Stands for a signal."""
 
     def die(*arguments: Any) -> None:
-        assert rows_inside(arguments[0]) == [("on 2024-01-02", 2)]
+        assert rows_inside(arguments[0].connection) == [("on 2024-01-02", 2)]
         raise Died
 
-    monkeypatch.setattr("orchestration_project.components.io_manager._insert", die)
+    monkeypatch.setattr("orchestration_project.warehouse.frame_tables._Writer.insert", die)
     with pytest.raises(Died):
         write(daily(frame(FIRST, amount=[9])), FIRST)
     assert rows(written, AMOUNTS) == BOTH

@@ -149,6 +149,17 @@ def test_a_late_feed(loaded: Path, spec: FeedSpec) -> None:
     assert f"sales: the batch after {DAY} is late, it was due 2024-01-18 00:00 UTC" in found.problems
 
 
+@pytest.mark.found("status right after `make run` was an error: the sample's next day was late, by years")
+def test_files_of_the_past_are_not_late(loaded: Path, spec: FeedSpec) -> None:
+    """Nobody waited for a batch that was due before anything was loaded; for those due later, somebody does."""
+    now = dt.datetime.now(dt.UTC)
+    found = status(loaded, spec, now)
+    assert found.feeds[0].freshness is Freshness.PAST
+    assert (found.feeds[0].next_batch_due or now) > now
+    assert not any("late" in problem for problem in found.problems)
+    assert status(loaded, spec, now + dt.timedelta(days=9)).feeds[0].freshness is Freshness.LATE
+
+
 def test_a_busy_warehouse(loaded: Path, spec: FeedSpec) -> None:
     """It tells who holds the warehouse and what the files say, waits for nobody and alarms nobody."""
     with Warehouse.from_settings(settings_of(loaded)).connection("load of sales, run 7"):

@@ -286,6 +286,8 @@ HARMLESS = {
     *("relation", "records", "removed", "skipped", "TABLE"),
     "listed",  # a key's columns, quoted
     "columns_sql",  # what formats.parquet_files made
+    "quoted",  # a table's whole name, as `tables.qualified` writes it
+    "condition",  # of the partitions of a frame: quoted keys, and the asset author's own SQL
     "query",  # the SELECT of a mart: its author's own SQL, compiled as one SELECT
 }
 
