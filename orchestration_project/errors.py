@@ -11,6 +11,7 @@ PlatformError
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
 ├── FilesUnfit                some files of a load are refused or changed; caught by the load itself
 ├── RepairError               what was asked for rejects can't be done, or a waiver can't be read
+├── RecoveryError             a rebuild, a withdrawal or the drop of a feed can't be done; nothing was changed
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── NotWritable               a folder may not be written to; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
@@ -68,6 +69,10 @@ class FilesUnfit(PlatformError):
 
 class RepairError(PlatformError):
     """What was asked for rejects can't be done, or a waiver in the archive can't be read."""
+
+
+class RecoveryError(PlatformError):
+    """A feed can't be rebuilt or dropped, or a file not withdrawn; nothing was changed."""
 
 
 class DiskFull(PlatformError):

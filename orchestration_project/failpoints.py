@@ -8,6 +8,26 @@ from collections.abc import Callable
 from enum import StrEnum
 
 
+class Recovery(StrEnum):
+    """What a rebuild, a withdrawal or the drop of a feed has just done, each in its order."""
+
+    TREE_BUILT = "tree built"
+    RANGE_LOADED = "range loaded"
+    TABLES_COPIED = "tables copied"
+    REBUILD_COMMITTED = "rebuild committed"
+    REPLACED = "old folder set aside"
+    SWITCHED = "new tree is next"
+    PLACED = "new folder in place"
+    OLD_REMOVED = "old tree removed"
+    RENAMED = "folder of the old name moved"
+    WITHDRAWAL_NOTED = "withdrawal noted"
+    SET_ASIDE = "file set aside"
+    TAKEN_BACK = "file taken back"
+    UNNOTED = "note removed"
+    ROWS_DROPPED = "rows dropped"
+    FOLDER_KEPT = "folder kept aside"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -40,16 +60,16 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-_listener: Callable[[Point], None] | None = None
+_listener: Callable[[Point | Recovery], None] | None = None
 
 
-def listen(listener: Callable[[Point], None] | None) -> None:
+def listen(listener: Callable[[Point | Recovery], None] | None) -> None:
     """Have a function called at every point of this process; None: at none."""
     global _listener  # noqa: PLW0603 - one process, one listener
     _listener = listener
 
 
-def reached(point: Point) -> None:
+def reached(point: Point | Recovery) -> None:
     """Tell that a step is done."""
     if _listener is not None:
         _listener(point)

@@ -149,7 +149,9 @@ def test_a_feed_lives_in_somebody_elses_project(installed: Installed) -> None:
     assert "2 records compared: all proven" in installed.run(project, "orchestration-project", "verify")
     (project / "data/warehouse.duckdb").unlink()
     told = installed.run(project, "orchestration-project", "verify", "--json", exit_code=1)
-    assert f"dagster asset materialize -m tills.definitions --select {TABLES} --partition {DAY}" in told
+    assert "orchestration-project rebuild till" in told
+    assert "1 of 1 archived files" in installed.run(project, "orchestration-project", "rebuild", "till")
+    assert "2 records compared: all proven" in installed.run(project, "orchestration-project", "verify")
 
 
 def test_the_shop_is_served_elsewhere(installed: Installed) -> None:

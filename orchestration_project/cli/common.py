@@ -46,16 +46,21 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
         UsageError: there is no such feed, or no warehouse.
         PlatformError: the warehouse can't be used.
     """
+    from orchestration_project.ingest.batching import ensure_same_batching, settle_recovery
     from orchestration_project.ingest.renew import ensure_current
     from orchestration_project.ingest.session import ensure_feed_tables
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
+    from orchestration_project.warehouse.ledger import ensure_ledger
 
     settings = Settings.from_env()
     spec = feed_named(name, project_here().feeds())
     if not settings.database.exists():
         raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
     with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
+        ensure_ledger(connection)
+        settle_recovery(connection, settings, settings.database, name)
+        ensure_same_batching(connection, name, spec.options, settings.archive(name))
         ensure_feed_tables(connection, spec.feed, spec.options.batching)
         ensure_current(connection, spec.feed, spec.options)
         yield connection, settings, spec

@@ -6,6 +6,7 @@ import click
 
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.new_feed import new_feed
+from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
 from orchestration_project.cli.rejects import export_rejects, waive
 from orchestration_project.cli.samples import load_sample, sample
 from orchestration_project.cli.status import show_status
@@ -48,7 +49,10 @@ for command in (
     new_feed,
     export_rejects,
     waive,
+    withdraw_file,
     verify_feeds,
+    rebuild_feed,
+    drop_unknown_feed,
     sample,
     load_sample,
     make_history,

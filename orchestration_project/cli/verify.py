@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence[str], as_json: bool) -> None:
     """Prove again that the files of each FEED (default: of all), the ledger and the tables agree. Changes nothing.
 
+    If a rebuild was killed, it is finished or undone first.
+
     Exits with 0 when all is proven, 1 when something disagrees, 2 when it could not be verified.
 
     Example: orchestration-project verify sales --batch 2024-01-15 --json
     """
+    from orchestration_project.ingest.batching import settle_killed
     from orchestration_project.inspection.verify import verify
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
@@ -41,7 +44,9 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
         for key in batches:
             batch_of(spec, key)
     sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
-    found = verify(Warehouse.from_settings(settings), settings, sources, batches or None, proofs)
+    warehouse = Warehouse.from_settings(settings)
+    settle_killed(warehouse, settings, specs)
+    found = verify(warehouse, settings, sources, batches or None, proofs, specs)
     if as_json:
         print_json(found.as_dict())
     else:

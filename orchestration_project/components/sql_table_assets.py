@@ -67,9 +67,13 @@ class MartSpec:
         return dg.AssetKey(self.mart.name)
 
     def key_of(self, batch: Batch) -> str:
-        """The partition key of a batch, whose start may be given as a timestamp."""
+        """The partition key with which a batch is made, whose start may be given as a timestamp.
+
+        A batch from before its feed was rebuilt for another cadence may have no partition of its own any more.
+        """
         assert self.feed
-        return self.feed.options.batching.key(batch)
+        batching = self.feed.options.batching
+        return batching.key(max(batching.from_key(batching.key(batch)), batching.start))
 
 
 def table_schema(
@@ -254,8 +258,9 @@ def what_is_wrong(connection: "DuckDBPyConnection", spec: MartSpec, stale: set[B
 
 
 def _listed(spec: MartSpec, batches: Sequence[Batch] | set[Batch]) -> str:
-    shown = ", ".join(spec.key_of(batch) for batch in sorted(batches)[:BATCHES_SHOWN])
-    return f"{shown} and {len(batches) - BATCHES_SHOWN} more" if len(batches) > BATCHES_SHOWN else shown
+    keys = sorted(set(map(spec.key_of, batches)))
+    shown = ", ".join(keys[:BATCHES_SHOWN])
+    return f"{shown} and {len(keys) - BATCHES_SHOWN} more" if len(keys) > BATCHES_SHOWN else shown
 
 
 def proof_of(spec: MartSpec) -> Proof:
@@ -271,8 +276,7 @@ def proof_of(spec: MartSpec) -> Proof:
             if rows := marts.differing_keys(connection, spec.mart):
                 yield Finding("", "", name, what, expected, f"others in {rows} row(s)", materialize([name], []))
             return
-        for batch in marts.differing_batches(connection, spec.mart):
-            key = spec.key_of(batch)
+        for key in dict.fromkeys(map(spec.key_of, marts.differing_batches(connection, spec.mart))):
             yield Finding("", key, name, what, expected, "others", materialize([name], [key]))
 
     return Proof(spec.mart.name, find, (totals.table,) if totals else (), batches_of)

@@ -208,7 +208,8 @@ class Feed:
     """A contract: what the files of one feed must look like, and what its tables hold.
 
     `primary_key` names columns in key order. It is empty when the contract has none; then nothing is deduplicated.
-    `latency` is how long after the end of a batch its data may still be missing.
+    `latency` is how long after the end of a batch its data may still be missing. `first_name` is the one that a renamed
+    feed had; empty for all others. Rejects are still identified by it.
     """
 
     name: str
@@ -223,6 +224,7 @@ class Feed:
     title: str = ""
     description: str = ""
     tags: tuple[str, ...] = field(default=())
+    first_name: str = ""
 
     @property
     def source_columns(self) -> tuple[Column, ...]:

@@ -14,6 +14,7 @@ from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.settle import ensure_left_alone
+from orchestration_project.ingest.withdrawals import refusal_of, taken_back, withdrawn_bytes, without_withdrawn
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
@@ -35,9 +36,10 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     """
     if not session.request.read:
         return Candidates()
-    from_archive = [*_not_in_ledger(session), *_to_read_again(session)]
-    landed, refused, changed = _landed(session, settled)
-    found = _recognised(session, [*from_archive, *landed])
+    back = taken_back(session)
+    from_archive = [*_not_in_ledger(session), *_to_read_again(session), *back]
+    landed, refused, changed = _landed(session, settled) if session.request.landing else ([], [], [])
+    found = without_withdrawn(session, _recognised(session, [*from_archive, *landed]), back)
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 
 
@@ -147,7 +149,7 @@ def _landed(session: Session, settled: Set[FoundFile]) -> tuple[list[Candidate],
 
     placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
     refused, changed = _left_alone(unplaced, settled, now, patience)
-    candidates = []
+    candidates, withdrawn = [], withdrawn_bytes(session)
     tried = map_files(hashed, placed, lambda item: item[0].size)
     for (found, batch), digest in session.progress.of(tried, f"{session.feed.name}: files hashed"):
         if isinstance(digest, FileChanged):
@@ -156,6 +158,8 @@ def _landed(session: Session, settled: Set[FoundFile]) -> tuple[list[Candidate],
             refused.append(Refused(found, digest, batch))
         elif error := _outdated(session, found):
             refused.append(Refused(found, error, batch, digest))
+        elif note := withdrawn.get((session.batching.key(batch), digest)):
+            refused.append(Refused(found, refusal_of(session.feed.name, found, note), batch, digest))
         else:
             candidates.append(Candidate(found, batch, digest))
             reached(Point.FINGERPRINTED)

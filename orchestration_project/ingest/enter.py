@@ -6,8 +6,10 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Entered, Staged, Validated
 from orchestration_project.ingest.plan import refusal_entries
 from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.withdrawals import withdrawn_bytes
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import batch_filter
 
@@ -24,10 +26,16 @@ def enter(session: Session, validated: Validated) -> Entered:
     staged = validated.staged
     _remove_rows(session, staged)
     reached(Point.REMOVED)
-    refused = refusal_entries(staged.candidates.refused, session.feed, session.options, session.request)
-    ledger.write_entries(session.connection, [*staged.plan.entries, *refused])
+    ledger.write_entries(session.connection, [*staged.plan.entries, *_refused(session, staged)])
     reached(Point.ENTERED)
     return Entered(validated)
+
+
+def _refused(session: Session, staged: Staged) -> list[Entry]:
+    """The entries of refused files. The very file that was withdrawn stays that in the ledger when it is refused."""
+    entries = refusal_entries(staged.candidates.refused, session.feed, session.options, session.request)
+    noted = {(note.file, note.sha256) for note in withdrawn_bytes(session).values()} if entries else ()
+    return [entry for entry in entries if (entry.file, entry.sha256) not in noted]
 
 
 def _remove_rows(session: Session, staged: Staged) -> None:

@@ -9,7 +9,7 @@ A load that dies before the commit has changed nothing. One that dies after it l
 knows them by their hash and only has to move them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FilesUnfit
@@ -23,10 +23,11 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
 from orchestration_project.ingest.renew import renew
-from orchestration_project.ingest.session import open_session
+from orchestration_project.ingest.session import Session, open_session
 from orchestration_project.ingest.settle import settled_files
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
+from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.connection import Warehouse, transaction
 
 
@@ -55,30 +56,40 @@ def load(
             file is lost; no row was changed.
     """
     settled = settled_files(settings, feed, options, request, log)
-    with open_session(warehouse, settings, feed, options, request, log) as whole:
-        renewed = renew(whole)
-        candidates = discover(whole, settled)
-        session = whole.of_changes() if renewed else whole
-        left = archive_known(session, candidates)
-        staged: Staged | None = None
-        while True:
-            try:
-                with blaming_changes(candidates):
-                    # What was read before is of no use if reading ends half-way.
-                    before, staged = staged, None
-                    staged = read(session, candidates, before)
-                    validated = validate(session, staged)
-                    validated.ensure_fit()
-                    with transaction(session.connection):
-                        reached(Point.BEGUN)
-                        entered = enter(session, validated)
-                        unique = deduplicate(session, entered)
-                        published = publish(session, unique)
-                        secure(session, candidates)
-                break
-            except FilesUnfit as error:
-                # Nothing was changed. The other files are tried again without the ones that it names.
-                candidates = leave_out(session, candidates, error.faults)
-        reached(Point.COMMITTED)
-        left += archive(session, candidates, published)
-        return Report.of(candidates, published, left, renewed)
+    with open_session(warehouse, settings, feed, options, request, log) as session:
+        return run_stages(session, settled)
+
+
+def run_stages(whole: Session, settled: Set[FoundFile] = frozenset()) -> Report:
+    """All stages of a load, in an open session. Raises what `load` does.
+
+    Args:
+        whole: the session; where all batches have to be made anew, it is narrowed to what is new afterwards.
+        settled: young files that were left alone while the load waited for them.
+    """
+    renewed = renew(whole)
+    candidates = discover(whole, settled)
+    session = whole.of_changes() if renewed else whole
+    left = archive_known(session, candidates)
+    staged: Staged | None = None
+    while True:
+        try:
+            with blaming_changes(candidates):
+                # What was read before is of no use if reading ends half-way.
+                before, staged = staged, None
+                staged = read(session, candidates, before)
+                validated = validate(session, staged)
+                validated.ensure_fit()
+                with transaction(session.connection):
+                    reached(Point.BEGUN)
+                    entered = enter(session, validated)
+                    unique = deduplicate(session, entered)
+                    published = publish(session, unique)
+                    secure(session, candidates)
+            break
+        except FilesUnfit as error:
+            # Nothing was changed. The other files are tried again without the ones that it names.
+            candidates = leave_out(session, candidates, error.faults)
+    reached(Point.COMMITTED)
+    left += archive(session, candidates, published)
+    return Report.of(candidates, published, left, renewed)

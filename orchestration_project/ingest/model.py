@@ -17,7 +17,7 @@ from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.ledger_queries import DayCount
 
 Unfit = FileRefused | FileChanged
@@ -31,6 +31,7 @@ class Request:
     Attributes:
         batches: the batches asked for; None for a snapshot feed, which has no partitions.
         read: whether `raw_x` is asked for: new files are read.
+        landing: whether files are taken off landing; else only those of the archive count.
         publish: whether `cleaned_x` and `rejected_x` are.
         run_id: the run that asks.
         now: the present moment, with a time zone.
@@ -38,6 +39,7 @@ class Request:
 
     batches: Sequence[Batch] | None
     read: bool = True
+    landing: bool = True
     publish: bool = True
     run_id: str = ""
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
@@ -82,6 +84,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """The ledger's entry of a file that somebody withdrew or took back, and the entry that it had; None if it had none.
+
+    Its rows go if that one was loaded.
+    """
+
+    entry: Entry
+    before: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The files that a load is about.
 
@@ -92,6 +105,7 @@ class Candidates:
         refused: files for quarantine.
         changed: names of files that somebody wrote to while they were read; they stay in landing.
         unreadable: by name, why a file of the archive could not be read again; its rows stay as they are.
+        decided: files that were withdrawn or taken back, whose entries change.
     """
 
     fresh: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
@@ -100,6 +114,7 @@ class Candidates:
     refused: Sequence[Refused] = ()
     changed: Sequence[str] = ()
     unreadable: Mapping[str, Unfit] = field(default_factory=dict)
+    decided: Sequence[Decided] = ()
 
     @property
     def latest(self) -> list[Candidate]:
@@ -163,6 +178,11 @@ class Plan:
     entries: list[Entry]
     loads: list[Entry]
     removals: list[Entry]
+
+    def with_decided(self, decided: Sequence[Decided]) -> "Plan":
+        """The same with the files that were withdrawn or taken back."""
+        gone = [item.before for item in decided if item.before and item.before.status is Status.LOADED]
+        return Plan([*self.entries, *(item.entry for item in decided)], self.loads, [*self.removals, *gone])
 
 
 @dataclass(frozen=True, slots=True)

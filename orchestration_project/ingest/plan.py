@@ -14,6 +14,7 @@ from orchestration_project.ingest.model import Candidate, Plan, Refused, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
+from orchestration_project.storage.withdrawals import was_withdrawn
 from orchestration_project.warehouse.ledger import Entry, Status, settle
 
 
@@ -111,7 +112,7 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
     number = current.delivery + 1 if current else 1
     while not entry.archived_as:
         path = archive_folder(archive, entry.batch, number, entry.status is Status.DUPLICATE) / entry.file
-        if not path.exists():
+        if not path.exists() and not was_withdrawn(archive, entry.batch, number, entry.file):
             entry = replace(entry, archived_as=path.relative_to(archive).as_posix(), delivery=number)
         number += 1
     return entry

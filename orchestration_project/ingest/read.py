@@ -43,7 +43,7 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     """
     plan = make_plan(
         candidates.fresh, candidates.current, session.feed, session.options, session.request, session.archive
-    )
+    ).with_decided(candidates.decided)
     _note_removed(session, plan.removals)
     loads = {(entry.file, entry.version) for entry in plan.loads}
     if before and loads <= {(file.name, file.version) for file in before.files}:

@@ -17,7 +17,7 @@ IS_WAIVED = f"coalesce(starts_with(_resolved_by, {literal(WAIVED_BY)}), false)"
 
 def reject_id(feed: Feed) -> str:
     """What identifies a rejected record; it depends on the file and the record's number alone."""
-    return f"left(sha256(concat_ws('/', {literal(feed.name)}, _file, _file_version, _row)), 16)"
+    return f"left(sha256(concat_ws('/', {literal(feed.first_name or feed.name)}, _file, _file_version, _row)), 16)"
 
 
 def is_attempt(feed: Feed) -> str:

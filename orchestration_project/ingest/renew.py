@@ -115,8 +115,8 @@ def _changed_tables(connection: "DuckDBPyConnection", feed: Feed, options: FeedO
         if present.get(BATCH, batch_type) != batch_type and ledger_queries.loaded_batches(connection, feed.name):
             raise WarehouseError(
                 f"{feed.name}: its files are loaded in batches of another cadence ({table} has {BATCH} of type"
-                f" {present[BATCH]}, not {batch_type}). Set the old cadence, or move the warehouse away and load the"
-                " files of its archive anew"
+                f" {present[BATCH]}, not {batch_type}). Set the old cadence, or run `orchestration-project rebuild"
+                f" {feed.name}`, which plans all archived files anew"
             )
         if present != canonical(connection, layout):
             changed.append(table)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.batching import ensure_same_batching, settle_recovery
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.transfer import Transfer
+from orchestration_project.storage.trees import first_name
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
@@ -117,6 +119,7 @@ def open_session(
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: a disk had no room.
+        WarehouseError: the feed was loaded under another batching.
     """
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
     work = warehouse.database.with_name(f"{warehouse.database.name}.work")
@@ -129,8 +132,12 @@ def open_session(
         _own_folder(work),
     ):
         landing.mkdir(parents=True, exist_ok=True)
+        ledger.ensure_ledger(connection)
+        settle_recovery(connection, settings, warehouse.database, feed.name)
+        ensure_same_batching(connection, feed.name, options, archive)
         ensure_feed_tables(connection, feed, options.batching)
-        session = Session(connection, settings, feed, options, request, work, log)
+        named = replace(feed, first_name=first_name(archive))
+        session = Session(connection, settings, named, options, request, work, log)
         session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
         yield session
 

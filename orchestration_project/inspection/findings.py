@@ -15,7 +15,6 @@ PAGE = "docs/recover.md"
 OTHERWISE = (
     "{:,} batch(es) were validated by another contract; the present one validates them when they are loaded again"
 )
-REBUILD = f"move the warehouse away and rebuild it from the archive ({PAGE})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +79,16 @@ class Verification:
     def as_dict(self) -> dict[str, object]:
         """As plain data."""
         return {"proven": self.proven, **asdict(self)}
+
+
+def rebuild_of(feed: str = "FEED") -> str:
+    """The command that makes a feed's tables anew from its archived files."""
+    return f"orchestration-project rebuild {feed}"
+
+
+def rebuild_from_archive(feed: str = "FEED") -> str:
+    """The advice to do so, where the tables or the ledger can't tell what is right."""
+    return f"rebuild it from the archive: `{rebuild_of(feed)}` ({PAGE})"
 
 
 def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:

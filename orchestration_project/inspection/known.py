@@ -10,6 +10,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
+from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -75,6 +76,10 @@ def _outcome(
 ) -> Known:
     """The outcome of a load, found with the plan that a load makes, so that both agree."""
     name, before = candidate.file.name, current.get(candidate.file.name)
+    key = options.batching.key(candidate.batch)
+    for found in withdrawals(settings.archive(feed.name)):
+        if (found.key, found.note.sha256) == (key, candidate.sha256):
+            return Known(loads=False, what=f"refused: these bytes were {found.note.told}")
     if before and before.sha256 == candidate.sha256 and before.status is not Status.SUPERSEDED:
         return Known(loads=False, what="delivered before: the ledger has the same bytes under the same name")
     plan = make_plan({name: [candidate]}, current, feed, options, Request(None), settings.archive(feed.name))

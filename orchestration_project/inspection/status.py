@@ -6,12 +6,14 @@ What a status consists of, and which of it needs a person, is in `status_model`;
 import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration_project.errors import PlatformError, WarehouseBusy
+from orchestration_project.ingest.batching import rebatching
 from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -29,6 +31,7 @@ from orchestration_project.inspection.status_model import (
     StoreStatus,
     UnwatchedFolder,
 )
+from orchestration_project.inspection.unknown_feeds import unknown_feeds
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON
@@ -38,8 +41,12 @@ from orchestration_project.storage.sensor_evaluation import evaluate, group_by_b
 from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.writers import Writing, can_tell, writing_to
 from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Entries = Mapping[str, Sequence[Entry]]
 """The ledger's entries of accepted files, by feed."""
@@ -48,13 +55,29 @@ Otherwise = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What the ledger says.
+
+    Attributes:
+        entries: by feed, those of its accepted files; None if the ledger could not be read.
+        otherwise: by feed, the batches that were validated by another contract.
+        accepted: how many accepted files it has of any feed.
+        rebatching: by feed, why it needs a rebuild.
+    """
+
+    entries: Entries | None
+    otherwise: Otherwise = field(default_factory=dict)
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    rebatching: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class _Gathered:
-    """What is the same for all feeds; `entries` and `instance` are None where they could not be read."""
+    """What is the same for all feeds; `instance` is None if the history could not be read."""
 
     settings: Settings
     now: dt.datetime
-    entries: Entries | None
-    otherwise: Otherwise
+    ledger: _Ledger
     instance: dg.DagsterInstance | None
 
 
@@ -69,42 +92,49 @@ def status_of(
         watched: the names of all feeds.
         now: the present moment, with a time zone.
     """
-    warehouse, entries, otherwise = _ledger(settings, specs)
+    warehouse, told = _ledger(settings, specs)
     with history_at(settings.dagster_home) as (instance, history):
-        gathered = _Gathered(settings, now, entries, otherwise, instance)
+        gathered = _Gathered(settings, now, told, instance)
         feeds = [_feed(spec, gathered) for spec in specs]
     archived = any(newest_archived(settings, spec) for spec in specs)
-    return PlatformStatus(now, warehouse, history, feeds, unwatched_folders(settings, watched), archived)
+    strays, unknown = unwatched_folders(settings, watched), unknown_feeds(settings, told.accepted, watched)
+    return PlatformStatus(now, warehouse, history, feeds, strays, archived, unknown)
 
 
-def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, Entries | None, Otherwise]:
+def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, _Ledger]:
+    """Whether the ledger can be read, and what it says."""
     where = str(settings.database)
     if not settings.database.exists():
-        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), {}, {}
+        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({})
     try:
         with warehouse_to_read(settings).connection("status", read_only=True) as connection:
             if not exists(connection, ledger.TABLE):
-                return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), {}, {}
+                return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), _Ledger({})
             for lacking in ledger_lacks(connection):
                 detail = f"{ledger.TABLE} {lacking.what}; the next load adds them"
-                return StoreStatus(where, Availability.OUTDATED, detail), None, {}
-            entries = {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs}
-            otherwise = {
-                spec.name: ledger_queries.validated_otherwise(
-                    connection, spec.name, version_of(spec.feed, spec.options)
-                )
-                for spec in specs
-            }
-            return StoreStatus(where, Availability.READY), entries, otherwise
+                return StoreStatus(where, Availability.OUTDATED, detail), _Ledger(None)
+            return StoreStatus(where, Availability.READY), _asked(connection, settings, specs)
     except WarehouseBusy as error:
-        return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), None, {}
+        return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), _Ledger(None)
     except PlatformError as error:
-        return StoreStatus(where, Availability.BROKEN, str(error)), None, {}
+        return StoreStatus(where, Availability.BROKEN, str(error)), _Ledger(None)
+
+
+def _asked(connection: "DuckDBPyConnection", settings: Settings, specs: Sequence[ConfiguredFeed]) -> _Ledger:
+    return _Ledger(
+        {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs},
+        {
+            spec.name: ledger_queries.validated_otherwise(connection, spec.name, version_of(spec.feed, spec.options))
+            for spec in specs
+        },
+        feeds_of_warehouse(connection),
+        {spec.name: rebatching(connection, spec.name, spec.options, settings.archive(spec.name)) for spec in specs},
+    )
 
 
 def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
     settings, now, instance = gathered.settings, gathered.now, gathered.instance
-    entries = None if gathered.entries is None else gathered.entries.get(spec.name, [])
+    entries = None if gathered.ledger.entries is None else gathered.ledger.entries.get(spec.name, [])
     loaded = [entry for entry in entries or [] if entry.status is Status.LOADED]
     if entries is None:
         newest = newest_archived(settings, spec)
@@ -124,8 +154,9 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         quarantined=quarantine_of(settings, spec.name, entries),
         open_rejects=None if entries is None else sum(map(_open_rejects, loaded)),
         last_run=last_run(instance, spec) if instance else None,
-        validated_otherwise=None if entries is None else gathered.otherwise.get(spec.name, []),
-        load_again=load_again(spec, found) if (found := gathered.otherwise.get(spec.name)) else "",
+        validated_otherwise=None if entries is None else gathered.ledger.otherwise.get(spec.name, []),
+        load_again=load_again(spec, found) if (found := gathered.ledger.otherwise.get(spec.name)) else "",
+        rebatching=gathered.ledger.rebatching.get(spec.name, ""),
     )
 
 
@@ -150,6 +181,8 @@ def _freshness(
     if newest is None:
         return Freshness.NOTHING_LOADED, None
     batching = spec.options.batching
+    if not batching.is_key(newest):  # loaded under another batching
+        return Freshness.NOTHING_LOADED, None
     due = batching.next_due(batching.from_key(newest), spec.feed.latency)
     if now <= due:
         return Freshness.FRESH, due
@@ -212,7 +245,8 @@ def _quarantined(file: FoundFile, entries: Sequence[Entry] | None) -> Quarantine
     if entries is not None:
         # A rebuild of the ledger keeps the modification times of files, but not the moment of an entry.
         at = file.modified_at.replace(tzinfo=None)
-        replaced = any(entry.sha256 == sha256 or (entry.file == name and entry.modified_at > at) for entry in entries)
+        counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
+        replaced = any(entry.sha256 == sha256 or (entry.file == name and entry.modified_at > at) for entry in counting)
     rule, reason, refused_at = (str(note.get(field, "unknown")) for field in ("rule", "reason", "refused_at"))
     return QuarantinedFile(name, rule, reason, refused_at, replaced)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from orchestration_project.errors import visible
 from orchestration_project.inspection.findings import OTHERWISE
+from orchestration_project.inspection.unknown_feeds import UnknownFeed
 
 PAGE = "docs/recover.md"
 
@@ -129,6 +130,7 @@ class FeedStatus:
         validated_otherwise: batches that were validated by another contract; None if the ledger could not be read.
         load_again: the command that loads these batches again; empty if there are none.
         last_run: None if there is none, or the history could not be read.
+        rebatching: why no file can be loaded before the feed is rebuilt: its batching is another one now.
     """
 
     feed: str
@@ -141,6 +143,7 @@ class FeedStatus:
     last_run: LastRun | None
     validated_otherwise: Sequence[str] | None = None
     load_again: str = ""
+    rebatching: str = ""
 
     @property
     def refused(self) -> list[QuarantinedFile]:
@@ -166,6 +169,7 @@ class PlatformStatus:
         feeds: the feeds that were asked about.
         strays: files in landing that no feed will load.
         archived: whether the archive has files of any of the feeds.
+        unknown_feeds: feeds that have files and no definition.
     """
 
     checked_at: dt.datetime
@@ -174,6 +178,7 @@ class PlatformStatus:
     feeds: Sequence[FeedStatus]
     strays: Sequence[UnwatchedFolder]
     archived: bool
+    unknown_feeds: Sequence[UnknownFeed] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -213,12 +218,16 @@ class PlatformStatus:
             yield f"there is no warehouse, but an archive: rebuild the one from the other ({PAGE})"
         for stray in self.strays:
             yield f"{stray.files} file(s) lie in {visible(stray.folder)}, which no feed watches"
+        for item in self.unknown_feeds:
+            yield f"{visible(item.feed)} has {item.files} accepted file(s) and no definition: {visible(item.remedy)}"
 
 
 _UNREADABLE = (Availability.BUSY, Availability.OUTDATED, Availability.BROKEN)
 
 
 def _problems(feed: FeedStatus) -> Iterator[str]:
+    if feed.rebatching:
+        yield f"{visible(feed.rebatching)}: set it back or run `orchestration-project rebuild {feed.feed}`"
     if feed.freshness is Freshness.LATE:
         yield f"the batch after {feed.newest_batch} is late, it was due {feed.next_batch_due:%F %R %Z}"
     if feed.landing.given_up:

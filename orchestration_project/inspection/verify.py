@@ -6,10 +6,11 @@ hashed afterwards, so that loads do not wait for that.
 Belongs here: the order of a verification, and what rebuilds a lost warehouse. A mart brings its own proof.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseBroken
+from orchestration_project.ingest.batching import rebatching
 from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -21,7 +22,9 @@ from orchestration_project.inspection.findings import (
     Verification,
     load_again,
     materialize,
+    rebuild_of,
 )
+from orchestration_project.inspection.unknown_feeds import unknown_feeds
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
@@ -29,12 +32,14 @@ from orchestration_project.storage.archive import archived
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists, qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+REBATCHED = "was loaded under another batching"
 LOST = "has to be rebuilt from the archive"
 
 
@@ -44,6 +49,7 @@ def verify(
     sources: Sequence[ConfiguredFeed],
     keys: Sequence[str] | None = None,
     proofs: Sequence[Proof] = (),
+    watched: Collection[str] | None = None,
 ) -> Verification:
     """Compare what lies in the folders with the ledger and the tables.
 
@@ -54,6 +60,7 @@ def verify(
         keys: partition keys of the batches to verify; None for all, and then the marts and all other tables are read
             too.
         proofs: of the marts.
+        watched: the names of all feeds, so that those without a definition are found; None: these are not looked for.
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
@@ -62,6 +69,7 @@ def verify(
     found = Verification()
     if not warehouse.database.exists():
         lost = list(_rebuild(settings, sources, proofs))
+        lost += _unknown(settings, {}, watched)
         found.findings = [_missing(warehouse), *lost] if lost else []
         return found
     try:
@@ -69,6 +77,10 @@ def verify(
             ledger.stand_in(connection)
             found.findings += ledger_lacks(connection)
             readable = [] if found.findings else sources
+            found.findings += _unknown(settings, feeds_of_warehouse(connection), watched)
+            found.findings += (item for source in readable for item in _rebatched(connection, settings, source))
+            rebatched = {item.feed for item in found.findings if item.what == REBATCHED}
+            readable = [source for source in readable if source.name not in rebatched]
             archives = [_compare(connection, settings, source, keys, found) for source in readable]
             if keys is None:
                 found.findings += _prove_marts(connection, proofs)
@@ -79,6 +91,18 @@ def verify(
     for archive in archives:
         found.findings += archive.findings(found)
     return found
+
+
+def _unknown(settings: Settings, accepted: Mapping[str, int], watched: Collection[str] | None) -> Iterator[Finding]:
+    for item in unknown_feeds(settings, accepted, watched) if watched is not None else ():
+        expected, files = "a definition of the feed", f"{item.files} accepted file(s)"
+        yield Finding(item.feed, "", "", "has files and no definition", expected, files, item.remedy)
+
+
+def _rebatched(connection: "DuckDBPyConnection", settings: Settings, source: ConfiguredFeed) -> Iterator[Finding]:
+    """A feed that was loaded under another batching: nothing else can be told of it before it is rebuilt."""
+    if fault := rebatching(connection, source.name, source.options, settings.archive(source.name)):
+        yield Finding(source.name, "", "", REBATCHED, "the one of defs.yaml", fault, rebuild_of(source.name))
 
 
 def _compare(
@@ -133,7 +157,7 @@ def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed], proofs: Sequ
         files = {key: len(archived(root, key)) for key, _ in archived_batches(root, source.options.batching)}
         if number := sum(files.values()):
             batches[cleaned_table(source.feed)] = sorted(files)
-            expected, remedy = f"the rows of {number} archived file(s)", load_again(source, files)
+            expected, remedy = f"the rows of {number} archived file(s)", rebuild_of(source.name)
             yield Finding(source.feed.name, "", "", LOST, expected, "none", remedy)
     yield from _rebuild_marts(batches, proofs)
 

@@ -14,6 +14,7 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON, Archived, archived
 from orchestration_project.storage.files import FoundFile, find, fingerprint
 from orchestration_project.storage.transfer import INCOMING
+from orchestration_project.storage.withdrawals import WITHDRAWN
 from orchestration_project.warehouse.ledger import Entry, Status
 
 READERS = 4
@@ -145,7 +146,17 @@ def take_stock(
         if found:
             archive.present.append((entry, found))
         else:
-            waiting = [find(folder / entry.file) for folder in (landing, root / INCOMING)]
+            place = str(entry.archived_as)
+            # The last two: a withdrawal or its undoing may have been killed in between.
+            waiting = map(
+                find,
+                (
+                    landing / entry.file,
+                    root / INCOMING / entry.file,
+                    root / WITHDRAWN / place,
+                    root / place.removeprefix(f"{WITHDRAWN}/"),
+                ),
+            )
             archive.absent.append((entry, any(file and _hash(file) == entry.sha256 for file in waiting)))
     places = {root / str(entry.archived_as) for entry in entries}
     for key, _ in archived_batches(root, source.options.batching):

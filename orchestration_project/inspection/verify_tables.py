@@ -12,7 +12,7 @@ from orchestration_project.ingest.counts import FileCount, count_records, nothin
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.values import filled
-from orchestration_project.inspection.findings import REBUILD, Finding, load_again
+from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, layouts, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, settle
@@ -35,27 +35,29 @@ def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
     present = columns_of(connection, LEDGER)
     if lacking := [name for name in COLUMNS if present and name not in present]:
         what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
-        yield Finding("", "", LEDGER, what, ", ".join(COLUMNS), found, REBUILD)
+        yield Finding("", "", LEDGER, what, ", ".join(COLUMNS), found, rebuild_from_archive())
 
 
 def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterator[Finding]:
     """Where the ledger's entries of a feed contradict each other, which only a write from outside can cause.
 
     Each version of a file has one entry. The last delivery of each file is current, and `settle` derives the status of
-    the current ones.
+    the current ones. Withdrawn ones don't count.
     """
     versions = Counter((entry.file, entry.sha256) for entry in entries)
-    last = {entry.file: entry for entry in sorted(entries, key=lambda entry: entry.delivery)}
+    counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
+    last = {entry.file: entry for entry in sorted(counting, key=lambda entry: entry.delivery)}
     right = {(entry.file, entry.sha256): entry.status for entry in settle([*last.values()], source.options.snapshot)}
     current = {entry.file for entry in entries if entry.status is not Status.SUPERSEDED}
     known = current if not source.options.snapshot or not current else set(last)
+    rebuilt = rebuild_from_archive(source.name)
     for entry in entries:
         times, status = versions[entry.file, entry.sha256], right.get((entry.file, entry.sha256), Status.SUPERSEDED)
-        remedy = REBUILD if entry.file in known else load_again(source, [entry.batch])
+        remedy = rebuilt if entry.file in known else load_again(source, [entry.batch])
         if times > 1:
             what = f"has {times} entries in the ledger for the version {entry.version}"
-            yield Finding(entry.feed, entry.batch, entry.file, what, "1 entry", f"{times} entries", REBUILD)
-        elif entry.status is not status:
+            yield Finding(entry.feed, entry.batch, entry.file, what, "1 entry", f"{times} entries", rebuilt)
+        elif entry.status not in (status, Status.WITHDRAWN):
             what = f"is {entry.status} in the ledger"
             yield Finding(entry.feed, entry.batch, entry.file, what, str(status), str(entry.status), remedy)
 
@@ -103,7 +105,7 @@ def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Se
             expected = f"the rows of {len(loaded)} file(s)"
             yield Finding(feed.name, "", table, "is not in the warehouse", expected, "no such table", again)
         elif lacking := [name for name in layout if name not in present]:
-            remedy = again if readable or table != raw_table(feed) else REBUILD
+            remedy = again if readable or table != raw_table(feed) else rebuild_from_archive(feed.name)
             what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
             yield Finding(feed.name, "", table, what, ", ".join(layout), found, remedy)
 
@@ -111,7 +113,7 @@ def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Se
 def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: FileCount, odd: str) -> Finding | None:
     """The finding for the rows of one file and batch, if there is one."""
     found = _counts_in_words(count.records, count.cleaned, count.rejected, count.blank)
-    remedy = load_again(source, [key]) if key else REBUILD
+    remedy = load_again(source, [key]) if key else rebuild_from_archive(source.name)
     if entry is None:
         what = f"has rows in {_named(source)} but is not loaded, says the ledger"
         return Finding(source.feed.name, key, count.file, what, "no rows", found, remedy)

@@ -35,6 +35,18 @@ KEY_FORMATS = {
 }
 
 
+def is_any_key(name: str) -> bool:
+    """Whether a folder is named like a batch of any cadence."""
+    return any(_reads_as(name, form) for form in set(KEY_FORMATS.values()))
+
+
+def _reads_as(name: str, form: str) -> bool:
+    try:
+        return dt.datetime.strptime(name, form).strftime(form) == name
+    except ValueError:
+        return False
+
+
 def is_repair(name: str) -> bool:
     """Whether a file is named as a repair file: corrected rejects that come back."""
     return REPAIR.fullmatch(name) is not None
@@ -84,10 +96,12 @@ class Batching:
     def batch_for(self, file: FoundFile) -> Batch:
         """The batch of a file that was found; of one that was taken off landing before, the batch it was taken for.
 
+        If its name tells the batch, that is the one, since the feed may have another cadence by now.
+
         Raises:
             FileRefused: as `batch_of`, or there is no date for the time at which it was last modified.
         """
-        if file.taken and file.taken.key:
+        if file.taken and not self.is_dated(file.name) and self.is_key(file.taken.key):
             return self.from_key(file.taken.key)
         if not file.has_date:
             raise FileRefused(
@@ -181,6 +195,19 @@ class Batching:
     def from_key(self, key: str) -> Batch:
         """The batch of a partition key."""
         return self.floor(dt.datetime.strptime(key, self.key_format))
+
+    @staticmethod
+    def date(batch: Batch) -> dt.date:
+        """The day of a batch."""
+        return batch.date() if isinstance(batch, dt.datetime) else batch
+
+    def is_key(self, key: str) -> bool:
+        """Whether a text is the partition key of a batch that the feed can have."""
+        return _reads_as(key, self.key_format) and self.key(self.from_key(key)) == key
+
+    def is_dated(self, name: str) -> bool:
+        """Whether a file's name alone tells its batch; else its modification time does."""
+        return is_repair(name) or (self.pattern is not None and self.pattern.search(name) is not None)
 
     @property
     def sql_type(self) -> str:

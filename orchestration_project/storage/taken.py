@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
-from orchestration_project.storage.archive import ensure_folder
+from orchestration_project.storage.archive import ensure_folder, free_name
 from orchestration_project.storage.files import FoundFile, Taken, discover, sha256_of
 from orchestration_project.storage.writers import Writing, writing_to
 
@@ -95,6 +95,21 @@ def _free_place(root: Path, note: Note) -> Path:
     folder = next(folder for folder in folders if not os.path.lexists(folder / note.name))
     ensure_folder(folder)
     return folder / note.name
+
+
+def take_over(old: Sequence[Path], new: Sequence[Path]) -> None:
+    """Go on watching the files of a feed that was renamed. Call it again after a kill.
+
+    Args:
+        old: the roots under its old name.
+        new: those under its new one.
+    """
+    for source, target in zip(old, new, strict=True):
+        for folder in _hours(source):
+            ensure_folder(target)
+            shutil.move(folder, free_name(target, folder.name))
+        with suppress(OSError):  # mostly there is none
+            source.rmdir()
 
 
 def _late(root: Path) -> Iterator[FoundFile]:

@@ -63,7 +63,7 @@ class Status(StrEnum):
 
     RECEIVED: new, `settle` has not decided yet; this status is never written. LOADED: its records are in the tables.
     SUPERSEDED: a later delivery replaced it. DUPLICATE: another file with the same bytes is loaded. QUARANTINED: the
-    file was refused as a whole.
+    file was refused as a whole. WITHDRAWN: it was accepted, and somebody took it back.
     """
 
     RECEIVED = "received"
@@ -71,6 +71,7 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

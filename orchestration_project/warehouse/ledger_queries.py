@@ -49,7 +49,8 @@ def current_entries(
 
 
 def _last_versions_query() -> str:
-    return f"""WITH accepted AS NOT MATERIALIZED (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'),
+    return f"""WITH accepted AS NOT MATERIALIZED (
+            FROM {TABLE} WHERE feed = $feed AND status NOT IN ('quarantined', 'withdrawn')),
         last AS (SELECT (file, max(delivery)) FROM accepted GROUP BY file)
         SELECT {ENTRY} FROM accepted WHERE (file, delivery) IN (FROM last)"""
 
@@ -264,3 +265,49 @@ def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> l
         f"SELECT file, reason FROM {TABLE} WHERE feed = $1 AND status = 'quarantined' AND run_id = $2 ORDER BY 1",
         [feed, run_id],
     ).fetchall()
+
+
+def has_accepted(connection: "DuckDBPyConnection", feed: str) -> bool:
+    """Whether any file of a feed was ever accepted."""
+    return not is_empty(connection, f"{TABLE} WHERE feed = {literal(feed)} AND status <> 'quarantined'")
+
+
+def first_batch(connection: "DuckDBPyConnection", feed: str) -> str:
+    """The first partition key of a feed's accepted files; empty when there are none."""
+    row = connection.execute(
+        f"SELECT min(batch) FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
+    ).fetchone()
+    return str(row[0] or "") if row else ""
+
+
+def accepted_batches(connection: "DuckDBPyConnection", feed: str) -> list[tuple[str, dt.datetime, str]]:
+    """Name, modification time (UTC) and partition key of every accepted file of a feed."""
+    rows = connection.execute(
+        f"SELECT file, modified_at, batch FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
+    ).fetchall()
+    return [(file, modified_at.replace(tzinfo=dt.UTC), batch) for file, modified_at, batch in rows]
+
+
+def replaced_versions(connection: "DuckDBPyConnection", feed: str, files: Iterable[str]) -> list[Entry]:
+    """The versions of some files that others have replaced, in order of delivery."""
+    query = f"""SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status = 'superseded'
+        AND file IN (SELECT unnest($files)) ORDER BY delivery"""
+    return _entries(connection, query, {"feed": feed, "files": list(files)})
+
+
+def withdrawn_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
+    """The entries of the files that were taken back."""
+    query = f"SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status = 'withdrawn'"
+    return _entries(connection, query, {"feed": feed})
+
+
+def entries_of_versions(
+    connection: "DuckDBPyConnection", feed: str, versions: Iterable[tuple[str, str]]
+) -> list[Entry]:
+    """The accepted entries of some files, told by name and SHA-256."""
+    listed = list(versions)
+    query = f"""WITH wanted AS (SELECT unnest($files) AS file, unnest($hashes) AS sha256)
+        SELECT {ENTRY} FROM {TABLE} SEMI JOIN wanted USING (file, sha256)
+        WHERE feed = $feed AND status <> 'quarantined'"""
+    parameters = {"feed": feed, "files": [file for file, _ in listed], "hashes": [sha256 for _, sha256 in listed]}
+    return _entries(connection, query, parameters)

@@ -15,8 +15,7 @@ from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Report, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
-from orchestration_project.storage.batches import Batch, Batching, Cadence
-from orchestration_project.storage.waivers import FOLDER
+from orchestration_project.storage.batches import Batch, Batching, Cadence, is_any_key
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
 
@@ -110,7 +109,7 @@ class Shop:
         keys = [
             path.name
             for path in self.settings.archive(self.feed.name).glob("*")
-            if path.name not in (FOLDER, ".incoming", ".taken")
+            if path.is_dir() and is_any_key(path.name)
         ]
         found = [*self.settings.landing(self.feed.name).glob("*")]
         dated = [path for path in found if batching.pattern is None or batching.pattern.search(path.name)]

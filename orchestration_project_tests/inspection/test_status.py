@@ -105,7 +105,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
     found = json.loads(json.dumps(status(loaded, spec).as_dict(), default=str))
     assert list(found) == [
         *("exit_code", "problems", "unknown", "notes"),
-        *("checked_at", "warehouse", "history", "feeds", "strays"),
+        *("checked_at", "warehouse", "history", "feeds", "strays", "unknown_feeds"),
     ]
     assert found["warehouse"] == {
         "where": str(loaded / "data" / "warehouse.duckdb"),
@@ -125,6 +125,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "last_run": ["run_id", "job", "status", "started_at", "ended_at"],
         "validated_otherwise": [],
         "load_again": "",
+        "rebatching": "",
     }
     assert [list(item) for item in feed["quarantined"]] == [["file", "rule", "reason", "refused_at", "replaced"]]
 

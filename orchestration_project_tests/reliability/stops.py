@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from orchestration_project.failpoints import Point, listen
+from orchestration_project.failpoints import Point, Recovery, listen
 
 
 class Killed(BaseException):
@@ -11,10 +11,10 @@ class Killed(BaseException):
 
 
 @contextmanager
-def acting(point: Point, act: Callable[[], object]) -> Iterator[None]:
+def acting(point: Point | Recovery, act: Callable[[], object]) -> Iterator[None]:
     """Have something done at a point, every time it is reached."""
 
-    def listener(reached: Point) -> None:
+    def listener(reached: Point | Recovery) -> None:
         if reached is point:
             act()
 
@@ -26,7 +26,7 @@ def acting(point: Point, act: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def dying(point: Point) -> Iterator[None]:
+def dying(point: Point | Recovery) -> Iterator[None]:
     """Die at a point. The block ends there; what Python does on the way out is done, unlike with SIGKILL."""
 
     def die() -> None:

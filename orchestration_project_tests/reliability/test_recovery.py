@@ -21,6 +21,7 @@ from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import Finding
 from orchestration_project.inspection.verify import verify
+from orchestration_project.recovery.rebuild import rebuild
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
@@ -196,8 +197,7 @@ def test_rebuilding_mends_the_rest(shop: Shop, statement: str, what: str) -> Non
     found = findings(shop)
     assert any(re.search(what, item.what) for item in found), found
     assert any("rebuild it from the archive" in item.remedy or "restore" in item.remedy for item in found)
-    move_away(shop)
-    shop.load()
+    rebuild(shop.warehouse, shop.settings, shop.feed, shop.options, lambda _: None, accept_loss=True)
     assert findings(shop) == []
     assert state(shop) == before
 
@@ -430,15 +430,15 @@ def test_a_warehouse_that_can_not_be_read(shop: Shop, ruin: Callable[[Shop], Non
         shop.load()
     assert str(database(shop)) in str(raised.value)
     assert "docs/recover.md" in str(raised.value)
-    broken, rebuild = findings(shop)
+    broken, lost = findings(shop)
     assert told in broken.found
     assert f"move {database(shop)} away" in broken.remedy
-    assert "--partition-range 2024-01-01...2024-01-03" in rebuild.remedy
+    assert lost.remedy == "orchestration-project rebuild f"
     assert everything(shop.folder) == ruined
     move_away(shop)
-    missing, rebuild_then = findings(shop)
+    missing, lost_then = findings(shop)
     assert missing.what == "the warehouse is missing"
-    assert rebuild_then == rebuild
+    assert lost_then == lost
     shop.load()
     assert findings(shop) == []
     assert state(shop) == before
@@ -451,9 +451,9 @@ def test_a_deleted_warehouse(shop: Shop) -> None:
         shop.lose_warehouse()
         if leave_wal:
             database(shop).with_name("warehouse.duckdb.wal").write_bytes(b"left over")
-        missing, rebuild = findings(shop)
+        missing, lost = findings(shop)
         assert missing.what == "the warehouse is missing"
-        assert "--partition-range 2024-01-01...2024-01-03" in rebuild.remedy
+        assert lost.remedy == "orchestration-project rebuild f"
         assert not database(shop).exists()
         shop.load()
         assert findings(shop) == []
@@ -540,7 +540,9 @@ def test_the_commands_that_are_printed(tmp_path: Path) -> None:
     assert "can't be read" in printed
     (tmp_path / "broken").mkdir()
     (bench.data_dir / "warehouse.duckdb").rename(tmp_path / "broken" / "warehouse.duckdb")
-    commands = re.findall(r"^  (dagster asset materialize .*)$", printed, re.MULTILINE)
+    commands = re.findall(
+        r"^  ((?:dagster asset materialize|orchestration-project rebuild) .*)$", printed, re.MULTILINE
+    )
     assert len(commands) == 3
     for command in commands:
         typed(environment, command, 0)

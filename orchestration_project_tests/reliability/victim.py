@@ -1,8 +1,10 @@
-"""A process that loads a feed and dies by SIGKILL between two of its steps: at a named point, or before a statement."""
+"""A process that works on a feed and dies by SIGKILL between two of its steps: a named point, or before a statement."""
 
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,25 +49,35 @@ class Watched:
         return getattr(self.connection, name)
 
 
-def steps_of_load(shop: Shop, fatal: int | None, request: dict[str, Any]) -> list[str]:
-    """Load in this process; returns the steps that were taken unless one of them was fatal."""
+def steps_of(work: Callable[[], object], fatal: int | None) -> list[str]:
+    """Do something in this process; returns the steps that were taken unless one of them was fatal."""
     clock, connect = Clock(fatal), duckdb.connect
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(duckdb, "connect", lambda *args, **kwargs: Watched(connect(*args, **kwargs), clock))
         listen(clock.step)
         try:
-            shop.load(*request.pop("batches", ()), **request)
+            work()
         finally:
             listen(None)
     return clock.steps
 
 
-def killed_load(shop: Shop, fatal: int, request: dict[str, Any]) -> bool:
-    """Load in another process and kill it at a step; returns whether it lived to take that step."""
-    process = CONTEXT.Process(target=steps_of_load, args=(shop, fatal, request))
+def killed(work: Callable[[], object], fatal: int) -> bool:
+    """Do something in another process and kill it at a step; returns whether it lived to take that step."""
+    process = CONTEXT.Process(target=steps_of, args=(work, fatal))
     process.start()
     process.join()
     return process.exitcode == -signal.SIGKILL
+
+
+def steps_of_load(shop: Shop, fatal: int | None, request: dict[str, Any]) -> list[str]:
+    """Load in this process; returns the steps that were taken unless one of them was fatal."""
+    return steps_of(partial(shop.load, *request.pop("batches", ()), **request), fatal)
+
+
+def killed_load(shop: Shop, fatal: int, request: dict[str, Any]) -> bool:
+    """Load in another process and kill it at a step; returns whether it lived to take that step."""
+    return killed(partial(shop.load, *request.pop("batches", ()), **request), fatal)
 
 
 def killed_after(shop: Shop, seconds: float, request: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpe
 from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.proofs import proofs_of
 from orchestration_project.components.resources import Platform
+from orchestration_project.ingest.batching import settle_killed
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import Finding, Proof, Verification
 from orchestration_project.inspection.verify import verify
@@ -77,7 +78,9 @@ def _verification(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> dg.Asse
     )
     def verification(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
-        found = verify(platform.warehouse, platform.settings, sources, proofs=proofs)
+        names = [spec.name for spec in feeds]
+        settle_killed(platform.warehouse, platform.settings, names)
+        found = verify(platform.warehouse, platform.settings, sources, proofs=proofs, watched=names)
         yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_check_result(found)])
 
     return verification

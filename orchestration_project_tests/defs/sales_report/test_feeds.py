@@ -36,7 +36,7 @@ def test_accounts_and_files(tmp_path: Path) -> None:
     (state,) = found.feeds
     assert state.accounts == Accounts(records=6, cleaned=4, rejected=1, blank=1, open=1, repaired=0, waived=0)
     assert state.accounts.missing == 0
-    assert state.files == {"loaded": 3, "superseded": 1, "duplicate": 0, "quarantined": 1}
+    assert state.files == {"loaded": 3, "superseded": 1, "duplicate": 0, "quarantined": 1, "withdrawn": 0}
     assert found.file_count == 5
     assert {(file.file, file.status) for file in found.files} >= {("s_2024-01-09.csv", "quarantined")}
 

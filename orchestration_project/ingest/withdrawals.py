@@ -1,0 +1,111 @@
+"""A load takes over what the archive says of withdrawn files: their rows go, or come back, and their bytes are refused.
+
+The notes in the archive are the truth, as with waivers. The ledger follows them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from orchestration_project.errors import FileRefused
+from orchestration_project.ingest.model import Candidate, Candidates, Decided
+from orchestration_project.ingest.session import Session
+from orchestration_project.storage.batches import is_repair
+from orchestration_project.storage.files import FoundFile, find
+from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal, withdrawals
+from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse.ledger import Entry, Status
+
+
+def withdrawn_bytes(session: Session) -> Mapping[tuple[str, str], Note]:
+    """The notes of the withdrawn files, by partition key and SHA-256."""
+    return {(found.key, found.note.sha256): found.note for found in withdrawals(session.archive)}
+
+
+def refusal_of(feed: str, file: FoundFile, note: Note) -> FileRefused:
+    """Why a file is refused whose bytes were withdrawn from the same batch."""
+    return FileRefused(
+        "withdrawn",
+        f"{file.name!r} has the bytes of {note.file!r}, which was {note.told}. If it is to count after all:"
+        f" `orchestration-project withdraw {feed} {note.file} --undo`",
+    )
+
+
+def taken_back(session: Session) -> list[Candidate]:
+    """The files that are withdrawn in the ledger and have no note any more: they come in again."""
+    noted = {(found.note.file, found.note.sha256) for found in withdrawals(session.archive)}
+    found = []
+    for entry in ledger_queries.withdrawn_entries(session.connection, session.feed.name):
+        place = str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
+        file = None if (entry.file, entry.sha256) in noted else find(session.archive / place)
+        if file is not None:
+            batch = session.batching.from_key(entry.batch)
+            found.append(Candidate(file, batch, entry.sha256, place, entry.delivery))
+    return found
+
+
+def without_withdrawn(session: Session, found: Candidates, back: Sequence[Candidate]) -> Candidates:
+    """The candidates with what was decided since the last load.
+
+    Of a name whose current version is withdrawn the version before counts again. A version that is taken back counts
+    unless a later one is there.
+
+    Args:
+        session: of the load.
+        found: the candidates, compared with the ledger.
+        back: those among them that are taken back.
+    """
+    outdated = [_superseded(session, item) for item in back if item not in found.fresh.get(item.name, ())]
+    decided = [*_newly_withdrawn(session), *outdated]
+    gone = {(item.entry.file, item.entry.sha256) for item in decided if item.entry.status is Status.WITHDRAWN}
+    if not gone:
+        return replace(found, decided=decided)
+    names, connection, feed = {file for file, _ in gone}, session.connection, session.feed.name
+    concerned = ledger_queries.current_entries(
+        connection, feed, names, {sha256 for _, sha256 in gone}, session.options.snapshot
+    )
+    current = {entry.file: entry for entry in concerned} | dict(found.current)
+    current = {name: entry for name, entry in current.items() if (name, entry.sha256) not in gone}
+    for entry in ledger_queries.replaced_versions(connection, feed, names - {*current}):
+        if (entry.file, entry.sha256) not in gone:
+            current[entry.file] = entry
+    return replace(found, current=current, decided=decided)
+
+
+def _superseded(session: Session, item: Candidate) -> Decided:
+    (entry,) = ledger_queries.entries_of_versions(session.connection, session.feed.name, [(item.name, item.sha256)])
+    return Decided(replace(entry, status=Status.SUPERSEDED, archived_as=item.archived_as, reason=None), None)
+
+
+def _newly_withdrawn(session: Session) -> list[Decided]:
+    """The withdrawn files that the ledger does not have as withdrawn yet."""
+    noted = {(found.note.file, found.note.sha256): found for found in withdrawals(session.archive)}
+    if not noted:
+        return []
+    known = ledger_queries.entries_of_versions(session.connection, session.feed.name, noted)
+    before = {(entry.file, entry.sha256): entry for entry in known}
+    return [
+        Decided(_withdrawn(session, found, before.get(identity)), before.get(identity))
+        for identity, found in noted.items()
+        if identity not in before or before[identity].status is not Status.WITHDRAWN
+    ]
+
+
+def _withdrawn(session: Session, found: Withdrawal, before: Entry | None) -> Entry:
+    """The ledger's entry of a withdrawn file. A ledger that was lost has none to start from."""
+    file, batch = found.file, session.batching.from_key(found.key)
+    entry = before or Entry(
+        feed=session.feed.name,
+        file=found.note.file,
+        sha256=found.note.sha256,
+        batch=found.key,
+        batch_date=session.batching.date(batch),
+        modified_at=(file.modified_at if file else found.note.withdrawn_at).replace(tzinfo=None),
+        bytes=file.size if file else 0,
+        status=Status.WITHDRAWN,
+        repair=is_repair(found.note.file),
+        delivery=found.number,
+        contract_version=session.feed.version,
+        run_id=session.request.run_id,
+        seen_at=found.note.withdrawn_at.replace(tzinfo=None),
+    )
+    return replace(entry, status=Status.WITHDRAWN, archived_as=found.archived_as, reason=found.note.told)

@@ -1,0 +1,180 @@
+"""Take an accepted file back, and change one's mind: its rows go and come in the same stages as any file's."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import RecoveryError
+from orchestration_project.ingest.load import run_stages
+from orchestration_project.ingest.model import Request
+from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.session import Session, open_session
+from orchestration_project.settings import Settings
+from orchestration_project.storage.files import find
+from orchestration_project.storage.withdrawals import Note, set_aside, take_back, withdrawals
+from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.ledger import Entry, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which file: its name, and its batch's partition key where there are several files of that name."""
+
+    name: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of the files.
+
+    Attributes:
+        files: those that were withdrawn, or taken back: name and partition key.
+        records: how many records they have.
+        counting: names of these files of which a version counts now.
+    """
+
+    files: Sequence[tuple[str, str]]
+    records: int
+    counting: Sequence[str]
+
+
+def withdraw(
+    warehouse: Warehouse,
+    settings: Settings,
+    feed: Feed,
+    options: FeedOptions,
+    chosen: Chosen,
+    who: str,
+    why: str,
+    now: dt.datetime,
+    log: Callable[[str], None],
+) -> Changed:
+    """Take the current version of a file back, and with it all files of its batch that have the same bytes.
+
+    The version before it counts again, if there is one.
+
+    Args:
+        warehouse: where the tables are.
+        settings: where the files are.
+        feed: the contract.
+        options: how the feed is run.
+        chosen: which file.
+        who: who decides.
+        why: the reason.
+        now: the present moment, with a time zone.
+        log: takes a line of progress.
+
+    Raises:
+        RecoveryError: who or why is missing, there is no such file, or several; nothing was changed.
+        PlatformError: the load could not be made; nothing was changed.
+    """
+    who, why = who.strip(), why.strip()
+    if not who or not why:
+        raise RecoveryError("a withdrawal needs somebody who decides and a reason")
+    with open_session(warehouse, settings, feed, options, Request([], now=now), log) as session:
+        entries = ledger_queries.kept_entries(session.connection, feed.name)
+        file = _chosen(entries, chosen, options.snapshot)
+        same = [entry for entry in entries if _is_same(entry, file)]
+        if gone := [entry.file for entry in same if find(session.archive / str(entry.archived_as)) is None]:
+            raise RecoveryError(f"{gone[0]!r} is not in the archive: load its batch again first")
+        aside = list[Entry]()
+        try:
+            for entry in same:
+                aside.append(entry)
+                set_aside(session.archive, str(entry.archived_as), Note(entry.file, entry.sha256, who, why, now))
+            _load(session, [file.batch])
+        except Exception:
+            if not _is_noted(session, file):
+                for entry in aside:
+                    take_back(session.archive, str(entry.archived_as))
+            raise
+        return _changed(session, same)
+
+
+def undo(
+    warehouse: Warehouse,
+    settings: Settings,
+    feed: Feed,
+    options: FeedOptions,
+    chosen: Chosen,
+    now: dt.datetime,
+    log: Callable[[str], None],
+) -> Changed:
+    """Let a withdrawn file count again, and with it those that were withdrawn for the same bytes.
+
+    Arguments are those of `withdraw`.
+
+    Raises:
+        RecoveryError: no such file is withdrawn; nothing was changed.
+        PlatformError: the load could not be made; nothing was changed.
+    """
+    with open_session(warehouse, settings, feed, options, Request([], now=now), log) as session:
+        noted = withdrawals(session.archive)
+        named = [item for item in noted if item.note.file == chosen.name and item.key == (chosen.key or item.key)]
+        if not named:
+            told = ", ".join(sorted({item.note.file for item in noted})) or "none"
+            raise RecoveryError(f"{feed.name} has no withdrawn file {chosen.name!r}; there are: {told}")
+        last = max(named, key=lambda item: (item.note.withdrawn_at, item.number))
+        same = [item for item in noted if (item.key, item.note.sha256) == (last.key, last.note.sha256)]
+        # A ledger that was lost learns of the withdrawal first, so that the load knows what comes back.
+        _load(session, [])
+        try:
+            for item in same:
+                take_back(session.archive, item.place)
+            _load(session, [last.key])
+        except Exception:
+            for item in same:
+                if find(session.archive / item.place):
+                    set_aside(session.archive, item.place, item.note)
+            raise
+        back = {(item.note.file, item.note.sha256) for item in same}
+        return _changed(session, ledger_queries.entries_of_versions(session.connection, feed.name, back))
+
+
+def _chosen(entries: Sequence[Entry], chosen: Chosen, snapshot: bool) -> Entry:
+    """The current version of the file that was named.
+
+    Raises:
+        RecoveryError: there is none, or there are several.
+    """
+    named = [entry for entry in entries if entry.file == chosen.name and entry.status is not Status.WITHDRAWN]
+    named = [entry for entry in named if snapshot or entry.status is not Status.SUPERSEDED]
+    named = [entry for entry in named if entry.batch == (chosen.key or entry.batch)]
+    last = {entry.batch: entry for entry in sorted(named, key=lambda entry: entry.delivery)}
+    if not last:
+        raise RecoveryError(f"no file {chosen.name!r} is accepted; file_ledger lists the names of all files")
+    if len(last) > 1 and not snapshot:
+        raise RecoveryError(f"{chosen.name!r} is a file of the batches {', '.join(sorted(last))}: say which by --batch")
+    return max(last.values(), key=lambda entry: entry.delivery)
+
+
+def _is_same(entry: Entry, file: Entry) -> bool:
+    """Whether an entry stands for the same bytes in the same batch, under whatever name."""
+    current = entry.status in (Status.LOADED, Status.DUPLICATE) or entry == file
+    return current and (entry.batch, entry.sha256) == (file.batch, file.sha256)
+
+
+def _load(session: Session, keys: Sequence[str]) -> None:
+    batches = None if session.options.snapshot else [session.batching.from_key(key) for key in keys]
+    run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
+
+
+def _is_noted(session: Session, file: Entry) -> bool:
+    """Whether the ledger has a withdrawal: the load was committed, whatever came after."""
+    identity = [(file.file, file.sha256)]
+    found = ledger_queries.entries_of_versions(session.connection, session.feed.name, identity)
+    return any(entry.status is Status.WITHDRAWN for entry in found)
+
+
+def _changed(session: Session, files: Sequence[Entry]) -> Changed:
+    names = {entry.file for entry in files}
+    current = ledger_queries.current_entries(session.connection, session.feed.name, names, [], False)
+    counting = {entry.file for entry in current if entry.status is Status.LOADED} & names
+    return Changed(
+        [(entry.file, entry.batch) for entry in files],
+        sum(entry.records or 0 for entry in files if entry.status is not Status.DUPLICATE),
+        sorted(counting),
+    )

@@ -1,0 +1,157 @@
+"""Files that were accepted and taken back: kept aside in the archive, each with a note that says who and why.
+
+    archive/<feed>/withdrawn/<batch>/<name>                  as it lay in the archive, below `withdrawn`
+    archive/<feed>/withdrawn/<batch>/<name>.withdrawn.json   the note
+
+The note is the decision. It is written first, and the ledger follows it, so that a rebuild without a ledger honours it.
+"""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from orchestration_project.errors import RecoveryError
+from orchestration_project.failpoints import Recovery, reached
+from orchestration_project.storage.archive import (
+    DELIVERY,
+    DUPLICATES,
+    archive_folder,
+    ensure_folder,
+    flush,
+    write_whole,
+)
+from orchestration_project.storage.files import FoundFile, find
+
+WITHDRAWN = "withdrawn"
+NOTE = ".withdrawn.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who took a file back, when, and why; `withdrawn_at` has a time zone."""
+
+    file: str
+    sha256: str
+    withdrawn_by: str
+    reason: str
+    withdrawn_at: dt.datetime
+
+    @property
+    def told(self) -> str:
+        """The decision in words."""
+        return f"withdrawn by {self.withdrawn_by} on {self.withdrawn_at:%F}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A withdrawn file.
+
+    Attributes:
+        note: the decision.
+        place: the file's place relative to the archive before it was withdrawn, and again when it is taken back.
+        key: the partition key of its batch.
+        number: which delivery of its name it was.
+        file: where it lies now; None if it is gone.
+    """
+
+    note: Note
+    place: str
+    key: str
+    number: int
+    file: FoundFile | None
+
+    @property
+    def archived_as(self) -> str:
+        """Where it lies, relative to the archive."""
+        return f"{WITHDRAWN}/{self.place}"
+
+
+def note_of(path: Path) -> Path:
+    """The place of a withdrawn file's note."""
+    return path.with_name(f"{path.name}{NOTE}")
+
+
+def was_withdrawn(archive: Path, key: str, number: int, name: str) -> bool:
+    """Whether the `number`-th delivery of a name to a batch is one that was withdrawn: its place is kept for it."""
+    root = archive / WITHDRAWN
+    # Mostly nothing was ever withdrawn, and a load asks this for each of its files.
+    return root.is_dir() and any(
+        (archive_folder(root, key, number, duplicate) / name).exists() for duplicate in (False, True)
+    )
+
+
+def withdrawals(archive: Path) -> list[Withdrawal]:
+    """All withdrawn files of a feed, by place.
+
+    Raises:
+        RecoveryError: a note can't be read.
+    """
+    root = archive / WITHDRAWN
+    if not root.is_dir():
+        return []
+    return sorted(_read(root), key=lambda found: found.place)
+
+
+def _read(root: Path) -> Iterator[Withdrawal]:
+    for path in root.rglob(f"*{NOTE}"):
+        try:
+            told = json.loads(path.read_bytes())
+            moment = dt.datetime.fromisoformat(told.pop("withdrawn_at")).astimezone(dt.UTC)
+            note = Note(**told, withdrawn_at=moment)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
+        file = path.with_name(path.name.removesuffix(NOTE))
+        place = file.relative_to(root)
+        folders = [DELIVERY.fullmatch(part) for part in place.parts[1:-1] if part != DUPLICATES]
+        number = next((int(found[1]) for found in folders if found), 1)
+        yield Withdrawal(note, place.as_posix(), place.parts[0], number, find(file))
+
+
+def set_aside(archive: Path, place: str, note: Note) -> None:
+    """Note that a file is withdrawn, then move it aside.
+
+    Args:
+        archive: the feed's archive.
+        place: where the file lies, relative to the archive.
+        note: the decision.
+    """
+    aside = archive / WITHDRAWN / place
+    text = json.dumps(asdict(note), ensure_ascii=False, indent=2, default=dt.datetime.isoformat) + "\n"
+    write_whole(note_of(aside), text.encode())
+    reached(Recovery.WITHDRAWAL_NOTED)
+    _move(archive / place, aside)
+    reached(Recovery.SET_ASIDE)
+
+
+def take_back(archive: Path, place: str) -> None:
+    """Move a withdrawn file back, then remove its note."""
+    aside = archive / WITHDRAWN / place
+    if not os.path.lexists(archive / place):
+        _move(aside, archive / place)
+    reached(Recovery.TAKEN_BACK)
+    note_of(aside).unlink(missing_ok=True)
+    flush(aside.parent)
+    reached(Recovery.UNNOTED)
+    _remove_empty(aside.parent, archive)
+
+
+def finish_withdrawals(archive: Path) -> None:
+    """Move files aside that have a note and are still at their place: somebody was killed in between."""
+    for found in withdrawals(archive):
+        if found.file is None and find(archive / found.place):
+            _move(archive / found.place, archive / found.archived_as)
+
+
+def _move(source: Path, target: Path) -> None:
+    ensure_folder(target.parent)
+    source.rename(target)
+    flush(target.parent)
+
+
+def _remove_empty(folder: Path, archive: Path) -> None:
+    while folder != archive and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,125 @@
+"""All that the warehouse has of a feed: its own tables, and its rows in the tables of all feeds.
+
+Belongs here: to take it over from the scratch warehouse of a rebuild, and to remove it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestration_project.errors import WarehouseError
+from orchestration_project.warehouse.batching import TABLE as BATCHING
+from orchestration_project.warehouse.feed_contracts import TABLE as CONTRACTS
+from orchestration_project.warehouse.ledger import COUNTS
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.published import TABLE as PUBLISHED
+from orchestration_project.warehouse.quoting import ident, literal, literals
+from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists, is_empty, types_of
+from orchestration_project.warehouse.waivers import TABLE as WAIVERS
+from orchestration_project.warehouse.waivers import TAKEN
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+REBUILT = "rebuilt"
+"""The name under which a scratch warehouse is attached."""
+SHARED = dict.fromkeys((LEDGER, WAIVERS, TAKEN, BATCHING, CONTRACTS), "feed") | {PUBLISHED: "table_name"}
+"""The tables of all feeds, and the column that says which feed's a row is, or which table's."""
+BEFORE = "_before"
+
+
+def tables_of(feed: str) -> list[str]:
+    """The names of a feed's own tables."""
+    return [f"{kind}_{feed}" for kind in ("raw", "cleaned", "rejected")]
+
+
+@contextmanager
+def attached(connection: "DuckDBPyConnection", scratch: Path) -> Iterator[None]:
+    """Have a scratch warehouse attached as `rebuilt`, to be read."""
+    connection.execute(f"ATTACH {literal(str(scratch.resolve()))} AS {REBUILT} (READ_ONLY)")
+    try:
+        yield
+    finally:
+        connection.execute(f"DETACH {REBUILT}")
+
+
+def lost_files(connection: "DuckDBPyConnection", feeds: Sequence[str]) -> list[str]:
+    """The files that the ledger has as current, and the rebuilt ledger does not have with the same bytes."""
+    rows = connection.execute(
+        f"""SELECT DISTINCT file FROM {LEDGER} ANTI JOIN {REBUILT}.{SCHEMA}.{LEDGER} USING (file, sha256)
+            WHERE feed IN ({literals(feeds)}) AND status IN ('loaded', 'duplicate', 'withdrawn') ORDER BY 1"""
+    ).fetchall()
+    return [file for (file,) in rows]
+
+
+def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str]) -> None:
+    """Replace all that the warehouse has of a feed by what the attached scratch warehouse has.
+
+    Of its history this stays: when and by which run a file was first seen, the counts of versions that were replaced,
+    and the lines of refused files, which no archive has.
+
+    Args:
+        connection: inside the transaction.
+        feed: the feed's name.
+        names: this name, and the one that it had before.
+    """
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {BEFORE} AS FROM {LEDGER} WHERE feed IN ({literals(names)})
+            QUALIFY row_number() OVER (PARTITION BY file, version ORDER BY status = 'quarantined', seen_at) = 1"""
+    )
+    own = tables_of(feed)
+    for name in names:
+        drop_feed(connection, name)
+    for table in (*own, *SHARED):
+        ensure_table(connection, table, types_of(connection, f"{REBUILT}.{SCHEMA}.{ident(table)}"))
+        _copy(connection, table, exactly=table in own)
+    connection.execute(_history_query(), {"feed": feed})
+    connection.execute(
+        f"""INSERT INTO {LEDGER} BY NAME SELECT * REPLACE ($feed AS feed) FROM {BEFORE}
+            WHERE status = 'quarantined' AND (file, version) NOT IN (SELECT (file, version) FROM {LEDGER}
+            WHERE feed = $feed)""",
+        {"feed": feed},
+    )
+    connection.execute(f"DROP TABLE {BEFORE}")
+
+
+def _copy(connection: "DuckDBPyConnection", table: str, exactly: bool) -> None:
+    """Copy a table's rows; nothing is executed for none, since that makes a later INSERT of DuckDB 1.5.5 lose rows."""
+    source = f"{REBUILT}.{SCHEMA}.{ident(table)}"
+    if not is_empty(connection, source):
+        connection.execute(f"INSERT INTO {ident(table)} BY NAME FROM {source}")
+    counts = connection.execute(
+        f"SELECT (SELECT count(*) FROM {source}), (SELECT count(*) FROM {ident(table)})"
+    ).fetchone()
+    if exactly and counts and counts[0] != counts[1]:
+        raise WarehouseError(f"{table}: of {counts[0]} rows {counts[1]} were copied; nothing was changed")
+
+
+def _history_query() -> str:
+    counts = ", ".join(f"{name} = coalesce({LEDGER}.{name}, {BEFORE}.{name})" for name in COUNTS)
+    return f"""UPDATE {LEDGER} SET run_id = {BEFORE}.run_id, seen_at = {BEFORE}.seen_at,
+            loaded_at = coalesce({BEFORE}.loaded_at, {LEDGER}.loaded_at), {counts}
+        FROM {BEFORE}
+        WHERE {LEDGER}.feed = $feed AND {LEDGER}.file = {BEFORE}.file AND {LEDGER}.version = {BEFORE}.version
+            AND {BEFORE}.status <> 'quarantined'"""
+
+
+def drop_feed(connection: "DuckDBPyConnection", feed: str) -> None:
+    """Remove all that the warehouse has of a feed. Inside the caller's transaction."""
+    for table in tables_of(feed):
+        connection.execute(f"DROP TABLE IF EXISTS {ident(table)}")
+    for table, column in SHARED.items():
+        if exists(connection, table):
+            values = tables_of(feed) if column == "table_name" else [feed]
+            connection.execute(f"DELETE FROM {table} WHERE {column} IN ({literals(values)})")
+
+
+def feeds_of_warehouse(connection: "DuckDBPyConnection") -> dict[str, int]:
+    """The feeds that the ledger has accepted files of, and how many."""
+    if not columns_of(connection, LEDGER):
+        return {}
+    rows = connection.execute(
+        f"SELECT feed, count(*) FROM {LEDGER} WHERE status <> 'quarantined' GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return dict(rows)
