@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from orchestration_project.components.feed_metadata import metadata_of, parts, run_metadata
-from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, table_schema
+from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, keys_of, table_schema
 from orchestration_project.components.lineage import lineage_metadata, lineage_of
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
@@ -69,7 +69,7 @@ def _request(spec: FeedSpec, context: dg.AssetExecutionContext) -> Request:
     selected = context.selected_asset_keys
     from_key = spec.options.batching.from_key
     return Request(
-        [from_key(key) for key in context.partition_keys] if spec.partitions_def else None,
+        [from_key(key) for key in keys_of(context)] if spec.partitions_def else None,
         read=spec.raw in selected,
         publish=spec.cleaned in selected or spec.rejected in selected,
         run_id=context.run.run_id,

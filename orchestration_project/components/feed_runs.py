@@ -15,7 +15,7 @@ from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RA
 from orchestration_project.components.resources import Platform
 from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
-from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile, count_ignored
 from orchestration_project.storage.sensor_cursor import read_cursor, write_cursor
 from orchestration_project.storage.sensor_evaluation import (
@@ -143,7 +143,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
     def sweep(context: dg.ScheduleEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest]:
         moment = context.scheduled_execution_time
         tick = moment.astimezone(dt.UTC).isoformat()
-        complete = last_complete(batching, moment)
+        complete = batching.last_complete(moment)
         if spec.options.snapshot:
             yield _run_request(spec, complete, complete, tick)
             return
@@ -155,13 +155,6 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
             yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
 
     return sweep
-
-
-def last_complete(batching: Batching, moment: dt.datetime) -> Batch:
-    """The batch that ended last before `moment` (with a time zone)."""
-    current = batching.current(moment)
-    start = current if isinstance(current, dt.datetime) else dt.datetime.combine(current, dt.time())
-    return batching.floor(start - dt.timedelta(microseconds=1))
 
 
 def _sensor_status() -> dg.DefaultSensorStatus:

@@ -95,7 +95,22 @@ class FeedSpec:
         start, end = tags.get(RANGE_START, tags.get(PARTITION)), tags.get(RANGE_END, tags.get(PARTITION))
         if partitions_def is None or start is None or end is None:
             return None
+        forget_ranges()
         return set(partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(start, end)))
+
+
+def keys_of(context: dg.AssetExecutionContext) -> list[str]:
+    """The partition keys that a run is for."""
+    forget_ranges()
+    return list(context.partition_keys)
+
+
+def forget_ranges() -> None:
+    """Have Dagster work out the partition keys of a range anew.
+
+    It remembers them by the range's limits, and Python takes the two hours of one name in a zone for the same limit.
+    """
+    dg.TimeWindowPartitionsDefinition.get_partition_keys_in_time_window.cache_clear()
 
 
 def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | None:

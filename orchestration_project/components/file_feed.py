@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -34,12 +35,25 @@ from orchestration_project.ingest.options import (
 )
 from orchestration_project.ingest.patterns import refused_patterns
 
+HOUR, MONTHS = dt.timedelta(hours=1), range(1, 13)
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
     "daily": ("year", "month", "day"),
     "weekly": ("year", "month", "day"),
     "monthly": ("year", "month"),
 }
+
+
+YEARS_AHEAD = 30
+
+
+def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
+    """Whether clocks in a zone change by whole hours and never back by more than one, from the first year on."""
+    months = (
+        dt.datetime(year, month, 1, tzinfo=zone) for year in range(first, first + YEARS_AHEAD) for month in MONTHS
+    )
+    offsets = [month.utcoffset() or dt.timedelta() for month in months]
+    return all(before - after <= HOUR and not (before - after) % HOUR for before, after in pairwise(offsets))
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
@@ -71,8 +85,9 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         str | None,
         Field(
             description="Regular expression that finds a file's batch in its name: named groups year, month, day, hour,"
-            " as the cadence needs them. Without it the batch is the time at which the file was last modified; so it is"
-            " for the undated files of a snapshot feed."
+            " as the cadence needs them. A group offset (`+0100`, `+01:00` or `Z`) may tell the zone of a name; of an"
+            " hour that comes twice when clocks are put back, it alone tells which one is meant. Without a pattern the"
+            " batch is the time at which the file was last modified; so it is for the undated files of a snapshot feed."
         ),
     ] = None
     timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = TIMEZONE
@@ -139,6 +154,15 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             return ZoneInfo(value).key
         except (ValueError, OSError, LookupError):
             raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+
+    @model_validator(mode="after")
+    def _hours_stay_whole(self) -> "FileFeed":
+        if self._cadence == "hourly" and not has_whole_hours(ZoneInfo(self.timezone), int(self.start_date[:4])):
+            raise ValueError(
+                f"clocks in {self.timezone} are changed by part of an hour, or back by more than one, so its hours"
+                " can't be batches; name another timezone, such as UTC, or deliver daily"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pattern_finds_batches(self) -> "FileFeed":

@@ -4,6 +4,7 @@ What differs from the stock one is listed in docs/io-manager.md. How a frame get
 `warehouse.frame_tables`.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pydantic import Field
 
 from orchestration_project.components.resources import PLATFORM, Platform
 from orchestration_project.errors import WarehouseError
+from orchestration_project.storage.batches import AGAIN
 from orchestration_project.warehouse import frame_tables, frames
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.frame_tables import Place
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
+BATCH = "_batch_date"
 COLUMN_SCHEMA = "dagster/column_schema"
 
 
@@ -154,6 +157,7 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
             WarehouseError: the table is somebody else's, the frame lacks columns of it, or a value does not fit its
                 column's type.
         """
+        table_slice = hours_apart(table_slice)
         place = _place(table_slice)
         _require_moved(connection, context, table_slice)
         claim(connection, _owner(context), table_slice.table, table_slice.schema)
@@ -166,12 +170,31 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
 
     def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: Any) -> "pd.DataFrame":
         """The rows of a table or of its partitions."""
+        table_slice = hours_apart(table_slice)
         if table_slice.partition_dimensions and not context.asset_partition_keys:
             return super().load_input(context, table_slice, connection)
         if context.has_asset_key:
             _require_moved(connection, context, table_slice)
         name = qualified(connection, table_slice.table, table_slice.schema)
         return frame_tables.load(connection, _select(table_slice, name))
+
+
+def hours_apart(table_slice: TableSlice) -> TableSlice:
+    """The slice with limits that tell two hours of one name apart, as `_batch_date` does (see `storage.batches`).
+
+    Dagster compares with local times, which are the same for both.
+    """
+    dimensions = [
+        item._replace(partitions=dg.TimeWindow(*map(_of_batch, item.partitions)))
+        if item.partition_expr == BATCH and isinstance(item.partitions, dg.TimeWindow)
+        else item
+        for item in table_slice.partition_dimensions or []
+    ]
+    return table_slice._replace(partition_dimensions=dimensions) if dimensions else table_slice
+
+
+def _of_batch(limit: dt.datetime) -> dt.datetime:
+    return limit + AGAIN if limit.fold else limit
 
 
 def _owner(context: dg.OutputContext) -> str:

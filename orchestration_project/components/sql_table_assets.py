@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration_project.components.feed_metadata import Metadata, compared
-from orchestration_project.components.feed_spec import POOL, FeedSpec
+from orchestration_project.components.feed_spec import POOL, FeedSpec, keys_of
 from orchestration_project.components.lineage import lineage_metadata, query_lineage
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
@@ -133,7 +133,7 @@ def build_asset(spec: MartSpec) -> dg.AssetsDefinition:
             with platform.warehouse.transaction(purpose) as connection:
                 rows = marts.replace_whole(connection, mart)
             return dg.MaterializeResult(metadata={"dagster/row_count": rows, **_lineage(mart)})
-        asked = [feed.options.batching.from_key(key) for key in context.partition_keys]
+        asked = [feed.options.batching.from_key(key) for key in keys_of(context)]
         with platform.warehouse.transaction(purpose) as connection:
             made = marts.replace(connection, mart, asked)
             chart = _chart(connection, spec)

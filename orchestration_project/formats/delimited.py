@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FilesUnfit
-from orchestration_project.formats.fields import BLANKS, stripped
+from orchestration_project.formats.fields import BLANKS, stripped, unless_empty
 from orchestration_project.formats.header import Header
 from orchestration_project.formats.lines import Dialect, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
@@ -53,7 +53,7 @@ def values_of(header: Header) -> dict[str, str]:
     if unexpected := _distinct(header.unexpected):
         pairs = ", ".join(f"{literal(name)}, {field}" for field, name in unexpected.items())
         present = f"coalesce({', '.join(unexpected)}) IS NOT NULL"
-        values["_rescued"] = f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END"
+        values["_rescued"] = unless_empty(f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END")
     fields = ", ".join(ident(f"c{position}") for position in range(len(header.fields)))
     line, repeated = f"concat_ws({literal(header.delimiter)}, {fields})", repeats(header)
     values["_raw_line"] = f"CASE WHEN {repeated} THEN {line} END"
@@ -81,9 +81,10 @@ def _is(field: str, name: str) -> str:
 
 
 def _is_marked(field: str, name: str) -> str:
-    """A condition that holds for a name behind byte order marks; with these in front, quotes around it are data."""
+    """A condition that holds for a name behind byte order marks; with these in front, quotes around it stay."""
     text = f"trim(ltrim({field}, {literal(BOM)}), {literal(BLANKS)})"
-    return f"prefix({field}, {literal(BOM)}) AND lower(trim({text}, {literal(QUOTES)})) = lower({literal(name)})"
+    unquoted = f"trim({text}, {literal(QUOTES)})"
+    return f"prefix({field}, {literal(BOM)}) AND lower({literal(name)}) IN (lower({text}), lower({unquoted}))"
 
 
 def _distinct(unexpected: dict[int, str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from orchestration_project.warehouse.quoting import literal
 
 BLANKS = " \t\r\n\u00a0"
 """Characters that count as padding: a field that has no others is empty."""
+EMPTY_OBJECT = r'^\{(?:"(?:[^"\\]|\\.)*":(?:null|"(?:[ \x{a0}]|\\[trn])*"),?)*\}$'
+"""JSON in which no field has a value."""
 INTEGER_TYPES = frozenset(
     {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
 )
@@ -19,6 +21,12 @@ def stripped(text: str) -> str:
     # Of all characters but the no-break space, blanks and controls are those below the exclamation mark.
     padded = f"{text} < '!' OR prefix({text}, '\u00a0') OR {blank}"
     return f"CASE WHEN {padded} THEN trim({text}, {literal(BLANKS)}) ELSE {text} END"
+
+
+def unless_empty(rescued: str) -> str:
+    """SQL for the JSON object of a record's other columns; NULL when nothing but blanks stands in them."""
+    # The expression stands once: DuckDB takes what stands twice out of the CASE that keeps it from broken lines.
+    return f"nullif(regexp_replace({rescued}, {literal(EMPTY_OBJECT)}, ''), '')"
 
 
 def is_number(sql_type: str) -> bool:

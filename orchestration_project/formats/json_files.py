@@ -1,14 +1,17 @@
-"""JSON files: an object a line, read many files at a time.
+r"""JSON files: an object a line, read many files at a time.
 
-    {"id": "a", "n": 1.50, "x": true}  ->  id 'a', n '1.5', _rescued '{"x":true}'
-    {"id": "a", "ID": "b"}             ->  _raw_line, _parse_error 'ambiguous_key: ...'
-    [1]                                ->  _raw_line, _parse_error 'invalid_json: ...'
+    {"id": 1.50, "n": 1.50, "x": true}  ->  id (text) '1.50', n (a number) '1.5', _rescued '{"x":true}'
+    {"id": "a", "ID": "b"}              ->  _raw_line, _parse_error 'ambiguous_key: ...'
+    {"id": "a\u0000"}                   ->  _raw_line, _parse_error 'nul_byte: ...'
+    [1]                                 ->  _raw_line, _parse_error 'invalid_json: ...'
 
 An array of objects was written as lines before (`json_array`). The lines get two more columns here: `error` (what
-keeps a line from being a record, NULL for an object) and `exact` (an object whose numbers DuckDB would round).
+keeps a line from being a record, NULL for an object) and `exact` (an object whose numbers DuckDB would write otherwise
+than they are written in the file).
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +19,10 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.formats.fields import BLANKS, is_number, localised
+from orchestration_project.formats.fields import BLANKS, is_number, localised, unless_empty
 from orchestration_project.formats.header import normalised, require_columns, spellings
 from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
-from orchestration_project.formats.prepare import NO_DELIMITER
 from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
 from orchestration_project.warehouse.quoting import literal, literals
 from orchestration_project.warehouse.tables import is_empty
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 JSON_NUMBERS = ("BIGINT", "UBIGINT", "DOUBLE", "HUGEINT", "UHUGEINT")
 BLANK, INVALID, AMBIGUOUS = "blank", "invalid_json: not a JSON object", "ambiguous_key: a key stands twice"
+NUL = "nul_byte: the record has a NUL byte"
+NUL_ESCAPE = r"(?:^|[^\\])(?:\\\\)*\\u0000"
+"""A NUL as JSON writes it; behind an odd number of backslashes more, it is the text `\\u0000`."""
 MAX_KEYS = 100_000
 """More than these are data: their names would fill the memory."""
 # A CASE, since AND may be evaluated in any order and json_type fails on what is no JSON.
@@ -37,7 +42,11 @@ IS_OBJECT = "CASE WHEN json_valid(c0) THEN json_type(c0) = 'OBJECT' ELSE false E
 KEYS = "json_keys(CASE WHEN error IS NULL THEN c0 END)"
 # DuckDB reads numbers with a fraction or an exponent as doubles, and these keep no more than 15 digits for sure.
 MAY_BE_ROUNDED = r"[0-9.]{17}|[0-9][eE]"
-STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9.]{17,}(?:[eE][+-]?[0-9]+)?|-?[0-9.]+[eE][+-]?[0-9]+)"""
+STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)"""
+# A double forgets zeros at its end. In columns of text 1.10 is not 1.1.
+MAY_LOSE_ZEROS = r"-?[0-9]+\.|-0|[\[{].*(?:[0-9]\.|-0)"
+MARKED_NUMBER = r'"\\u0000([^"]*)"'
+LONGEST_NAMES = 20_000
 SPELLINGS_PARAMETER = "spellings"
 
 
@@ -64,17 +73,28 @@ def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Rea
     """
     groups: dict[Dialect, list[ReadyFile]] = defaultdict(list)
     for file in files:
-        line_end, long_records = file.prepared.line_end, file.prepared.long_records
-        groups[Dialect(NO_DELIMITER, quote="", width=1, line_end=line_end, long_records=long_records)].append(file)
+        groups[_dialect(file)].append(file)
     for dialect, alike in groups.items():
         objects = _parse(connection, read_lines(connection, alike, dialect))
         if refused := _refused(feed, objects):
             raise FilesUnfit(refused)
         keys = _keys_of_columns(feed, objects)
+        connection.execute(keep_digits(objects.lines.relation, _keys_of_texts(keys)))
         _mark_ambiguous(connection, objects, keys)
         # The lines don't stay: a view would take the values out of the text again each time it is read.
         insert_lines(connection, objects.lines, _values(keys))
         drop(connection, [objects.key_lists])
+
+
+def _dialect(file: ReadyFile) -> Dialect:
+    prepared = file.prepared
+    return Dialect(
+        prepared.no_delimiter,
+        quote="",
+        width=1,
+        line_end=prepared.line_end,
+        long_records=prepared.long_records,
+    )
 
 
 def _parse(connection: "DuckDBPyConnection", lines: Lines) -> Objects:
@@ -82,34 +102,50 @@ def _parse(connection: "DuckDBPyConnection", lines: Lines) -> Objects:
     connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN error VARCHAR")
     connection.execute(mark_invalid(lines.relation))
     connection.execute(f"ALTER TABLE {lines.relation} ADD COLUMN exact VARCHAR")
-    connection.execute(keep_digits(lines.relation))
     distinct = f"SELECT DISTINCT _f, {KEYS} AS keys FROM {lines.relation}"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {KEY_LISTS} AS {distinct}")
     return Objects(lines, {index: sorted(keys) for index, keys in connection.execute(_keys_by_file()).fetchall()})
 
 
 def mark_invalid(lines: str) -> str:
-    """Statement that notes which lines are no objects. Of an array, an object without an end comes as such a line."""
-    return f"""
-        UPDATE {lines} SET error = CASE trim(c0, {literal(BLANKS)}) WHEN '' THEN {literal(BLANK)}
-            ELSE {literal(INVALID)} END
-        WHERE NOT {IS_OBJECT}"""
+    """Statement that notes which lines are no objects, or have a NUL in a key or a text.
 
-
-def keep_digits(lines: str) -> str:
-    r"""Statement that fills `exact`: an object with its numbers that DuckDB would round, as strings.
-
-        {"n":0.12345678901234567,"s":"1e5"}  ->  {"n":"0.12345678901234567","s":"1e5"}
-
-    The expression finds strings too, so that numbers in them are left alone. A string (\1) and a number (\2) can't be
-    replaced differently in one go. So a mark is put before and behind the number: a string has both marks behind it,
-    where they are removed, and a number has one on each side, which become quotes. The mark is a character that can't
-    stand in JSON.
+    Of an array, an object without an end comes as such a line.
     """
-    marked = rf"regexp_replace(c0, {literal(STRING_OR_NUMBER)}, '\1' || chr(1) || '\2' || chr(1), 'g')"
     return f"""
-        UPDATE {lines} SET exact = replace(replace({marked}, chr(1) || chr(1), ''), chr(1), '"')
-        WHERE error IS NULL AND regexp_matches(c0, {literal(MAY_BE_ROUNDED)})"""
+        UPDATE {lines} SET error = CASE WHEN trim(c0, {literal(BLANKS)}) = '' THEN {literal(BLANK)}
+            WHEN {IS_OBJECT} THEN {literal(NUL)} ELSE {literal(INVALID)} END
+        WHERE NOT {IS_OBJECT} OR (contains(c0, '\\u0000') AND regexp_matches(c0, {literal(NUL_ESCAPE)}))"""
+
+
+def keep_digits(lines: str, texts: Collection[str] = ()) -> str:
+    r"""Statement that fills `exact`: an object with its numbers as strings, if DuckDB would write one otherwise.
+
+        {"n":0.12345678901234567,"s":"1e5"}  ->  {"n":"\u00000.12345678901234567","s":"1e5"}
+        {"id":1.10}                          ->  {"id":"\u00001.10"}, where `texts`, the keys of text columns, has id
+
+    The NUL tells them from strings: no line without an error has one. `_value` and `_numbers` take it out again.
+    The expression finds strings too, so that numbers in them are left alone. A string (\1) and a number (\2) can't be
+    replaced differently in one go. So a mark is put before and one behind the number: a string has both behind it,
+    where they are removed. The marks are characters that can't stand in JSON.
+    """
+    marked = rf"regexp_replace(c0, {literal(STRING_OR_NUMBER)}, '\1' || chr(1) || '\2' || chr(2), 'g')"
+    return rf"""
+        UPDATE {lines} SET
+            exact = replace(replace(replace({marked}, chr(1) || chr(2), ''), chr(1), '"\u0000'), chr(2), '"')
+        WHERE error IS NULL AND regexp_matches(c0, {literal(_written_otherwise(texts))})"""
+
+
+def _written_otherwise(texts: Collection[str]) -> str:
+    """The lines in which DuckDB may write a number otherwise: each rounded one, and those without their zeros as text.
+
+    A key that is written with an escape may be any of them, and where there are too many for an expression all may be.
+    """
+    if not texts:
+        return MAY_BE_ROUNDED
+    names = "|".join(re.escape(json.dumps(key, ensure_ascii=False)[1:-1]) for key in texts)
+    names = names if len(names) < LONGEST_NAMES else ".*"
+    return rf'{MAY_BE_ROUNDED}|"(?:{names}|[^"]*\\.*)"\s*:\s*(?:{MAY_LOSE_ZEROS})'
 
 
 def _keys_by_file() -> str:
@@ -145,6 +181,16 @@ def _keys_of_columns(feed: Feed, objects: Objects) -> dict[Column, list[str]]:
     """The keys under which each column of the contract occurs."""
     known = sorted(set().union(*objects.keys.values()))
     return {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.source_columns}
+
+
+def _keys_of_texts(keys: Mapping[Column, Sequence[str]]) -> list[str]:
+    """The keys of columns in which a number counts as the text that it is, be it only as a word for a missing value."""
+    return [
+        key
+        for column, found in keys.items()
+        if column.parsing.null_words or not is_number(column.sql_type)
+        for key in found
+    ]
 
 
 def _mark_ambiguous(connection: "DuckDBPyConnection", objects: Objects, keys: Mapping[Column, Sequence[str]]) -> None:
@@ -187,23 +233,36 @@ def _values(keys: Mapping[Column, Sequence[str]]) -> dict[str, str]:
 
 
 def rescued(taken: Sequence[str]) -> str:
-    """SQL for the part of an object that is under other keys than those that were taken; NULL when there is none.
+    """SQL for the part of an object that is under other keys than those that were taken; NULL when that is empty.
 
     A merge patch drops the keys that are null in it: first those that were taken, then those that have no value.
     """
     others = f"json_merge_patch(coalesce(exact, c0), {literal(json.dumps(dict.fromkeys(taken)))})"
-    return f"nullif(json_merge_patch('{{}}', {others})::VARCHAR, '{{}}')"
+    return unless_empty(_numbers(f"json_merge_patch('{{}}', {others})::VARCHAR"))
+
+
+def _numbers(text: str) -> str:
+    """SQL for JSON text in which the numbers that `keep_digits` marked are numbers again."""
+    return rf"regexp_replace({text}, {literal(MARKED_NUMBER)}, '\1', 'g')"
 
 
 def _text(key: str, column: Column) -> str:
     """SQL for the text of a value; a JSON number is written in the notation that the contract declares for text."""
-    text = f"json_extract_string(coalesce(exact, c0), {_pointer(key)})"
+    pointer = _pointer(key)
     if not is_number(column.sql_type) or column.parsing.decimal_separator == ".":
-        return text
+        return _value("c0", pointer)
     # DuckDB takes what stands twice out of the CASE around it, and would read JSON in lines that have none.
-    text = f"json_extract_string(CASE WHEN error IS NULL THEN coalesce(exact, c0) END, {_pointer(key)})"
-    numbers = f"json_type(CASE WHEN error IS NULL THEN c0 END, {_pointer(key)}) IN ({literals(JSON_NUMBERS)})"
+    line = "CASE WHEN error IS NULL THEN c0 END"
+    text, numbers = _value(line, pointer), f"json_type({line}, {pointer}) IN ({literals(JSON_NUMBERS)})"
     return f"CASE WHEN {numbers} THEN {localised(text, column.parsing)} ELSE {text} END"
+
+
+def _value(line: str, pointer: str) -> str:
+    """SQL for a value as text, from the object with exact numbers where there is one."""
+    exact = f"json_extract_string(exact, {pointer})"
+    # Only text in which something else is nested may have marks inside; other text may look like one.
+    marked = f"CASE json_type(exact, {pointer}) WHEN 'VARCHAR' THEN ltrim({exact}, chr(0)) ELSE {_numbers(exact)} END"
+    return f"CASE WHEN exact IS NULL THEN json_extract_string({line}, {pointer}) ELSE {marked} END"
 
 
 def _pointer(key: str) -> str:

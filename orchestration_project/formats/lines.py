@@ -12,6 +12,7 @@ a relation beside the lines, with their numbers:
 How the lines get their numbers is in `numbering`; what their fields mean, in `delimited` and `json_files`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -125,7 +126,7 @@ def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dia
         if refused := _refused(connection, files, dialect):
             raise FilesUnfit(refused) from None
         raise
-    _collect_skipped(connection, files, dialect.skip)
+    _collect_skipped(connection, files, dialect)
     found = {index: FileLines(*counts) for index, *counts in connection.execute(_counts_by_file()).fetchall()}
     return Lines(tuple(files), tuple(found.get(index, FileLines()) for index in range(len(files))))
 
@@ -175,7 +176,7 @@ def _refused(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], diale
     return found
 
 
-def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], skip: int) -> None:
+def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> None:
     """Make the table of skipped records: first those that were written down, then those that DuckDB could not split."""
     connection.execute(f"CREATE TEMP TABLE {SKIPPED} (_f UBIGINT, record BIGINT, raw VARCHAR, error VARCHAR)")
     written = {index: file.prepared.skipped for index, file in enumerate(files) if file.prepared.skipped is not None}
@@ -187,10 +188,10 @@ def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile
                 columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
             {"files": list(written)},
         )
-    connection.execute(f"INSERT INTO {SKIPPED} {unsplit_records(skip)}", {"paths": [file.path for file in files]})
+    connection.execute(f"INSERT INTO {SKIPPED} {unsplit_records(dialect)}", {"paths": [file.path for file in files]})
 
 
-def unsplit_records(skip: int) -> str:
+def unsplit_records(dialect: Dialect) -> str:
     """Query of the records that DuckDB could not split, numbered as in the file that was delivered.
 
     Parameter `$paths` has the files that were read. DuckDB counts the records of what it read, blank ones too. Those
@@ -201,14 +202,15 @@ def unsplit_records(skip: int) -> str:
         DuckDB:    1 'a,1'                            2 'lonely'   3 'c,1'        and an error at 2
         steps:     beyond 1 read record there is 1 that was taken out             so the error's record is 3
 
-    A line of nothing but blanks is an error for DuckDB, too; here it is a blank record.
+    A line of nothing but blanks, or of empty fields that are more or fewer than the header's, is an error for DuckDB,
+    too; here it is a blank record.
     """
     codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
     return f"""
         WITH paths AS (SELECT unnest(range(len($paths)))::UBIGINT AS _f, unnest($paths) AS file_path),
         -- A record can have an error in several columns: the first one counts.
         failed AS (
-            SELECT _f, line - {skip} AS position, trim(any_value(csv_line), chr(13) || chr(10)) AS text,
+            SELECT _f, line - {dialect.skip} AS position, trim(any_value(csv_line), chr(13) || chr(10)) AS text,
                 CASE arg_min(error_type::VARCHAR, column_idx) {codes} ELSE 'unreadable' END || ': '
                 || arg_min(error_message, column_idx) AS error
             FROM {READER_ERRORS} JOIN {READER_SCANS} USING (scan_id, file_id) JOIN paths USING (file_path)
@@ -218,9 +220,18 @@ def unsplit_records(skip: int) -> str:
             FROM {SKIPPED} WHERE error IS NOT NULL),
         steps AS (SELECT _f, record - nth AS read_before, max(nth) AS taken_before FROM taken_out GROUP BY ALL)
         SELECT failed._f, position + coalesce(taken_before, 0) AS record,
-            CASE WHEN trim(text, {literal(BLANKS)}) <> '' THEN text END AS raw,
+            CASE WHEN NOT regexp_full_match(text, {literal(_no_values(dialect))}) THEN text END AS raw,
             CASE WHEN raw IS NOT NULL THEN failed.error END AS error
         FROM failed ASOF LEFT JOIN steps ON failed._f = steps._f AND position > read_before"""
+
+
+def _no_values(dialect: Dialect) -> str:
+    """The regular expression of records in which nothing stands."""
+    if not dialect.quote:
+        return f"[{BLANKS}]*"
+    delimiter, quote = re.escape(dialect.delimiter), re.escape(dialect.quote)
+    field = f"(?:[{BLANKS}]*|{quote}[{BLANKS}]*{quote})"
+    return f"{field}(?:{delimiter}{field})*"
 
 
 def _counts_by_file() -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.formats.fields import unless_empty
 from orchestration_project.formats.header import match_columns, require_columns
 from orchestration_project.formats.parquet_schema import Schema, read_schema
 from orchestration_project.formats.parquet_text import refusal, rescued_value, text_of
@@ -148,5 +149,5 @@ def _values(feed: Feed, schema: Schema) -> dict[str, str]:
             f"{literal(field.name)}, {rescued_value(ident(field.column), field.sql_type)}" for field in unexpected
         )
         present = " OR ".join(f"{ident(field.column)} IS NOT NULL" for field in unexpected)
-        values["_rescued"] = f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END"
+        values["_rescued"] = unless_empty(f"CASE WHEN {present} THEN json_object({pairs})::VARCHAR END")
     return values

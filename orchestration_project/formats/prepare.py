@@ -24,8 +24,8 @@ from orchestration_project.formats.skipped import FIRST_LINE
 
 BLOCK = 4 << 20
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
-NO_DELIMITER = "\x01"
-"""Stands where DuckDB wants a delimiter and a JSON line has none; a control character, which JSON forbids in text."""
+NO_DELIMITERS = bytes({*range(1, 32)} - {*b"\t\n\r"})
+"""What may stand where DuckDB wants a delimiter and a JSON line has none: control characters, which JSON forbids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Prepared:
         skipped: file of the records that DuckDB leaves out, see `SkippedRecords`; None when there are none.
         text: the whole file as UTF-8: what a second, careful reading starts from.
         offset: where in `text` the data begins.
+        no_delimiter: of JSON, a character that is not in the file.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Prepared:
     skipped: Path | None = None
     text: Path | None = None
     offset: int = 0
+    no_delimiter: str = ""
 
 
 def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Prepared:
@@ -163,15 +165,29 @@ def _first_line(line_end: str) -> bytes:
 
 def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
     readable = _as_lines(text, start, name, work)
-    skipped = work / "skipped.csv"
-    found = _scan_lines(readable, skipped)
+    skipped, no_delimiter = work / "skipped.csv", _no_delimiter(readable, name)
+    found = _scan_lines(readable, no_delimiter, skipped)
     # DuckDB can't read mixed line ends. It is enough to replace them, since no value has one in it.
     if not found.uniform:
         readable = _with_line_feeds(readable, work / "lines.json")
-        found = _scan_lines(readable, skipped)
+        found = _scan_lines(readable, no_delimiter, skipped)
     if found.longest > MAX_RECORD_BYTES:
         raise FileRefused("record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it")
-    return _counted(Prepared(name, readable, quote="", line_end=found.line_end), found, skipped)
+    file = Prepared(name, readable, no_delimiter=no_delimiter, quote="", line_end=found.line_end)
+    return _counted(file, found, skipped)
+
+
+def _no_delimiter(path: Path, name: str) -> str:
+    """A control character that is not in a file: at one that is, DuckDB would split its line.
+
+    Raises:
+        FileRefused: all of them are.
+    """
+    for character in NO_DELIMITERS:
+        with path.open("rb") as stream:
+            if not any(character in block for block in iter(lambda: stream.read(BLOCK), b"")):
+                return chr(character)
+    raise FileRefused("unreadable", f"{name!r} has every control character there is; deliver it as JSON")
 
 
 def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
@@ -182,9 +198,9 @@ def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
     return _plainly_named(text, work) if start == 0 else _copy_from(text, start, work / "data.json")
 
 
-def _scan_lines(path: Path, skipped: Path) -> Scan:
+def _scan_lines(path: Path, no_delimiter: str, skipped: Path) -> Scan:
     with path.open("rb") as stream:
-        return scan(stream, NO_DELIMITER, "", skipped)
+        return scan(stream, no_delimiter, "", skipped)
 
 
 def _with_line_feeds(source: Path, target: Path) -> Path:

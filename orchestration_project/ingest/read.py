@@ -18,6 +18,7 @@ from orchestration_project.ingest.prepare import prepare_counted
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
+from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger import Entry
@@ -141,4 +142,4 @@ def _unknown_files(session: Session) -> str:
             FROM {ident(raw_table(session.feed))} WHERE {batch_filter(session.request.batches)}),
         loaded AS (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
         FROM present ANTI JOIN loaded
-        ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)"""
+        ON file = _file AND version = _file_version AND _batch_date = {ledger_queries.BATCH_DATE}"""

@@ -48,6 +48,8 @@ FIRST_MOMENT, LAST_MOMENT = (
 ISO_TIME = r"([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d{1,6})?)?"
 ISO_TIMESTAMP = YEAR + rf"-\d{{2}}-\d{{2}}([T ]{ISO_TIME})?"
 ISO_OFFSET = rf"( ?(Z|{SHORT_OFFSET}|{COLON_OFFSET}))"
+ISO_CAST = YEAR + rf"-\d{{2}}-\d{{2}}[T ]([01]\d|2[0-3]):\d{{2}}:\d{{2}}(\.\d{{1,6}})?(Z|{SHORT_OFFSET}|{COLON_OFFSET})"
+"""What a cast to TIMESTAMPTZ reads of these: it wants seconds, and no blank before the offset."""
 ISO_FORMATS = {("DATE", "%Y-%m-%d"): 10, ("TIMESTAMP", "%Y-%m-%d %H:%M:%S"): 19}
 """Declared formats that a cast reads, with the length of such texts."""
 OPERATORS = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
@@ -214,8 +216,17 @@ def _formatted(sql_type: str, text: str, parsing: Parsing) -> str:
 def _iso(sql_type: str, text: str, parsing: Parsing) -> str:
     if sql_type == "DATE":
         return _written_back("DATE", text, length=10)
-    form = ISO_TIME if sql_type == "TIME" else ISO_TIMESTAMP + (ISO_OFFSET if parsing.has_timezone else "")
-    return f"CASE WHEN {_matches(text, form)} THEN {text} END"
+    if not parsing.has_timezone:
+        return f"CASE WHEN {_matches(text, ISO_TIME if sql_type == 'TIME' else ISO_TIMESTAMP)} THEN {text} END"
+    complete = _matches(text, ISO_TIMESTAMP + ISO_OFFSET)
+    return f"CASE WHEN {_matches(text, ISO_CAST)} THEN {text} WHEN {complete} THEN {_with_seconds(text)} END"
+
+
+def _with_seconds(text: str) -> str:
+    """SQL for a moment with an offset as a cast reads it: `2024-07-01 12:00 Z` -> `2024-07-01 12:00:00Z`."""
+    minutes = rf"regexp_replace({text}, '^(.{{10}})[T ](\d\d:\d\d) ?([Z+-].*)$', '\1 \2:00\3')"
+    days = rf"regexp_replace({minutes}, '^(.{{10}}) ?([Z+-].*)$', '\1 00:00:00\2')"
+    return rf"regexp_replace({days}, ' ([Z+-])', '\1')"
 
 
 def _written_back(sql_type: str, text: str, length: int) -> str:

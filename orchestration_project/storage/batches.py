@@ -1,4 +1,15 @@
-"""Which batch a file is for: cadence, start of a batch, the key of its partition. No I/O here."""
+"""Which batch a file is for: cadence, start of a batch, the key of its partition. No I/O here.
+
+Where clocks are put back, an hour of the day comes twice, and each of the two is a batch:
+
+    Europe/Berlin       batch (`_batch_date`)   key, as Dagster has it
+    1:00 to 2:00        2024-10-27 01:00:00     2024-10-27-01:00
+    2:00 to 3:00        2024-10-27 02:00:00     2024-10-27-02:00
+    2:00 to 3:00 again  2024-10-27 02:00:01     2024-10-27-02:00+0100
+    3:00 to 4:00        2024-10-27 03:00:00     2024-10-27-03:00
+
+The second of them begins with a second of its own: so batches sort as time goes, and each is still in its hour.
+"""
 
 import datetime as dt
 import re
@@ -13,9 +24,13 @@ Batch = dt.date | dt.datetime
 """The start of a batch: a date, or for hourly feeds a naive datetime in the feed's time zone."""
 
 GROUPS = ("year", "month", "day", "hour")
+OFFSET = "offset"
+AGAIN = dt.timedelta(seconds=1)
+"""What is added to an hour that comes for the second time."""
+HOUR = dt.timedelta(hours=1)
 REPAIR = re.compile(r"(?is).*\.repair\.csv(\.gz|\.zst)?")
 REPAIRED_DAY = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})\.")
-REPAIRED_HOUR = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})-(?P<hour>\d{2})\.")
+REPAIRED_HOUR = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})-(?P<hour>\d{2})(?P<offset>[+-]\d{4})?\.")
 
 
 class Cadence(StrEnum):
@@ -35,9 +50,13 @@ KEY_FORMATS = {
 }
 
 
+HOUR_KEY_LENGTH = len("2024-10-27-02:00")
+
+
 def is_any_key(name: str) -> bool:
     """Whether a folder is named like a batch of any cadence."""
-    return any(_reads_as(name, form) for form in set(KEY_FORMATS.values()))
+    forms = {*KEY_FORMATS.values(), f"{KEY_FORMATS[Cadence.HOURLY]}%z"}
+    return any(_reads_as(name, form) for form in forms)
 
 
 def _reads_as(name: str, form: str) -> bool:
@@ -77,12 +96,24 @@ def _start(found: re.Match[str] | None) -> dt.datetime:
     return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
 
 
+def _moment(found: re.Match[str] | None) -> dt.datetime | None:
+    """The moment from the date groups of a match, if it has an offset.
+
+    Raises:
+        KeyError, TypeError, ValueError: as `_start`, or there is no such offset.
+    """
+    if not found or OFFSET not in found.re.groupindex or found[OFFSET] is None:
+        return None
+    return _start(found).replace(tzinfo=dt.datetime.strptime(found[OFFSET], "%z").tzinfo)
+
+
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How a feed's files fall into batches.
 
     `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
-    day and hour. None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
+    day and hour. It may have the group offset (`+0100`, `+01:00`, `Z`): then the name tells a moment, in whatever zone.
+    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
     a date beside dated ones: they count by their modification time. Weeks start on Monday. A repair file's name begins
     with its batch, whatever the pattern.
     """
@@ -119,9 +150,10 @@ class Batching:
             modified_at: when it was last modified, with a time zone.
 
         Raises:
-            FileRefused: the name has no date where the pattern expects one, or one before the feed's start.
+            FileRefused: the name has no date where the pattern expects one, one before the feed's start, or an hour
+                that clocks skip or that comes twice.
         """
-        batch = self.floor(self._repaired(name) if is_repair(name) else self._moment(name, modified_at))
+        batch = self._repaired(name) if is_repair(name) else self._delivered(name, modified_at)
         if batch < self.start:
             raise FileRefused(
                 "batch_out_of_range",
@@ -130,11 +162,12 @@ class Batching:
             )
         return batch
 
-    def _repaired(self, name: str) -> dt.datetime:
+    def _repaired(self, name: str) -> Batch:
         found = (REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY).match(name)
         try:
-            return _start(found)
-        except (KeyError, ValueError):
+            # As in keys, the hour alone means the first of two.
+            return self._at(moment) if (moment := _moment(found)) else self._existing(name, self.floor(_start(found)))
+        except (KeyError, ValueError, OverflowError):
             raise FileRefused(
                 "no_batch_in_name",
                 f"{name!r} does not tell the batch that it repairs: name it like {self.repair_name(self.start)}",
@@ -142,30 +175,84 @@ class Batching:
 
     def repair_name(self, batch: Batch, number: int = 1) -> str:
         """The name of the `number`-th repair file for a batch."""
-        key = batch.strftime("%Y-%m-%d-%H" if self.cadence is Cadence.HOURLY else "%Y-%m-%d")
+        key = batch.strftime("%Y-%m-%d-%H" if self.cadence is Cadence.HOURLY else "%Y-%m-%d") + self._offset(batch)
         return f"{key}.repair.csv" if number == 1 else f"{key}.{number}.repair.csv"
 
-    def _moment(self, name: str, modified_at: dt.datetime) -> dt.datetime:
+    def _delivered(self, name: str, modified_at: dt.datetime) -> Batch:
         found = self.pattern.search(name) if self.pattern else None
         if self.pattern is None or (found is None and self.undated_by_age):
-            return modified_at.astimezone(self.timezone).replace(tzinfo=None)
+            return self._at(modified_at)
         try:
-            return _start(found)
-        except (KeyError, TypeError, ValueError):
+            if moment := _moment(found):
+                return self._at(moment)
+            return self._single(name, self._existing(name, self.floor(_start(found))))
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise FileRefused(
                 "no_batch_in_name",
                 f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
             ) from None
 
+    def _existing(self, name: str, batch: Batch) -> Batch:
+        """The batch, unless it is an hour that clocks skip.
+
+        Raises:
+            FileRefused: it is one.
+        """
+        if self.cadence is Cadence.HOURLY and self._at(self.begin(batch)) != batch:
+            raise FileRefused(
+                "no_such_hour",
+                f"{name!r} is for {batch:%Y-%m-%d %H:%M}, an hour that clocks in {self.timezone.key} skip: correct its"
+                " name, or set the timezone in the feed's defs.yaml in which its sender names files",
+            )
+        return batch
+
+    def _single(self, name: str, batch: Batch) -> Batch:
+        """The batch, unless it is an hour that comes twice.
+
+        Raises:
+            FileRefused: it is one.
+        """
+        if isinstance(batch, dt.datetime) and (second := self._offset(batch + AGAIN)):
+            first = f"{batch.replace(tzinfo=self.timezone):%z}"
+            raise FileRefused(
+                "ambiguous_hour",
+                f"{name!r} is for {batch:%Y-%m-%d %H:%M}, an hour that comes twice in {self.timezone.key}, with the"
+                f" offsets {first} and {second}: name the file with the one that is meant, and let batch_pattern in the"
+                r" feed's defs.yaml find it: (?P<offset>[+-]\d{4})?",
+            )
+        return batch
+
     def floor(self, moment: dt.datetime) -> Batch:
-        """The start of the batch that a local moment falls into."""
+        """The start of the batch that a local moment falls into; of an hour that comes twice, the first."""
         return floor(self.cadence, moment)
+
+    def _at(self, moment: dt.datetime) -> Batch:
+        """The batch of a moment with a time zone."""
+        local = moment.astimezone(self.timezone)
+        batch = self.floor(local.replace(tzinfo=None, fold=0))
+        return batch + AGAIN if local.fold and self.cadence is Cadence.HOURLY else batch
+
+    def begin(self, batch: Batch) -> dt.datetime:
+        """The moment, in UTC, at which a batch begins."""
+        start = batch if isinstance(batch, dt.datetime) else dt.datetime.combine(batch, dt.time())
+        fold = int(bool(start.second))
+        return start.replace(second=0, fold=fold, tzinfo=self.timezone).astimezone(dt.UTC)
+
+    def _offset(self, batch: Batch) -> str:
+        """The offset of an hour that comes for the second time, as keys have it; empty for all other batches."""
+        if not isinstance(batch, dt.datetime) or not batch.second:
+            return ""
+        first, second = (batch.replace(fold=fold, tzinfo=self.timezone) for fold in (0, 1))
+        # Of an hour that is skipped, the second reading is the earlier moment.
+        return f"{second:%z}" if first.astimezone(dt.UTC) < second.astimezone(dt.UTC) else ""
 
     def after(self, batch: Batch) -> Batch:
         """The batch that follows, which is also the moment at which this one ends."""
         match self.cadence:
             case Cadence.HOURLY:
-                return batch + dt.timedelta(hours=1)
+                begin = self.begin(batch)
+                # Of an hour that is skipped, the next one has begun already.
+                return self._at(begin) if self._at(begin) != batch else self._at(begin + HOUR)
             case Cadence.DAILY:
                 return batch + dt.timedelta(days=1)
             case Cadence.WEEKLY:
@@ -175,25 +262,36 @@ class Batching:
 
     def next_due(self, newest: Batch, latency: dt.timedelta) -> dt.datetime:
         """When the batch after the newest one counts as late: at its end plus the latency."""
-        end = self.after(self.after(newest))
-        moment = end if isinstance(end, dt.datetime) else dt.datetime.combine(end, dt.time())
-        return moment.replace(tzinfo=self.timezone) + latency
+        end = self.begin(self.after(self.after(newest)))
+        if self.cadence is Cadence.HOURLY:
+            return (end + latency).astimezone(self.timezone)
+        return end.astimezone(self.timezone) + latency
+
+    def last_complete(self, now: dt.datetime) -> Batch:
+        """The batch that ended last before `now` (with a time zone)."""
+        return self._at(self.begin(self.current(now)) - dt.timedelta(microseconds=1))
 
     def current(self, now: dt.datetime) -> Batch:
         """The batch that is under way at `now` (with a time zone)."""
-        return self.floor(now.astimezone(self.timezone).replace(tzinfo=None))
+        return self._at(now)
 
     def key(self, batch: Batch) -> str:
         """The partition key of a batch."""
-        return batch.strftime(self.key_format)
+        return batch.strftime(self.key_format) + self._offset(batch)
 
     @property
     def key_format(self) -> str:
-        """The form of partition keys, for `strftime`, which DuckDB has too."""
+        """The form of partition keys without an offset, for `strptime`, which DuckDB has too."""
         return KEY_FORMATS[self.cadence]
 
     def from_key(self, key: str) -> Batch:
-        """The batch of a partition key."""
+        """The batch of a partition key.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if self.cadence is Cadence.HOURLY and len(key) > HOUR_KEY_LENGTH:
+            return self._at(dt.datetime.strptime(key, f"{self.key_format}%z"))
         return self.floor(dt.datetime.strptime(key, self.key_format))
 
     @staticmethod
@@ -203,7 +301,10 @@ class Batching:
 
     def is_key(self, key: str) -> bool:
         """Whether a text is the partition key of a batch that the feed can have."""
-        return _reads_as(key, self.key_format) and self.key(self.from_key(key)) == key
+        try:
+            return self.key(self.from_key(key)) == key
+        except ValueError:
+            return False
 
     def is_dated(self, name: str) -> bool:
         """Whether a file's name alone tells its batch; else its modification time does."""

@@ -22,6 +22,9 @@ FIELDS = [field.name for field in fields(Entry)]
 ENTRY = ", ".join(FIELDS)
 """The columns of an entry, in the order of its fields."""
 STATUS = FIELDS.index("status")
+BATCH_DATE = "(try_strptime(left(batch, 16), $key_format) + to_seconds(CASE WHEN length(batch) > 16 THEN 1 ELSE 0 END))"
+"""SQL for the `_batch_date` of a batch of the ledger: keys are no longer than this, unless they have the offset of an
+hour that comes for the second time (see `storage.batches`)."""
 
 
 def current_entries(
@@ -84,7 +87,7 @@ def unfaithful_entries(
         raw: its raw table.
         batches: by partition key, the value of `_batch_date`; None for all batches.
         read_as: identifies what of the contract decides how files are read.
-        key_format: the form of partition keys.
+        key_format: the form of partition keys, see `BATCH_DATE`.
     """
     condition = "true" if batches is None else batch_filter(batches.values())
     return _entries(
@@ -114,7 +117,7 @@ def _unfaithful_query(raw: str, condition: str) -> str:
             FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))),
         unfaithful AS (
             SELECT (file, version) FROM loaded LEFT JOIN counted
-            ON file = _file AND version = _file_version AND batch = strftime(_batch_date, $key_format)
+            ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}
             WHERE coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
                 OR sum <> records * (records + 1) // 2
                 OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6)

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from orchestration_project.components.feed_assets import build_feed_assets
-from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor, last_complete
+from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
@@ -321,7 +321,7 @@ def test_last_complete_batch(cadence: str, zone: str, moment: str, expected: dt.
     batching = spec_of(
         "sales", cadence=cadence, timezone=zone, batch_pattern=DATE + r"-(?P<hour>\d{2})"
     ).options.batching
-    assert last_complete(batching, dt.datetime.fromisoformat(moment)) == expected
+    assert batching.last_complete(dt.datetime.fromisoformat(moment)) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ Belongs here: from bytes to fields. Does not belong here: what a field is worth 
 """
 
 import codecs
-import csv
 import gzip
 import re
 import unicodedata
@@ -23,10 +22,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 LINE_END = re.compile("\r\n|\n|\r")
-LINE = re.compile("[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 LINES_SEARCHED = 100
-MARK = "\ufeff"
-INVISIBLE = dict.fromkeys(map(ord, f"{MARK}\u200b\u200c\u200d\u2060"))
+INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060"
 
 
 class Refused(Exception):
@@ -77,13 +74,8 @@ def decode(content: bytes, encoding: str | None) -> str:
 
 
 def normalised(name: str) -> str:
-    """A column's name as names are compared: padding, case, what is not seen and the form of accents do not count."""
-    return unicodedata.normalize("NFC", name.translate(INVISIBLE).strip(BLANKS)).casefold()
-
-
-def unmarked(value: str) -> str:
-    """A first field without the byte order mark of a file that was appended; with one in front, its quotes are data."""
-    return value.lstrip(MARK).strip(BLANKS).strip("\"'") if value.startswith(MARK) else value
+    """A column's name as names are compared: its padding, case, and the way accents are encoded do not count."""
+    return unicodedata.normalize("NFC", name.strip(BLANKS + INVISIBLE)).casefold()
 
 
 def spellings(column: Column) -> set[str]:
@@ -104,7 +96,7 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
     """The record that begins at a place.
 
     A field is either in quotes from its first to its last character, with quotes in it doubled, or begins with
-    something else than a quote or blanks and a quote. Then it may have quotes in pairs (csv-spectrum has such a file);
+    something else, and not with blanks before a quote. Then it may have quotes in pairs (csv-spectrum has such a file);
     a single one might have been meant to keep a separator or a line end in the field. A text that is neither is no
     record: it costs its own line.
 
@@ -128,8 +120,7 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
             found = re.compile(rf"[^{re.escape(delimiter)}\r\n]*").match(text, place)
             assert found is not None  # nothing at all matches, too
             place = found.end()
-            stray = found[0].count(quote) % 2 or found[0].lstrip(" \t").startswith(quote)
-            value = None if stray else found[0]
+            value = None if found[0].count(quote) % 2 or found[0].lstrip(" \t").startswith(quote) else found[0]
         if value is None:
             break
         fields.append(value)
@@ -197,7 +188,7 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
     """
     for delimiter in [feed.source.delimiter] if feed.source.delimiter else [",", ";", "\t", "|"]:
         line = line_at(text, start, delimiter, feed.source.quote, padded=True)
-        fields = line.fields or spreadsheet_fields(text[start:], delimiter, feed.source.quote)
+        fields = line.fields or [part.replace(feed.source.quote, "") for part in line.text.split(delimiter)]
         names = [normalised(name) for name in fields]
         found = {
             column.name: next((place for place, name in enumerate(names) if name in spellings(column)), None)
@@ -207,15 +198,6 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
         if positions and (line.fields is None or "\0" in line.text):
             raise Refused("nul_byte" if "\0" in line.text else "bad_quoting")
         yield Header(fields, positions, delimiter, line.end)
-
-
-def spreadsheet_fields(text: str, delimiter: str, quote: str) -> list[str]:
-    """The first record of a text with broken quotes, as spreadsheets read it: enough to tell whether it is a header."""
-    lines = (match[0] for match in LINE.finditer(text))
-    try:
-        return next(csv.reader(lines, delimiter=delimiter, quotechar=quote), [])
-    except csv.Error:
-        return []
 
 
 def ensure_once(feed: Feed, fields: list[str]) -> None:
@@ -241,14 +223,22 @@ def records_of(feed: Feed, text: str) -> list[Record]:
 
 
 def surplus_of(lines: list[Line], width: int) -> int:
-    """How many empty fields all records have behind the last column: so some programs write, and it says nothing."""
+    """How many empty fields behind the last column all records have: so some programs write, and they say nothing.
+
+    Records that lack columns do not count: they are wrong anyway.
+    """
     filled = [line.fields for line in lines if line.fields and not all(map(is_missing, line.fields))]
     wide = [fields for fields in filled if len(fields) >= width]
     return min((0 if any(fields[width:]) else len(fields) - width for fields in wide), default=0)
 
 
+def unmarked(text: str) -> str:
+    """A name without the byte order mark of its own file; behind one, quotes are a part of the field."""
+    return text.lstrip("\ufeff").strip(BLANKS).strip("\"'") if text.startswith("\ufeff") else text
+
+
 def record_of(line: Line, header: Header, surplus: int) -> Record:
-    """A record of a file whose header is known; `surplus` tells how many empty fields all have behind the last one."""
+    """A record of a file whose header is known; all have `surplus` empty fields behind the last column."""
     width, fields = len(header.fields), line.fields
     empty = fields is not None and all(map(is_missing, fields))
     if is_missing(line.text) or (empty and fields is not None and len(fields) != width):
@@ -259,12 +249,11 @@ def record_of(line: Line, header: Header, surplus: int) -> Record:
         return Record(unsplit="bad_quoting")
     if len(fields) < width:
         return Record(unsplit="too_few_columns")
-    if any(fields[width:]) or len(fields) > width + surplus:
+    if any(fields[width:]) or (not empty and len(fields) > width + surplus):
         return Record(unsplit="too_many_columns")
     named = {name: fields[place] for name, place in header.positions.items()}
     again = not empty and all(
-        normalised(value if header.positions[name] else unmarked(value))
-        == normalised(header.fields[header.positions[name]])
+        normalised(header.fields[header.positions[name]]) in (normalised(value), normalised(unmarked(value)))
         for name, value in named.items()
     )
     if again:

@@ -81,11 +81,10 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is delivered. The oracle can't read Parquet: of such a file here are its rows, and its columns' kinds."""
+    """What is delivered. The oracle can't read Parquet: of such a file here are its rows."""
 
     content: bytes
     rows: Rows | None = None
-    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +259,7 @@ def parquet_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Seque
         cells.append([Number("7")] * count)
     names = tuple(column.name for column in columns)
     rows = tuple(dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)) if count else ()
-    return File(parquet_bytes(columns), Rows(names, rows), tuple(kinds))
+    return File(parquet_bytes(columns), Rows(names, rows, "wide" in kinds))
 
 
 def kinds_for(sql_type: str) -> list[str]:

@@ -4,14 +4,13 @@ Belongs here: from bytes to fields. Does not belong here: what a field is worth 
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project_tests.oracle.delimited import LINE_END, Record, Refused, normalised, spellings
-from orchestration_project_tests.oracle.values import BLANKS, CERTAIN, Cell, Number, is_number
+from orchestration_project_tests.oracle.values import BLANKS, Cell, Number
 
 
 class Twice(Exception):
@@ -46,8 +45,7 @@ def elements(text: str) -> Iterator[str]:
 def split_array(text: str) -> list[str]:
     """The elements of an array, by its quotes, brackets and commas alone: what each is worth is told by itself.
 
-    A backslash escapes a quote wherever it stands. Outside of strings there is none in JSON, so it decides only how far
-    an element reaches that is wrong in any case.
+    A backslash escapes a quote, be it outside of texts, where JSON has none.
 
     Raises:
         Refused: it does not end, or something stands after its end.
@@ -55,11 +53,10 @@ def split_array(text: str) -> list[str]:
     found, start, depth = list[str](), 1, 0
     quoted = escaped = False
     for place, character in enumerate(text):
-        ends, escaped = character == '"' and not escaped, character == "\\" and not escaped
-        if ends:
-            quoted = not quoted
-        elif quoted:
-            continue
+        is_quote = character == '"' and not escaped
+        escaped = character == "\\" and not escaped
+        if is_quote or quoted:
+            quoted ^= is_quote
         elif character in "[{":
             depth += 1
         elif character in "]}":
@@ -91,6 +88,9 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
         return Record(unsplit="invalid_json"), set()
     if not isinstance(pairs, Pairs) or not encodable(pairs):
         return Record(unsplit="invalid_json"), set()
+    # A NUL keeps a record from being one, wherever it stands, as in delimited files.
+    if "\0" in repr_of(pairs):
+        return Record(unsplit="nul_byte"), set()
     keys = {normalised(key) for key, _ in pairs}
     owners = [owner_of(feed, key) or key for key, _ in pairs]
     if len({*owners}) < len(pairs):
@@ -101,16 +101,12 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
         if not isinstance(owner, str)
     }
     others = {owner: cell_of(value) for owner, (_, value) in zip(owners, pairs, strict=True) if isinstance(owner, str)}
-    if any("\0" in cell for cell in [*cells.values(), *others.values()] if isinstance(cell, str)):
-        return Record(unsplit="nul_byte"), keys
     return Record(cells, {name: cell for name, cell in others.items() if cell is not None}), keys
 
 
 def without_last_commas(text: str) -> str:
-    """A text without commas behind the last element of an object or array: they say nothing, and are let pass."""
-    return re.sub(
-        r'("(?:[^"\\]|\\.)*")|(?<=[^\s,{\[])\s*,(?=\s*[}\]])', lambda match: match[1] or "", text, flags=re.DOTALL
-    )
+    """JSON without the commas that stand before a closing bracket: they say nothing."""
+    return re.sub(r'("(?:[^"\\]|\\.)*")|(?<![,{\[]),\s*(?=[}\]])', lambda found: found[1] or "", text)
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -172,15 +168,15 @@ def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequenc
     """The rows of a file that holds typed values.
 
     Raises:
-        Refused: a required column is missing, one is there twice, or a number that was rounded stands in one of text.
+        Refused: a required column is missing, a column is there twice, or a number in one of text may lack digits.
     """
     owners = [owner_of(feed, name) for name in names]
     known = [owner.name for owner in owners if owner]
     if len({*known}) < len(known):
         raise Refused("ambiguous_column")
     ensure_columns(feed, {normalised(name) for name in names})
-    texts = [name for owner, name in zip(owners, names, strict=True) if owner and not is_number(owner.sql_type)]
-    if any(may_be_rounded(row[name]) for row in rows for name in texts):
+    texts = {name for owner, name in zip(owners, names, strict=True) if owner and owner.sql_type == "VARCHAR"}
+    if any(may_lack_digits(row[name]) for row in rows for name in texts):
         raise Refused("inexact_type")
     return [
         Record(
@@ -191,6 +187,6 @@ def typed_records(feed: Feed, rows: Sequence[Mapping[str, Cell]], names: Sequenc
     ]
 
 
-def may_be_rounded(cell: Cell) -> bool:
-    """Whether a binary number is so large that other whole numbers are nearest to it as well."""
-    return isinstance(cell, Number) and cell.binary and CERTAIN <= abs(float(cell.text)) < math.inf
+def may_lack_digits(cell: Cell) -> bool:
+    """Whether a cell is a binary number from which on such numbers leave out whole ones."""
+    return isinstance(cell, Number) and cell.binary and abs(float(cell.text)) >= 2**53

@@ -18,10 +18,11 @@ BLANK = "blank"
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A file of typed values: the names of its columns, and its rows."""
+    """A file of typed values: the names of its columns, its rows, and whether it has decimals of over 38 digits."""
 
     names: tuple[str, ...]
     rows: tuple[Mapping[str, Cell], ...]
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
     """
     feed = contract.feed
     if isinstance(content, Rows):
+        if content.wide:
+            raise Refused("inexact_type")
         return typed_records(feed, content.rows, content.names)
     text = decode(content, feed.source.encoding)
     return json_records(feed, text) if feed.source.format is FileFormat.JSON else records_of(feed, text)

@@ -1,8 +1,4 @@
-"""Faults, each by its smallest file: those that are known, and those that were mended.
-
-Of a known one oracle and load say different things. If that test fails, the fault is mended: take it out of
-`KNOWN_FAULTS`, and move its file to `MENDED`.
-"""
+"""Faults that the oracle found, each by its smallest file: they stay mended."""
 
 import datetime as dt
 from pathlib import Path
@@ -12,7 +8,6 @@ import pytest
 from orchestration_project.contracts.feed import Feed, FileFormat, Parsing, Required, SourceFormat
 from orchestration_project_tests.ingest.shop import column, feed, named
 from orchestration_project_tests.oracle.files import Delivery, File, stored
-from orchestration_project_tests.oracle.known_faults import KNOWN_FAULTS
 from orchestration_project_tests.oracle.oracle import Rows, outcome
 from orchestration_project_tests.oracle.parquet_bytes import parquet_bytes
 from orchestration_project_tests.oracle.test_oracle import comparable, loaded
@@ -40,20 +35,9 @@ def typed(
         Parsing(date_format="%d.%m.%Y %H:%M", date_regex=r"\d{2}.\d{2}.\d{4} \d{2}:\d{2}") if patterns else Parsing()
     )
     contract = feed(column("v", sql_type, parsing=parsing), source=PARQUET)
-    return Contract(contract, patterns or {}), File(
-        content, Rows(names, (dict.fromkeys(names, cell),)), (kind,) * len(names)
-    )
+    rows = Rows(names, (dict.fromkeys(names, cell),), kind == "wide")
+    return Contract(contract, patterns or {}), File(content, rows)
 
-
-SMALLEST = {
-    "minutes with an offset": text(feed(column("v", "TIMESTAMPTZ", parsing=ZONED)), "v\n2024-07-01 12:00Z\n"),
-    "digits of JSON numbers": text(feed(column("v"), source=JSON), '{"v":1.10}\n'),
-    "NUL in JSON": text(feed(column("v"), source=JSON), '{"v":"a\\u0000"}\n'),
-    "controls in JSON": text(feed(column("v"), source=JSON), '{"v":"a\x01b"}\n'),
-    "wide decimals": typed("DECIMAL(18,2)", "wide", 110, Number("1.10")),
-    "blanks in other columns": text(NUMBERS, "id,n,x\n,, \n"),
-    "short empty records": text(ITEMS, 'id,item,note\n""\n'),
-}
 
 MENDED = {
     "shifted rows": text(ITEMS, "id,item,note\n1,cup,red\n2,,cup,\n"),
@@ -70,27 +54,18 @@ MENDED = {
     "binary numbers as text": typed("VARCHAR", "double", 1001.0, Number("1001.0", binary=True)),
     "zones of Parquet": typed("TIMESTAMP", "zoned", MOMENT, MOMENT, {"v": "dd.MM.yyyy HH:mm"}),
     "names that differ by case": typed("VARCHAR", "text", "a", "a", None, "V"),
+    "minutes with an offset": text(feed(column("v", "TIMESTAMPTZ", parsing=ZONED)), "v\n2024-07-01 12:00Z\n"),
+    "blanks before an offset": text(feed(column("v", "TIMESTAMPTZ", parsing=ZONED)), "v\n2024-07-01 12:00:00 Z\n"),
+    "digits of JSON numbers": text(feed(column("v"), source=JSON), '{"v":1.10}\n'),
+    "digits inside of JSON": text(feed(column("v"), source=JSON), '{"v":{"a":[1.10,-0,1e3,"\\"\\\\u0000"]}}\n'),
+    "NUL in JSON": text(feed(column("v"), source=JSON), '{"v":"a\\u0000"}\n'),
+    "controls in JSON": text(feed(column("v"), source=JSON), '{"v":"a\x01b"}\n'),
+    "large binary numbers": typed("VARCHAR", "double", 1e16, Number("1e+16", binary=True)),
+    "wide decimals": typed("DECIMAL(18,2)", "wide", 110, Number("1.10")),
+    "blanks in other columns": text(NUMBERS, "id,n,x\n,, \n"),
+    "short empty records": text(ITEMS, 'id,item,note\n""\n'),
 }
 """What loads once said otherwise than the oracle, by the smallest files."""
-
-
-def test_every_fault_has_its_file() -> None:
-    """No fault is listed without its smallest file."""
-    assert SMALLEST.keys() == {fault.name for fault in KNOWN_FAULTS}
-
-
-@pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in KNOWN_FAULTS])
-def test_smallest_file(fault: object, tmp_path: Path) -> None:
-    """The file touches its fault alone, and the oracle finds it."""
-    name = next(known.name for known in KNOWN_FAULTS if known is fault)
-    contract, file = SMALLEST[name]
-    assert [known.name for known in KNOWN_FAULTS if known.touches(contract, file)] == [name]
-    expected = outcome(contract, file.rows or file.content, named(1))
-    try:
-        found = loaded(tmp_path, Delivery(contract, (file,)))[named(1)]
-    except Exception as error:  # noqa: BLE001 - a load that stops is such a fault, whatever stops it
-        found = f"{type(error).__name__}"
-    assert comparable(found) != comparable(expected)
 
 
 @pytest.mark.parametrize("name", MENDED)

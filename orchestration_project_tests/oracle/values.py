@@ -67,10 +67,6 @@ Cell = str | Number | dt.datetime | dt.date | dt.time | None
 """What stands in a field: text, or what JSON and Parquet hold otherwise. Booleans are the texts true and false."""
 
 
-CERTAIN = 2**53
-"""Below this each whole number is a double; from it on, whoever wrote one may have rounded it."""
-
-
 def is_missing(cell: Cell) -> bool:
     """Whether nothing but blanks stands in a field."""
     return cell is None or (isinstance(cell, str) and not cell.strip(BLANKS))
@@ -100,8 +96,7 @@ def significant(cell: Cell, column: Column) -> Cell:
     """What counts of a field: without padding; None where nothing stands, or a word for it."""
     parsing = column.parsing
     if isinstance(cell, Number):
-        text = cell.text if is_number(column.sql_type) else plain(cell)
-        return None if text in parsing.null_words else cell
+        return None if (plain(cell) if column.sql_type == "VARCHAR" else cell.text) in parsing.null_words else cell
     if not isinstance(cell, str):
         return cell
     text = cell.strip(BLANKS) if parsing.trim else cell
@@ -135,7 +130,7 @@ def plain(cell: str | Number | dt.datetime | dt.date | dt.time) -> str:
         case str():
             return cell
         case Number(text=text, binary=True):
-            return f"{Decimal(text) or Decimal(0):f}".removesuffix(".0")
+            return f"{Decimal(text):f}".removesuffix(".0")
         case Number(text=text):
             return text
         case dt.datetime():
@@ -172,11 +167,6 @@ def without_currency(text: str, symbols: tuple[str, ...]) -> str:
         if text.endswith(symbol):
             return text.removesuffix(symbol).rstrip(BLANKS)
     return text
-
-
-def is_number(sql_type: str) -> bool:
-    """Whether a column's type is one of numbers."""
-    return sql_type == "DOUBLE" or sql_type.startswith("DECIMAL") or sql_type.removeprefix("U") in BITS
 
 
 def number(text: str, sql_type: str) -> int | float | Decimal:

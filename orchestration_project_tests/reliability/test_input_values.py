@@ -1,7 +1,6 @@
 """Values as they should not be, and the files of csv_torture: every value that is cleaned is the one delivered."""
 
 import gzip
-import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -123,12 +122,12 @@ def test_json_numbers_keep_their_digits(tmp_path: Path) -> None:
     shop.deliver(named(2), f"[{record}]")
     shop.load()
     assert shop.cleaned("id", "n") == [
-        (f'{{"x":"{long}"}}', Decimal(long)),
+        (f'{{"x":{long}}}', Decimal(long)),
         ("a", Decimal("-0.0015")),
         ("123456789012345678901234567890", Decimal("0.1")),
-        (f'{{"x":"{long}"}}', Decimal(long)),
+        (f'{{"x":{long}}}', Decimal(long)),
     ]
-    assert json.loads(shop.table("cleaned")[0]["_rescued"]) == {"extra": [long, 1.5, long]}
+    assert shop.table("cleaned")[0]["_rescued"] == f'{{"extra":[{long},1.5,"{long}"]}}'
 
 
 def test_json_words_for_no_number_are_rejected(tmp_path: Path) -> None:

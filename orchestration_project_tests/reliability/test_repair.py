@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -324,6 +325,25 @@ def test_an_hourly_feed_names_the_hour(tmp_path: Path) -> None:
     shop.load(hour)
     assert shop.cleaned("id", "n", "_batch_date") == [("a", 1, hour)]
     assert list(shop.quarantine()) == [repair_name()]
+
+
+def test_the_second_of_two_hours_has_repair_files_of_its_own(tmp_path: Path) -> None:
+    """Where clocks are put back, the rejects of each hour come back to it, under its name."""
+    pattern = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})T(?P<hour>\d{2})(?P<offset>[+-]\d{4})")
+    batching = Batching(Cadence.HOURLY, dt.datetime(2024, 1, 1), pattern, ZoneInfo("Europe/Berlin"))  # noqa: DTZ001
+    first = dt.datetime(2024, 10, 27, 2)  # noqa: DTZ001 - the feed's own calendar
+    second = batching.after(first)
+    shop = Shop(tmp_path / "shop", KEYED, FeedOptions(batching, max_reject_rate=1.0))
+    for offset, record in (("+0200", "a"), ("+0100", "b")):
+        shop.deliver(f"s_2024-10-27T02{offset}.csv", f"id,n\n{record},-1\n")
+    shop.load(first, second, now=dt.datetime(2024, 11, 1, tzinfo=dt.UTC))
+    names = {hour: export(shop, tmp_path / "out", hour)[0].path for hour in (first, second)}
+    assert [path.name for path in names.values()] == ["2024-10-27-02.repair.csv", "2024-10-27-02+0100.repair.csv"]
+    for path in names.values():
+        shop.deliver(path.name, as_csv([row | {"n": "1"} for row in cells(path)]))
+    shop.load(first, second, now=dt.datetime(2024, 11, 1, tzinfo=dt.UTC))
+    assert shop.cleaned("_batch_date", "id") == [(first, "a"), (second, "b")]
+    assert [row["_resolved_by"] for row in shop.table("rejected")] == [path.name for path in names.values()]
 
 
 @pytest.fixture
