@@ -55,14 +55,18 @@ class FileChanged(PlatformError):
         self.name = name
 
 
+FileKey = tuple[str, str]
+"""What tells the files of one load apart: batch, as text, and logical name."""
+
+
 class FilesUnfit(PlatformError):
     """Some files of a load turned out to be unfit after rows were written; the load starts again without them.
 
     Args:
-        faults: what is wrong with each file, by logical name.
+        faults: what is wrong with each file.
     """
 
-    def __init__(self, faults: Mapping[str, FileRefused | FileChanged]) -> None:
+    def __init__(self, faults: "Mapping[FileKey, FileRefused | FileChanged]") -> None:
         super().__init__("; ".join(str(fault) for fault in faults.values()))
         self.faults = dict(faults)
 

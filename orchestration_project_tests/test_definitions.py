@@ -22,7 +22,7 @@ RULES_OF_PRODUCTS = """
     price_category_type primary_key product_code_type product_id_minimum product_id_required product_id_type
     records_readable
 """.split()
-OF_RAW = ["files_accepted", "newest_batch", "unexpected_columns", "volume"]
+OF_RAW = ["missing_columns", "files_accepted", "newest_batch", "unexpected_columns", "volume"]
 CHECKS = {
     "cleaned_products": [*RULES_OF_PRODUCTS, "accounting", "not_empty", "validated"],
     "cleaned_sales": [
@@ -36,7 +36,7 @@ CHECKS = {
     "product_daily_sales": ["matches_cleaned_sales"],
     "product_warehouse": ["orphan_products", "totals_match"],
     "raw_products": OF_RAW,
-    "raw_sales": OF_RAW,
+    "raw_sales": [*OF_RAW, "repeated_bytes"],
     "rejected_products": ["reject_rate"],
     "rejected_sales": ["reject_rate"],
     "verification": ["everything_proven"],
@@ -197,6 +197,7 @@ def test_blocking_checks() -> None:
     others = {spec.name for spec in specs if not spec.blocking}
     assert others == {
         *OF_RAW,
+        "repeated_bytes",
         "reject_rate",
         "known_customers",
         "validated",

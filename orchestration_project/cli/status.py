@@ -66,7 +66,7 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
 def render_status(console: "Console", found: PlatformStatus) -> None:
     """Print how things stand: a row a feed, the files that need a person, then what is wrong."""
     console.print(_feeds(found))
-    if any(feed.refused or feed.landing.given_up for feed in found.feeds):
+    if any(feed.refused or feed.landing.given_up or feed.left_out for feed in found.feeds):
         console.print(_files(found))
     for what, answer in (("Warehouse", found.warehouse), ("History", found.history)):
         console.print(f"{what}  {printable(_answer(answer))}", soft_wrap=True, highlight=False)
@@ -139,6 +139,7 @@ def _files(found: PlatformStatus) -> "Table":
     for feed in found.feeds:
         rows = [(name, "given up: see why its runs failed") for name in feed.landing.given_up or []]
         rows += [(item.file, f"in quarantine, {item.rule}: {item.reason}") for item in feed.refused]
+        rows += [(place, "left out by an earlier release: rebuild brings it in") for place in feed.left_out or []]
         for name, why in rows[:FILES_SHOWN]:
             table.add_row(feed.feed, printable(name), printable(why))
         if len(rows) > FILES_SHOWN:

@@ -8,6 +8,7 @@ import click
 from orchestration_project.cli.common import printable
 from orchestration_project.defs.product_marts.queries import PRODUCTS
 from orchestration_project.defs.sales_report import NEWEST
+from orchestration_project.warehouse.ledger import BEGIN
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import exists
@@ -138,10 +139,11 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
         return {}
     rows = connection.execute(
         f"""WITH ledger AS (
-                SELECT file AS _file, version AS _file_version, batch AS _batch FROM {LEDGER} WHERE feed = $1),
+                SELECT {BEGIN} AS _batch_date, file AS _file, version AS _file_version, batch AS _batch
+                FROM {LEDGER} WHERE feed = $1),
             broken AS (
                 SELECT _batch, unnest(_reasons) AS _reason
-                FROM {ident(rejected)} JOIN ledger USING (_file, _file_version))
+                FROM {ident(rejected)} JOIN ledger USING (_batch_date, _file, _file_version))
             SELECT _batch, {RULE_OF_REASON} AS rule, count(*) FROM broken GROUP BY ALL ORDER BY 1, 3 DESC, 2""",
         [feed],
     ).fetchall()

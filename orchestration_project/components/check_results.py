@@ -9,8 +9,8 @@ cleaned table break it, which only a write from outside can cause.
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,13 @@ from orchestration_project.contracts.describe import comparison_in_words
 from orchestration_project.contracts.feed import MetricRule, QualityRule
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.inspection import quality, rule_checks
-from orchestration_project.inspection.findings import OTHERWISE, load_again
+from orchestration_project.inspection.deliveries import overlaps, vanished_columns
+from orchestration_project.inspection.findings import OTHERWISE, load_again, withdrawal
+from orchestration_project.inspection.quarantine import quarantine_of
+from orchestration_project.inspection.status_model import QuarantinedFile
+from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
+from orchestration_project.storage.files import discover
 from orchestration_project.warehouse import ledger_queries
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
 TRAILING_BATCHES = 7
 MIN_TRAILING_BATCHES = 3
+VANISHED_BATCHES = 30
 PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "open", "repaired", "waived")
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
@@ -41,17 +47,23 @@ class Subject:
 
     Attributes:
         connection: to the warehouse.
+        settings: where quarantine is.
         spec: the feed.
         rules: the checks that the contract's rules give.
         keys: partition keys of the batches; None for a snapshot.
+        asked: those that the run asks for, loaded or not.
+        loaded: those of all batches that have files, in order.
         run_id: the run.
         now: the present moment.
     """
 
     connection: "DuckDBPyConnection"
+    settings: Settings
     spec: FeedSpec
     rules: tuple[rule_checks.RuleCheck, ...]
     keys: list[str] | None
+    asked: Collection[str]
+    loaded: Sequence[str]
     run_id: str
     now: dt.datetime
 
@@ -69,6 +81,20 @@ class Subject:
     def files(self) -> list[rule_checks.Balance]:
         """The records of each file, counted in the file and in the tables."""
         return rule_checks.balances(self.connection, self.spec.feed, self.batches, self.keys)
+
+    @cached_property
+    def quarantined(self) -> list[QuarantinedFile]:
+        """The files in quarantine."""
+        source = self.spec.configured
+        if not discover(self.settings.quarantine(source.name)):
+            return []
+        return quarantine_of(self.settings, source, ledger_queries.kept_entries(self.connection, source.name))
+
+    @property
+    def only_refused(self) -> list[str]:
+        """The batches of a run that has loaded none, because their files were refused."""
+        refused = {item.batch for item in self.quarantined if not item.replaced}
+        return [] if self.keys is None or self.keys else sorted(refused & set(self.asked))
 
     @property
     def rejected(self) -> int:
@@ -95,7 +121,22 @@ class CheckResult:
 
 Check = Callable[[Subject], CheckResult]
 
+ABOUT_THE_FEED = ("files_accepted", "newest_batch")
+"""The checks that are not about the batches of a run."""
 NOTHING_LOADED = CheckResult(False, WARN, "Nothing has been loaded yet.", "a batch", "none")
+
+
+def run(name: str, check: Check, subject: Subject | None) -> CheckResult:
+    """The result of a check by its name; None as subject stands for the time before the first load.
+
+    A batch whose files were all refused has nothing that a check could look at. It is not right for that.
+    """
+    if subject is None:
+        return NOTHING_LOADED
+    if name not in ABOUT_THE_FEED and (refused := subject.only_refused):
+        told = f"Nothing is loaded of {', '.join(refused)}: what was delivered is in quarantine/{subject.spec.name}."
+        return CheckResult(False, WARN, told, "a file that is accepted", "refused files only")
+    return check(subject)
 
 
 def rule_check(rule: rule_checks.RuleCheck) -> Check:
@@ -181,26 +222,38 @@ def _file_row(item: rule_checks.Balance) -> dict[str, Cell]:
 
 
 def reject_rate(subject: Subject) -> CheckResult:
-    """Whether the share of rejected records is within the feed's limit."""
-    rejected, records = subject.rejected, subject.records
+    """Whether the share of records that break a rule is within the feed's limit.
+
+    Keys do not count, as they don't for `max_reject_rate`: what repeats is told by the reasons.
+    """
+    duplicates, records = sum(item.counted.duplicates for item in subject.files), subject.records
+    rejected = subject.rejected - duplicates
     rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
     metadata: Metadata = {
         "reject_rate": dg.MetadataValue.float(rate),
         "limit": dg.MetadataValue.float(limit),
-        "rejected": dg.MetadataValue.int(rejected),
+        "rejected": dg.MetadataValue.int(subject.rejected),
+        "duplicates": dg.MetadataValue.int(duplicates),
     }
-    description = f"{rejected} of {records} records are rejected ({rate:.2%}; expected at most {limit:.2%})."
+    description = f"{rejected} of {records} records break a rule ({rate:.2%}; expected at most {limit:.2%})."
     return CheckResult(rate <= limit, WARN, description, f"at most {limit:.2%}", f"{rate:.2%}", metadata)
 
 
 def files_accepted(subject: Subject) -> CheckResult:
-    """Whether the run refused no file."""
-    refused = ledger_queries.refused_files(subject.connection, subject.spec.name, subject.run_id)
+    """Whether no refusal stands, of this run or of one before: refused and not replaced by an accepted file."""
+    names = {item.file for item in subject.quarantined}
+    by_run = ledger_queries.refused_files(subject.connection, subject.spec.name, subject.run_id)
+    refused = [(item.file, f"{item.rule}: {item.reason}") for item in subject.quarantined if not item.replaced]
+    # One that could not be moved to quarantine was refused all the same.
+    refused += [(file, reason) for file, reason in by_run if file not in names]
     metadata: Metadata = {"refused_files": dg.MetadataValue.int(len(refused))}
-    description = "No file was refused."
+    description = "No refused file waits for somebody."
     if refused:
         metadata["files"] = table([{"file": file, "reason": reason} for file, reason in refused])
-        description = f"{len(refused)} file(s) were refused and are in quarantine/{subject.spec.name}."
+        description = (
+            f"{len(refused)} file(s) were refused and not replaced: quarantine/{subject.spec.name}. Deliver them"
+            " corrected, or delete them there with their reasons."
+        )
     return CheckResult(not refused, ERROR, description, "no refused file", f"{len(refused)} refused files", metadata)
 
 
@@ -229,12 +282,75 @@ def validated(subject: Subject) -> CheckResult:
     return CheckResult(not batches, WARN, description, "no batch by another contract", f"{len(batches)}", metadata)
 
 
+def missing_columns(subject: Subject) -> CheckResult:
+    """Whether the files still have each column of the contract that they had."""
+    batching = subject.spec.options.batching
+    loaded = [batching.from_key(key) for key in subject.loaded]
+    found = vanished_columns(subject.connection, subject.spec.feed, subject.batches, loaded, VANISHED_BATCHES)
+    expected, lacking = "the contract's columns", f"{len({name for _, name in found})} without any value"
+    if not found:
+        return CheckResult(True, WARN, "None.", expected, lacking)
+    rows = [{"batch": "all" if batch is None else batching.key(batch), "column": name} for batch, name in found]
+    names = ", ".join(sorted({name for _, name in found}))
+    description = f"No record has a value for {names}: the files may have lost the column(s), or renamed them."
+    return CheckResult(False, WARN, description, expected, lacking, {"columns": table(rows)})
+
+
+def repeated_bytes(subject: Subject) -> CheckResult:
+    """Whether no file has the bytes of another batch's: it may be a copy under a wrong date."""
+    feed = subject.spec.name
+    files = ledger_queries.loaded_files(subject.connection, feed, subject.keys)
+    found = ledger_queries.repetitions(subject.connection, feed, files)
+    expected, repeated = "bytes of their own in each batch", f"{len(found)} repeated files"
+    if not found:
+        return CheckResult(True, WARN, "None.", expected, repeated)
+    first, rows = found[0], [asdict(item) for item in found]
+    description = (
+        f"{len(found)} file(s) have the bytes of another batch's file, such as {first.file!r} of {first.batch} and"
+        f" {first.other_file!r} of {first.other_batch}. If one has a wrong date, take it back, such as by"
+        f" `{withdrawal(feed, first.file, first.batch)}`; if that is as it should be, set repeated_bytes: load in"
+        " defs.yaml."
+    )
+    return CheckResult(False, WARN, description, expected, repeated, {"files": table(rows)})
+
+
+def repeated_records(subject: Subject) -> CheckResult:
+    """Whether no undated file holds most of what the batch before it has: its name may be meant to replace that."""
+    batching, keys = subject.spec.options.batching, subject.keys or []
+    before = {key: subject.loaded[index - 1] for key in keys if (index := bisect_left(subject.loaded, key))}
+    pairs = {batching.from_key(key): batching.from_key(earlier) for key, earlier in before.items()}
+    found = overlaps(subject.connection, subject.spec.feed, pairs)
+    expected, repeated = "at most half of a file's records in the batch before", f"{len(found)} files with more"
+    if not found:
+        return CheckResult(True, WARN, "None.", expected, repeated)
+    rows: list[dict[str, Cell]] = [
+        {
+            "batch": batching.key(item.batch),
+            "file": item.file,
+            "records": item.records,
+            "repeated": item.repeated,
+            "other_batch": batching.key(item.before),
+            "other_file": item.other_file,
+        }
+        for item in found
+    ]
+    first = rows[0]
+    description = (
+        f"{len(found)} file(s) repeat most of the batch before, such as {first['file']!r} of {first['batch']} that has"
+        f" {first['repeated']} of {first['records']} records from {first['other_file']!r} of {first['other_batch']}."
+        " If it was meant to replace that file, take that one back by"
+        f" `{withdrawal(subject.spec.name, found[0].other_file, batching.key(found[0].before))}`, or set"
+        " undated: replace in defs.yaml and rebuild the feed."
+    )
+    return CheckResult(False, WARN, description, expected, repeated, {"files": table(rows)})
+
+
 def newest_batch(subject: Subject) -> CheckResult:
     """Whether the batch after the newest one is not overdue."""
     spec, batching = subject.spec, subject.spec.options.batching
     if spec.feed.latency is None:
         return CheckResult(True, WARN, "The contract sets no latency.", "no latency is set", "nothing to check")
-    loaded = ledger_queries.loaded_batches(subject.connection, spec.name)
+    loaded = subject.loaded
     if not loaded:
         return NOTHING_LOADED
     deadline = batching.next_due(batching.from_key(loaded[-1]), spec.feed.latency)

@@ -16,6 +16,7 @@ from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.inspection.rule_checks import RuleCheck, rule_checks
+from orchestration_project.settings import Settings
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists
@@ -44,9 +45,9 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
     def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
         run = context.run
         with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
-            subject = _subject(connection, spec, rules, run)
+            subject = _subject(connection, platform.settings, spec, rules, run)
             for key in sorted(context.selected_asset_check_keys):
-                yield _result(key, checks[key](subject) if subject else check_results.NOTHING_LOADED)
+                yield _result(key, check_results.run(key.name, checks[key], subject))
 
     return check_feed
 
@@ -68,10 +69,15 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
         (spec.cleaned, "validated"): check_results.validated,
         (spec.raw, "files_accepted"): check_results.files_accepted,
         (spec.raw, "unexpected_columns"): check_results.unexpected_columns,
+        (spec.raw, "missing_columns"): check_results.missing_columns,
         (spec.raw, "newest_batch"): check_results.newest_batch,
         (spec.raw, "volume"): check_results.volume,
         (spec.rejected, "reject_rate"): check_results.reject_rate,
     }
+    if spec.options.repeated_bytes == "warn":
+        of_platform[spec.raw, "repeated_bytes"] = check_results.repeated_bytes
+    if spec.options.undated_deliveries:
+        of_platform[spec.raw, "repeated_records"] = check_results.repeated_records
     checks: dict[tuple[dg.AssetKey, str], Check] = of_rules | of_metrics | of_platform
     return {dg.AssetCheckKey(*identity): check for identity, check in checks.items()}
 
@@ -97,19 +103,29 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         " counted separately.",
         blocking=True,
     )
-    for asset, name, description in (
+    told = [
         (spec.cleaned, "validated", "All loaded batches were validated by the present contract."),
-        (spec.rejected, "reject_rate", "Few records are rejected."),
-        (spec.raw, "files_accepted", "No file was refused as a whole."),
+        (spec.rejected, "reject_rate", "Few records break a rule of the contract."),
+        (spec.raw, "files_accepted", "No file is in quarantine that was not replaced by an accepted one."),
         (spec.raw, "unexpected_columns", "Files have no columns that the contract does not know."),
+        (spec.raw, "missing_columns", "No column of the contract has vanished from the files."),
         (spec.raw, "newest_batch", "The newest batch is no older than the contract's latency allows."),
         (spec.raw, "volume", "A batch is about as large as the batches before it."),
-    ):
+    ]
+    if spec.options.repeated_bytes == "warn":
+        told.append((spec.raw, "repeated_bytes", "No file has the same bytes as the file of another batch."))
+    if spec.options.undated_deliveries:
+        told.append((spec.raw, "repeated_records", "No file repeats most of the batch before it."))
+    for asset, name, description in told:
         yield dg.AssetCheckSpec(name, asset=asset, description=description)
 
 
 def _subject(
-    connection: "DuckDBPyConnection", spec: FeedSpec, rules: Sequence[RuleCheck], run: dg.DagsterRun
+    connection: "DuckDBPyConnection",
+    settings: Settings,
+    spec: FeedSpec,
+    rules: Sequence[RuleCheck],
+    run: dg.DagsterRun,
 ) -> Subject | None:
     """What the checks look at; None before the first load.
 
@@ -123,7 +139,8 @@ def _subject(
     keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
     everything = spec.options.snapshot and loaded
     now = dt.datetime.now(dt.UTC)
-    return Subject(connection, spec, tuple(rules), None if everything else keys, run.run_id, now)
+    shown = None if everything else keys
+    return Subject(connection, settings, spec, tuple(rules), shown, asked or set(), loaded, run.run_id, now)
 
 
 def _result(key: dg.AssetCheckKey, result: CheckResult) -> dg.AssetCheckResult:

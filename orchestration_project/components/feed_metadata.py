@@ -61,7 +61,8 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     cleaned = sum(count.cleaned for count in part.counts)
     rejected = sum(count.rejected for count in part.counts)
     if key == spec.cleaned:
-        rate = rejected / (rejected + cleaned) if rejected else 0.0
+        broken = rejected - sum(count.duplicates for count in part.counts)
+        rate = broken / (rejected + cleaned) if broken else 0.0
         return {count_name: dg.MetadataValue.int(cleaned), "reject_rate": dg.MetadataValue.float(rate)}
     shown: Metadata = {
         count_name: dg.MetadataValue.int(rejected),

@@ -25,12 +25,16 @@ from orchestration_project.ingest.options import (
     KEY_LOOK_BACK_DAYS,
     MAX_REJECT_RATE,
     MODE,
+    REPEATED_BYTES,
     SETTLE_SECONDS,
     START_DATE,
     TIMEZONE,
+    UNDATED,
     CadenceName,
     FeedOptions,
     Mode,
+    RepeatedBytes,
+    Undated,
     feed_options,
 )
 from orchestration_project.ingest.patterns import refused_patterns
@@ -123,6 +127,21 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             description="Share of a file's records that may break the contract before the file is refused as a whole.",
         ),
     ] = MAX_REJECT_RATE
+    undated: Annotated[
+        Undated,
+        Field(
+            description="What a name without a date means. `delivery`: each batch's file of that name is another one."
+            " `replace`: the name is the file, and newer bytes replace it, whatever their day."
+        ),
+    ] = UNDATED
+    repeated_bytes: Annotated[
+        RepeatedBytes,
+        Field(
+            description="What becomes of a file with the same bytes as the file of another batch. `warn`: it is loaded,"
+            " and the check `repeated_bytes` names both. `load`: it is loaded. `refuse`: it goes to quarantine. A"
+            " snapshot feed loads it."
+        ),
+    ] = REPEATED_BYTES
     warn_reject_rate: Annotated[
         float, Field(ge=0, le=1, description="Share of rejected records above which the check `reject_rate` warns.")
     ] = 0.05
@@ -179,6 +198,18 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             )
         return self
 
+    @model_validator(mode="after")
+    def _replaces_by_name(self) -> "FileFeed":
+        if self.undated == "replace" and self.batch_pattern:
+            raise ValueError("undated: replace is about names without a date, but batch_pattern asks for one")
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots_repeat(self) -> "FileFeed":
+        if self.mode == "snapshot" and self.repeated_bytes == "refuse":
+            raise ValueError("repeated_bytes: refuse does not fit mode: snapshot, which loads each file as it comes")
+        return self
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster passes it
         """The feed's definitions."""
         spec = self.spec
@@ -221,6 +252,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             grace_hours=self.grace_hours,
             key_look_back_days=self.key_look_back_days,
             max_reject_rate=self.max_reject_rate,
+            undated=self.undated,
+            repeated_bytes=self.repeated_bytes,
         )
 
     @property

@@ -120,7 +120,7 @@ def stage_delimited(
     ]
     if broken := _stage(connection, again, values, last):
         what = "has records that can't be separated reliably; deliver it as plain CSV"
-        raise FilesUnfit({file.name: unreadable(file.name, what) for file in broken})
+        raise FilesUnfit({file.key: unreadable(file.name, what) for file in broken})
 
 
 def _stage(connection: "DuckDBPyConnection", files: Iterable[ReadyFile], values: Values, last: bool) -> list[ReadyFile]:

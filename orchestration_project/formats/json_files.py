@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed
-from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.fields import BLANKS, is_number, localised, unless_empty
 from orchestration_project.formats.header import normalised, require_columns, spellings
 from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
@@ -155,16 +155,16 @@ def _keys_by_file() -> str:
         SELECT _f, list(DISTINCT key)[:{MAX_KEYS + 1}] FROM keys GROUP BY _f"""
 
 
-def _refused(feed: Feed, objects: Objects) -> dict[str, FileRefused]:
-    """The refusals of the files that can't be loaded, by name."""
+def _refused(feed: Feed, objects: Objects) -> dict[FileKey, FileRefused]:
+    """The refusals of the files that can't be loaded."""
     files = objects.lines.files
     what = "has lines that can't be separated reliably; deliver one object a line"
-    refused = {files[index].name: unreadable(files[index].name, what) for index in uneven(objects.lines)}
+    refused = {files[index].key: unreadable(files[index].name, what) for index in uneven(objects.lines)}
     for index, keys in objects.keys.items():
         try:
             _require_keys(feed, files[index], keys)
         except FileRefused as error:
-            refused[files[index].name] = error
+            refused[files[index].key] = error
     return refused
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
 from orchestration_project.formats.fields import BLANKS
 from orchestration_project.formats.staging import (
@@ -162,8 +162,10 @@ def _explicit(dialect: Dialect) -> str:
         hive_partitioning = false{long}"""
 
 
-def _refused(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect) -> dict[str, FileRefused]:
-    """The refusals of the files that can't be read by themselves either, by name."""
+def _refused(
+    connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dialect: Dialect
+) -> dict[FileKey, FileRefused]:
+    """The refusals of the files that can't be read by themselves either, by key."""
     import duckdb
 
     found = {}
@@ -172,7 +174,7 @@ def _refused(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], diale
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT count(*) FROM {_scan([file.path], dialect)}")
         except duckdb.Error as error:
-            found[file.name] = unreadable(file.name, "can't be read", error)
+            found[file.key] = unreadable(file.name, "can't be read", error)
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.fields import unless_empty
 from orchestration_project.formats.header import match_columns, require_columns
 from orchestration_project.formats.parquet_schema import Schema, read_schema
@@ -57,19 +57,19 @@ def _groups(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[ReadyF
         FilesUnfit: names the files whose schema can't be read or lacks a column.
     """
     schemas: dict[Schema, list[ReadyFile]] = defaultdict(list)
-    refused: dict[str, FileRefused] = {}
+    refused: dict[FileKey, FileRefused] = {}
     for file in files:
         try:
             schemas[read_schema(connection, file.name, file.path)].append(file)
         except FileRefused as error:
-            refused[file.name] = error
+            refused[file.key] = error
     groups = []
     for schema, alike in schemas.items():
         try:
             values = _values(feed, schema)
             groups.append(_Alike(", ".join(f"{value} AS {ident(name)}" for name, value in values.items()), alike))
         except FileRefused as error:
-            refused |= {file.name: FileRefused(error.rule, f"{file.name!r}: {error.message}") for file in alike}
+            refused |= {file.key: FileRefused(error.rule, f"{file.name!r}: {error.message}") for file in alike}
     if refused:
         raise FilesUnfit(refused)
     return groups
@@ -95,8 +95,8 @@ def _insert(group: _Alike) -> tuple[str, dict[str, list[str]]]:
     )
 
 
-def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> dict[str, FileRefused]:
-    """The refusals of the files that can't be read to their ends by themselves either, by name."""
+def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> dict[FileKey, FileRefused]:
+    """The refusals of the files that can't be read to their ends by themselves either."""
     import duckdb
 
     found = {}
@@ -110,23 +110,23 @@ def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> d
                     )
             except duckdb.Error as error:
                 unread = unreadable(file.name, "is not a readable Parquet file", error)
-                found[file.name] = refusal(file.name, error) or unread
+                found[file.key] = refusal(file.name, error) or unread
     return found
 
 
-def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict[str, FileRefused]:
-    """The refusals of the files of which not as many rows were read as their footers tell, by name."""
+def _short(connection: "DuckDBPyConnection", files: Sequence[ReadyFile]) -> dict[FileKey, FileRefused]:
+    """The refusals of the files of which not as many rows were read as their footers tell."""
     # DuckDB says nothing when a file ends before it has given as many rows as it promised.
-    rows = connection.execute(f"SELECT _file, count(*) FROM {COPIED} GROUP BY _file").fetchall()
-    read = dict(rows)
+    rows = connection.execute(f"SELECT _batch_date, _file, count(*) FROM {COPIED} GROUP BY ALL").fetchall()
+    read = {(str(batch), name): count for batch, name, count in rows}
     return {
-        file.name: unreadable(
+        file.key: unreadable(
             file.name,
             f"is not a readable Parquet file: its footer tells of {file.prepared.records} rows,"
-            f" {read.get(file.name, 0)} are in it; deliver it again",
+            f" {read.get(file.key, 0)} are in it; deliver it again",
         )
         for file in files
-        if read.get(file.name, 0) != file.prepared.records
+        if read.get(file.key, 0) != file.prepared.records
     }
 
 

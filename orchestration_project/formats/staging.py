@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FileRefused, without_values
+from orchestration_project.errors import FileKey, FileRefused, without_values
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.warehouse.faults import no_fault_of_files
 from orchestration_project.warehouse.feed_tables import raw_layout
@@ -51,6 +51,11 @@ class ReadyFile:
     def name(self) -> str:
         """The logical name."""
         return self.prepared.name
+
+    @property
+    def key(self) -> FileKey:
+        """What tells the files of one load apart: batch and logical name."""
+        return self.batch, self.name
 
     @property
     def path(self) -> str:

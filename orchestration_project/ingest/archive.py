@@ -49,7 +49,8 @@ def secure(session: Session, candidates: Candidates) -> None:
     try:
         session.transfer.secure(_with_progress(session, files, "secured"))
     except FileChanged as error:
-        raise FilesUnfit({error.name: error, **changed_files(landed)}) from error
+        changed = {candidate.key: error for candidate in landed if candidate.name == error.name}
+        raise FilesUnfit({**changed, **changed_files(landed)}) from error
 
 
 def archive(session: Session, candidates: Candidates, published: Published) -> LeftInLanding:
@@ -57,11 +58,14 @@ def archive(session: Session, candidates: Candidates, published: Published) -> L
 
     A file that somebody has written to since then stays: the next load looks at it anew.
     """
-    for name, fault in candidates.unreadable.items():
+    for (_, name), fault in candidates.unreadable.items():
         session.tell(f"{name!r} keeps the rows it has: it can't be read as the contract says now: {fault}")
-    places = {(entry.file, entry.sha256): session.archive / str(entry.archived_as) for entry in published.entries}
+    places = {entry.identity: session.archive / str(entry.archived_as) for entry in published.entries}
     moves = _Moves(session)
-    moves.secured += [(item.file, places[item.name, item.sha256], item.sha256) for item in candidates.landed]
+    moves.secured += [
+        (item.file, places[session.batching.key(item.batch), item.name, item.sha256], item.sha256)
+        for item in candidates.landed
+    ]
     moves.archive()
     for item in candidates.refused:
         with moves.leaving(item.file):

@@ -19,6 +19,7 @@ from orchestration_project.storage.trees import (
     agrees,
     is_switching,
     is_unfinished,
+    numbered_twice,
     remove_old_tree,
     switch_trees,
     undo_tree,
@@ -56,6 +57,7 @@ def loading_of(options: FeedOptions) -> LoadedWith:
         batching.key(batching.start),
         batching.pattern.pattern if batching.pattern else "",
         batching.timezone.key,
+        "replace" if options.by_name else "delivery",
     )
 
 
@@ -77,9 +79,9 @@ def ensure_same_batching(connection: "DuckDBPyConnection", feed: str, options: F
         return
     if fault := rebatching(connection, feed, options, archive):
         raise WarehouseError(
-            f"{feed}: {fault}. Its files would fall into other batches than the ones they were loaded for, so nothing"
-            f" was loaded. Set the attribute back in defs.yaml, or run `orchestration-project rebuild {feed}`, which"
-            " plans all archived files anew"
+            f"{feed}: {fault}. Its files would fall into other batches than the ones they were loaded for, or replace"
+            " others, so nothing was loaded. Set the attribute back in defs.yaml, or run"
+            f" `orchestration-project rebuild {feed}`, which plans all archived files anew"
         )
     note_batching(connection, feed, loading_of(options))
 
@@ -90,8 +92,11 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     if before == present:
         return ""
     if not ledger_queries.has_accepted(connection, feed):
-        odd = agrees(archive, batching) if before is None else ""
-        return f"the archive has {odd}, which is another batch under the attributes of defs.yaml" if odd else ""
+        if before is None and (odd := agrees(archive, batching)):
+            return f"the archive has {odd}, which is another batch under the attributes of defs.yaml"
+        if before is None and options.by_name and (name := numbered_twice(archive)):
+            return f"the archive has several first deliveries of {name!r}, which are one file under undated: replace"
+        return ""
     if before is None:
         odd = _odd_file(connection, feed, batching)
         return f"{odd} was loaded for another batch than the attributes of defs.yaml say now" if odd else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.keys import only_duplicates
 from orchestration_project.ingest.rejects import IS_WAIVED, is_attempt
 from orchestration_project.ingest.values import blank
 from orchestration_project.storage.batches import Batch
@@ -25,7 +26,7 @@ class FileCount:
     """What became of the records of one file, counted in the tables; `batch` is None for a file without any.
 
     Of the rejected ones some are repaired or waived; `attempts` are failed repairs of rejects that are counted
-    themselves.
+    themselves; `duplicates` break no rule, but another record has their key.
     """
 
     batch: Batch | None
@@ -38,6 +39,20 @@ class FileCount:
     repaired: int = 0
     waived: int = 0
     attempts: int = 0
+    duplicates: int = 0
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """What the ledger has of it, in the order of its columns."""
+        return (
+            self.records,
+            self.blank,
+            self.cleaned,
+            self.rejected,
+            self.repaired,
+            self.waived,
+            self.attempts,
+        )
 
     @property
     def open(self) -> int:
@@ -67,6 +82,7 @@ def _record_counts(feed: Feed, condition: str) -> str:
         "repaired": f"count(*) FILTER (_resolved_by IS NOT NULL AND NOT {IS_WAIVED} AND NOT {attempt})",
         "waived": f"count(*) FILTER ({IS_WAIVED} AND NOT {attempt})",
         "attempts": f"count(*) FILTER ({attempt})",
+        "duplicates": f"count(*) FILTER ({only_duplicates(feed)})",
     }
     parts = [
         ({"records": "count(*)"}, raw, condition),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from orchestration_project.ingest.keys import affected_batches, find_duplicates, keys_of
 from orchestration_project.ingest.model import Entered, Unique, Validated
-from orchestration_project.ingest.repairs import make_corrected, place_published_repairs, validate_repairs
+from orchestration_project.ingest.repairs import make_corrected, validate_repairs
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validate_more
 from orchestration_project.ingest.waivers import take_waivers
@@ -28,7 +28,7 @@ def deduplicate(session: Session, entered: Entered) -> Unique:
     if not session.request.publish:
         return Unique(validated, validated.batches)
     validated = _with_waived(session, validated)
-    make_corrected(session.connection)
+    make_corrected(session.connection, session.batching.sql_type)
     if validated.batches is None:
         return _within_snapshot(session, validated)
     return _across_batches(session, validated, validated.batches)
@@ -52,25 +52,28 @@ def _within_snapshot(session: Session, validated: Validated) -> Unique:
 
 
 def _across_batches(session: Session, validated: Validated, batches: list[Batch]) -> Unique:
-    """Look at the batches, and at the later ones that share keys with what changes in them, until no more are found."""
+    """Look at the batches, and at later ones whose keys are kept otherwise than before, until nothing more changes."""
     connection, feed, window = session.connection, session.feed, _reach(session).total_seconds()
-    repaired = _repaired(session)
-    near, fresh = list[Batch](), batches
-    while fresh:
+    repaired, fresh = _repaired(session), batches
+    while True:
         near = _within_reach(session, batches)
         if own := [batch for batch in fresh if batch in repaired]:
             validate_repairs(connection, feed, validated, near, window, own)
-        affected = affected_batches(connection, feed, batches, [batch for batch in near if batch > batches[0]])
-        if affected:
-            session.tell(f"{len(affected)} later batch(es) share keys with what changed")
-            validated = validate_more(session, validated, affected)
-            batches = sorted([*batches, *affected])
-        # What changes before a batch can change only which of its repairs are valid, and so what comes after it.
-        fresh = [batch for batch in affected if batch in repaired]
-    others = sorted({*near} - {*batches})
-    place_published_repairs(connection, feed, [batch for batch in others if batch in repaired])
-    find_duplicates(connection, feed, others, window)
-    return Unique(validated, batches)
+        find_duplicates(connection, feed, near, window)
+        fresh = _affected(session, batches, [batch for batch in near if batch > batches[0]], repaired)
+        if not fresh:
+            return Unique(validated, batches)
+        session.tell(f"{len(fresh)} later batch(es) share keys with what changed")
+        validated = validate_more(session, validated, fresh)
+        batches = sorted([*batches, *fresh])
+
+
+def _affected(session: Session, batches: list[Batch], later: list[Batch], repaired: set[Batch]) -> list[Batch]:
+    """The later batches whose records may be kept otherwise now, or whose repairs may be valid otherwise."""
+    connection, feed, window = session.connection, session.feed, _reach(session).total_seconds()
+    affected = affected_batches(connection, feed, batches, later, window)
+    others = [batch for batch in later if batch in repaired and batch not in affected]
+    return sorted([*affected, *affected_batches(connection, feed, batches, others, window, rivals=True)])
 
 
 def _repaired(session: Session) -> set[Batch]:
@@ -86,7 +89,7 @@ def _reach(session: Session) -> dt.timedelta:
 def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:
     """Other batches that may share keys with some: those as far before or after them as the feed looks back."""
     reach, batching = _reach(session), session.batching
-    if not reach:
+    if not reach or not batches:
         return []
     earliest, latest = batches[0] - reach, batches[-1] + reach
     keys = ledger_queries.loaded_batches(

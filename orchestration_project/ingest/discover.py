@@ -7,10 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit
+from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.model import Candidate, Candidates, Refused, Unfit, lost_file
-from orchestration_project.ingest.plan import reading_of
+from orchestration_project.ingest.model import Candidate, Candidates, Decided, Refused, Unfit, lost_file
+from orchestration_project.ingest.options import REPEATED
+from orchestration_project.ingest.plan import entry_of, reading_of
 from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.settle import ensure_left_alone
@@ -22,6 +23,7 @@ from orchestration_project.storage.taken import delivered
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger_queries import Identity
 
 
 def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
@@ -46,35 +48,41 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
 def known_again(session: Session) -> Candidates:
     """The loaded files of the batches asked for whose rows the raw table does not have as the contract reads them now.
 
-    Files that can't be read are among `unreadable`, by name.
+    Files that can't be read are among `unreadable`.
     """
-    found, lost = list[Candidate](), dict[str, Unfit]()
+    found, lost = list[Candidate](), dict[FileKey, Unfit]()
     for entry in _unfaithful(session):
         try:
             found.append(_known(session, entry))
         except (FileRefused, OSError) as error:
-            lost[entry.file] = FileRefused("lost", f"it can't be read from the archive any more: {error}")
+            key = str(session.batching.from_key(entry.batch)), entry.file
+            lost[key] = FileRefused("lost", f"it can't be read from the archive any more: {error}")
     return prepare_latest(session, replace(_recognised(session, found), unreadable=lost))
 
 
-def leave_out(session: Session, candidates: Candidates, faults: Mapping[str, Unfit]) -> Candidates:
-    """The candidates without those that proved unfit. Where an older file of the name waits, it counts instead.
+def leave_out(session: Session, candidates: Candidates, faults: Mapping[FileKey, Unfit]) -> Candidates:
+    """The candidates without those that proved unfit. Where an older delivery of the file waits, it counts instead.
 
-    New files with the same bytes as a refused one are left out too; else they would be tried one after the other. That
-    a file has changed comes before any other fault, which would say nothing about the new bytes.
+    New files with the same bytes as a refused one are left out too, unless it was refused for repeating another's; else
+    they would be tried one after the other. That a file has changed comes before any other fault, which would say
+    nothing about the new bytes.
 
     Raises:
         WarehouseError: a file in the archive is among them, or can't be read any more.
     """
     latest = candidates.latest
-    refused = {item.sha256: fault for item in latest if isinstance(fault := faults.get(item.name), FileRefused)}
+    refused = {
+        item.sha256: fault
+        for item in latest
+        if isinstance(fault := faults.get(item.key), FileRefused) and fault.rule != REPEATED
+    }
     same_bytes = {
-        item.name: FileRefused(fault.rule, f"{item.name!r} has the same bytes as another file: {fault}")
+        item.key: FileRefused(fault.rule, f"{item.name!r} has the same bytes as another file: {fault}")
         for item in candidates.landed
         if (fault := refused.get(item.sha256))
     }
     found = {**same_bytes, **faults}
-    changed = changed_files(item for item in latest if item.name in found)
+    changed = changed_files(item for item in latest if item.key in found)
     return prepare_latest(session, candidates.without({**found, **changed}))
 
 
@@ -95,37 +103,43 @@ def blaming_changes(candidates: Candidates) -> Iterator[None]:
         raise
 
 
-def changed_files(candidates: Iterable[Candidate]) -> dict[str, FileChanged]:
-    """The candidates whose files are not the ones that were listed any more, by name."""
+def changed_files(candidates: Iterable[Candidate]) -> dict[FileKey, FileChanged]:
+    """The candidates whose files are not the ones that were listed any more."""
     found = {}
     for candidate in candidates:
         try:
             ensure_unchanged(candidate.file)
         except FileChanged as error:
-            found[candidate.name] = error
+            found[candidate.key] = error
     return found
 
 
 def _recognised(session: Session, candidates: Sequence[Candidate]) -> Candidates:
     """Which of the candidates bring something new, and which the ledger knows."""
-    names, hashes = {item.name for item in candidates}, {item.sha256 for item in candidates}
-    current: dict[str, Entry] = {}
-    if names:
+    options, key_of = session.options, session.batching.key
+    current: dict[Identity, Entry] = {}
+    if candidates:
+        delivered = [(key_of(item.batch), item.name, item.sha256) for item in candidates]
         entries = ledger_queries.current_entries(
-            session.connection, session.feed.name, names, hashes, session.options.snapshot
+            session.connection, session.feed.name, delivered, options.snapshot, options.by_name
         )
-        current = {entry.file: entry for entry in entries}
-    fresh: dict[str, list[Candidate]] = defaultdict(list)
-    known = []
+        current = {options.identity(entry.batch, entry.file): entry for entry in entries}
+    fresh: dict[Identity, list[Candidate]] = defaultdict(list)
+    known, outdated = [], list[Decided]()
     for candidate in candidates:
-        entry = current.get(candidate.name)
+        file = options.identity(key_of(candidate.batch), candidate.name)
+        entry = current.get(file)
         if candidate.reread or entry is None:
-            fresh[candidate.name].append(candidate)
+            fresh[file].append(candidate)
         elif entry.sha256 == candidate.sha256 and not _comes_back(candidate, entry):
             known.append((candidate, entry))
         elif not candidate.archived_as or candidate.number > entry.delivery:
-            fresh[candidate.name].append(candidate)
-    return Candidates({name: tuple(items) for name, items in fresh.items()}, known, current)
+            fresh[file].append(candidate)
+        elif entry.batch != key_of(candidate.batch):
+            # A later delivery of the name came in before, for another batch.
+            older = entry_of(candidate, session.feed, options, session.request)
+            outdated.append(Decided(replace(older, status=Status.SUPERSEDED), None))
+    return Candidates({file: tuple(items) for file, items in fresh.items()}, known, current, decided=outdated)
 
 
 def _comes_back(candidate: Candidate, entry: Entry) -> bool:
@@ -185,8 +199,9 @@ def _outdated(session: Session, file: FoundFile) -> FileRefused | None:
     """Why a file that was written to after it was taken off landing may not come in: a later delivery has its place."""
     if file.taken is None or not file.taken.key:
         return None
-    later = (item.file for item in archived(session.archive, file.taken.key) if item.file.name == file.name)
-    if all(item.mtime_ns <= file.taken.mtime_ns for item in later):
+    keys = batch_keys(session.archive) if session.options.by_name else [file.taken.key]
+    same = (item.file for key in keys for item in archived(session.archive, key) if item.file.name == file.name)
+    if all(item.mtime_ns <= file.taken.mtime_ns for item in same):
         return None
     return FileRefused(
         "delivered_anew",
@@ -214,7 +229,7 @@ def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[F
 
 
 def _not_in_ledger(session: Session) -> list[Candidate]:
-    """Files of the archive that came after all that the ledger knows of their name, in order.
+    """Files of the archive that came after all that the ledger knows of them, in order.
 
     These are all of them after the warehouse was lost, and the last ones after its last transactions were.
     """
@@ -227,7 +242,7 @@ def _not_in_ledger(session: Session) -> list[Candidate]:
         Candidate(item.file, batch, _hash(item.file), item.file.path.relative_to(root).as_posix(), item.number)
         for key, batch in batches.items()
         for item in archived(root, key)
-        if item.number > known.get(item.file.name, 0)
+        if item.number > known.get((key, item.file.name), 0)
     ]
     return sorted(found, key=lambda candidate: (candidate.number, candidate.batch))
 

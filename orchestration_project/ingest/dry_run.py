@@ -96,11 +96,12 @@ def read_file(session: Session, candidate: Candidate) -> Staged:
     """
     path, limit = candidate.file.path, session.settings.max_file_bytes
     prepared = prepare_counted(session.connection, session.feed, path, candidate.name, session.work, limit)
-    candidates = Candidates({candidate.name: (replace(candidate, prepared=prepared),)})
+    identity = session.options.identity(session.batching.key(candidate.batch), candidate.name)
+    candidates = Candidates({identity: (replace(candidate, prepared=prepared),)})
     try:
         return read(session, candidates)
     except FilesUnfit as error:
-        fault = error.faults[candidate.name]
+        fault = error.faults[candidate.key]
         raise fault from None
 
 

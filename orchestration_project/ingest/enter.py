@@ -34,8 +34,8 @@ def enter(session: Session, validated: Validated) -> Entered:
 def _refused(session: Session, staged: Staged) -> list[Entry]:
     """The entries of refused files. The very file that was withdrawn stays that in the ledger when it is refused."""
     entries = refusal_entries(staged.candidates.refused, session.feed, session.options, session.request)
-    noted = {(note.file, note.sha256) for note in withdrawn_bytes(session).values()} if entries else ()
-    return [entry for entry in entries if (entry.file, entry.sha256) not in noted]
+    noted = {(key, note.file, note.sha256) for (key, _), note in withdrawn_bytes(session).items()} if entries else ()
+    return [entry for entry in entries if entry.identity not in noted]
 
 
 def _remove_rows(session: Session, staged: Staged) -> None:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from orchestration_project.errors import FileChanged, FileRefused, FilesUnfit, WarehouseError
+from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit, WarehouseError
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.staging import STAGED, ReadyFile
 from orchestration_project.ingest.counts import FileCount, ReasonCount
@@ -18,7 +18,7 @@ from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED,
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.ledger import Entry, Status
-from orchestration_project.warehouse.ledger_queries import DayCount
+from orchestration_project.warehouse.ledger_queries import DayCount, Identity
 
 Unfit = FileRefused | FileChanged
 """Why a file can't be loaded now: it is at fault, or somebody writes to it."""
@@ -72,6 +72,11 @@ class Candidate:
         """The file's logical name."""
         return self.file.name
 
+    @property
+    def key(self) -> FileKey:
+        """What tells it apart from the other files of the load."""
+        return str(self.batch), self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:
@@ -99,26 +104,26 @@ class Candidates:
     """The files that a load is about.
 
     Attributes:
-        fresh: by name, the candidates that bring something new, in order of delivery: the last one counts.
-        known: candidates whose bytes the ledger has under the same name, with their entry.
-        current: the ledger's current entries of all files concerned, by name.
+        fresh: by file, the candidates that bring something new, in order of delivery: the last one counts.
+        known: candidates whose bytes the ledger has for the same file, with their entry.
+        current: the ledger's current entries of all files concerned.
         refused: files for quarantine.
         changed: names of files that somebody wrote to while they were read; they stay in landing.
-        unreadable: by name, why a file of the archive could not be read again; its rows stay as they are.
-        decided: files that were withdrawn or taken back, whose entries change.
+        unreadable: why a file of the archive could not be read again; its rows stay as they are.
+        decided: files that were withdrawn or taken back, or came too late: only their entries change.
     """
 
-    fresh: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    fresh: Mapping[Identity, tuple[Candidate, ...]] = field(default_factory=dict)
     known: Sequence[tuple[Candidate, Entry]] = ()
-    current: Mapping[str, Entry] = field(default_factory=dict)
+    current: Mapping[Identity, Entry] = field(default_factory=dict)
     refused: Sequence[Refused] = ()
     changed: Sequence[str] = ()
-    unreadable: Mapping[str, Unfit] = field(default_factory=dict)
+    unreadable: Mapping[FileKey, Unfit] = field(default_factory=dict)
     decided: Sequence[Decided] = ()
 
     @property
     def latest(self) -> list[Candidate]:
-        """The candidate of each name that counts."""
+        """The candidate of each file that counts."""
         return [candidates[-1] for candidates in self.fresh.values()]
 
     @property
@@ -126,34 +131,38 @@ class Candidates:
         """Those of `latest` that lie in landing."""
         return [candidate for candidate in self.latest if candidate.archived_as is None]
 
-    def with_prepared(self, prepared: Mapping[str, Prepared]) -> "Candidates":
-        """The same, and how the latest candidate of some names is read."""
+    def with_prepared(self, prepared: Mapping[FileKey, Prepared]) -> "Candidates":
+        """The same, and how the latest candidate of some files is read."""
         fresh = {
-            name: (*found[:-1], replace(found[-1], prepared=prepared[name])) if name in prepared else found
-            for name, found in self.fresh.items()
+            identity: (*found[:-1], replace(found[-1], prepared=prepared[found[-1].key]))
+            if found[-1].key in prepared
+            else found
+            for identity, found in self.fresh.items()
         }
         return replace(self, fresh=fresh)
 
-    def without(self, faults: Mapping[str, Unfit]) -> "Candidates":
-        """The same without the latest candidate of some names. One at fault goes to quarantine, another waits.
+    def without(self, faults: Mapping[FileKey, Unfit]) -> "Candidates":
+        """The same without the latest candidate of some files. One at fault goes to quarantine, another waits.
 
         Raises:
             WarehouseError: one was accepted before and lies in the archive; to refuse it would lose rows.
         """
         fresh, refused = dict(self.fresh), [*self.refused]
         changed, unreadable = [*self.changed], dict(self.unreadable)
-        for name, error in faults.items():
-            *earlier, last = fresh.pop(name, ()) or (None,)
+        of_keys = {found[-1].key: identity for identity, found in self.fresh.items()}
+        for key, error in faults.items():
+            identity = of_keys.get(key, key)
+            *earlier, last = fresh.pop(identity, ()) or (None,)
             if last is None or (last.archived_as is not None and not last.reread):
-                raise lost_file(name, error) from error
+                raise lost_file(key[1], error) from error
             if earlier:
-                fresh[name] = tuple(earlier)
+                fresh[identity] = tuple(earlier)
             if last.reread:
-                unreadable[name] = error
+                unreadable[key] = error
             elif isinstance(error, FileRefused):
                 refused.append(Refused(last.file, error, last.batch, last.sha256))
             else:
-                changed.append(name)
+                changed.append(last.name)
         return replace(self, fresh=fresh, refused=refused, changed=changed, unreadable=unreadable)
 
 
@@ -208,7 +217,7 @@ class Validated:
         staged: what came in.
         batches: the batches asked for and those whose files change, in order; None for a snapshot.
         count: how many records `relation` has.
-        refusals: new files that must be refused as a whole for what their records are, by name.
+        refusals: new files that must be refused as a whole for what their records are.
         relation: values and reasons.
         records: the records' text, with the same `_rid`.
     """
@@ -216,7 +225,7 @@ class Validated:
     staged: Staged
     batches: list[Batch] | None
     count: int
-    refusals: Mapping[str, FileRefused] = field(default_factory=dict)
+    refusals: Mapping[FileKey, FileRefused] = field(default_factory=dict)
     relation: str = VALIDATED
     records: str = RECORDS
 
@@ -309,7 +318,7 @@ class Report:
     Attributes:
         entries: the ledger's new or changed entries.
         refused: files that went to quarantine.
-        again: names of files whose bytes were there under the same name already.
+        again: names of files whose bytes were there for the same file already.
         changed: names of files that were written to while they were read; they stay in landing.
         stuck: by name, why a file that was dealt with can't be taken off landing.
         batches: the batches whose tables were written: those asked for, and those reached through files and keys; None

@@ -8,8 +8,11 @@ from zoneinfo import ZoneInfo
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.storage.batches import Batch, Batching, Cadence, floor
+from orchestration_project.warehouse.ledger_queries import Identity
 
 Mode = Literal["batches", "snapshot"]
+Undated = Literal["delivery", "replace"]
+RepeatedBytes = Literal["warn", "load", "refuse"]
 CadenceName = Literal["hourly", "daily", "weekly", "monthly"]
 # What holds where a `defs.yaml` says nothing: the component and the functions below take it from here.
 MODE: Mode = "batches"
@@ -20,6 +23,10 @@ SETTLE_SECONDS = 10.0
 GRACE_HOURS = 24.0
 KEY_LOOK_BACK_DAYS = 7
 MAX_REJECT_RATE = 0.9
+UNDATED: Undated = "delivery"
+REPEATED_BYTES: RepeatedBytes = "warn"
+REPEATED = "repeated_bytes"
+"""The rule by which a file is refused, and the name of the check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class FeedOptions:
         settle_seconds: how long a file must have been left alone before the sensor asks for it, and before a load takes
             it where nobody can tell whether somebody still writes to it.
         grace: how long a file is watched for changes after it was taken off landing.
+        by_name: whether a name is the same file whatever its batch, so that newer bytes replace it.
+        repeated_bytes: what becomes of a file that has the same bytes as the file of another batch.
     """
 
     batching: Batching
@@ -43,6 +52,17 @@ class FeedOptions:
     max_reject_rate: float = MAX_REJECT_RATE
     settle_seconds: float = SETTLE_SECONDS
     grace: dt.timedelta = dt.timedelta(hours=GRACE_HOURS)
+    by_name: bool = False
+    repeated_bytes: RepeatedBytes = REPEATED_BYTES
+
+    def identity(self, batch: str, file: str) -> Identity:
+        """What makes a delivery of a file the same file as another: the partition key and the name, or the name."""
+        return ("" if self.by_name else batch, file)
+
+    @property
+    def undated_deliveries(self) -> bool:
+        """Whether names need not have a date, and each batch's file of a name is another one."""
+        return self.batching.pattern is None and not self.by_name and not self.snapshot
 
 
 def feed_options(
@@ -55,6 +75,8 @@ def feed_options(
     key_look_back_days: int = KEY_LOOK_BACK_DAYS,
     max_reject_rate: float = MAX_REJECT_RATE,
     grace_hours: float = GRACE_HOURS,
+    undated: str = UNDATED,
+    repeated_bytes: RepeatedBytes = REPEATED_BYTES,
 ) -> FeedOptions:
     """How a feed is run, from the attributes of its `defs.yaml`, where each of them is described.
 
@@ -74,6 +96,10 @@ def feed_options(
         max_reject_rate,
         settle_seconds,
         dt.timedelta(hours=grace_hours),
+        # Elsewhere names tell their batches, or each file replaces the ones before it anyway.
+        by_name=undated == "replace" and not snapshot and not batch_pattern,
+        # A snapshot is the whole truth of its day, changed or not.
+        repeated_bytes="load" if snapshot else repeated_bytes,
     )
 
 

@@ -16,11 +16,12 @@ from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.storage.withdrawals import was_withdrawn
 from orchestration_project.warehouse.ledger import Entry, Status, settle
+from orchestration_project.warehouse.ledger_queries import Identity
 
 
 def make_plan(
-    fresh: Mapping[str, Sequence[Candidate]],
-    current: Mapping[str, Entry],
+    fresh: Mapping[Identity, Sequence[Candidate]],
+    current: Mapping[Identity, Entry],
     feed: Feed,
     options: FeedOptions,
     request: Request,
@@ -29,25 +30,26 @@ def make_plan(
     """Plan a load.
 
     Args:
-        fresh: by name, the new candidates in order; the last one, prepared, is the current version.
-        current: the ledger's current entries of all files concerned, by name.
+        fresh: by file, the new candidates in order; the last one, prepared, is the current version.
+        current: the ledger's current entries of all files concerned.
         feed: the contract.
         options: how the feed is run.
         request: who asks, and when.
         archive: the feed's archive.
     """
-    delivered = {name: [_entry(item, feed, options, request) for item in items] for name, items in fresh.items()}
-    replaced = [current[name] for name in delivered if name in current]
-    unchanged = [entry for entry in current.values() if entry.file not in delivered]
+    delivered = {file: [entry_of(item, feed, options, request) for item in items] for file, items in fresh.items()}
+    replaced = [current[file] for file in delivered if file in current]
+    unchanged = [entry for file, entry in current.items() if file not in delivered]
     plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
     for entry in settle([*unchanged, *(entries[-1] for entries in delivered.values())], options.snapshot):
-        before = Status.RECEIVED if entry.file in delivered else current[entry.file].status
+        file = options.identity(entry.batch, entry.file)
+        before = Status.RECEIVED if file in delivered else current[file].status
         if entry.status is not before:
-            _change(plan, _placed(entry, current.get(entry.file), archive), before, request)
-    # A version that comes back under the same name is current again, so its old entry is not written as superseded.
-    kept = {(entry.file, entry.sha256) for entry in plan.entries}
+            _change(plan, _placed(entry, current.get(file), archive), before, request)
+    # A version of a file that comes back is current again, so its old entry is not written as superseded.
+    kept = {entry.identity for entry in plan.entries}
     outdated = [entry for entries in delivered.values() for entry in entries[:-1]]
-    old = {(entry.file, entry.sha256): entry for entry in [*replaced, *outdated]}
+    old = {entry.identity: entry for entry in [*replaced, *outdated]}
     plan.entries.extend(
         replace(entry, status=Status.SUPERSEDED) for identity, entry in old.items() if identity not in kept
     )
@@ -86,7 +88,8 @@ def refusal_entries(refused: Iterable[Refused], feed: Feed, options: FeedOptions
     ]
 
 
-def _entry(candidate: Candidate, feed: Feed, options: FeedOptions, request: Request) -> Entry:
+def entry_of(candidate: Candidate, feed: Feed, options: FeedOptions, request: Request) -> Entry:
+    """The ledger's entry of a candidate, of which is not decided yet what becomes of it."""
     return Entry(
         feed=feed.name,
         file=candidate.file.name,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileKey, FileRefused
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.prepare import Prepared, prepare
 from orchestration_project.formats.repair_files import form_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def prepare_latest(session: Session, candidates: Candidates) -> Candidates:
-    """Prepare the candidate of each name that counts; of one that can't be read, the candidate before it.
+    """Prepare the candidate of each file that counts; of one that can't be read, the candidate before it.
 
     Raises:
         WarehouseError: a file in the archive can't be read any more.
@@ -32,18 +32,20 @@ def prepare_latest(session: Session, candidates: Candidates) -> Candidates:
     return candidates
 
 
-def _prepare_all(session: Session, waiting: list[Candidate]) -> tuple[Mapping[str, Prepared], Mapping[str, Unfit]]:
-    """By name, how each file is read, and what is wrong with the others."""
-    prepared: dict[str, Prepared] = {}
-    faults: dict[str, Unfit] = {}
+def _prepare_all(
+    session: Session, waiting: list[Candidate]
+) -> tuple[Mapping[FileKey, Prepared], Mapping[FileKey, Unfit]]:
+    """How each file is read, and what is wrong with the others."""
+    prepared: dict[FileKey, Prepared] = {}
+    faults: dict[FileKey, Unfit] = {}
     tried = map_files(lambda item: _prepare(session, item), waiting, lambda item: item.file.size)
     told = f"{session.feed.name}: files prepared"
     for candidate, result in session.progress.of(tried, told, len(waiting)):
         if isinstance(result, Prepared):
-            prepared[candidate.name] = result
+            prepared[candidate.key] = result
             reached(Point.PREPARED)
         else:
-            faults[candidate.name] = result
+            faults[candidate.key] = result
     return prepared, faults
 
 

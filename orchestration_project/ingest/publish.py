@@ -4,7 +4,6 @@ New records join `raw_x` in the same transaction, and every file's records are a
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
@@ -96,7 +95,7 @@ def _rejected_select(feed: Feed, unique: Unique) -> str:
         SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,
             {reject_id(feed)} AS _reject_id, _modified_at AS _rejected_at
         FROM texts JOIN rejected USING (_rid)
-        LEFT JOIN ages USING (_file, _file_version)"""
+        LEFT JOIN ages USING (_batch_date, _file, _file_version)"""
 
 
 def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) -> None:
@@ -117,21 +116,21 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
         WarehouseError: names the file and its counts.
     """
     feed = session.feed
-    found = {(count.file, count.version): count for count in counts}
+    key_of = session.batching.key
+    found = {(key_of(count.batch), count.file, count.version): count for count in counts if count.batch}
     for entry in plan.loads:
-        identity = (entry.file, entry.version)
-        count = found.setdefault(identity, nothing_of(*identity))
+        count = found.setdefault((entry.batch, entry.file, entry.version), nothing_of(entry.file, entry.version))
         if entry.records not in (None, count.records):
             raise WarehouseError(
                 f"{feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"
             )
     # A new file without records is done once it is read: no table will ever tell of it.
-    settled = [count for count in found.values() if session.request.publish or count.batch is None]
-    for count in settled:
+    settled = {key: count for key, count in found.items() if session.request.publish or count.batch is None}
+    for count in settled.values():
         if count.records != count.blank + count.cleaned + count.rejected:
             raise WarehouseError(
                 f"{feed.name}: {count.file!r} does not balance: {count.records} records were read,"
                 f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
             )
-    rows = [astuple(count)[1:] for count in settled]
+    rows = {key: count.written for key, count in settled.items()}
     ledger.write_counts(session.connection, feed.name, rows, version_of(feed, session.options))

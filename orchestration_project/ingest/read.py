@@ -46,8 +46,8 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
         candidates.fresh, candidates.current, session.feed, session.options, session.request, session.archive
     ).with_decided(candidates.decided)
     _note_removed(session, plan.removals)
-    loads = {(entry.file, entry.version) for entry in plan.loads}
-    if before and loads <= {(file.name, file.version) for file in before.files}:
+    loads = {(str(session.batching.from_key(entry.batch)), entry.file, entry.version) for entry in plan.loads}
+    if before and loads <= {_identity(file) for file in before.files}:
         return _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
     ready = _ready_files(session, candidates, plan.loads)
     records = sum(file.prepared.records or 0 for file in ready)
@@ -61,33 +61,37 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     return Staged(candidates, plan, records, files=ready)
 
 
-def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str]]) -> Staged:
+def _identity(file: ReadyFile) -> tuple[str, str, str]:
+    return file.batch, file.name, file.version
+
+
+def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str, str]]) -> Staged:
     """What was read, without the files that do not come in after all."""
-    connection, left_out = session.connection, {(file.name, file.version) for file in staged.files} - loads
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {LEFT_OUT} (_file VARCHAR, _file_version VARCHAR)")
+    connection, left_out = session.connection, [*({*map(_identity, staged.files)} - loads)]
     connection.execute(
-        f"INSERT INTO {LEFT_OUT} SELECT unnest($files), unnest($versions)",
-        {"files": [file for file, _ in left_out], "versions": [version for _, version in left_out]},
+        f"""CREATE OR REPLACE TEMP TABLE {LEFT_OUT}
+            (_batch_date {session.batching.sql_type}, _file VARCHAR, _file_version VARCHAR)"""
     )
-    kept = f"FROM {STAGED} ANTI JOIN {LEFT_OUT} USING (_file, _file_version)"
+    connection.execute(
+        f"INSERT INTO {LEFT_OUT} SELECT unnest($batches), unnest($files), unnest($versions)",
+        {name: [row[index] for row in left_out] for index, name in enumerate(("batches", "files", "versions"))},
+    )
+    kept = f"FROM {STAGED} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {KEPT} AS {kept}")
-    records = sum(file.prepared.records or 0 for file in staged.files if (file.name, file.version) in loads)
+    records = sum(file.prepared.records or 0 for file in staged.files if _identity(file) in loads)
     session.tell(f"{len(left_out)} file(s) are left out; the others need not be read again")
     return replace(staged, records=records, relation=KEPT)
 
 
 def _ready_files(session: Session, candidates: Candidates, loads: Sequence[Entry]) -> list[ReadyFile]:
     """The files to read. One that was a duplicate until now is no candidate: its bytes are in the archive."""
-    prepared = {candidate.name: candidate.prepared for candidate in candidates.latest}
-    return [
-        ReadyFile(
-            prepared.get(entry.file) or _from_archive(session, entry),
-            str(session.batching.from_key(entry.batch)),
-            entry.version,
-            session.work,
-        )
-        for entry in loads
-    ]
+    prepared = {candidate.key: candidate.prepared for candidate in candidates.latest}
+    ready = []
+    for entry in loads:
+        batch = str(session.batching.from_key(entry.batch))
+        how = prepared.get((batch, entry.file)) or _from_archive(session, entry)
+        ready.append(ReadyFile(how, batch, entry.version, session.work))
+    return ready
 
 
 def _from_archive(session: Session, entry: Entry) -> Prepared:

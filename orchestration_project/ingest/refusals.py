@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileKey, FileRefused
 from orchestration_project.formats.fields import is_written_in_digits, stripped
 from orchestration_project.formats.header import spellings
 from orchestration_project.ingest.model import Staged
+from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.session import Session
+from orchestration_project.storage.batches import Batch
+from orchestration_project.warehouse.ledger import Entry
+from orchestration_project.warehouse.ledger_queries import repetitions
 from orchestration_project.warehouse.quoting import ident, literals
 from orchestration_project.warehouse.tables import is_empty
 
@@ -21,8 +25,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def refusals(session: Session, staged: Staged, validated: str, records: str) -> Mapping[str, FileRefused]:
-    """The new files that hold another table too, or of whose records too many break the contract, by name.
+def refusals(session: Session, staged: Staged, validated: str, records: str) -> Mapping[FileKey, FileRefused]:
+    """The new files that hold another table too, or of whose records too many break the contract.
 
     What they would have replaced stays. A file of the archive was accepted once, so it is not refused any more.
 
@@ -33,35 +37,71 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
         records: relation of their text.
     """
     connection, feed, limit = session.connection, session.feed, session.options.max_reject_rate
-    landed = {candidate.name for candidate in staged.candidates.landed}
-    new = {(entry.file, entry.version) for entry in staged.plan.loads if entry.file in landed}
+    landed = {candidate.key for candidate in staged.candidates.landed}
+    loads = {(str(session.batching.from_key(entry.batch)), entry.file): entry.version for entry in staged.plan.loads}
+    new = {(*key, version) for key, version in loads.items() if key in landed}
     if not new:
         return {}
     found = {
-        rate.file: rate.refusal(limit)
+        rate.key: rate.refusal(limit)
         for rate in reject_rates(connection, validated, limit)
-        if (rate.file, rate.version) in new
+        if (*rate.key, rate.version) in new
     }
     headers = second_headers(connection, feed, validated, records) if feed.source.format is FileFormat.CSV else []
-    return found | {
-        header.file: FileRefused(
+    tables = {
+        header.key: FileRefused(
             "several_tables",
             f"{header.file!r}: record {header.row} is the header of another table; deliver one table a file",
         )
         for header in headers
-        if (header.file, header.version) in new
+        if (*header.key, header.version) in new
     }
+    return {**found, **_repeated(session, staged), **tables}
+
+
+def _repeated(session: Session, staged: Staged) -> Mapping[FileKey, FileRefused]:
+    """The new files that have the bytes of another batch's file, loaded now or before, where a feed refuses these."""
+    if session.options.repeated_bytes != "refuse":
+        return {}
+    landed = {item.key: item for item in staged.candidates.landed}
+    loads = [entry for entry in staged.plan.loads if entry.records != 0 and not entry.repair]
+    new = {(str(session.batching.from_key(entry.batch)), entry.file): entry for entry in loads}
+    earlier: dict[str, Entry] = {}
+    for entry in sorted(loads, key=lambda entry: entry.rank):
+        earlier.setdefault(entry.sha256, entry)
+    asked = [(entry.batch, entry.file, entry.sha256) for key, entry in new.items() if key in landed]
+    known = {
+        (item.batch, item.file): (item.other_batch, item.other_file)
+        for item in repetitions(session.connection, session.feed.name, asked)
+    }
+    found = {}
+    for key, entry in new.items():
+        first = earlier[entry.sha256]
+        batch, file = known.get((entry.batch, entry.file), (first.batch, first.file))
+        if key in landed and batch != entry.batch:
+            found[key] = FileRefused(
+                REPEATED,
+                f"{entry.file!r} has the same bytes as {file!r} of batch {batch}, and repeated_bytes is refuse:"
+                " deliver the right file, or set it to warn or load in the feed's defs.yaml",
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class RejectRate:
     """How many of a file's records break a rule of the contract, and why: the most frequent reasons, at most five."""
 
+    batch: Batch
     file: str
     version: str
     rejected: int
     records: int
     worst: str
+
+    @property
+    def key(self) -> FileKey:
+        """What tells the file apart from the other files of the load."""
+        return str(self.batch), self.file
 
     def refusal(self, limit: float) -> FileRefused:
         """Why a file with such a rate is refused."""
@@ -85,26 +125,35 @@ def _reject_rates(validated: str) -> str:
     """Query of the files above a rate. Reasons are looked at for these few files only."""
     return f"""
         WITH rates AS (
-            SELECT _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS _rejected, count(*) AS _records
+            SELECT _batch_date, _file, _file_version, count(*) FILTER (_reasons IS NOT NULL) AS _rejected,
+                count(*) AS _records
             FROM {validated} GROUP BY ALL HAVING _rejected > _records * $above),
         broken AS (
-            SELECT _file, _file_version, unnest(_reasons) AS reason
-            FROM {validated} SEMI JOIN rates USING (_file, _file_version)),
-        reasons AS (SELECT _file, _file_version, reason, count(*) AS times FROM broken GROUP BY ALL),
+            SELECT _batch_date, _file, _file_version, unnest(_reasons) AS reason
+            FROM {validated} SEMI JOIN rates USING (_batch_date, _file, _file_version)),
+        reasons AS (
+            SELECT _batch_date, _file, _file_version, reason, count(*) AS times FROM broken GROUP BY ALL),
         worst AS (
-            SELECT _file, _file_version, list(reason || ' (' || times || ')' ORDER BY times DESC, reason)[:5] AS listed
+            SELECT _batch_date, _file, _file_version,
+                list(reason || ' (' || times || ')' ORDER BY times DESC, reason)[:5] AS listed
             FROM reasons GROUP BY ALL)
-        SELECT _file, _file_version, _rejected, _records, array_to_string(listed, ', ')
-        FROM rates JOIN worst USING (_file, _file_version)"""
+        SELECT _batch_date, _file, _file_version, _rejected, _records, array_to_string(listed, ', ')
+        FROM rates JOIN worst USING (_batch_date, _file, _file_version)"""
 
 
 @dataclass(frozen=True, slots=True)
 class SecondHeader:
     """The first record of a file that is the header of another table."""
 
+    batch: Batch
     file: str
     version: str
     row: int
+
+    @property
+    def key(self) -> FileKey:
+        """What tells the file apart from the other files of the load."""
+        return str(self.batch), self.file
 
 
 def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str, records: str) -> list[SecondHeader]:
@@ -139,10 +188,10 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
         f"""
         WITH suspects AS {kind} (
             FROM {records} SEMI JOIN (SELECT _rid FROM {validated} WHERE {condition}) USING (_rid))
-        SELECT _file, _file_version, min(_row) FROM suspects
+        SELECT _batch_date, _file, _file_version, min(_row) FROM suspects
         WHERE _parse_error IS NULL AND ({named}) * {share} >= ({filled}) AND ({several})
         AND ({filled}) >= {min(2, len(texts))}
-        GROUP BY _file, _file_version"""
+        GROUP BY _batch_date, _file, _file_version"""
     ).fetchall()
     return [SecondHeader(*row) for row in rows]
 

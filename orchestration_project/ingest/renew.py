@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.errors import FilesUnfit, WarehouseError
+from orchestration_project.errors import FileKey, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
@@ -175,7 +175,7 @@ def _make(session: Session, ranges: Sequence[Range], raw: bool) -> list[Publishe
     Raises:
         WarehouseError: names these files.
     """
-    unfit: dict[str, str] = {}
+    unfit: dict[FileKey, str] = {}
     parts: list[Published] = []
     for number, batches in enumerate(ranges, 1):
         step = replace(session, request=replace(session.request, batches=batches, read=raw, publish=True))
@@ -186,7 +186,7 @@ def _make(session: Session, ranges: Sequence[Range], raw: bool) -> list[Publishe
         reached(Point.RENEWED)
         session.tell(f"{number:,} of {len(ranges):,} range(s) of batches made anew")
     if unfit:
-        listed = "; ".join(f"{name!r}: {why}" for name, why in sorted(unfit.items())[:FILES_SHOWN])
+        listed = "; ".join(f"{name!r}: {why}" for (_, name), why in sorted(unfit.items())[:FILES_SHOWN])
         more = f" and {len(unfit) - FILES_SHOWN:,} more" if len(unfit) > FILES_SHOWN else ""
         raise WarehouseError(
             f"{session.feed.name}: the contract {session.feed.version} does not fit {len(unfit):,} file(s) that are"
@@ -195,25 +195,25 @@ def _make(session: Session, ranges: Sequence[Range], raw: bool) -> list[Publishe
     return parts
 
 
-def _validated(session: Session, unfit: dict[str, str]) -> Validated | None:
+def _validated(session: Session, unfit: dict[FileKey, str]) -> Validated | None:
     """Read and validate a range. The files that do not fit are added to `unfit`; None if none can be looked at."""
     candidates = known_again(session) if session.request.read else Candidates()
-    unfit |= {name: str(error) for name, error in candidates.unreadable.items()}
+    unfit |= {key: str(error) for key, error in candidates.unreadable.items()}
     try:
         validated = validate(session, read(session, candidates))
     except FilesUnfit as error:
-        unfit |= {name: str(fault) for name, fault in error.faults.items()}
+        unfit |= {key: str(fault) for key, fault in error.faults.items()}
         return None
     unfit |= _rejected(session, validated)
     return validated
 
 
-def _rejected(session: Session, validated: Validated) -> dict[str, str]:
-    """The files of which too many records break the contract now, though they kept the limit before, by name.
+def _rejected(session: Session, validated: Validated) -> dict[FileKey, str]:
+    """The files of which too many records break the contract now, though they kept the limit before.
 
     One that was over the limit when it was accepted is not this contract's fault.
     """
     limit = session.options.max_reject_rate
     rates = reject_rates(session.connection, validated.relation, limit)
     kept = ledger_queries.within_rate(session.connection, session.feed.name, limit) if rates else set()
-    return {rate.file: rate.refusal(limit).message for rate in rates if (rate.file, rate.version) in kept}
+    return {rate.key: rate.refusal(limit).message for rate in rates if (rate.file, rate.version) in kept}

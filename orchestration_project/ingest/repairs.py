@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-def make_corrected(connection: "DuckDBPyConnection") -> None:
+def make_corrected(connection: "DuckDBPyConnection", batch_type: str) -> None:
     """Make an empty `_corrected`."""
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {CORRECTED}
-            (_file VARCHAR, _file_version VARCHAR, _row BIGINT, file VARCHAR, row BIGINT, modified_at TIMESTAMP)"""
+            (_batch_date {batch_type}, _file VARCHAR, _file_version VARCHAR, _row BIGINT,
+            file VARCHAR, row BIGINT, modified_at TIMESTAMP)"""
     )
 
 
@@ -51,7 +52,7 @@ def validate_repairs(
         window_seconds: how far back a batch looks for earlier ones.
         repaired: the batches whose repair records are looked at now; None for a snapshot.
     """
-    find_duplicates(connection, feed, look_back, window_seconds, among=f"NOT {of_repairs(feed.name)}")
+    find_duplicates(connection, feed, look_back, window_seconds, ordinary=True)
     condition = batch_filter(repaired)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {REPAIRABLE} AS {_repairable(feed, validated, condition)}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {ATTEMPTS} AS {_attempts(feed, validated, condition)}")
@@ -63,7 +64,7 @@ def validate_repairs(
     append(
         connection,
         CORRECTED,
-        f"""SELECT _file, _file_version, _row, target.file, target.row, target.modified_at
+        f"""SELECT _batch_date, _file, _file_version, _row, target.file, target.row, target.modified_at
             FROM {ATTEMPTS} WHERE reason IS NULL""",
     )
 
@@ -73,7 +74,7 @@ def _repairable(feed: Feed, validated: Validated, condition: str) -> str:
     return f"""
         WITH ages AS ({ages_select(feed)})
         SELECT _batch_date, {reject_id(feed)} AS reject_id, _file AS file, _row AS row, _modified_at AS modified_at
-        FROM {validated.relation} LEFT JOIN ages USING (_file, _file_version)
+        FROM {validated.relation} LEFT JOIN ages USING (_batch_date, _file, _file_version)
         WHERE {condition} AND NOT {of_repairs(feed.name)}
         AND (_reasons IS NOT NULL OR _rid IN (SELECT _rid FROM {DUPLICATES}))"""
 
@@ -97,7 +98,7 @@ def _attempts(feed: Feed, validated: Validated, condition: str) -> str:
         attempts AS (
             SELECT validated.*, {REPAIRS}, _modified_at,
                 row_number() OVER newest AS place, first_value({{'file': _file, 'row': _row}}) OVER newest AS kept
-            FROM validated JOIN named USING (_rid) LEFT JOIN ages USING (_file, _file_version)
+            FROM validated JOIN named USING (_rid) LEFT JOIN ages USING (_batch_date, _file, _file_version)
             WINDOW newest AS (
                 PARTITION BY _batch_date, {REPAIRS} ORDER BY _modified_at DESC, _file DESC, _row DESC)),
         targets AS (
@@ -109,23 +110,6 @@ def _attempts(feed: Feed, validated: Validated, condition: str) -> str:
         FROM attempts LEFT JOIN targets USING (_batch_date, {REPAIRS})"""
 
 
-def place_published_repairs(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch]) -> None:
-    """Add the published repair records of some batches to `_corrected`."""
-    raw, rejected = ident(raw_table(feed)), ident(rejected_table(feed))
-    append(
-        connection,
-        CORRECTED,
-        f"""
-        WITH repairs AS (FROM {raw} WHERE {batch_filter(batches)} AND {REPAIRS} IS NOT NULL),
-        targets AS (FROM {rejected} WHERE {batch_filter(batches)}),
-        ages AS ({ages_select(feed)})
-        SELECT repairs._file, repairs._file_version, repairs._row, targets._file, targets._row, ages._modified_at
-        FROM repairs
-        JOIN targets ON repairs.{REPAIRS} = targets._reject_id AND repairs._batch_date = targets._batch_date
-        LEFT JOIN ages ON ages._file = targets._file AND ages._file_version = targets._file_version""",
-    )
-
-
 def resolve(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> None:
     """Write `_resolved_by` of the published rejects of some batches (None: all).
 
@@ -135,12 +119,13 @@ def resolve(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
     rejected, condition = ident(rejected_table(feed)), batch_filter(batches)
     connection.execute(
         f"""UPDATE {rejected} SET _resolved_by = closed.resolver FROM ({_resolvers(feed, condition)}) closed
-            WHERE _reject_id = closed.id AND {condition} AND _resolved_by IS DISTINCT FROM closed.resolver"""
+            WHERE _batch_date = closed.batch AND _reject_id = closed.id AND {condition}
+            AND _resolved_by IS DISTINCT FROM closed.resolver"""
     )
 
 
 def _resolvers(feed: Feed, condition: str) -> str:
-    """Query of the rejects (`id`) and what closes each of them (`resolver`, NULL for an open one)."""
+    """Query of the rejects (`batch`, `id`) and what closes each of them (`resolver`, NULL for an open one)."""
     raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
     return f"""
         WITH attempts AS (SELECT {IDENTITY}, {REPAIRS} FROM {raw} WHERE {condition} AND {REPAIRS} IS NOT NULL),
@@ -155,6 +140,6 @@ def _resolvers(feed: Feed, condition: str) -> str:
         own AS (
             SELECT {IDENTITY}, _reject_id, coalesce(repaired.resolver, waived.resolver) AS resolver
             FROM rejects LEFT JOIN repaired USING (_batch_date, _reject_id) LEFT JOIN waived USING (_reject_id))
-        SELECT own._reject_id AS id, coalesce(target.resolver, own.resolver) AS resolver
+        SELECT own._batch_date AS batch, own._reject_id AS id, coalesce(target.resolver, own.resolver) AS resolver
         FROM own LEFT JOIN attempts USING ({IDENTITY})
         LEFT JOIN own target ON target._batch_date = own._batch_date AND target._reject_id = attempts.{REPAIRS}"""

@@ -32,11 +32,11 @@ def refusal_of(feed: str, file: FoundFile, note: Note) -> FileRefused:
 
 def taken_back(session: Session) -> list[Candidate]:
     """The files that are withdrawn in the ledger and have no note any more: they come in again."""
-    noted = {(found.note.file, found.note.sha256) for found in withdrawals(session.archive)}
+    noted = {_version_of(found) for found in withdrawals(session.archive)}
     found = []
     for entry in ledger_queries.withdrawn_entries(session.connection, session.feed.name):
         place = str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
-        file = None if (entry.file, entry.sha256) in noted else find(session.archive / place)
+        file = None if (entry.batch, entry.file, entry.sha256) in noted else find(session.archive / place)
         if file is not None:
             batch = session.batching.from_key(entry.batch)
             found.append(Candidate(file, batch, entry.sha256, place, entry.delivery))
@@ -46,7 +46,7 @@ def taken_back(session: Session) -> list[Candidate]:
 def without_withdrawn(session: Session, found: Candidates, back: Sequence[Candidate]) -> Candidates:
     """The candidates with what was decided since the last load.
 
-    Of a name whose current version is withdrawn the version before counts again. A version that is taken back counts
+    Of a file whose current version is withdrawn the version before counts again. A version that is taken back counts
     unless a later one is there.
 
     Args:
@@ -54,40 +54,47 @@ def without_withdrawn(session: Session, found: Candidates, back: Sequence[Candid
         found: the candidates, compared with the ledger.
         back: those among them that are taken back.
     """
-    outdated = [_superseded(session, item) for item in back if item not in found.fresh.get(item.name, ())]
-    decided = [*_newly_withdrawn(session), *outdated]
-    gone = {(item.entry.file, item.entry.sha256) for item in decided if item.entry.status is Status.WITHDRAWN}
+    fresh = [candidate for candidates in found.fresh.values() for candidate in candidates]
+    outdated = [_superseded(session, item) for item in back if item not in fresh]
+    decided = [*found.decided, *_newly_withdrawn(session), *outdated]
+    gone = {item.entry.identity for item in decided if item.entry.status is Status.WITHDRAWN}
     if not gone:
         return replace(found, decided=decided)
-    names, connection, feed = {file for file, _ in gone}, session.connection, session.feed.name
-    concerned = ledger_queries.current_entries(
-        connection, feed, names, {sha256 for _, sha256 in gone}, session.options.snapshot
-    )
-    current = {entry.file: entry for entry in concerned} | dict(found.current)
-    current = {name: entry for name, entry in current.items() if (name, entry.sha256) not in gone}
-    for entry in ledger_queries.replaced_versions(connection, feed, names - {*current}):
-        if (entry.file, entry.sha256) not in gone:
-            current[entry.file] = entry
+    connection, feed, options = session.connection, session.feed.name, session.options
+    concerned = ledger_queries.current_entries(connection, feed, gone, options.snapshot, options.by_name)
+    current = {options.identity(entry.batch, entry.file): entry for entry in concerned} | dict(found.current)
+    current = {file: entry for file, entry in current.items() if entry.identity not in gone}
+    without = {options.identity(batch, name) for batch, name, _ in gone} - {*current}
+    for entry in ledger_queries.replaced_versions(connection, feed, [name for _, name in without]):
+        file = options.identity(entry.batch, entry.file)
+        if file in without and entry.identity not in gone:
+            current[file] = entry
     return replace(found, current=current, decided=decided)
 
 
 def _superseded(session: Session, item: Candidate) -> Decided:
-    (entry,) = ledger_queries.entries_of_versions(session.connection, session.feed.name, [(item.name, item.sha256)])
+    identity = (session.batching.key(item.batch), item.name, item.sha256)
+    (entry,) = ledger_queries.entries_of_versions(session.connection, session.feed.name, [identity])
     return Decided(replace(entry, status=Status.SUPERSEDED, archived_as=item.archived_as, reason=None), None)
 
 
 def _newly_withdrawn(session: Session) -> list[Decided]:
     """The withdrawn files that the ledger does not have as withdrawn yet."""
-    noted = {(found.note.file, found.note.sha256): found for found in withdrawals(session.archive)}
+    noted = {_version_of(found): found for found in withdrawals(session.archive)}
     if not noted:
         return []
     known = ledger_queries.entries_of_versions(session.connection, session.feed.name, noted)
-    before = {(entry.file, entry.sha256): entry for entry in known}
+    before = {entry.identity: entry for entry in known}
     return [
         Decided(_withdrawn(session, found, before.get(identity)), before.get(identity))
         for identity, found in noted.items()
         if identity not in before or before[identity].status is not Status.WITHDRAWN
     ]
+
+
+def _version_of(found: Withdrawal) -> tuple[str, str, str]:
+    """Batch, name and SHA-256: what tells versions of a feed's files apart."""
+    return found.key, found.note.file, found.note.sha256
 
 
 def _withdrawn(session: Session, found: Withdrawal, before: Entry | None) -> Entry:

@@ -1,5 +1,6 @@
 """What a verification can find, the commands that mend it, and how a mart takes part in it. No I/O here."""
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
@@ -89,6 +90,11 @@ def rebuild_of(feed: str = "FEED") -> str:
 def rebuild_from_archive(feed: str = "FEED") -> str:
     """The advice to do so, where the tables or the ledger can't tell what is right."""
     return f"rebuild it from the archive: `{rebuild_of(feed)}` ({PAGE})"
+
+
+def withdrawal(feed: str, file: str, key: str) -> str:
+    """The command that takes an accepted file back."""
+    return f"orchestration-project withdraw {feed} {shlex.quote(file)} --batch {key} --reason WHY"
 
 
 def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:

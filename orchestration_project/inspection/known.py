@@ -14,6 +14,7 @@ from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger_queries import Identity
 from orchestration_project.warehouse.tables import exists
 
 PATIENCE_SECONDS = 2.0
@@ -58,31 +59,31 @@ def known_of(
     return _outcome(current, settings, feed, options, candidate), []
 
 
-def _current(settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate) -> dict[str, Entry]:
-    """The ledger's current entries of the file and of all files with the same bytes, by name."""
+def _current(settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate) -> dict[Identity, Entry]:
+    """The ledger's current entries of the file and of all files of its batch with the same bytes."""
     with warehouse_to_read(settings).connection(f"explanation of {candidate.file.name}", read_only=True) as connection:
         if not exists(connection, ledger.TABLE):
             return {}
         for lacking in ledger_lacks(connection):
             raise PlatformError(f"{ledger.TABLE} {lacking.what}; the next load adds them")
-        found = ledger_queries.current_entries(
-            connection, feed.name, [candidate.file.name], [candidate.sha256], options.snapshot
-        )
-    return {entry.file: entry for entry in found}
+        delivered = (options.batching.key(candidate.batch), candidate.name, candidate.sha256)
+        found = ledger_queries.current_entries(connection, feed.name, [delivered], options.snapshot, options.by_name)
+    return {options.identity(entry.batch, entry.file): entry for entry in found}
 
 
 def _outcome(
-    current: Mapping[str, Entry], settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate
+    current: Mapping[Identity, Entry], settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate
 ) -> Known:
     """The outcome of a load, found with the plan that a load makes, so that both agree."""
-    name, before = candidate.file.name, current.get(candidate.file.name)
     key = options.batching.key(candidate.batch)
+    name, identity = candidate.name, options.identity(key, candidate.name)
+    before = current.get(identity)
     for found in withdrawals(settings.archive(feed.name)):
         if (found.key, found.note.sha256) == (key, candidate.sha256):
             return Known(loads=False, what=f"refused: these bytes were {found.note.told}")
     if before and before.sha256 == candidate.sha256 and before.status is not Status.SUPERSEDED:
         return Known(loads=False, what="delivered before: the ledger has the same bytes under the same name")
-    plan = make_plan({name: [candidate]}, current, feed, options, Request(None), settings.archive(feed.name))
+    plan = make_plan({identity: [candidate]}, current, feed, options, Request(None), settings.archive(feed.name))
     status = next((item.status for item in plan.entries if (item.file, item.sha256) == (name, candidate.sha256)), None)
     if status is Status.DUPLICATE:
         others = [entry.file for entry in current.values() if entry.sha256 == candidate.sha256 and entry.file != name]

@@ -4,6 +4,7 @@ Belongs here: the SQL of those checks, over published batches. The quality metri
 `quality`. Whether a check passes is decided in `components.check_results`.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from orchestration_project.ingest.keys import Key, keys_of
 from orchestration_project.ingest.values import broken
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.ledger import BEGIN
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident, idents, literal, literals
 from orchestration_project.warehouse.tables import batch_filter
@@ -197,15 +199,22 @@ def balances(
     """
     condition = "true" if keys is None else f"batch IN ({literals(keys)})" if keys else "false"
     listed = connection.execute(
-        f"SELECT file, version, records FROM {LEDGER} WHERE feed = $1 AND status = 'loaded' AND {condition}",
+        f"SELECT {BEGIN}, file, version, records FROM {LEDGER} WHERE feed = $1 AND status = 'loaded' AND {condition}",
         [feed.name],
     ).fetchall()
-    expected = {(file, version): records or 0 for file, version, records in listed}
-    counted = {(count.file, count.version): count for count in count_records(connection, feed, batches)}
+    expected = {(str(begin), file, version): records or 0 for begin, file, version, records in listed}
+    counted = {
+        (_begin(count.batch), count.file, count.version): count for count in count_records(connection, feed, batches)
+    }
     return [
-        Balance(expected.get(identity, 0), counted.get(identity) or nothing_of(*identity))
+        Balance(expected.get(identity, 0), counted.get(identity) or nothing_of(*identity[1:]))
         for identity in sorted({*expected, *counted})
     ]
+
+
+def _begin(batch: Batch | None) -> str:
+    moment = batch if isinstance(batch, dt.datetime) or batch is None else dt.datetime.combine(batch, dt.time())
+    return str(moment)
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:

@@ -4,10 +4,8 @@ What a status consists of, and which of it needs a person, is in `status_model`;
 """
 
 import datetime as dt
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -19,6 +17,7 @@ from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import load_again
 from orchestration_project.inspection.known import warehouse_to_read
+from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
 from orchestration_project.inspection.status_model import (
     Availability,
@@ -27,15 +26,13 @@ from orchestration_project.inspection.status_model import (
     Freshness,
     LandingStatus,
     PlatformStatus,
-    QuarantinedFile,
     StoreStatus,
     UnwatchedFolder,
 )
 from orchestration_project.inspection.unknown_feeds import unknown_feeds
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
-from orchestration_project.storage.archive import REASON
-from orchestration_project.storage.files import FoundFile, count_ignored, discover
+from orchestration_project.storage.files import count_ignored, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.storage.taken import delivered
@@ -151,13 +148,24 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         freshness=freshness,
         next_batch_due=due,
         landing=landing_of(settings, spec, now, cursor, under_way),
-        quarantined=quarantine_of(settings, spec.name, entries),
+        quarantined=quarantine_of(settings, spec, entries),
+        left_out=None if entries is None else _left_out(spec, entries),
         open_rejects=None if entries is None else sum(map(_open_rejects, loaded)),
         last_run=last_run(instance, spec) if instance else None,
         validated_otherwise=None if entries is None else gathered.ledger.otherwise.get(spec.name, []),
         load_again=load_again(spec, found) if (found := gathered.ledger.otherwise.get(spec.name)) else "",
         rebatching=gathered.ledger.rebatching.get(spec.name, ""),
     )
+
+
+def _left_out(spec: ConfiguredFeed, entries: Sequence[Entry]) -> list[str]:
+    """The places in the archive of the files that an earlier release has left out."""
+    if spec.options.snapshot:
+        return []
+    counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
+    ordered = sorted(counting, key=lambda entry: entry.delivery)
+    last = {spec.options.identity(entry.batch, entry.file): entry for entry in ordered}
+    return sorted(str(entry.archived_as) for entry in ledger.left_out([*last.values()]))
 
 
 def _open_rejects(entry: Entry) -> int:
@@ -224,39 +232,6 @@ def landing_of(
         not_looked_at=count_ignored(landing),
         finished_by=finished_by,
     )
-
-
-def quarantine_of(settings: Settings, feed: str, entries: Sequence[Entry] | None) -> list[QuarantinedFile]:
-    """The refused files of a feed.
-
-    Args:
-        settings: where quarantine is.
-        feed: the feed's name.
-        entries: of the files that were accepted; None if the ledger could not be read.
-    """
-    files = discover(settings.quarantine(feed))
-    return [_quarantined(file, entries) for file in files if not file.name.endswith(REASON)]
-
-
-def _quarantined(file: FoundFile, entries: Sequence[Entry] | None) -> QuarantinedFile:
-    note = _note(file.path.with_name(f"{file.path.name}{REASON}"))
-    name, sha256 = str(note.get("file", file.name)), note.get("sha256")
-    replaced = None
-    if entries is not None:
-        # A rebuild of the ledger keeps the modification times of files, but not the moment of an entry.
-        at = file.modified_at.replace(tzinfo=None)
-        counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
-        replaced = any(entry.sha256 == sha256 or (entry.file == name and entry.modified_at > at) for entry in counting)
-    rule, reason, refused_at = (str(note.get(field, "unknown")) for field in ("rule", "reason", "refused_at"))
-    return QuarantinedFile(name, rule, reason, refused_at, replaced)
-
-
-def _note(path: Path) -> dict[str, object]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # somebody put the file there without a reason, or is writing one
-    return found if isinstance(found, dict) else {}
 
 
 def newest_archived(settings: Settings, spec: ConfiguredFeed) -> str | None:

@@ -92,12 +92,14 @@ class QuarantinedFile:
 
     Attributes:
         file: its name.
+        batch: the partition key of its batch; empty where it has none.
         rule, reason: why it was refused.
         refused_at: when, as text.
         replaced: whether another file was accepted in its place since; None if the ledger could not be read.
     """
 
     file: str
+    batch: str
     rule: str
     reason: str
     refused_at: str
@@ -126,6 +128,8 @@ class FeedStatus:
         next_batch_due: when the batch after it counts as late.
         landing: the drop folder.
         quarantined: the refused files.
+        left_out: the places in the archive of files that an earlier release took for repetitions and left out; None if
+            the ledger could not be read.
         open_rejects: rejected records that nobody has corrected or waived; None if the ledger could not be read.
         validated_otherwise: batches that were validated by another contract; None if the ledger could not be read.
         load_again: the command that loads these batches again; empty if there are none.
@@ -139,6 +143,7 @@ class FeedStatus:
     next_batch_due: dt.datetime | None
     landing: LandingStatus
     quarantined: Sequence[QuarantinedFile]
+    left_out: Sequence[str] | None
     open_rejects: int | None
     last_run: LastRun | None
     validated_otherwise: Sequence[str] | None = None
@@ -234,5 +239,10 @@ def _problems(feed: FeedStatus) -> Iterator[str]:
         yield f"{len(feed.landing.given_up)} file(s) were asked for in vain and given up"
     if refused := [item for item in feed.quarantined if item.replaced is False]:
         yield f"{len(refused)} file(s) in quarantine were not replaced"
+    if feed.left_out:
+        yield (
+            f"{len(feed.left_out)} archived file(s) were left out by an earlier release, which took them for"
+            f" repetitions: `orchestration-project rebuild {feed.feed}` brings them in"
+        )
     if feed.last_run and feed.last_run.status == "FAILURE":
         yield f"the last run failed ({feed.last_run.run_id})"

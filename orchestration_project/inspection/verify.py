@@ -114,7 +114,7 @@ def _compare(
 ) -> Archive:
     """Compare a feed's tables with its ledger; returns its archive, listed and still to be hashed."""
     entries: list[ledger.Entry] = []
-    last: dict[str, int] = {}
+    last: dict[ledger_queries.Identity, int] = {}
     if exists(connection, ledger.TABLE):
         entries = ledger_queries.kept_entries(connection, source.feed.name)
         last = ledger_queries.known_deliveries(connection, source.feed.name, None, source.options.snapshot)

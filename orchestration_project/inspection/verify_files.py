@@ -16,6 +16,7 @@ from orchestration_project.storage.files import FoundFile, find, fingerprint
 from orchestration_project.storage.transfer import INCOMING
 from orchestration_project.storage.withdrawals import WITHDRAWN
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger_queries import Identity
 
 READERS = 4
 """The number of files that are hashed at once: more would make a disk seek and slow a network share down."""
@@ -32,7 +33,7 @@ class Archive:
         absent: entries whose file is not, with whether it is still in landing, or on its way from there.
         unknown: by batch, the files at places that no entry names.
         versions: the names and hashes that the ledger knows.
-        last: by name, the number of the last delivery that loads know.
+        last: of each file, the number of the last delivery that loads know.
     """
 
     source: ConfiguredFeed
@@ -41,7 +42,7 @@ class Archive:
     absent: list[tuple[Entry, bool]]
     unknown: list[tuple[str, Archived]]
     versions: Set[tuple[str, str]]
-    last: Mapping[str, int]
+    last: Mapping[Identity, int]
 
     def findings(self, counts: Verification) -> Iterator[Finding]:
         """Hash the files; yields what is missing, damaged or unknown, and adds what was read to the counts."""
@@ -100,7 +101,7 @@ class Archive:
 
     def _unknown(self, key: str, item: Archived, sha256: str) -> Finding:
         remedy = load_again(self.source, [key])
-        if item.number <= self.last.get(item.file.name, 0):
+        if item.number <= self.last.get((key, item.file.name), 0):
             remedy = (
                 f"move it to landing/{self.source.feed.name}/ to have it loaded as a delivery, or out of the archive"
             )
@@ -127,7 +128,7 @@ def take_stock(
     settings: Settings,
     source: ConfiguredFeed,
     entries: Sequence[Entry],
-    last: Mapping[str, int],
+    last: Mapping[Identity, int],
     keys: Sequence[str] | None,
 ) -> Archive:
     """List a feed's archive and match it with the ledger's entries.
@@ -136,7 +137,7 @@ def take_stock(
         settings: where the folders are.
         source: the feed.
         entries: the ledger's entries of the batches, those of refused files left out.
-        last: by name, the number of the last delivery that loads know.
+        last: of each file, the number of the last delivery that loads know.
         keys: partition keys of the batches; None for all.
     """
     root, landing = settings.archive(source.feed.name), settings.landing(source.feed.name)

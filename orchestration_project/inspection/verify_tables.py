@@ -15,7 +15,7 @@ from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, layouts, raw_table, rejected_table
-from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, settle
+from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import batch_filter, columns_of
@@ -42,24 +42,52 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
     """Where the ledger's entries of a feed contradict each other, which only a write from outside can cause.
 
     Each version of a file has one entry. The last delivery of each file is current, and `settle` derives the status of
-    the current ones. Withdrawn ones don't count.
+    the current ones. Withdrawn ones don't count. What an earlier release has left out by its rule is no contradiction:
+    `status` tells of it.
     """
-    versions = Counter((entry.file, entry.sha256) for entry in entries)
+    snapshot, identity = source.options.snapshot, source.options.identity
+    versions = Counter(entry.identity for entry in entries)
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
-    last = {entry.file: entry for entry in sorted(counting, key=lambda entry: entry.delivery)}
-    right = {(entry.file, entry.sha256): entry.status for entry in settle([*last.values()], source.options.snapshot)}
-    current = {entry.file for entry in entries if entry.status is not Status.SUPERSEDED}
-    known = current if not source.options.snapshot or not current else set(last)
+    ordered = sorted(counting, key=lambda entry: entry.delivery)
+    last = {identity(entry.batch, entry.file): entry for entry in ordered}
+    right = {entry.identity: entry.status for entry in settle([*last.values()], snapshot)}
+    excepted = _former_snapshots([*last.values()]) if snapshot else _left_out([*last.values()])
+    current = {identity(entry.batch, entry.file) for entry in entries if entry.status is not Status.SUPERSEDED}
+    known = current if not snapshot or not current else set(last)
     rebuilt = rebuild_from_archive(source.name)
     for entry in entries:
-        times, status = versions[entry.file, entry.sha256], right.get((entry.file, entry.sha256), Status.SUPERSEDED)
-        remedy = rebuilt if entry.file in known else load_again(source, [entry.batch])
+        times, status = versions[entry.identity], right.get(entry.identity, Status.SUPERSEDED)
+        again = identity(entry.batch, entry.file) not in known
+        remedy = load_again(source, [entry.batch]) if again else rebuilt
+        if entry.identity in excepted:
+            continue
         if times > 1:
             what = f"has {times} entries in the ledger for the version {entry.version}"
             yield Finding(entry.feed, entry.batch, entry.file, what, "1 entry", f"{times} entries", rebuilt)
         elif entry.status not in (status, Status.WITHDRAWN):
             what = f"is {entry.status} in the ledger"
             yield Finding(entry.feed, entry.batch, entry.file, what, str(status), str(entry.status), remedy)
+
+
+def _left_out(last: Sequence[Entry]) -> set[tuple[str, str, str]]:
+    return {entry.identity for entry in left_out(last)}
+
+
+def _former_snapshots(last: Sequence[Entry]) -> set[tuple[str, str, str]]:
+    """The versions of a snapshot feed that stand as an earlier release has settled them, if it has.
+
+    For it, the first of the files with the newest bytes was loaded, and the others were its duplicates.
+    """
+    files = [entry for entry in last if not entry.repair]
+    newest = max(files, key=lambda entry: entry.rank, default=None)
+    loaded = [entry for entry in files if entry.status is Status.LOADED]
+    if newest is None or [entry.sha256 for entry in loaded] != [newest.sha256] or newest.status is not Status.DUPLICATE:
+        return set()
+    return {
+        entry.identity
+        for entry in last
+        if entry.sha256 == newest.sha256 or (entry.repair and entry.batch == loaded[0].batch)
+    }
 
 
 def table_findings(

@@ -99,17 +99,18 @@ def rebuild(
             ensure_feed_name(name)
             _settle(connection, settings, warehouse.database, name)
         try:
-            total = _build(connection, settings, feed, options, names)
+            keep = _keeps_batches(connection, settings, options, names)
+            total = _build(settings, feed, options, names, keep)
             log(f"{feed.name}: {total} archived file(s) planned anew")
             _load(replace(warehouse, database=scratch / "warehouse.duckdb"), settings, feed, options, log)
-            rebuilt = _commit(connection, scratch / "warehouse.duckdb", feed, names, total, accept_loss)
+            loaded = _commit(connection, scratch / "warehouse.duckdb", feed, names, keep, accept_loss)
         except BaseException:
             undo_tree(archive)
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         reached(Recovery.REBUILD_COMMITTED)
         settle_recovery(connection, settings, warehouse.database, feed.name)
-    return rebuilt
+    return Rebuilt(total, *loaded)
 
 
 def _settle(connection: "DuckDBPyConnection", settings: Settings, database: Path, name: str) -> None:
@@ -119,16 +120,21 @@ def _settle(connection: "DuckDBPyConnection", settings: Settings, database: Path
     transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, name, file, sha256))
 
 
-def _build(
-    connection: "DuckDBPyConnection", settings: Settings, feed: Feed, options: FeedOptions, names: Sequence[str]
-) -> int:
-    archive = settings.archive(feed.name)
-    target = new_tree(archive, feed.name)
+def _keeps_batches(
+    connection: "DuckDBPyConnection", settings: Settings, options: FeedOptions, names: Sequence[str]
+) -> bool:
+    """Whether the folders of the archive say which batch each file is for."""
     before, present = loaded_with(connection, names[0]), loading_of(options)
-    sources = [settings.archive(name) for name in names]
     # An archive that came back without its times still has its folders, which are right as long as nothing changed.
-    keep = before == present if before else not any(agrees(source, options.batching) for source in sources)
-    total = build_tree(sources, target, options.batching, keep)
+    if before:
+        return replace(before, undated=present.undated) == present
+    return not any(agrees(settings.archive(name), options.batching) for name in names)
+
+
+def _build(settings: Settings, feed: Feed, options: FeedOptions, names: Sequence[str], keep: bool) -> int:
+    target = new_tree(settings.archive(feed.name), feed.name)
+    sources = [settings.archive(name) for name in names]
+    total = build_tree(sources, target, options.batching, keep, options.by_name)
     if not total:
         raise RecoveryError(f"{' and '.join(map(str, sources))} have no files, so there is nothing to rebuild from")
     if len(names) > 1:
@@ -166,11 +172,11 @@ def _ranges(tree: Path, options: FeedOptions) -> Iterator[list[Batch]]:
 
 
 def _commit(
-    connection: "DuckDBPyConnection", scratch: Path, feed: Feed, names: Sequence[str], total: int, accept_loss: bool
-) -> Rebuilt:
-    """Put the new tables in the place of the old ones."""
+    connection: "DuckDBPyConnection", scratch: Path, feed: Feed, names: Sequence[str], keep: bool, accept_loss: bool
+) -> tuple[int, int, int]:
+    """Put the new tables in the place of the old ones; returns how many files, batches and records are loaded."""
     with attached(connection, scratch), transaction(connection):
-        if (lost := lost_files(connection, names)) and not accept_loss:
+        if (lost := lost_files(connection, names, keep)) and not accept_loss:
             more = f" and {len(lost) - LOST_SHOWN} more" if len(lost) > LOST_SHOWN else ""
             raise RecoveryError(
                 f"{feed.name}: the archive does not have the accepted bytes of {', '.join(lost[:LOST_SHOWN])}{more}."
@@ -184,5 +190,5 @@ def _commit(
                 WHERE feed = $1 AND status = 'loaded'""",
             [feed.name],
         ).fetchone()
-    assert row
-    return Rebuilt(total, *row)
+    files, batches, records = row or (0, 0, 0)
+    return files, batches, records

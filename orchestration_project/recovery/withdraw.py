@@ -130,7 +130,7 @@ def undo(
                 if find(session.archive / item.place):
                     set_aside(session.archive, item.place, item.note)
             raise
-        back = {(item.note.file, item.note.sha256) for item in same}
+        back = {(item.key, item.note.file, item.note.sha256) for item in same}
         return _changed(session, ledger_queries.entries_of_versions(session.connection, feed.name, back))
 
 
@@ -164,15 +164,19 @@ def _load(session: Session, keys: Sequence[str]) -> None:
 
 def _is_noted(session: Session, file: Entry) -> bool:
     """Whether the ledger has a withdrawal: the load was committed, whatever came after."""
-    identity = [(file.file, file.sha256)]
-    found = ledger_queries.entries_of_versions(session.connection, session.feed.name, identity)
+    found = ledger_queries.entries_of_versions(session.connection, session.feed.name, [file.identity])
     return any(entry.status is Status.WITHDRAWN for entry in found)
 
 
 def _changed(session: Session, files: Sequence[Entry]) -> Changed:
-    names = {entry.file for entry in files}
-    current = ledger_queries.current_entries(session.connection, session.feed.name, names, [], False)
-    counting = {entry.file for entry in current if entry.status is Status.LOADED} & names
+    options = session.options
+    names = {options.identity(entry.batch, entry.file) for entry in files}
+    versions = [entry.identity for entry in files]
+    current = ledger_queries.current_entries(
+        session.connection, session.feed.name, versions, options.snapshot, options.by_name
+    )
+    loaded = [entry for entry in current if entry.status is Status.LOADED]
+    counting = {entry.file for entry in loaded if options.identity(entry.batch, entry.file) in names}
     return Changed(
         [(entry.file, entry.batch) for entry in files],
         sum(entry.records or 0 for entry in files if entry.status is not Status.DUPLICATE),

@@ -98,7 +98,8 @@ def _open_rejects_sql(feed: Feed, batches: Sequence[Batch]) -> str:
 
 
 def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
-    taken = ledger_queries.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
+    known = ledger_queries.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
+    taken = {name for _, name in known}
     names = (batching.repair_name(batch, number) for number in count(1))
     return next(name for name in names if name not in taken and not (landing / name).exists())
 

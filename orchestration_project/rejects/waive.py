@@ -6,7 +6,7 @@ neither a crash between the two nor a lost warehouse loses one.
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
@@ -84,7 +84,10 @@ def waive(
         if batches := take_waivers(connection, archive, feed):
             resolve(connection, feed, batches)
             counts = count_records(connection, feed, batches)
-            ledger.write_counts(connection, feed.name, [astuple(count)[1:] for count in counts])
+            written = {
+                (batching.key(count.batch), count.file, count.version): count.written for count in counts if count.batch
+            }
+            ledger.write_counts(connection, feed.name, written)
     return found
 
 

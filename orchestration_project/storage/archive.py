@@ -2,7 +2,7 @@
 
     archive/<feed>/<batch>/<name>                  the first delivery of a name
     archive/<feed>/<batch>/v2/<name>               its next delivery, and so on
-    archive/<feed>/<batch>/duplicate/<name>        bytes that another file already carried
+    archive/<feed>/<batch>/duplicate/<name>        bytes that another file of the batch already carried
 
 The archive alone is enough to rebuild the warehouse: batch, order and duplicates are in the folders, the version comes
 from the bytes, and the modification time is kept. How files get there from landing is in `transfer`.

@@ -14,8 +14,8 @@ import errno
 import json
 import os
 import shutil
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,16 +86,17 @@ def is_switching(root: Path) -> bool:
     return any((root / name).exists() for name in (BUILT, REPLACED))
 
 
-def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: bool) -> int:
+def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: bool, by_name: bool = False) -> int:
     """Build a tree with all files of others, each in the batch that it has now.
 
-    Of a name's deliveries to a batch the order stays, and their numbers as far as they can.
+    Of a file's deliveries the order stays, and their numbers as far as they can.
 
     Args:
         sources: the archives, in order: what is in the first one was delivered first.
         target: the new tree.
         batching: how files fall into batches now.
         keep: whether the files' batches are those of their folders; else they are told by name and time anew.
+        by_name: whether a name is the same file in every batch.
 
     Returns:
         The number of archived files.
@@ -107,15 +108,15 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
     last: dict[tuple[str, str], int] = defaultdict(int)
     placed, refused = list[tuple[FoundFile, Path]](), list[str]()
     for source in sources:
-        for kept in sorted(_files_of(source), key=lambda kept: (kept.item.number, kept.key, kept.file.name)):
+        for kept in _in_order([*_files_of(source)], by_name):
             planned |= {kept.file.path, note_of(kept.file.path)}
             try:
                 key = kept.key if keep else batching.key(batching.batch_of(kept.file.name, kept.file.modified_at))
             except FileRefused as error:
                 refused.append(error.message)
                 continue
-            number = max(kept.item.number, last[key, kept.file.name] + 1)
-            last[key, kept.file.name] = number
+            identity = ("" if by_name else key, kept.file.name)
+            last[identity] = number = max(kept.item.number, last[identity] + 1)
             root = target / WITHDRAWN if kept.withdrawn else target
             placed.append((kept.file, archive_folder(root, key, number, kept.duplicate) / kept.file.path.name))
     if refused:
@@ -134,6 +135,31 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
     _flush_all(target)
     reached(Recovery.TREE_BUILT)
     return len(placed)
+
+
+def _in_order(files: Sequence[_Kept], by_name: bool) -> list[_Kept]:
+    """Files in the order of their delivery.
+
+    If a name was another file in each batch until now, its numbers do not tell which one is newer: their times do.
+    """
+    numbers = Counter((kept.file.name, kept.item.number) for kept in files)
+    by_age = {name for (name, _), times in numbers.items() if times > 1} if by_name else set()
+
+    def place(kept: _Kept) -> tuple[int, str, str]:
+        return (kept.file.mtime_ns if kept.file.name in by_age else kept.item.number, kept.key, kept.file.name)
+
+    return sorted(files, key=place)
+
+
+def numbered_twice(root: Path) -> str:
+    """A name of an archive whose deliveries are counted in each batch by itself; empty when there is none."""
+    seen: set[tuple[str, int]] = set()
+    for key in filter(is_any_key, batch_keys(root)):
+        for item in archived(root, key):
+            if (item.file.name, item.number) in seen:
+                return item.file.name
+            seen.add((item.file.name, item.number))
+    return ""
 
 
 def _files_of(source: Path) -> Iterator[_Kept]:

@@ -20,6 +20,7 @@ COLUMNS = {
     "start_date": "VARCHAR",
     "batch_pattern": "VARCHAR",
     "timezone": "VARCHAR",
+    "undated": "VARCHAR",
     "tree": "VARCHAR",
     "renamed_from": "VARCHAR",
 }
@@ -27,13 +28,14 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class LoadedWith:
-    """The attributes of a feed's `defs.yaml` that decide which batch a file is for."""
+    """The attributes of a feed's `defs.yaml` that decide which batch a file is for, and what makes it the same file."""
 
     mode: str
     cadence: str
     start_date: str
     batch_pattern: str
     timezone: str
+    undated: str
 
     def changes(self, other: "LoadedWith") -> dict[str, str]:
         """By attribute, what it was and what it is now."""

@@ -44,10 +44,17 @@ def attached(connection: "DuckDBPyConnection", scratch: Path) -> Iterator[None]:
         connection.execute(f"DETACH {REBUILT}")
 
 
-def lost_files(connection: "DuckDBPyConnection", feeds: Sequence[str]) -> list[str]:
-    """The files that the ledger has as current, and the rebuilt ledger does not have with the same bytes."""
+def lost_files(connection: "DuckDBPyConnection", feeds: Sequence[str], same_batches: bool) -> list[str]:
+    """The files that the ledger has as current, and the rebuilt ledger does not have with the same bytes.
+
+    Args:
+        connection: with the scratch warehouse attached.
+        feeds: names of the feed.
+        same_batches: whether files were rebuilt for the batches that they had.
+    """
+    same = "batch, file, sha256" if same_batches else "file, sha256"
     rows = connection.execute(
-        f"""SELECT DISTINCT file FROM {LEDGER} ANTI JOIN {REBUILT}.{SCHEMA}.{LEDGER} USING (file, sha256)
+        f"""SELECT DISTINCT file FROM {LEDGER} ANTI JOIN {REBUILT}.{SCHEMA}.{LEDGER} USING ({same})
             WHERE feed IN ({literals(feeds)}) AND status IN ('loaded', 'duplicate', 'withdrawn') ORDER BY 1"""
     ).fetchall()
     return [file for (file,) in rows]
@@ -66,7 +73,8 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
     """
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {BEFORE} AS FROM {LEDGER} WHERE feed IN ({literals(names)})
-            QUALIFY row_number() OVER (PARTITION BY file, version ORDER BY status = 'quarantined', seen_at) = 1"""
+            QUALIFY row_number() OVER (
+                PARTITION BY batch, file, version ORDER BY status = 'quarantined', seen_at) = 1"""
     )
     own = tables_of(feed)
     for name in names:
@@ -77,8 +85,8 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
     connection.execute(_history_query(), {"feed": feed})
     connection.execute(
         f"""INSERT INTO {LEDGER} BY NAME SELECT * REPLACE ($feed AS feed) FROM {BEFORE}
-            WHERE status = 'quarantined' AND (file, version) NOT IN (SELECT (file, version) FROM {LEDGER}
-            WHERE feed = $feed)""",
+            WHERE status = 'quarantined' AND (batch, file, version) NOT IN (
+            SELECT (batch, file, version) FROM {LEDGER} WHERE feed = $feed)""",
         {"feed": feed},
     )
     connection.execute(f"DROP TABLE {BEFORE}")
@@ -97,12 +105,18 @@ def _copy(connection: "DuckDBPyConnection", table: str, exactly: bool) -> None:
 
 
 def _history_query() -> str:
-    counts = ", ".join(f"{name} = coalesce({LEDGER}.{name}, {BEFORE}.{name})" for name in COUNTS)
-    return f"""UPDATE {LEDGER} SET run_id = {BEFORE}.run_id, seen_at = {BEFORE}.seen_at,
-            loaded_at = coalesce({BEFORE}.loaded_at, {LEDGER}.loaded_at), {counts}
-        FROM {BEFORE}
-        WHERE {LEDGER}.feed = $feed AND {LEDGER}.file = {BEFORE}.file AND {LEDGER}.version = {BEFORE}.version
-            AND {BEFORE}.status <> 'quarantined'"""
+    """A file that has another batch now has the history of its version in the batch that it had."""
+    counts = ", ".join(f"{name} = coalesce({LEDGER}.{name}, known.{name})" for name in COUNTS)
+    return f"""WITH known AS (
+            SELECT now.batch AS present, before.* FROM {LEDGER} AS now JOIN {BEFORE} AS before USING (file, version)
+            WHERE now.feed = $feed AND before.status <> 'quarantined'
+            QUALIFY row_number() OVER (
+                PARTITION BY now.batch, file, version ORDER BY before.batch = now.batch DESC, before.seen_at) = 1)
+        UPDATE {LEDGER} SET run_id = known.run_id, seen_at = known.seen_at,
+            loaded_at = coalesce(known.loaded_at, {LEDGER}.loaded_at), {counts}
+        FROM known
+        WHERE {LEDGER}.feed = $feed AND {LEDGER}.batch = known.present AND {LEDGER}.file = known.file
+            AND {LEDGER}.version = known.version"""
 
 
 def drop_feed(connection: "DuckDBPyConnection", feed: str) -> None:

@@ -6,7 +6,7 @@ of a file and its ledger row are written in one transaction. Questions to the ta
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -52,8 +52,10 @@ VALIDATED_AS = {"validated_as": "VARCHAR"}
 
 It is written with the counts of the records, so that no entry has it.
 """
-IDENTITY = ("feed", "file", "version")
+IDENTITY = ("feed", "batch", "file", "version")
 """The columns that identify a row."""
+BEGIN = "try_strptime(batch, ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])"
+"""SQL for the start of an entry's batch, to be compared with `_batch_date`; NULL for a file without a batch."""
 COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
 """The columns that say what became of a file's records."""
 
@@ -62,8 +64,8 @@ class Status(StrEnum):
     """What became of a version of a file.
 
     RECEIVED: new, `settle` has not decided yet; this status is never written. LOADED: its records are in the tables.
-    SUPERSEDED: a later delivery replaced it. DUPLICATE: another file with the same bytes is loaded. QUARANTINED: the
-    file was refused as a whole. WITHDRAWN: it was accepted, and somebody took it back.
+    SUPERSEDED: a later delivery replaced it. DUPLICATE: another file of its batch with the same bytes is loaded.
+    QUARANTINED: the file was refused as a whole. WITHDRAWN: it was accepted, and somebody took it back.
     """
 
     RECEIVED = "received"
@@ -114,6 +116,11 @@ class Entry:
         return self.sha256[:VERSION_LENGTH]
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """Batch (partition key), name and SHA-256: what tells the versions of a feed's files apart."""
+        return self.batch, self.file, self.sha256
+
+    @property
     def rank(self) -> tuple[str, dt.datetime, str]:
         """Sort key: batch, then modification time, then name."""
         return (self.batch, self.modified_at, self.file)
@@ -122,12 +129,13 @@ class Entry:
 def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
     """Decide which files a feed's tables consist of. The order of arrival makes no difference.
 
-    Bytes count once. Of several files with the same bytes, the one for the earliest batch is loaded, within a batch the
-    oldest (modification time, then name); the others are duplicates. Files without records are exempt: they add nothing
-    twice. In a snapshot feed only the newest bytes count, together with the repairs of them.
+    Bytes count once a batch. Of several files of a batch with the same bytes the oldest is loaded (modification time,
+    then name); the others are duplicates. For another batch the same bytes are a file of their own: a price list that
+    did not change is that day's price list. Files without records are exempt: they add nothing twice. In a snapshot
+    feed only the newest file counts, together with the repairs of it.
 
-    Example: `a` of Monday and `b` of Tuesday have the same bytes. `a` becomes LOADED, `b` DUPLICATE. If `a` is replaced
-    by other bytes later, both are LOADED.
+    Example: `a` and `b` of Monday and `c` of Tuesday have the same bytes. `a` and `c` become LOADED, `b` DUPLICATE. If
+    `a` is replaced by other bytes later, all are LOADED.
 
     Args:
         entries: the current version of each file, with any status.
@@ -137,11 +145,11 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
         The same entries with the status LOADED, DUPLICATE or SUPERSEDED.
     """
     counting = _newest(entries) if snapshot else list(entries)
-    by_bytes: dict[str, list[Entry]] = defaultdict(list)
+    by_bytes: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in counting:
-        by_bytes[entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
-    names = {entry.file for entry in counting}
-    settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if entry.file not in names]
+        by_bytes[entry.batch, entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
+    names = {(entry.batch, entry.file) for entry in counting}
+    settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if (entry.batch, entry.file) not in names]
     for same_bytes in by_bytes.values():
         first = min(same_bytes, key=lambda entry: entry.rank)
         settled += [
@@ -151,15 +159,40 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:
-    """The files of a snapshot feed that have the newest bytes, and the repairs that were made of them since."""
+    """The newest file of a snapshot feed, the others of its batch with the same bytes, and repairs made of it since."""
     snapshots = [entry for entry in entries if not entry.repair]
     if not snapshots:
         return []
-    newest = max(snapshots, key=lambda entry: entry.rank).sha256
-    same_bytes = [entry for entry in snapshots if entry.sha256 == newest]
+    newest = max(snapshots, key=lambda entry: entry.rank)
+    same_bytes = [entry for entry in snapshots if (entry.batch, entry.sha256) == (newest.batch, newest.sha256)]
     first = min(same_bytes, key=lambda entry: entry.rank)
     repairs = [entry for entry in entries if entry.repair and entry.batch == first.batch]
     return same_bytes + [entry for entry in repairs if entry.modified_at > first.modified_at]
+
+
+def left_out(last: Sequence[Entry]) -> list[Entry]:
+    """The files that would be loaded today and are not, since an earlier release had another rule.
+
+    For it, bytes counted once in all batches, and an undated name was one file whatever its day. A load leaves these
+    files as they are: only a rebuild brings them in.
+
+    Args:
+        last: the last accepted version of each file (batch and name) of a feed without snapshots.
+    """
+    bytes_of, name_of = (defaultdict[str, set[str]](set) for _ in range(2))
+    for entry in last:
+        bytes_of[entry.sha256].add(entry.batch)
+        name_of[entry.file].add(entry.batch)
+    today = {(entry.batch, entry.file) for entry in settle(last, snapshot=False) if entry.status is Status.LOADED}
+    return [
+        entry
+        for entry in last
+        if (entry.batch, entry.file) in today
+        and (
+            (entry.status is Status.DUPLICATE and len(bytes_of[entry.sha256]) > 1)
+            or (entry.status is Status.SUPERSEDED and len(name_of[entry.file]) > 1)
+        )
+    ]
 
 
 def of_repairs(feed: str) -> str:
@@ -191,7 +224,7 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
 def write_counts(
     connection: "DuckDBPyConnection",
     feed: str,
-    counts: Sequence[tuple[str, str, int, int, int, int, int, int, int]],
+    counts: Mapping[tuple[str, str, str], Sequence[int]],
     validated_as: str | None = None,
 ) -> None:
     """Write what became of each file's records.
@@ -199,11 +232,12 @@ def write_counts(
     Args:
         connection: to the warehouse.
         feed: the feed's name.
-        counts: rows of file, version, and the columns `COUNTS`.
+        counts: the numbers for the columns `COUNTS`, by batch (partition key), file and version.
         validated_as: identifies the contract by which they have been validated now; None if they have not.
     """
-    names = ("file", "version", *COUNTS)
-    values = {name: [row[index] for row in counts] for index, name in enumerate(names)}
+    names = (*IDENTITY[1:], *COUNTS)
+    rows = [(*key, *numbers) for key, numbers in counts.items()]
+    values = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     connection.execute(_update_query(names), {"feed": feed, "validated_as": validated_as} | values)
 
 
@@ -224,8 +258,9 @@ def _delete_query() -> str:
 def _update_query(names: Sequence[str]) -> str:
     """A number of records that was counted in the file's bytes stays: the tables are checked against it."""
     changes = ", ".join(f"{name} = counted.{name}" for name in COUNTS if name != "records")
+    same = " AND ".join(f"{TABLE}.{name} = counted.{name}" for name in IDENTITY[1:])
     return f"""WITH counted AS (SELECT {_rows_of(names)})
         UPDATE {TABLE} SET records = coalesce({TABLE}.records, counted.records), {changes},
             validated_as = coalesce($validated_as, validated_as)
         FROM counted
-        WHERE feed = $feed AND {TABLE}.file = counted.file AND {TABLE}.version = counted.version"""
+        WHERE feed = $feed AND {same}"""

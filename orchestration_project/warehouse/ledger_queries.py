@@ -27,45 +27,116 @@ BATCH_DATE = "(try_strptime(left(batch, 16), $key_format) + to_seconds(CASE WHEN
 hour that comes for the second time (see `storage.batches`)."""
 
 
+Identity = tuple[str, str]
+"""What tells a feed's files apart: batch and name, or a name alone (with an empty batch)."""
+
+
 def current_entries(
-    connection: "DuckDBPyConnection", feed: str, files: Iterable[str], hashes: Iterable[str], snapshot: bool
+    connection: "DuckDBPyConnection",
+    feed: str,
+    delivered: Iterable[tuple[str, str, str]],
+    snapshot: bool,
+    by_name: bool = False,
 ) -> list[Entry]:
     """The current versions of the files that a delivery may change.
 
     Args:
         connection: to the warehouse.
         feed: the feed's name.
-        files: names of the files of the delivery.
-        hashes: SHA-256 of their bytes.
+        delivered: batch (partition key), name and SHA-256 of the files of the delivery.
         snapshot: whether each file of the feed replaces all files before it.
+        by_name: whether a name is the same file in every batch.
 
     Returns:
-        The entries with the status loaded or duplicate of the named files and of the files with the same bytes as one
-        of them, now or before: another file may become the one that is loaded. In a snapshot feed, the last version of
-        every file, superseded or not: when another snapshot is the newest, its repairs count, or another file with its
-        bytes.
+        The entries with the status loaded or duplicate of the delivered files, and of the files of their batches with
+        the same bytes as one of them, now or before: another file may become the one that is loaded. In a snapshot
+        feed, the last version of every file, superseded or not: when another snapshot is the newest, its repairs count,
+        or another file with its bytes.
     """
     if snapshot:
-        return _entries(connection, _last_versions_query(), {"feed": feed})
-    parameters = {"feed": feed, "names": list(files), "versions": list(hashes)}
-    return _entries(connection, _current_versions_query(), parameters)
+        return last_entries(connection, feed, by_name)
+    return _entries(connection, _current_versions_query(_identity(by_name)), _delivered(feed, delivered))
 
 
-def _last_versions_query() -> str:
-    return f"""WITH accepted AS NOT MATERIALIZED (
+def last_entries(connection: "DuckDBPyConnection", feed: str, by_name: bool = False) -> list[Entry]:
+    """The last accepted version of each file of a feed that was not withdrawn, whatever became of it."""
+    identity = _identity(by_name)
+    query = f"""WITH accepted AS NOT MATERIALIZED (
             FROM {TABLE} WHERE feed = $feed AND status NOT IN ('quarantined', 'withdrawn')),
-        last AS (SELECT (file, max(delivery)) FROM accepted GROUP BY file)
-        SELECT {ENTRY} FROM accepted WHERE (file, delivery) IN (FROM last)"""
+        last AS (SELECT ({identity}, max(delivery)) FROM accepted GROUP BY {identity})
+        SELECT {ENTRY} FROM accepted WHERE ({identity}, delivery) IN (FROM last)"""
+    return _entries(connection, query, {"feed": feed})
 
 
-def _current_versions_query() -> str:
+DELIVERED = "SELECT unnest($batches) AS batch, unnest($files) AS file, unnest($hashes) AS sha256"
+"""Query of the rows that `_delivered` gives as parameters."""
+
+
+def _delivered(feed: str, rows: Iterable[tuple[str, str, str]]) -> dict[str, object]:
+    listed = list(rows)
+    columns = {name: [row[index] for row in listed] for index, name in enumerate(("batches", "files", "hashes"))}
+    return {"feed": feed, **columns}
+
+
+def _identity(by_name: bool) -> str:
+    return "file" if by_name else "batch, file"
+
+
+def _current_versions_query(identity: str) -> str:
     return f"""WITH current AS NOT MATERIALIZED (
             FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')),
-        named AS NOT MATERIALIZED (SELECT unnest($names)),
-        delivered AS (SELECT unnest($versions)),
-        replaced AS (SELECT sha256 FROM current WHERE file IN (FROM named))
+        delivered AS ({DELIVERED}),
+        named AS NOT MATERIALIZED (SELECT ({identity}) FROM delivered),
+        replaced AS (SELECT (batch, sha256) FROM current WHERE ({identity}) IN (FROM named))
         SELECT {ENTRY} FROM current
-        WHERE file IN (FROM named) OR sha256 IN (FROM delivered) OR sha256 IN (FROM replaced)"""
+        WHERE ({identity}) IN (FROM named) OR (batch, sha256) IN (SELECT (batch, sha256) FROM delivered)
+        OR (batch, sha256) IN (FROM replaced)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """A file, and the loaded file of another batch that has the same bytes."""
+
+    batch: str
+    file: str
+    other_batch: str
+    other_file: str
+
+
+def repetitions(connection: "DuckDBPyConnection", feed: str, files: Iterable[tuple[str, str, str]]) -> list[Repetition]:
+    """Which files have the bytes of a loaded file of another batch: the nearest one before it, else one after it.
+
+    Files without records and repair files don't count.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        files: batch (partition key), name and SHA-256.
+    """
+    found = connection.execute(
+        f"""WITH asked AS ({DELIVERED}),
+        loaded AS (
+            SELECT batch, file, sha256 FROM {TABLE}
+            WHERE feed = $feed AND status = 'loaded' AND repair IS NOT true AND records > 0)
+        SELECT asked.batch, asked.file, loaded.batch, loaded.file
+        FROM asked JOIN loaded ON loaded.sha256 = asked.sha256 AND loaded.batch <> asked.batch
+        QUALIFY row_number() OVER (PARTITION BY asked.batch, asked.file ORDER BY loaded.batch > asked.batch,
+            CASE WHEN loaded.batch < asked.batch THEN loaded.batch END DESC, loaded.batch, loaded.file) = 1
+        ORDER BY ALL""",
+        _delivered(feed, files),
+    ).fetchall()
+    return [Repetition(*row) for row in found]
+
+
+def loaded_files(
+    connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None
+) -> list[tuple[str, str, str]]:
+    """Batch, name and SHA-256 of the loaded files of some batches (None: all); repairs and empty files left out."""
+    return connection.execute(
+        f"""SELECT batch, file, sha256 FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND repair IS NOT true
+            AND records > 0 AND ($all OR batch IN (SELECT unnest($keys))) ORDER BY ALL""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ())},
+    ).fetchall()
 
 
 def unfaithful_entries(
@@ -116,12 +187,12 @@ def _unfaithful_query(raw: str, condition: str) -> str:
         loaded AS (
             FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))),
         unfaithful AS (
-            SELECT (file, version) FROM loaded LEFT JOIN counted
+            SELECT (loaded.batch, file, version) FROM loaded LEFT JOIN counted
             ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}
             WHERE coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
                 OR sum <> records * (records + 1) // 2
                 OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6)
-        SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (file, version) IN (FROM unfaithful)"""
+        SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (batch, file, version) IN (FROM unfaithful)"""
 
 
 def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str) -> bool:
@@ -158,11 +229,12 @@ def within_rate(connection: "DuckDBPyConnection", feed: str, limit: float) -> se
 
 def known_deliveries(
     connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None, snapshot: bool
-) -> dict[str, int]:
-    """The number of the last delivery of each file that has a current version.
+) -> dict[Identity, int]:
+    """The number of the last delivery of each file, by batch and name, that has a current version.
 
-    A file without one is left out: only a write from outside can take it away. Most files of a snapshot feed have none,
-    and are listed all the same, unless no file of the feed has one.
+    A file without one is left out: only a write from outside can take it away. Two kinds are listed all the same: most
+    files of a snapshot feed, unless no file of the feed has one; and files whose name was superseded by that of another
+    batch, where the deliveries of a name are numbered on.
 
     Args:
         connection: to the warehouse.
@@ -172,13 +244,15 @@ def known_deliveries(
     """
     rows = connection.execute(
         f"""WITH accepted AS NOT MATERIALIZED (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'),
-        wanted AS (SELECT file FROM accepted WHERE batch IN (SELECT unnest($keys))),
-        current AS (FROM accepted WHERE status <> 'superseded')
-        SELECT file, max(delivery) FROM accepted WHERE $all OR file IN (FROM wanted) GROUP BY file
-        HAVING bool_or(status <> 'superseded') OR ($snapshot AND EXISTS (FROM current))""",
+        current AS (FROM accepted WHERE status <> 'superseded'),
+        named AS (SELECT file, max(delivery) AS last FROM accepted GROUP BY file)
+        SELECT batch, file, max(delivery) FROM accepted JOIN named USING (file)
+        WHERE $all OR batch IN (SELECT unnest($keys)) GROUP BY batch, file
+        HAVING bool_or(status <> 'superseded') OR max(delivery) < max(last)
+        OR ($snapshot AND EXISTS (FROM current))""",
         {"feed": feed, "all": batches is None, "keys": list(batches or ()), "snapshot": snapshot},
     ).fetchall()
-    return dict(rows)
+    return {(batch, file): delivery for batch, file, delivery in rows}
 
 
 def kept_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
@@ -196,8 +270,10 @@ def _entries(connection: "DuckDBPyConnection", query: str, parameters: Mapping[s
 
 def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: str) -> str | None:
     """Where in the archive a version belongs; None if the ledger does not know it."""
+    # Several batches may have it; the one that came last is the one that is on its way.
     row = connection.execute(
-        f"SELECT archived_as FROM {TABLE} WHERE feed = $1 AND file = $2 AND sha256 = $3 AND archived_as IS NOT NULL",
+        f"""SELECT archived_as FROM {TABLE} WHERE feed = $1 AND file = $2 AND sha256 = $3 AND archived_as IS NOT NULL
+            ORDER BY seen_at DESC NULLS LAST, batch DESC LIMIT 1""",
         [feed, file, sha256],
     ).fetchone()
     return None if row is None else str(row[0])
@@ -305,12 +381,10 @@ def withdrawn_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry
 
 
 def entries_of_versions(
-    connection: "DuckDBPyConnection", feed: str, versions: Iterable[tuple[str, str]]
+    connection: "DuckDBPyConnection", feed: str, versions: Iterable[tuple[str, str, str]]
 ) -> list[Entry]:
-    """The accepted entries of some files, told by name and SHA-256."""
-    listed = list(versions)
-    query = f"""WITH wanted AS (SELECT unnest($files) AS file, unnest($hashes) AS sha256)
-        SELECT {ENTRY} FROM {TABLE} SEMI JOIN wanted USING (file, sha256)
+    """The accepted entries of some versions of files, told by batch (partition key), name and SHA-256."""
+    query = f"""WITH wanted AS ({DELIVERED})
+        SELECT {ENTRY} FROM {TABLE} SEMI JOIN wanted USING (batch, file, sha256)
         WHERE feed = $feed AND status <> 'quarantined'"""
-    parameters = {"feed": feed, "files": [file for file, _ in listed], "hashes": [sha256 for _, sha256 in listed]}
-    return _entries(connection, query, parameters)
+    return _entries(connection, query, _delivered(feed, versions))

@@ -224,6 +224,8 @@ def test_refused_file_is_told(bench: Workbench) -> None:
     (refused,) = value(materializations(result, "raw_sales")[DAY].metadata, "refused_files")
     assert (refused["file"], refused["rule"]) == (f"late_sales_{DAY}.csv", "missing_column")
     assert bench.query("SELECT count(*) FROM cleaned_sales") == [(3,)]
+    assert not evaluations(bench.run("raw_sales", first=DAY))["files_accepted"].passed
+    bench.drop("sales", f"late_sales_{DAY}.csv", sales(sale("A9")))
     assert evaluations(bench.run("raw_sales", first=DAY))["files_accepted"].passed
 
 

@@ -70,7 +70,7 @@ def test_refused_files(content: str, rule: str, tmp_path: Path) -> None:
     """A file that is no JSON, or that lacks a required key throughout, is refused without telling its values."""
     with pytest.raises((FileRefused, FilesUnfit)) as caught:
         records(tmp_path, CONTRACT, content)
-    fault = caught.value.faults["s.csv"] if isinstance(caught.value, FilesUnfit) else caught.value
+    fault = next(iter(caught.value.faults.values())) if isinstance(caught.value, FilesUnfit) else caught.value
     assert isinstance(fault, FileRefused)
     assert fault.rule == rule
     assert "secret" not in str(fault)

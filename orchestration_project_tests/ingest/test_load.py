@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from orchestration_project.errors import FileRefused, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.formats.prepare import Prepared, prepare
 from orchestration_project.ingest import discover, session
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.verify import verify
 from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project.storage.files import FoundFile, fingerprint
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
@@ -63,50 +66,87 @@ def test_same_bytes_under_the_same_name_load_nothing(shop: Shop) -> None:
     assert (shop.tables(), shop.ledger("status", "seen_at"), shop.landing()) == (tables, ledger, [])
 
 
+@pytest.mark.found("a daily list that did not change had no rows from its second day on")
 def test_same_bytes_for_another_batch(shop: Shop) -> None:
-    """The earlier batch keeps the bytes, whichever came first."""
-    shop.deliver(named(2), A)
+    """They are a file of their own, whichever came first, and a correction of one leaves the other alone."""
+    for number in (2, 1):
+        shop.deliver(named(number), A)
+        assert shop.load(day(number)).batches == [day(number)]
+    assert shop.cleaned("_batch_date", "id") == [(day(1), "a"), (day(2), "a")]
+    assert shop.ledger("file", "status") == [(named(1), "loaded"), (named(2), "loaded")]
+    assert shop.archive() == [f"2024-01-01/{named(1)}", f"2024-01-02/{named(2)}"]
+    shop.deliver(named(1), B)
+    shop.load(day(1))
+    assert shop.cleaned("_batch_date", "id") == [(day(1), "b"), (day(2), "a")]
+    tables = shop.tables()
+    shop.lose_warehouse()
     shop.load()
-    shop.deliver(named(1), A)
-    assert shop.load(day(1)).batches == [day(1), day(2)]
-    assert shop.cleaned("_batch_date", "id") == [(day(1), "a")]
-    assert shop.ledger("file", "status") == [(named(1), "loaded"), (named(2), "duplicate")]
+    assert shop.tables() == tables
+
+
+@pytest.mark.found("a daily list that did not change had no rows from its second day on")
+def test_rows_of_repeated_bytes_compete_for_keys_like_any_others(tmp_path: Path) -> None:
+    """With a primary key the repeated rows are rejects that name what was kept; the file is not refused for them."""
+    contract = replace(feed(), primary_key=("id",))
+    shop = Shop(tmp_path, contract, options(max_reject_rate=0.1))
+    for number in (1, 2):
+        shop.deliver(named(number), A)
+        shop.load()
+    assert shop.cleaned("_batch_date") == [day(1)]
+    assert [row["_reasons"] for row in shop.table("rejected")] == [[f"id: duplicate_key (kept: {named(1)} row 1)"]]
+
+
+@pytest.mark.parametrize("together", [pytest.param(True, id="one load"), pytest.param(False, id="two loads")])
+def test_repeated_bytes_are_refused_where_the_feed_says_so(tmp_path: Path, together: bool) -> None:
+    """The file for the later batch is refused and names the other; files without records, and other bytes, are not."""
+    shop = Shop(tmp_path, options=options(repeated_bytes="refuse"))
+    for number, content in ((1, A), (2, A), (3, "id,n\n"), (4, "id,n\n"), (5, B)):
+        shop.deliver(named(number), content)
+        if not together:
+            shop.load()
+    shop.load()
+    ((name, note),) = shop.quarantine().items()
+    assert (name, note["rule"]) == (named(2), "repeated_bytes")
+    assert f"{named(1)!r} of batch 2024-01-01" in note["reason"]
+    assert shop.ledger("file", "status") == [
+        (named(number), "quarantined" if number == 2 else "loaded") for number in range(1, 6)
+    ]
 
 
 def test_a_duplicate_inherits_when_the_holder_is_corrected(shop: Shop) -> None:
     """When the file that holds some bytes gets others, the file that repeated them is loaded, from the archive."""
     shop.deliver(named(1), A)
-    shop.deliver(named(2), A)
+    shop.deliver(named(1, "t"), A)
     shop.load()
     shop.deliver(named(1), B)
     shop.load(day(1))
-    assert shop.cleaned("_batch_date", "id") == [(day(1), "b"), (day(2), "a")]
+    assert shop.cleaned("_file", "id") == [(named(1), "b"), (named(1, "t"), "a")]
 
 
 def test_a_duplicate_array_inherits(tmp_path: Path) -> None:
     """A file whose format itself counts its records can be loaded from the archive like any other."""
     shop = Shop(tmp_path, feed(source=SourceFormat(FileFormat.JSON)))
     shop.deliver(named(1), '[{"id":"a","n":1}]')
-    shop.deliver(named(2), '[{"id":"a","n":1}]')
+    shop.deliver(named(1, "t"), '[{"id":"a","n":1}]')
     shop.load()
     shop.deliver(named(1), '[{"id":"b","n":2}]')
     shop.load(day(1))
-    assert shop.cleaned("_batch_date", "id") == [(day(1), "b"), (day(2), "a")]
+    assert shop.cleaned("_file", "id") == [(named(1), "b"), (named(1, "t"), "a")]
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_a_duplicate_whose_archived_bytes_are_lost(shop: Shop, damage: str) -> None:
     """If the bytes that are to be loaded from the archive are gone, the load changes nothing and names the file."""
     shop.deliver(named(1), A)
-    shop.deliver(named(2), A)
+    shop.deliver(named(1, "t"), A)
     shop.load()
-    archived = shop.folder / "archive/f/2024-01-02/duplicate" / named(2)
+    archived = shop.folder / "archive/f/2024-01-01/duplicate" / named(1, "t")
     archived.unlink()
     if damage == "damaged":
         archived.write_text(B)
     tables = shop.tables()
     shop.deliver(named(1), B)
-    with pytest.raises(WarehouseError, match=rf"{named(2)}.*from the archive any more.*backup"):
+    with pytest.raises(WarehouseError, match=rf"{named(1, 't')}.*from the archive any more.*backup"):
         shop.load(day(1))
     assert shop.tables() == tables
     assert shop.landing() == [named(1)]
@@ -217,19 +257,83 @@ def test_an_archived_file_that_is_refused_now(shop: Shop) -> None:
         shop.load()
 
 
-def test_a_name_that_moves_between_batches(tmp_path: Path) -> None:
-    """A file that is placed by its age can be corrected in a later batch; a rebuild in any order gives the same."""
-    shop = Shop(tmp_path, options=replace(options(), batching=Batching(Cadence.DAILY, dt.date(2000, 1, 1))))
-    first, second = dt.date(2024, 2, 1), dt.date(2024, 2, 2)
-    shop.deliver("export.csv", A, minute=0)
+def undated(folder: Path, **how: Any) -> Shop:
+    """A feed whose files are placed by their age."""
+    return Shop(folder, options=replace(options(**how), batching=Batching(Cadence.DAILY, dt.date(2000, 1, 1))))
+
+
+FEB = [dt.date(2024, 2, number) for number in (1, 2, 3)]
+NOON = 24 * 60
+
+
+@pytest.mark.found("each day's export.csv deleted the rows of the day before")
+@pytest.mark.parametrize("third", [pytest.param(C, id="other bytes"), pytest.param(A, id="the first day's bytes")])
+def test_an_undated_name_is_another_file_each_day(tmp_path: Path, third: str) -> None:
+    """Each day's export is loaded, corrected and archived by itself; a rebuild in any order gives the same."""
+    shop = undated(tmp_path)
+    for number, content in enumerate((A, B, third)):
+        shop.deliver("export.csv", content, minute=number * NOON)
+        shop.load()
+    assert shop.cleaned("_batch_date", "id") == list(zip(FEB, ("a", "b", third[5]), strict=True))
+    assert shop.archive() == [f"{batch}/export.csv" for batch in FEB]
+    shop.deliver("export.csv", "id,n\nz,1\n", minute=NOON + 1)
     shop.load()
-    shop.deliver("export.csv", B, minute=24 * 60)
-    shop.load()
+    assert shop.cleaned("_batch_date", "id") == list(zip(FEB, ("a", "z", third[5]), strict=True))
+    shop.deliver("export.csv", third, minute=2 * NOON)
+    assert shop.load().again == ["export.csv"]
     tables = shop.tables()
-    assert shop.cleaned("_batch_date", "id") == [(second, "b")]
     shop.lose_warehouse()
-    shop.load(second)
-    shop.load(first)
+    for batch in (FEB[2], FEB[0], FEB[1]):
+        shop.load(batch)
+    assert shop.tables() == tables
+    shop.lose_warehouse()
+    shop.load()
+    assert (shop.tables(), shop.landing()) == (tables, [])
+
+
+def test_faults_of_files_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    """A new export that is refused leaves those of other days alone, also where all are read in one load."""
+    shop = undated(tmp_path, max_reject_rate=0.5)
+    for number, content in enumerate((A, B)):
+        shop.deliver("export.csv", content, minute=number * NOON)
+        shop.load()
+    tables = shop.tables()
+    for bad, rule in ((BAD, "too_many_rejects"), ("x\n", "no_header")):
+        shop.lose_warehouse()
+        shop.deliver("export.csv", bad, minute=2 * NOON)
+        (refused,) = shop.load().refused
+        assert (refused.batch, refused.error.rule, shop.tables()) == (FEB[2], rule, tables)
+
+
+def test_rejects_of_equal_files_are_told_apart_by_their_batch(tmp_path: Path) -> None:
+    """Of the same name and bytes on two days each keeps its own time, and a repair closes one of them only."""
+    shop = undated(tmp_path)
+    for number in (0, 1):
+        shop.deliver("export.csv", "id,n\na,x\n", minute=number * NOON)
+        shop.load()
+    ids = {row["_batch_date"]: row["_reject_id"] for row in shop.table("rejected")}
+    assert [row["_rejected_at"].date() for row in shop.table("rejected")] == FEB[:2]
+    shop.deliver(f"{FEB[1]}.repair.csv", f"id,n,_reject_id\na,1,{ids[FEB[1]]}\n", minute=2 * NOON)
+    shop.load()
+    assert shop.cleaned("_batch_date", "n") == [(FEB[1], 1)]
+    assert [row["_resolved_by"] for row in shop.table("rejected")] == [None, f"{FEB[1]}.repair.csv"]
+
+
+def test_a_name_that_moves_between_batches(tmp_path: Path) -> None:
+    """`undated: replace`: newer bytes replace the file, whatever their day; a rebuild in any order gives the same."""
+    shop = undated(tmp_path, by_name=True)
+    for number, content in enumerate((A, B)):
+        shop.deliver("export.csv", content, minute=number * NOON)
+        shop.load()
+    tables = shop.tables()
+    assert shop.cleaned("_batch_date", "id") == [(FEB[1], "b")]
+    shop.lose_warehouse()
+    shop.load(FEB[1])
+    shop.load(FEB[0])
+    assert shop.tables() == tables
+    assert shop.ledger("batch", "status") == [(str(FEB[0]), "superseded"), (str(FEB[1]), "loaded")]
+    assert verify(shop.warehouse, shop.settings, [ConfiguredFeed(shop.feed, shop.options)]).findings == []
+    shop.load()
     assert shop.tables() == tables
 
 
@@ -292,7 +396,7 @@ def test_a_crash_between_commit_and_move(shop: Shop) -> None:
     with dying(Point.COMMITTED):
         shop.load()
     tables = shop.tables()
-    assert shop.cleaned("id") == ["a", "b"]
+    assert shop.cleaned("id") == ["a", "b", "a"]
     assert len(shop.landing()) == 3
     report = shop.load()
     assert report.again == [named(number) for number in (1, 2, 3)]
@@ -302,12 +406,12 @@ def test_a_crash_between_commit_and_move(shop: Shop) -> None:
 def test_a_duplicate_that_was_not_moved_yet_can_inherit(shop: Shop) -> None:
     """After a crash, a duplicate that still lies in landing is archived before its bytes are needed."""
     shop.deliver(named(1), A)
-    shop.deliver(named(2), A)
+    shop.deliver(named(1, "t"), A)
     with dying(Point.COMMITTED):
         shop.load()
     shop.deliver(named(1), B)
     shop.load()
-    assert shop.cleaned("_batch_date", "id") == [(day(1), "b"), (day(2), "a")]
+    assert shop.cleaned("_file", "id") == [(named(1), "b"), (named(1, "t"), "a")]
     assert shop.landing() == []
 
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.failpoints import Point
+from orchestration_project.recovery.rebuild import rebuild
+from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.stops import dying
@@ -122,6 +124,79 @@ def test_only_the_last_version_of_a_name_counts(
     corrected.lose_warehouse()
     corrected.load()
     assert corrected.tables() == tables
+
+
+@pytest.mark.found("the same bytes on another day were no file, and an undated name was one file whatever its day")
+@settings(max_examples=effort(8, 80), deadline=None)
+@given(
+    exports=st.dictionaries(
+        st.tuples(st.integers(1, 3), st.sampled_from(["export.csv", "stock.csv"])),
+        st.sampled_from(["id,n\na,1\nb,\n", "id,n\nb,1\nc,-1\n", "id,n\na,2\na,3\n", "id,n\n"]),
+        min_size=1,
+    ),
+    data=st.data(),
+    reach=st.sampled_from([0, 1, 7]),
+)
+def test_undated_names_are_a_function_of_their_days(
+    exports: dict[tuple[int, str], str], data: st.DataObject, reach: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each day's export, also one with the bytes of another day, counts in any order, after crashes and a rebuild."""
+    tried()
+    batching = Batching(Cadence.DAILY, dt.date(2000, 1, 1))
+    how = options(key_look_back=dt.timedelta(days=reach), batching=batching)
+
+    def taken(shop: Shop, export: tuple[int, str]) -> None:
+        number, name = export
+        shop.deliver(name, exports[export], 24 * 60 * number)
+        if data.draw(st.booleans()):
+            with dying(data.draw(st.sampled_from(Point))):
+                shop.load()
+        shop.load()
+
+    ordered, mixed = (Shop(tmp_path_factory.mktemp(name), CONTRACT, how) for name in ("ordered", "mixed"))
+    for export in sorted(exports):
+        taken(ordered, export)
+    for export in data.draw(st.permutations(sorted(exports))):
+        taken(mixed, export)
+    expected = ordered.tables()
+    assert mixed.tables() == expected
+    assert balanced(mixed)
+    rebuild(mixed.warehouse, mixed.settings, mixed.feed, mixed.options, mixed.told.append)
+    assert mixed.tables() == expected
+    mixed.lose_warehouse()
+    for number in data.draw(st.permutations(range(1, 4))):
+        mixed.load(dt.date(2024, 2, 1 + number))
+    assert mixed.tables() == expected
+
+
+@pytest.mark.found("a key that came back weekly was refused for ever, for records that were not kept themselves")
+@settings(max_examples=effort(8, 80), deadline=None)
+@given(data=st.data(), reach=st.sampled_from([1, 2, 3, 7]))
+def test_look_back_counts_from_the_record_that_is_kept(
+    data: st.DataObject, reach: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Corrections in any order and grouping leave what one walk through the days keeps; reasons name what is kept."""
+    tried()
+    shop = Shop(tmp_path_factory.mktemp("chains"), CONTRACT, options(key_look_back=dt.timedelta(days=reach)))
+    day_numbers = st.integers(1, 5).map(lambda week: week * reach - reach + 1) | st.integers(1, 4 * reach + 1)
+    current: dict[int, str] = {}
+    for number in data.draw(st.lists(day_numbers, min_size=2, max_size=8)):
+        current[number] = data.draw(st.sampled_from(["a", "b", "ab"]))
+        shop.deliver(named(number), "\n".join(["id,n", *(f"{key}," for key in current[number]), ""]))
+        if data.draw(st.booleans()):
+            shop.load()
+    shop.load()
+    kept: dict[str, list[int]] = {"a": [], "b": []}
+    for number, keys in sorted(current.items()):
+        for key in keys:
+            if not kept[key] or number - kept[key][-1] > reach:
+                kept[key].append(number)
+    found = {(row["id"], row["_file"], row["_row"]) for row in shop.table("cleaned")}
+    assert {(key, file) for key, file, _ in found} == {(key, named(day)) for key, days in kept.items() for day in days}
+    for row in shop.table("rejected"):
+        assert row["_reasons"] in [
+            [f"id: duplicate_key (kept: {file} row {nth})"] for key, file, nth in found if key == row["id"]
+        ]
 
 
 def test_everything_at_once_after_the_warehouse_is_lost(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         add(
             connection,
             "file_ledger",
-            "feed, file, version, status, repair, modified_at",
-            "('f', 'a.csv', 'v', 'loaded', false, '2024-02-01 08:00'),"
-            " ('f', 'b.csv', 'v', 'loaded', false, '2024-02-01 09:00'),"
-            " ('f', 'c.csv', 'v', 'loaded', false, '2024-02-02 08:00'),"
-            " ('f', '2024-01-01.repair.csv', 'v', 'loaded', true, '2024-02-03 08:00'),"
-            " ('f', '2024-01-01.2.repair.csv', 'v', 'loaded', true, '2024-02-03 09:00')",
+            "feed, batch, file, version, status, repair, modified_at",
+            "('f', '2024-01-01', 'a.csv', 'v', 'loaded', false, '2024-02-01 08:00'),"
+            " ('f', '2024-01-01', 'b.csv', 'v', 'loaded', false, '2024-02-01 09:00'),"
+            " ('f', '2024-01-02', 'c.csv', 'v', 'loaded', false, '2024-02-02 08:00'),"
+            " ('f', '2024-01-01', '2024-01-01.repair.csv', 'v', 'loaded', true, '2024-02-03 08:00'),"
+            " ('f', '2024-01-01', '2024-01-01.2.repair.csv', 'v', 'loaded', true, '2024-02-03 09:00')",
         )
-        make_corrected(connection)
+        make_corrected(connection, "DATE")
         yield connection
 
 
@@ -110,8 +110,8 @@ def test_a_repaired_record_counts_as_the_one_that_it_corrects(connection: duckdb
     add(
         connection,
         CORRECTED,
-        "_file, _file_version, _row, file, row, modified_at",
-        "('2024-01-01.repair.csv', 'v', 1, 'a.csv', 1, '2024-02-01 08:00')",
+        "_batch_date, _file, _file_version, _row, file, row, modified_at",
+        "('2024-01-01', '2024-01-01.repair.csv', 'v', 1, 'a.csv', 1, '2024-02-01 08:00')",
     )
     find_duplicates(connection, FEED, [], WEEK)
     assert duplicates(connection) == [(1, "id: duplicate_key (kept: a.csv row 2)")]
@@ -168,7 +168,34 @@ def test_later_batches_that_share_a_changed_key_are_affected(connection: duckdb.
         connection,
         "('z', 1, DATE '2024-01-01', 'a.csv', 1, 1, NULL), ('y', 2, DATE '2024-01-01', 'a.csv', 2, 2, NULL)",
     )
-    assert affected_batches(connection, FEED, [DAY1], [DAY2, DAY9]) == [DAY2]
+    find_duplicates(connection, FEED, [], WEEK)
+    assert affected_batches(connection, FEED, [DAY1], [DAY2, DAY9], WEEK) == [DAY2]
+
+
+def test_a_chain_of_batches_is_walked_through(connection: duckdb.DuckDBPyConnection) -> None:
+    """`duplicates_select`: a record is kept when none that is kept lies within the week before it; each key by itself.
+
+    `published_keepers`: the row of day 2 is published as beaten, so it takes nothing from anybody.
+    """
+    days = {"x": [1, 4, 8, 15, 20, 30], "y": [1, 9, 17], "z": [9]}
+    rows = [(key, day) for key, found in days.items() for day in found]
+    validated(
+        connection,
+        ", ".join(
+            f"('{key}', 1, DATE '2024-01-{day:02}', '{day}.csv', 1, {rid}, NULL)" for rid, (key, day) in enumerate(rows)
+        ),
+    )
+    add(
+        connection,
+        "rejected_f",
+        "id, n, _batch_date, _file, _file_version, _row, _reasons",
+        "('z', '2', '2024-01-02', '2.csv', 'v', 2, ['id: duplicate_key (kept: 0.csv row 1)'])",
+    )
+    find_duplicates(connection, FEED, [DAY2], WEEK)
+    assert duplicates(connection) == [
+        (rows.index(("x", day)), f"id: duplicate_key (kept: {kept}.csv row 1)")
+        for day, kept in ((4, 1), (8, 1), (20, 15))
+    ]
 
 
 def repairs(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
@@ -244,7 +271,9 @@ def test_a_file_is_told_with_its_most_frequent_reasons(connection: duckdb.DuckDB
         " ['id: required', 'n: type']), ('y', NULL, DATE '2024-01-01', 'a.csv', 3, 3, ['n: type']),"
         " ('z', 1, DATE '2024-01-01', 'b.csv', 1, 4, NULL)",
     )
-    assert reject_rates(connection, VALIDATED, 0.5) == [RejectRate("a.csv", "v", 2, 3, "n: type (2), id: required (1)")]
+    assert reject_rates(connection, VALIDATED, 0.5) == [
+        RejectRate(DAY1, "a.csv", "v", 2, 3, "n: type (2), id: required (1)")
+    ]
     assert reject_rates(connection, VALIDATED, 0.7) == []
 
 

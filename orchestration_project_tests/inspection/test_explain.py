@@ -190,9 +190,9 @@ def test_what_the_ledger_knows(tmp_path: Path) -> None:
     shop.load()
     cases = {
         "delivered before": (named(1), "id,n\n1,2\n"),
-        "a duplicate: s_2024-01-01.csv": (named(2), "id,n\n1,2\n"),
+        "a duplicate: s_2024-01-01.csv": (named(1, "t"), "id,n\n1,2\n"),
         "a correction: replaces the 1 records": (named(1), "id,n\n1,3\n"),
-        "new": (named(3), "id,n\n1,4\n"),
+        "new": (named(2), "id,n\n1,2\n"),
     }
     for what, (name, content) in cases.items():
         told = explained(shop, shop.deliver(name, content))

@@ -121,13 +121,16 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "next_batch_due": "2024-01-18 00:00:00+00:00",
         "landing": ["waiting", "oldest_seconds", "settling", "running", "given_up", "not_looked_at", "finished_by"],
         "quarantined": feed["quarantined"],
+        "left_out": [],
         "open_rejects": 1,
         "last_run": ["run_id", "job", "status", "started_at", "ended_at"],
         "validated_otherwise": [],
         "load_again": "",
         "rebatching": "",
     }
-    assert [list(item) for item in feed["quarantined"]] == [["file", "rule", "reason", "refused_at", "replaced"]]
+    assert [list(item) for item in feed["quarantined"]] == [
+        ["file", "batch", "rule", "reason", "refused_at", "replaced"]
+    ]
 
 
 @pytest.mark.parametrize("under_the_same_name", [True, False])

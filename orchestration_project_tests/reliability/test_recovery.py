@@ -34,7 +34,8 @@ FILES = {
     named(1): "id,n\na,1\nb,2\n,3\n\nc,-1\n",
     named(2): "id,n\nd,1\ne,2\nf,3\ng,4\n",
     named(2, "t"): "id,n\nh,1\n",
-    named(3): "id,n\nd,1\ne,2\nf,3\ng,4\n",
+    named(2, "u"): "id,n\nd,1\ne,2\nf,3\ng,4\n",
+    named(3): "id,n\nd,7\nm,2\n",
 }
 CORRECTED = "id,n\na,1\nb,5\n,3\n\nx,-1\n"
 
@@ -240,7 +241,7 @@ HARM = [
 PLACES = [
     pytest.param("2024-01-01/v2/s_2024-01-01.csv", id="loaded"),
     pytest.param("2024-01-01/s_2024-01-01.csv", id="superseded"),
-    pytest.param("2024-01-03/duplicate/s_2024-01-03.csv", id="duplicate"),
+    pytest.param("2024-01-02/duplicate/u_2024-01-02.csv", id="duplicate"),
 ]
 
 
@@ -293,18 +294,18 @@ def test_a_loss_that_is_accepted(shop: Shop, place: str) -> None:
 def test_files_that_nobody_delivered(shop: Shop) -> None:
     """What was put into the archive by hand is named; it is loaded with its batch, or as a delivery."""
     root = shop.settings.archive("f")
-    (root / "2024-01-02" / named(2, "u")).write_text("id,n\nu,1\n", encoding="utf-8")
+    (root / "2024-01-02" / named(2, "v")).write_text("id,n\nu,1\n", encoding="utf-8")
     (root / "2024-01-01" / "duplicate").mkdir()
     stray = root / "2024-01-01" / "duplicate" / named(1)
     stray.write_text("id,n\nw,1\n", encoding="utf-8")
     found = {item.found.split()[0]: item for item in findings(shop)}
-    assert set(found) == {f"2024-01-02/{named(2, 'u')}", f"2024-01-01/duplicate/{named(1)}"}
-    assert "--partition 2024-01-02" in found[f"2024-01-02/{named(2, 'u')}"].remedy
+    assert set(found) == {f"2024-01-02/{named(2, 'v')}", f"2024-01-01/duplicate/{named(1)}"}
+    assert "--partition 2024-01-02" in found[f"2024-01-02/{named(2, 'v')}"].remedy
     assert "move it to landing/f/" in found[f"2024-01-01/duplicate/{named(1)}"].remedy
     stray.rename(shop.settings.landing("f") / stray.name)
     shop.load()
     assert findings(shop) == []
-    assert [file for file in shop.cleaned("_file") if file in (named(1), named(2, "u"))] == [named(1), named(2, "u")]
+    assert [file for file in shop.cleaned("_file") if file in (named(1), named(2, "v"))] == [named(1), named(2, "v")]
 
 
 def test_quarantine_without_its_other_half(shop: Shop) -> None:

@@ -9,13 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration_project.warehouse.ledger import Entry, Status, ensure_ledger, settle, write_counts, write_entries
+from orchestration_project.warehouse.ledger import (
+    Entry,
+    Status,
+    ensure_ledger,
+    left_out,
+    settle,
+    write_counts,
+    write_entries,
+)
 from orchestration_project.warehouse.ledger_queries import (
     batch_sizes,
     current_entries,
     known_deliveries,
+    last_entries,
     loaded_batches,
     refused_files,
+    repetitions,
 )
 
 LIVE = (Status.RECEIVED, Status.LOADED, Status.DUPLICATE)
@@ -56,8 +66,8 @@ def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
         pytest.param(
             [entry("a", day=2, minute=1), entry("b", day=1, minute=2)],
             False,
-            {"a": "duplicate", "b": "loaded"},
-            id="the earlier batch keeps equal bytes",
+            {"a": "loaded", "b": "loaded"},
+            id="equal bytes for another batch",
         ),
         pytest.param(
             [entry("a", records=0), entry("b", records=0)],
@@ -86,7 +96,7 @@ def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
         pytest.param(
             [entry("a", day=1), entry("b", day=2), entry("c", "y", day=1)],
             True,
-            {"a": "loaded", "b": "duplicate", "c": "superseded"},
+            {"a": "superseded", "b": "loaded", "c": "superseded"},
             id="snapshot: the newest bytes again",
         ),
         pytest.param(
@@ -102,9 +112,9 @@ def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
             id="snapshot: repairs of the newest, made since",
         ),
         pytest.param(
-            [entry("a", day=1), entry("b", day=2), repair("r", day=1, minute=1), repair("s", "r", day=1, minute=2)],
+            [entry("a"), entry("b", minute=3), repair("r", minute=1), repair("s", "r", minute=2), entry("c", "y")],
             True,
-            {"a": "loaded", "b": "duplicate", "r": "loaded", "s": "duplicate"},
+            {"a": "loaded", "b": "duplicate", "r": "loaded", "s": "duplicate", "c": "superseded"},
             id="snapshot: repairs of who holds the newest bytes",
         ),
         pytest.param([repair("r", minute=1)], True, {"r": "superseded"}, id="snapshot: repairs of nothing"),
@@ -112,7 +122,7 @@ def repair(file: str, sha256: str = "", day: int = 1, minute: int = 0) -> Entry:
     ],
 )
 def test_settle(entries: list[Entry], snapshot: bool, expected: dict[str, str]) -> None:
-    """Bytes count once; in a snapshot feed only the newest do."""
+    """Bytes count once a batch; in a snapshot feed only the newest do."""
     assert {item.file: item.status for item in settle(entries, snapshot)} == expected
 
 
@@ -141,14 +151,14 @@ def test_settle_depends_on_the_versions_alone(entries: list[Entry], snapshot: bo
 
 
 @given(entries=ENTRIES)
-def test_settle_loads_every_bytes_once(entries: list[Entry]) -> None:
-    """Of each bytes with records exactly one file is loaded, of each without all are; nothing is lost on the way."""
+def test_settle_loads_every_bytes_once_a_batch(entries: list[Entry]) -> None:
+    """Of each bytes with records exactly one file a batch is loaded, of each without all are; none is lost."""
     settled = settle(entries, snapshot=False)
     assert {item.file for item in settled} == {item.file for item in entries}
-    loaded = Counter(item.sha256 for item in settled if item.status is Status.LOADED)
-    delivered = Counter(item.sha256 for item in entries)
+    loaded = Counter((item.batch, item.sha256) for item in settled if item.status is Status.LOADED)
+    delivered = Counter((item.batch, item.sha256) for item in entries)
     empty = {item.sha256 for item in entries if item.records == 0}
-    assert loaded == {sha256: count if sha256 in empty else 1 for sha256, count in delivered.items()}
+    assert loaded == {bytes_: count if bytes_[1] in empty else 1 for bytes_, count in delivered.items()}
 
 
 @given(entries=ENTRIES.filter(bool))
@@ -187,7 +197,7 @@ def test_nothing_to_write(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
-    """A delivery concerns the files of its names and all that have bytes which it brings or takes away."""
+    """A delivery concerns its own files and all of their batches that have bytes which it brings or takes away."""
     write_entries(
         connection,
         [
@@ -196,18 +206,56 @@ def test_concerned_entries(connection: duckdb.DuckDBPyConnection) -> None:
             entry("c", "y", status=Status.LOADED),
             entry("d", "z", status=Status.LOADED),
             entry("e", "y", status=Status.SUPERSEDED),
+            entry("A", "x", day=2, status=Status.LOADED),
+            entry("a", "x", day=2, status=Status.DUPLICATE),
         ],
     )
 
-    def concerned(files: str, hashes: str, snapshot: bool = False) -> str:
-        found = current_entries(connection, "f", files, [item * 32 for item in hashes], snapshot)
+    def concerned(file: str, sha256: str, snapshot: bool = False, by_name: bool = False) -> str:
+        found = current_entries(connection, "f", [("2024-01-01", file, sha256 * 32)], snapshot, by_name)
         return "".join(sorted(item.file for item in found))
 
     assert concerned("a", "q") == "ab"
+    assert concerned("a", "q", by_name=True) == "Aaab"
     assert concerned("n", "y") == "c"
     assert concerned("n", "q") == ""
-    assert concerned("n", "q", snapshot=True) == "abcde"
-    assert current_entries(connection, "f", "c", [], False) == [entry("c", "y", status=Status.LOADED)]
+    assert concerned("n", "q", snapshot=True) == "Aaabcde"
+    delivered = [("2024-01-01", "c", "")]
+    assert current_entries(connection, "f", delivered, False) == [entry("c", "y", status=Status.LOADED)]
+
+
+def test_files_that_an_earlier_release_left_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bytes of another batch, and an undated name of another day; nothing that is a duplicate or superseded today."""
+    loaded, duplicate, superseded = Status.LOADED, Status.DUPLICATE, Status.SUPERSEDED
+    write_entries(
+        connection,
+        [
+            entry("a", "x", 1, status=loaded),
+            entry("b", "x", 2, status=duplicate),
+            entry("c", "y", 1, status=loaded),
+            entry("d", "y", 1, 1, status=duplicate),
+            entry("export", "p", 1, status=superseded),
+            replace(entry("export", "q", 2, status=loaded), delivery=2),
+            entry("e", "r", 1, status=superseded),
+            replace(entry("e", "s", 1, status=loaded), delivery=2),
+        ],
+    )
+    last = last_entries(connection, "f")
+    assert sorted((item.batch, item.file) for item in left_out(last)) == [("2024-01-01", "export"), ("2024-01-02", "b")]
+    assert left_out([item for item in last if item.status is loaded]) == []
+    # Loads know them, so that none brings them in.
+    known = known_deliveries(connection, "f", ["2024-01-01"], False)
+    assert known["2024-01-01", "export"] == 1
+
+
+def test_repetitions(connection: duckdb.DuckDBPyConnection) -> None:
+    """The loaded file of the nearest batch before, else after; files of the same batch, repairs and empty ones not."""
+    files = [entry("a", "x", day, status=Status.LOADED) for day in (1, 3, 5)]
+    others = [entry("b", "x", 3, status=Status.LOADED), entry("e", "y", 1, status=Status.LOADED, records=0)]
+    write_entries(connection, [*files, *others, replace(repair("r", "z", 1), status=Status.LOADED)])
+    asked = [(f"2024-01-0{day}", "n", sha256 * 32) for day, sha256 in ((4, "x"), (1, "x"), (9, "y"), (9, "z"))]
+    found = {item.batch: (item.other_batch, item.other_file) for item in repetitions(connection, "f", asked)}
+    assert found == {"2024-01-04": ("2024-01-03", "a"), "2024-01-01": ("2024-01-03", "a")}
 
 
 def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
@@ -215,11 +263,22 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     refused = replace(entry("c", "z", 3, status=Status.QUARANTINED), reason="no_header: none", run_id="r")
     loaded = [entry("a", "x", 1, status=Status.LOADED, records=None), entry("b", "y", 2, status=Status.LOADED)]
     write_entries(connection, [*loaded, refused, entry("d", "x", 2, status=Status.DUPLICATE)])
-    identity = ("a", loaded[0].version)
+    identity = (loaded[0].batch, "a", loaded[0].version)
     # The number that was counted in the bytes of b stays; a had none.
-    write_counts(connection, "f", [(*identity, 9, 1, 5, 3, 1, 1, 0), ("b", loaded[1].version, 7, 0, 7, 0, 0, 0, 0)])
-    assert known_deliveries(connection, "f", None, False) == {"a": 1, "b": 1, "d": 1}
-    assert known_deliveries(connection, "f", ["2024-01-02"], False) == {"b": 1, "d": 1}
+    write_counts(
+        connection,
+        "f",
+        {identity: (9, 1, 5, 3, 1, 1, 0), (loaded[1].batch, "b", loaded[1].version): (7, 0, 7, 0, 0, 0, 0)},
+    )
+    assert known_deliveries(connection, "f", None, False) == {
+        ("2024-01-01", "a"): 1,
+        ("2024-01-02", "b"): 1,
+        ("2024-01-02", "d"): 1,
+    }
+    assert known_deliveries(connection, "f", ["2024-01-02"], False) == {
+        ("2024-01-02", "b"): 1,
+        ("2024-01-02", "d"): 1,
+    }
     assert known_deliveries(connection, "f", [], False) == {}
     assert loaded_batches(connection, "f") == ["2024-01-01", "2024-01-02"]
     assert loaded_batches(connection, "f", "2024-01-02", "2024-01-09") == ["2024-01-02"]
