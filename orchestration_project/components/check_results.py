@@ -228,7 +228,7 @@ def reject_rate(subject: Subject) -> CheckResult:
     """
     duplicates, records = sum(item.counted.duplicates for item in subject.files), subject.records
     rejected = subject.rejected - duplicates
-    rate, limit = rejected / records if records else 0.0, subject.spec.delivery.warn_reject_rate
+    rate, limit = rejected / records if records else 0.0, subject.spec.monitoring.warn_reject_rate
     metadata: Metadata = {
         "reject_rate": dg.MetadataValue.float(rate),
         "limit": dg.MetadataValue.float(limit),
@@ -366,7 +366,7 @@ def newest_batch(subject: Subject) -> CheckResult:
 
 def volume(subject: Subject) -> CheckResult:
     """Whether each batch is about as large as the batches before it."""
-    tolerance = subject.spec.delivery.volume_tolerance
+    tolerance = subject.spec.monitoring.volume_tolerance
     sizes = ledger_queries.batch_sizes(subject.connection, subject.spec.name)
     unusual = _unusual_sizes(sizes, subject.keys or [], tolerance)
     metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(unusual))}

@@ -64,7 +64,7 @@ def build_sensor(
     @dg.sensor(
         name=f"{spec.name}_files_sensor",
         job=job,
-        minimum_interval_seconds=spec.delivery.sensor_interval_seconds,
+        minimum_interval_seconds=spec.monitoring.sensor_interval_seconds,
         default_status=_sensor_status(),
         description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive.",
     )
@@ -135,7 +135,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
     @dg.schedule(
         name=f"{spec.name}_{batching.cadence}_schedule",
         job=job,
-        cron_schedule=spec.delivery.schedule,
+        cron_schedule=spec.monitoring.schedule,
         execution_timezone=batching.timezone.key,
         default_status=schedule_status(),
         description=f"Loads the last complete batch of the feed {spec.name}, and what still lies in landing.",

@@ -24,7 +24,7 @@ RANGE_START, RANGE_END, PARTITION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Monitoring:
     """How a feed's runs are asked for and when its checks warn."""
 
     sensor_interval_seconds: int
@@ -40,7 +40,7 @@ class FeedSpec:
     contract: Path
     feed: Feed
     options: FeedOptions
-    delivery: Delivery
+    monitoring: Monitoring
 
     @property
     def name(self) -> str:

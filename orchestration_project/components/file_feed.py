@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from orchestration_project.components.feed_assets import build_feed_assets, landing_spec
 from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
-from orchestration_project.components.feed_spec import Delivery, FeedSpec
+from orchestration_project.components.feed_spec import FeedSpec, Monitoring
 from orchestration_project.components.project import component_tree, with_platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
@@ -231,13 +231,13 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
 
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""
-        delivery = Delivery(
+        monitoring = Monitoring(
             self.sensor_interval_seconds,
             self.schedule,
             self.warn_reject_rate,
             self.volume_tolerance,
         )
-        return FeedSpec(Path(self.contract), feed, self.options, delivery)
+        return FeedSpec(Path(self.contract), feed, self.options, monitoring)
 
     @property
     def options(self) -> FeedOptions:
