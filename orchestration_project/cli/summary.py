@@ -8,7 +8,7 @@ import click
 from orchestration_project.cli.common import printable
 from orchestration_project.defs.product_marts.queries import PRODUCTS
 from orchestration_project.defs.sales_report import NEWEST
-from orchestration_project.warehouse.ledger import BEGIN
+from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import exists
@@ -139,7 +139,7 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
         return {}
     rows = connection.execute(
         f"""WITH ledger AS (
-                SELECT {BEGIN} AS _batch_date, file AS _file, version AS _file_version, batch AS _batch
+                SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, batch AS _batch
                 FROM {LEDGER} WHERE feed = $1),
             broken AS (
                 SELECT _batch, unnest(_reasons) AS _reason

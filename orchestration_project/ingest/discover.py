@@ -261,9 +261,9 @@ def _to_read_again(session: Session) -> list[Candidate]:
 
 
 def _unfaithful(session: Session) -> list[Entry]:
-    feed, key_format = session.feed, session.batching.key_format
+    feed = session.feed
     return ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), key_format
+        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed)
     )
 
 

@@ -18,7 +18,7 @@ from orchestration_project.ingest.relations import CORRECTED, DUPLICATES, REPEAT
 from orchestration_project.ingest.values import text_of, value_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, rejected_table
-from orchestration_project.warehouse.ledger import BEGIN, of_repairs
+from orchestration_project.warehouse.ledger import BATCH_DATE, of_repairs
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident, idents, literal
 from orchestration_project.warehouse.tables import append, batch_filter, is_empty
@@ -277,7 +277,7 @@ def _taken_by_kept(columns: str, window_seconds: float) -> str:
 
 def ages_select(feed: Feed) -> str:
     """Query of when each version of a feed's files was last modified; the same bytes may be in several batches."""
-    return f"""SELECT {BEGIN} AS _batch_date, file AS _file, version AS _file_version, modified_at AS _modified_at
+    return f"""SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, modified_at AS _modified_at
         FROM {LEDGER} WHERE feed = {literal(feed.name)}"""
 
 

@@ -18,10 +18,9 @@ from orchestration_project.ingest.prepare import prepare_counted
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
-from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.ledger import BATCH_DATE, Entry
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import batch_filter
 
@@ -119,16 +118,15 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
     if session.request.read:
         connection.execute(
             f"INSERT INTO {REMOVED} {_unknown_files(session)}",
-            {"feed": session.feed.name, "key_format": batching.key_format},
+            {"feed": session.feed.name},
         )
 
 
 def has_unknown_files(session: Session) -> bool:
     """Whether the raw table has rows of files that the ledger does not have as loaded."""
     everything = replace(session, request=replace(session.request, batches=None))
-    parameters = {"feed": session.feed.name, "key_format": session.batching.key_format}
     query = f"FROM ({_unknown_files(everything)}) LIMIT 1"
-    return session.connection.execute(query, parameters).fetchone() is not None
+    return session.connection.execute(query, {"feed": session.feed.name}).fetchone() is not None
 
 
 def make_removed(connection: "DuckDBPyConnection", batch_type: str) -> None:
@@ -146,4 +144,4 @@ def _unknown_files(session: Session) -> str:
             FROM {ident(raw_table(session.feed))} WHERE {batch_filter(session.request.batches)}),
         loaded AS (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
         FROM present ANTI JOIN loaded
-        ON file = _file AND version = _file_version AND _batch_date = {ledger_queries.BATCH_DATE}"""
+        ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}"""

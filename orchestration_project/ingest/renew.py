@@ -125,9 +125,9 @@ def _changed_tables(connection: "DuckDBPyConnection", feed: Feed, options: FeedO
 
 def _is_damaged(session: Session) -> bool:
     """Whether the raw table lacks records of loaded files, or has others: then nothing can be made from it."""
-    feed, key_format = session.feed, session.batching.key_format
+    feed = session.feed
     unfaithful = ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), None, reading_of(feed), key_format
+        session.connection, feed.name, raw_table(feed), None, reading_of(feed)
     )
     return bool(unfaithful) or has_unknown_files(session)
 

@@ -17,7 +17,7 @@ from orchestration_project.ingest.keys import Key, keys_of
 from orchestration_project.ingest.values import broken
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
-from orchestration_project.warehouse.ledger import BEGIN
+from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.quoting import ident, idents, literal, literals
 from orchestration_project.warehouse.tables import batch_filter
@@ -199,7 +199,8 @@ def balances(
     """
     condition = "true" if keys is None else f"batch IN ({literals(keys)})" if keys else "false"
     listed = connection.execute(
-        f"SELECT {BEGIN}, file, version, records FROM {LEDGER} WHERE feed = $1 AND status = 'loaded' AND {condition}",
+        f"""SELECT {BATCH_DATE}, file, version, records FROM {LEDGER}
+            WHERE feed = $1 AND status = 'loaded' AND {condition}""",
         [feed.name],
     ).fetchall()
     expected = {(str(begin), file, version): records or 0 for begin, file, version, records in listed}

@@ -54,8 +54,10 @@ It is written with the counts of the records, so that no entry has it.
 """
 IDENTITY = ("feed", "batch", "file", "version")
 """The columns that identify a row."""
-BEGIN = "try_strptime(batch, ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])"
-"""SQL for the start of an entry's batch, to be compared with `_batch_date`; NULL for a file without a batch."""
+BATCH_DATE = """(try_strptime(left(batch, 16), ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])
+    + to_seconds(CASE WHEN length(batch) > 16 THEN 1 ELSE 0 END))"""
+"""SQL for the `_batch_date` of an entry's batch; NULL for a file without a batch. A key has at most 16 characters,
+unless it has the offset of an hour that comes for the second time (see `storage.batches`)."""
 COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
 """The columns that say what became of a file's records."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import TABLE, VALIDATED_AS, Entry, Status
+from orchestration_project.warehouse.ledger import BATCH_DATE, TABLE, VALIDATED_AS, Entry, Status
 from orchestration_project.warehouse.quoting import ident, literal
 from orchestration_project.warehouse.tables import batch_filter, columns_of, is_empty
 
@@ -22,11 +22,6 @@ FIELDS = [field.name for field in fields(Entry)]
 ENTRY = ", ".join(FIELDS)
 """The columns of an entry, in the order of its fields."""
 STATUS = FIELDS.index("status")
-BATCH_DATE = "(try_strptime(left(batch, 16), $key_format) + to_seconds(CASE WHEN length(batch) > 16 THEN 1 ELSE 0 END))"
-"""SQL for the `_batch_date` of a batch of the ledger: keys are no longer than this, unless they have the offset of an
-hour that comes for the second time (see `storage.batches`)."""
-
-
 Identity = tuple[str, str]
 """What tells a feed's files apart: batch and name, or a name alone (with an empty batch)."""
 
@@ -145,7 +140,6 @@ def unfaithful_entries(
     raw: str,
     batches: Mapping[str, object] | None,
     read_as: str,
-    key_format: str,
 ) -> list[Entry]:
     """The loaded files that have to be read again: their rows in the raw table are not what reading would give now.
 
@@ -158,7 +152,6 @@ def unfaithful_entries(
         raw: its raw table.
         batches: by partition key, the value of `_batch_date`; None for all batches.
         read_as: identifies what of the contract decides how files are read.
-        key_format: the form of partition keys, see `BATCH_DATE`.
     """
     condition = "true" if batches is None else batch_filter(batches.values())
     return _entries(
@@ -169,7 +162,6 @@ def unfaithful_entries(
             "all": batches is None,
             "keys": list(batches or ()),
             "read_as": read_as,
-            "key_format": key_format,
         },
     )
 
