@@ -112,14 +112,13 @@ def wrong_width(cells: Sequence[str], width: int, surplus: int) -> str:
 def surplus_of(path: Path, offset: int, grammar: Grammar, width: int) -> int:
     """How many empty fields beyond the header's all records have, of those that have at least as many as the header.
 
-    One that lacks them may have lost a field, and one that has more may have been shifted by them. Where a record has a
-    value beyond the header's fields, an empty one there is no habit of the program that wrote the file.
+    One that lacks them may have lost a field, and one that has more may have been shifted by them.
     """
     found: set[int] = set()
     for raw, well_formed in records_in(path, offset, grammar):
         cells = grammar.cells(raw) if well_formed else []
-        if len(cells) >= width and any(cell.strip(BLANKS) for cell in cells):
-            found.add(0 if any(cells[width:]) else len(cells) - width)
+        if len(cells) >= width and not any(cells[width:]) and any(cell.strip(BLANKS) for cell in cells):
+            found.add(len(cells) - width)
         # Mostly the first record decides.
         if 0 in found:
             break

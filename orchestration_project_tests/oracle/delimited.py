@@ -225,11 +225,12 @@ def records_of(feed: Feed, text: str) -> list[Record]:
 def surplus_of(lines: list[Line], width: int) -> int:
     """How many empty fields behind the last column all records have: so some programs write, and they say nothing.
 
-    Records that lack columns do not count: they are wrong anyway.
+    Records that lack columns, or have values beyond the last one, do not count: they are wrong anyway.
     """
     filled = [line.fields for line in lines if line.fields and not all(map(is_missing, line.fields))]
-    wide = [fields for fields in filled if len(fields) >= width]
-    return min((0 if any(fields[width:]) else len(fields) - width for fields in wide), default=0)
+    return min(
+        (len(fields) - width for fields in filled if len(fields) >= width and not any(fields[width:])), default=0
+    )
 
 
 def unmarked(text: str) -> str:
