@@ -53,7 +53,7 @@ def text_of(value: str, sql_type: str, column: Column) -> str:
     lacks_zone = column.parsing.has_timezone or sql_type == "TIME WITH TIME ZONE"
     if not sql_type.startswith(("DATE", "TIME")) or column.parsing.date_format is None or lacks_zone:
         return plain
-    return _moment_as_text(value, sql_type, literal(column.parsing.date_format), plain)
+    return _moment_as_text(value, sql_type, column, plain)
 
 
 def rescued_value(value: str, sql_type: str) -> str:
@@ -117,15 +117,19 @@ def _utc(column: Column) -> str:
     return "+00:00" if regex.endswith(COLON_OFFSET) else "+0000" if regex.endswith(OFFSET) else "+00"
 
 
-def _moment_as_text(value: str, sql_type: str, pattern: str, plain: str) -> str:
+def _moment_as_text(value: str, sql_type: str, column: Column, plain: str) -> str:
     """SQL for a date or a time in the declared format, as far as it can be read back from it.
 
     A moment finer than the format would lose a part of it: it stays `plain`, and then breaks the type.
     """
+    pattern, width = literal(str(column.parsing.date_format)), column.parsing.date_width
     is_time = sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP")
     # strftime takes no TIME, so one gets a day.
     moment = f"(DATE '1900-01-01' + {value})" if is_time else value
     written = f"strftime({moment}, {pattern})"
+    if width:
+        # strftime writes fractions of a second with 3, 6 or 9 digits; the format may have fewer.
+        written = f"left({written}, {width})"
     read_back = f"try_strptime({written}, {pattern})"
     if is_time:
         read_back = f"(DATE '1900-01-01' + {read_back}::TIME)"

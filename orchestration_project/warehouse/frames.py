@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestration_project.contracts.feed import MASK
+from orchestration_project.contracts.personal import is_about_people
 from orchestration_project.errors import WarehouseError, visible
 from orchestration_project.warehouse.quoting import ident
 
@@ -64,7 +66,9 @@ class Column:
     filled: bool = True
 
     def shown(self, row: int) -> str:
-        """A value for a message, by its place in the frame."""
+        """A value for a message, by its place in the frame; masked in a column whose name is about people."""
+        if is_about_people(self.name):
+            return MASK
         value = self.given.iloc[row]
         # numpy's own repr has the type's name in it.
         text = visible(repr(value.item() if isinstance(value, np.generic) else value))

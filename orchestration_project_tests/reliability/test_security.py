@@ -285,6 +285,7 @@ HARMLESS = {
     # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
     *("relation", "records", "removed", "skipped", "TABLE"),
     "listed",  # a key's columns, quoted
+    "skip",  # how many lines formats.delimited leaves out, a whole number
     "columns_sql",  # what formats.parquet_files made
     "quoted",  # a table's whole name, as `tables.qualified` writes it
     "condition",  # of the partitions of a frame: quoted keys, and the asset author's own SQL

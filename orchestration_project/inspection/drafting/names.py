@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestration_project.contracts.personal import is_about_people
+
 LONGEST = 60
 DATES = (
     (r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", "daily"),
@@ -17,17 +19,6 @@ DATES = (
     (r"(?<!\d)(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?!\d)", "monthly"),
 )
 
-PERSONAL_WORDS = frozenset(
-    "mail email phone telephone tel mobile cell fax birth birthday birthdate dob ssn iban bic passport"
-    " address addr street zip zipcode postal postcode postleitzahl plz strasse telefon geburtsdatum kunde kundennr"
-    " surname firstname lastname fullname vorname nachname username login ip customer client household member person"
-    " patient employee contact recipient cardholder".split()
-)
-THING_WORDS = frozenset(
-    "product item article store shop branch category brand company file column country city region state channel sheet"
-    " table event department vendor supplier campaign store".split()
-)
-"""What has a name, but is no person."""
 MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 PHONE = re.compile(r"(\+|00|\()\d[\d ()/.-]{6,}")
 IP_ADDRESS = re.compile(r"(\d{1,3}\.){3}\d{1,3}")
@@ -98,10 +89,7 @@ def personal_because(name: str, values: Sequence[str]) -> str | None:
         name: the column's name, in snake case.
         values: some of its values.
     """
-    words = name.split("_")
-    if PERSONAL_WORDS & set(words):
-        return "its name"
-    if "name" in words and not THING_WORDS & set(words) and words != ["name"]:
+    if is_about_people(name):
         return "its name"
     for what, form in PERSONAL_FORMS.items():
         if values and sum(form.fullmatch(value.strip()) is not None for value in values) >= PERSONAL_SHARE * len(
