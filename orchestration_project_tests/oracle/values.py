@@ -130,7 +130,10 @@ def plain(cell: str | Number | dt.datetime | dt.date | dt.time) -> str:
         case str():
             return cell
         case Number(text=text, binary=True):
-            return f"{Decimal(text):f}".removesuffix(".0")
+            number = Decimal(text)
+            if not number.is_finite() or number != number.to_integral_value():
+                return text
+            return f"{number or Decimal(0):f}".removesuffix(".0")
         case Number(text=text):
             return text
         case dt.datetime():
