@@ -79,7 +79,7 @@ class Session:
 
     def dagster_home(self, name: str) -> Path:
         """A DAGSTER_HOME with an empty history, as the make targets make it."""
-        from orchestration_project.components.history import make_history
+        from orchestration_project.components.run_launcher import make_history
 
         template = self.work / HISTORY
         if not template.exists():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.common import new_table
-from orchestration_project.sample.manifest import SampleSpec
+from orchestration_project.sample.defects import SampleSpec
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from orchestration_project.sample.manifest import Manifest
+    from orchestration_project.sample.defects import Manifest
 
 COMMITTED_SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 """There in a checkout only. An installed package makes the same bytes anew, so the wheel carries no data."""

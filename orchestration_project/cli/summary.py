@@ -10,8 +10,7 @@ from orchestration_project.defs.product_marts.queries import PRODUCTS
 from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import exists
+from orchestration_project.warehouse.tables import exists, ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -84,6 +84,6 @@ def make_history(home: Path) -> None:
 
     Example: orchestration-project make-history "$DAGSTER_HOME"
     """
-    from orchestration_project.components import history
+    from orchestration_project.components import run_launcher
 
-    history.make_history(home)
+    run_launcher.make_history(home)

@@ -18,8 +18,8 @@ import dagster as dg
 
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.components.feed_spec import FeedSpec
-from orchestration_project.contracts.describe import comparison_in_words
 from orchestration_project.contracts.feed import MetricRule, QualityRule
+from orchestration_project.contracts.rules import comparison_in_words
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.inspection import quality, rule_checks
 from orchestration_project.inspection.deliveries import overlaps, vanished_columns

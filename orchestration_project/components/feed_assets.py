@@ -5,9 +5,14 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from orchestration_project.components.feed_metadata import metadata_of, parts, run_metadata
+from orchestration_project.components.feed_metadata import (
+    lineage_metadata,
+    lineage_of,
+    metadata_of,
+    parts,
+    run_metadata,
+)
 from orchestration_project.components.feed_spec import POOL, FeedSpec, file_schema, keys_of, table_schema
-from orchestration_project.components.lineage import lineage_metadata, lineage_of
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached

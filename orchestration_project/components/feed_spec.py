@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration_project.contracts.describe import rule_in_words
 from orchestration_project.contracts.feed import Column, Feed, Required
+from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table

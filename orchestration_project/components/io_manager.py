@@ -24,8 +24,16 @@ from orchestration_project.warehouse import frame_tables, frames
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.frame_tables import Place
 from orchestration_project.warehouse.owners import claim, is_platforms, owner_of
-from orchestration_project.warehouse.quoting import ident, idents, literal, literals
-from orchestration_project.warehouse.tables import SCHEMA, catalog_of, columns_of, qualified
+from orchestration_project.warehouse.tables import (
+    SCHEMA,
+    catalog_of,
+    columns_of,
+    ident,
+    idents,
+    literal,
+    literals,
+    qualified,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

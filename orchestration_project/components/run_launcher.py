@@ -1,7 +1,11 @@
-"""Dagster's run launcher for one machine, which also notices when a run's process is gone. `dagster.yaml` names it.
+"""Dagster's own processes on one machine: a launcher that notices dead runs, and a history that is made only once.
 
-The stock one learns of a dead process only from the code server that started it. When both are killed, or the machine
-goes down, the run stays "started" and holds the warehouse's pool until its maximum run time ends.
+The stock launcher learns of a dead process only from the code server that started it. When both are killed, or the
+machine goes down, the run stays "started" and holds the warehouse's pool until its maximum run time ends.
+`dagster.yaml` names this launcher.
+
+Each process that finds the history's SQLite files missing makes them. Several that do so at the same time fail, or
+leave a database with two versions of its schema, which no process can open any more.
 """
 
 import os
@@ -9,6 +13,9 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from filelock import FileLock, Timeout
+
+from orchestration_project.errors import PlatformError
 
 CLOCK_TOLERANCE = 2.0
 """Seconds by which the system's own time of a process's start may be off."""
@@ -55,3 +62,40 @@ def is_running(pid: int, since: float) -> bool:
     state, *fields = status.rpartition(")")[2].split()
     started = int(booted.split()[1]) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
     return state != "Z" and started <= since + CLOCK_TOLERANCE
+
+
+MADE = ".history-made"
+PATIENCE_SECONDS = 120.0
+
+
+class HistoryError(PlatformError):
+    """The history can't be made."""
+
+
+def make_history(home: Path) -> None:
+    """Make the history's databases below a Dagster home, unless that was done before.
+
+    Args:
+        home: `$DAGSTER_HOME`, with the `dagster.yaml` in force.
+
+    Raises:
+        HistoryError: another process has been at it for too long.
+    """
+    lock = FileLock(home / f"{MADE}.lock", timeout=PATIENCE_SECONDS)
+    try:
+        with lock:
+            if not (home / MADE).exists():
+                _open_all(home)
+                (home / MADE).touch()
+    except Timeout as error:
+        raise HistoryError(
+            f"another process has been making Dagster's history in {home} for {PATIENCE_SECONDS:g} s; stop it and try"
+            " again"
+        ) from error
+
+
+def _open_all(home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
+        instance.all_instigator_state()
+        instance.get_asset_keys(limit=1)

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.feed_metadata import Metadata, compared
+from orchestration_project.components.charts import total
+from orchestration_project.components.feed_metadata import Metadata, compared, lineage_metadata, query_lineage
 from orchestration_project.components.feed_spec import POOL, FeedSpec, keys_of
-from orchestration_project.components.lineage import lineage_metadata, query_lineage
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
-from orchestration_project.components.time_series import total
 from orchestration_project.inspection.findings import Finding, Proof, materialize
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import marts
+from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.marts import BATCH, Mart
 from orchestration_project.warehouse.published import changed_outside
-from orchestration_project.warehouse.reading import reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -15,8 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
-from orchestration_project.contracts.yaml_text import read_yaml
+from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed, read_yaml
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -1,6 +1,7 @@
-"""`logicalTypeOptions` and `enum` of a property as rules on its values.
+"""`logicalTypeOptions` and `enum` of a property as rules on its values, and the same rules in words.
 
-Rules that no value can fulfil are problems: with them every record of a feed would be rejected.
+Rules that no value can fulfil are problems: with them every record of a feed would be rejected. A rule's words end a
+sentence about a column or a number.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,17 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
-from orchestration_project.contracts.feed import Bound, Length, MultipleOf, OneOf, Pattern, Rule, TextFormat
+from orchestration_project.contracts.feed import (
+    Bound,
+    Comparison,
+    Length,
+    MultipleOf,
+    OneOf,
+    Pattern,
+    Required,
+    Rule,
+    TextFormat,
+)
 from orchestration_project.contracts.patterns import TEXT_FORMATS, UNTESTED_FORMATS, read_pattern
 from orchestration_project.contracts.sql_types import (
     INTEGER_FORMATS,
@@ -18,6 +29,48 @@ from orchestration_project.contracts.sql_types import (
     Literals,
     SqlType,
 )
+
+_BOUND_WORDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+COMPARISONS = {
+    "mustBe": "",
+    "mustNotBe": "other than ",
+    "mustBeGreaterThan": "more than ",
+    "mustBeGreaterOrEqualTo": "at least ",
+    "mustBeLessThan": "less than ",
+    "mustBeLessOrEqualTo": "at most ",
+    "mustBeBetween": "between ",
+    "mustNotBeBetween": "not between ",
+}
+
+
+def rule_in_words(rule: Rule) -> str:
+    """What a rule demands of a value, e.g. `is at least 1`."""
+    match rule:
+        case Required():
+            return "is given"
+        case Bound(rule=name, limit=limit):
+            return f"is {_BOUND_WORDS[name]} {limit}"
+        case MultipleOf(step=step):
+            return f"is a multiple of {step}"
+        case Length(rule=name, characters=characters):
+            return f"has at {'least' if name == 'minLength' else 'most'} {characters} characters"
+        case Pattern(regex=regex):
+            return f"matches `{regex}`"
+        case TextFormat(name=name):
+            return f"is written as {name}"
+        case OneOf(values=values):
+            return f"is one of {', '.join(values)}"
+
+
+def comparison_in_words(comparison: Comparison) -> str:
+    """What a number has to be, e.g. `more than 0`."""
+    return COMPARISONS[comparison.operator] + " and ".join(f"{limit:g}" for limit in comparison.limits)
+
 
 LowerOrUpper = Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
 BOUNDS: tuple[LowerOrUpper, ...] = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")

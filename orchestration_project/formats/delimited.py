@@ -22,8 +22,7 @@ from orchestration_project.formats.lines import Dialect, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.prepare import split_carefully
 from orchestration_project.formats.staging import ReadyFile, unreadable
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import is_empty
+from orchestration_project.warehouse.tables import ident, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,7 +1,7 @@
 """SQL over the text of a field: blanks, and numbers in the notation that a contract declares."""
 
 from orchestration_project.contracts.feed import Parsing
-from orchestration_project.warehouse.quoting import literal
+from orchestration_project.warehouse.tables import literal
 
 BLANKS = " \t\r\n\u00a0"
 """Characters that count as padding: a field that has no others is empty."""

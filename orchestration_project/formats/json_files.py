@@ -24,8 +24,7 @@ from orchestration_project.formats.header import normalised, require_columns, sp
 from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
-from orchestration_project.warehouse.quoting import literal, literals
-from orchestration_project.warehouse.tables import is_empty
+from orchestration_project.warehouse.tables import is_empty, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -29,7 +29,7 @@ from orchestration_project.formats.staging import (
     drop,
     unreadable,
 )
-from orchestration_project.warehouse.quoting import literal, literals
+from orchestration_project.warehouse.tables import literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.formats.lines import Lines, drop_lines
 from orchestration_project.formats.staging import COPIED, show_staged
-from orchestration_project.warehouse.quoting import ident, literal, literals
-from orchestration_project.warehouse.tables import types_of
+from orchestration_project.warehouse.tables import ident, literal, literals, types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

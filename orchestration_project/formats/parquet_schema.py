@@ -13,8 +13,7 @@ from orchestration_project.errors import FileRefused, visible
 from orchestration_project.formats.decompress import too_large
 from orchestration_project.formats.header import normalised, spellings
 from orchestration_project.formats.staging import unreadable
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import types_of
+from orchestration_project.warehouse.tables import ident, literal, types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

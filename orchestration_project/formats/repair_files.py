@@ -25,7 +25,7 @@ from orchestration_project.formats.header import REJECT_ID, Header
 from orchestration_project.formats.staging import ReadyFile
 from orchestration_project.storage.batches import is_repair
 from orchestration_project.warehouse.feed_tables import REPAIRS
-from orchestration_project.warehouse.quoting import literal
+from orchestration_project.warehouse.tables import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -16,8 +16,7 @@ from orchestration_project.errors import FileKey, FileRefused, without_values
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.warehouse.faults import no_fault_of_files
 from orchestration_project.warehouse.feed_tables import raw_layout
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import is_empty, types_of
+from orchestration_project.warehouse.tables import ident, is_empty, types_of
 
 if TYPE_CHECKING:
     import duckdb

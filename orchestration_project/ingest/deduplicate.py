@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 from orchestration_project.ingest.keys import affected_batches, find_duplicates, keys_of
 from orchestration_project.ingest.model import Entered, Unique, Validated
-from orchestration_project.ingest.repairs import make_corrected, validate_repairs
+from orchestration_project.ingest.repairs import make_corrected, take_waivers, validate_repairs
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validate_more
-from orchestration_project.ingest.waivers import take_waivers
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger_queries
 

@@ -20,8 +20,7 @@ from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, rejected_table
 from orchestration_project.warehouse.ledger import BATCH_DATE, of_repairs
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import ident, idents, literal
-from orchestration_project.warehouse.tables import append, batch_filter, is_empty
+from orchestration_project.warehouse.tables import append, batch_filter, ident, idents, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

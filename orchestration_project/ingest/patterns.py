@@ -9,7 +9,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.quoting import literal
+from orchestration_project.warehouse.tables import literal
 
 if TYPE_CHECKING:
     import duckdb

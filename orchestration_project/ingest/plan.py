@@ -1,6 +1,6 @@
-"""Decide what a load changes: which versions come in, which go out, where each file is archived.
+"""Decide what a load changes (which versions come in and go out, where each is archived), and enter it in the ledger.
 
-Pure, but that it looks which names are free in the archive.
+The plan is pure, but that it looks which names are free in the archive.
 """
 
 import datetime as dt
@@ -10,13 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.model import Candidate, Plan, Refused, Request
+from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.withdrawals import withdrawn_bytes
 from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.storage.withdrawals import was_withdrawn
+from orchestration_project.warehouse import ledger
+from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status, settle
 from orchestration_project.warehouse.ledger_queries import Identity
+from orchestration_project.warehouse.tables import batch_filter, ident
 
 
 def make_plan(
@@ -133,3 +139,40 @@ def _date(batch: Batch) -> dt.date:
 
 def _naive(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+def enter(session: Session, validated: Validated) -> Entered:
+    """Write the ledger's entries of a load, the refused files' too, and remove the rows of files that go.
+
+    Keys are compared by the times that the ledger tells, so this comes before `deduplicate`.
+
+    Args:
+        session: inside the transaction.
+        validated: what comes in.
+    """
+    staged = validated.staged
+    _remove_rows(session, staged)
+    reached(Point.REMOVED)
+    ledger.write_entries(session.connection, [*staged.plan.entries, *_refused(session, staged)])
+    reached(Point.ENTERED)
+    return Entered(validated)
+
+
+def _refused(session: Session, staged: Staged) -> list[Entry]:
+    """The entries of refused files. The very file that was withdrawn stays that in the ledger when it is refused."""
+    entries = refusal_entries(staged.candidates.refused, session.feed, session.options, session.request)
+    noted = {(key, note.file, note.sha256) for (key, _), note in withdrawn_bytes(session).items()} if entries else ()
+    return [entry for entry in entries if entry.identity not in noted]
+
+
+def _remove_rows(session: Session, staged: Staged) -> None:
+    removed: Sequence[tuple[object]] = session.connection.execute(
+        f"SELECT DISTINCT _batch_date FROM {staged.removed}"
+    ).fetchall()
+    if removed:
+        # The batches are named again, as literals: so DuckDB skips the blocks of all others.
+        batches = batch_filter(batch for (batch,) in removed)
+        session.connection.execute(
+            f"""DELETE FROM {ident(raw_table(session.feed))}
+                WHERE {batches} AND (_batch_date, _file, _file_version) IN (FROM {staged.removed})"""
+        )

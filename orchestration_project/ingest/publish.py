@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of
+from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of, reject_id
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.keys import ages_select
 from orchestration_project.ingest.model import Plan, Published, Staged, Unique
-from orchestration_project.ingest.rejects import reject_id
 from orchestration_project.ingest.repairs import resolve
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validation_of
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.published import note_published
-from orchestration_project.warehouse.quoting import ident, idents
-from orchestration_project.warehouse.tables import replace_batches
+from orchestration_project.warehouse.tables import ident, idents, replace_batches
 from orchestration_project.warehouse.waivers import has_waivers
 
 if TYPE_CHECKING:

@@ -21,8 +21,7 @@ from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import BATCH_DATE, Entry
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

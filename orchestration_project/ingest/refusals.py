@@ -18,8 +18,7 @@ from orchestration_project.ingest.session import Session
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.ledger_queries import repetitions
-from orchestration_project.warehouse.quoting import ident, literals
-from orchestration_project.warehouse.tables import is_empty
+from orchestration_project.warehouse.tables import ident, is_empty, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -18,11 +18,10 @@ from orchestration_project.errors import FileKey, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
-from orchestration_project.ingest.enter import enter
 from orchestration_project.ingest.fingerprints import making_of
 from orchestration_project.ingest.model import Candidates, Published, Renewal, Validated
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.plan import reading_of
+from orchestration_project.ingest.plan import enter, reading_of
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import has_unknown_files, read
 from orchestration_project.ingest.refusals import reject_rates
@@ -31,9 +30,8 @@ from orchestration_project.ingest.validate import validate
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.connection import transaction
-from orchestration_project.warehouse.feed_contracts import made_as, note_contract
 from orchestration_project.warehouse.feed_tables import RenewedFeed, layouts, raw_table
-from orchestration_project.warehouse.renewal import beside, drop_remains, replace_published
+from orchestration_project.warehouse.renewal import beside, drop_remains, made_as, note_contract, replace_published
 from orchestration_project.warehouse.tables import canonical, columns_of
 
 if TYPE_CHECKING:

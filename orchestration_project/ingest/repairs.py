@@ -1,4 +1,4 @@
-"""Validate the records of repair files, and close the rejects that they correct.
+"""Close rejects: by the records of repair files that correct them, and by what the archive says of waivers.
 
 A repair record must name a reject of its batch, told by the ordinary files alone, so that repairs can't depend on each
 other. Each reject is repaired once, by the last record of the newest file (modification time, then name). All other
@@ -6,23 +6,55 @@ repair records are rejected, and take no part in keys. Whether a repair record i
 before its own hold: only here one batch can reach further than the look-back.
 """
 
+import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.counts import NOT_REJECTED, REPAIRED_AGAIN, WAIVED_BY, WITHOUT_ID, reject_id
 from orchestration_project.ingest.keys import IDENTITY, ages_select, find_duplicates
 from orchestration_project.ingest.model import Validated
-from orchestration_project.ingest.rejects import NOT_REJECTED, REPAIRED_AGAIN, WAIVED_BY, WITHOUT_ID, reject_id
 from orchestration_project.ingest.relations import ATTEMPTS, CORRECTED, DUPLICATES, REPAIRABLE
+from orchestration_project.storage.archive import read_waivers, waivers_listing
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import REPAIRS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import of_repairs
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import append, batch_filter
+from orchestration_project.warehouse.tables import append, batch_filter, ident, literal
 from orchestration_project.warehouse.waivers import TABLE as WAIVERS
+from orchestration_project.warehouse.waivers import Row, has_taken, replace_waivers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+def take_waivers(connection: "DuckDBPyConnection", archive: Path, feed: Feed) -> list[Batch]:
+    """Make the table `waivers` say what the archive says; of several waivers of a reject the first counts.
+
+    They are read when something about their files has changed; over the years they become many.
+
+    Returns:
+        The batches with published rejects whose waiver is another one now.
+
+    Raises:
+        RepairError: a waiver in the archive can't be read.
+    """
+    listing = waivers_listing(archive)
+    if has_taken(connection, feed.name, listing):
+        return []
+    rows: dict[str, Row] = {}
+    for waiver in read_waivers(archive):
+        moment = waiver.waived_at.astimezone(dt.UTC).replace(tzinfo=None)
+        for reject in waiver.reject_ids:
+            rows.setdefault(reject, (reject, waiver.waived_by, waiver.because, moment))
+    changed = replace_waivers(connection, feed.name, list(rows.values()), listing)
+    if not changed:
+        return []
+    batches = connection.execute(
+        f"SELECT DISTINCT _batch_date FROM {ident(rejected_table(feed))} WHERE _reject_id IN (SELECT unnest($1))",
+        [changed],
+    ).fetchall()
+    return [batch for (batch,) in batches]
 
 
 def make_corrected(connection: "DuckDBPyConnection", batch_type: str) -> None:

@@ -20,10 +20,10 @@ from orchestration_project.storage.trees import first_name
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
-from orchestration_project.warehouse.feed_contracts import ensure_feed_contracts
 from orchestration_project.warehouse.feed_tables import cleaned_table, layouts
 from orchestration_project.warehouse.owners import refuse_owned
 from orchestration_project.warehouse.published import ensure_published
+from orchestration_project.warehouse.renewal import ensure_feed_contracts
 from orchestration_project.warehouse.tables import add_columns, columns_of, create_table
 from orchestration_project.warehouse.waivers import ensure_waivers
 

@@ -25,8 +25,7 @@ from orchestration_project.ingest.values import (
 )
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
-from orchestration_project.warehouse.quoting import ident, idents, literal
-from orchestration_project.warehouse.tables import batch_filter, is_empty
+from orchestration_project.warehouse.tables import batch_filter, ident, idents, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

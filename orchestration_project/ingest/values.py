@@ -30,7 +30,7 @@ from orchestration_project.contracts.feed import (
     TextFormat,
 )
 from orchestration_project.formats.fields import BLANKS, INTEGER_TYPES, is_number, stripped
-from orchestration_project.warehouse.quoting import ident, literal, literals
+from orchestration_project.warehouse.tables import ident, literal, literals
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")

@@ -11,8 +11,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.values import filled
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import REPAIRS, raw_table
-from orchestration_project.warehouse.quoting import ident, idents
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident, idents
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -16,15 +16,22 @@ from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
 from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.inspection.known import Known, known_of
-from orchestration_project.inspection.reading import ColumnFound, Reading, columns_found, lines_before, reading_of_file
+from orchestration_project.inspection.reading import (
+    ColumnFound,
+    Known,
+    Reading,
+    columns_found,
+    known_of,
+    lines_before,
+    reading_of_file,
+)
 from orchestration_project.inspection.rule_checks import masked, unexpected_columns
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_storable
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import UNFINISHED, FoundFile, find, sha256_of
 from orchestration_project.warehouse.feed_tables import rejected_table
-from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

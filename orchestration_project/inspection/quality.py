@@ -12,8 +12,7 @@ from orchestration_project.contracts.feed import Comparison, Feed, MetricRule, Q
 from orchestration_project.errors import WarehouseError, without_values
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table
-from orchestration_project.warehouse.quoting import ident, idents, literal, literals
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident, idents, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

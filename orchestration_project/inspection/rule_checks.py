@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.describe import rule_in_words
 from orchestration_project.contracts.feed import MASK, Column, Feed
+from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.formats.lines import ERROR_CODES
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of
 from orchestration_project.ingest.keys import Key, keys_of
@@ -19,8 +19,7 @@ from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import ident, idents, literal, literals
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident, idents, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -16,8 +16,8 @@ from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import load_again
-from orchestration_project.inspection.known import warehouse_to_read
 from orchestration_project.inspection.quarantine import quarantine_of
+from orchestration_project.inspection.reading import warehouse_to_read
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
 from orchestration_project.inspection.status_model import (
     Availability,

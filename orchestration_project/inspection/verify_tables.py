@@ -17,8 +17,7 @@ from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, layouts, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import batch_filter, columns_of
+from orchestration_project.warehouse.tables import batch_filter, columns_of, ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

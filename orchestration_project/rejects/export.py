@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import RepairError
 from orchestration_project.formats.repair_files import protected, repair_header
-from orchestration_project.ingest.rejects import is_open
+from orchestration_project.ingest.counts import is_open
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import of_repairs
-from orchestration_project.warehouse.quoting import ident, idents
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident, idents
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import RepairError
-from orchestration_project.ingest.counts import RULE_OF_REASON, count_records
-from orchestration_project.ingest.rejects import is_open
-from orchestration_project.ingest.repairs import resolve
-from orchestration_project.ingest.waivers import take_waivers
+from orchestration_project.ingest.counts import RULE_OF_REASON, count_records, is_open
+from orchestration_project.ingest.repairs import resolve, take_waivers
 from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import Waiver, write_waiver
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.waivers import Waiver, write_waiver
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import transaction
 from orchestration_project.warehouse.feed_tables import rejected_table
-from orchestration_project.warehouse.quoting import ident
-from orchestration_project.warehouse.tables import batch_filter
+from orchestration_project.warehouse.tables import batch_filter, ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -3,8 +3,7 @@
 The same `SampleSpec` gives the same bytes everywhere.
 """
 
-from orchestration_project.sample.defects import Defect
+from orchestration_project.sample.defects import Defect, Manifest, SampleFile, SampleSpec
 from orchestration_project.sample.files import generate
-from orchestration_project.sample.manifest import Manifest, SampleFile, SampleSpec
 
 __all__ = ["Defect", "Manifest", "SampleFile", "SampleSpec", "generate"]

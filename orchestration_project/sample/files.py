@@ -9,11 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration_project.sample.defects import SALES_DEFECTS, SALES_HEADER, Defect, damaged
-from orchestration_project.sample.manifest import Manifest, SampleFile, SampleSpec
-from orchestration_project.sample.products import Product, catalogue, catalogue_defects
-from orchestration_project.sample.random_numbers import RandomNumbers
-from orchestration_project.sample.sales import SalesDay, sales_day
+from orchestration_project.sample.defects import (
+    SALES_DEFECTS,
+    SALES_HEADER,
+    Defect,
+    Manifest,
+    SampleFile,
+    SampleSpec,
+    damaged,
+)
+from orchestration_project.sample.records import (
+    Product,
+    RandomNumbers,
+    SalesDay,
+    catalogue,
+    catalogue_defects,
+    sales_day,
+)
 
 CHUNK_ROWS = 200_000
 """Records that are text in memory at a time."""

@@ -2,22 +2,25 @@
 
     archive/<feed>/<batch>/<name>                  the first delivery of a name
     archive/<feed>/<batch>/v2/<name>               its next delivery, and so on
-    archive/<feed>/<batch>/duplicate/<name>        bytes that another file of the batch already carried
+    archive/<feed>/<batch>/duplicate/<name>        bytes that another file already carried
+    archive/<feed>/waivers/<when>-<digest>.json    who decided that which rejects will not be corrected, and why
 
 The archive alone is enough to rebuild the warehouse: batch, order and duplicates are in the folders, the version comes
 from the bytes, and the modification time is kept. How files get there from landing is in `transfer`.
 """
 
+import datetime as dt
 import errno
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from orchestration_project.errors import FileRefused
+from orchestration_project.errors import FileRefused, RepairError
 from orchestration_project.storage.files import FoundFile, discover, sha256_of
 
 DELIVERY = re.compile(r"v([1-9]\d*)")
@@ -150,3 +153,63 @@ def flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+FOLDER = "waivers"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """Rejects that will not be corrected, by somebody's decision; `waived_at` has a time zone."""
+
+    waived_by: str
+    because: str
+    waived_at: dt.datetime
+    reject_ids: tuple[str, ...]
+
+
+def write_waiver(archive: Path, waiver: Waiver) -> Path:
+    """Write a waiver to a feed's archive, whole or not at all; returns its file."""
+    text = json.dumps(asdict(waiver), ensure_ascii=False, indent=2, default=dt.datetime.isoformat) + "\n"
+    moment = waiver.waived_at.astimezone(dt.UTC)
+    path = archive / FOLDER / f"{moment:%Y%m%dT%H%M%S.%fZ}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
+    write_whole(path, text.encode())
+    return path
+
+
+def waivers_listing(archive: Path) -> str:
+    """A digest of the names, sizes and times of a feed's waiver files, without reading them; empty without files."""
+    found = ((path.name, path.lstat()) for path in _files(archive / FOLDER))
+    listed = "".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in found)
+    return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
+
+
+def read_waivers(archive: Path) -> list[Waiver]:
+    """All waivers of a feed, the oldest first.
+
+    Raises:
+        RepairError: one can't be read; the message names it.
+    """
+    return sorted(_read(archive / FOLDER), key=lambda waiver: (waiver.waived_at, waiver.waived_by, waiver.because))
+
+
+def _read(folder: Path) -> Iterator[Waiver]:
+    for path in _files(folder):
+        try:
+            waiver = _waiver(**json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            raise RepairError(
+                f"{path} can't be read as a waiver: restore it from a backup, or remove it and waive its rejects again"
+            ) from error
+        yield waiver
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[!.]*.json"))
+
+
+def _waiver(waived_by: str, because: str, waived_at: str, reject_ids: list[str]) -> Waiver:
+    if not isinstance(reject_ids, list):
+        raise TypeError("reject_ids is a list")
+    moment = dt.datetime.fromisoformat(waived_at).astimezone(dt.UTC)
+    return Waiver(str(waived_by), str(because), moment, tuple(map(str, reject_ids)))

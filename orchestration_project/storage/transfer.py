@@ -25,8 +25,7 @@ from pathlib import Path
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.storage.archive import ensure_bytes, ensure_folder, flush, free_name, write_reason
-from orchestration_project.storage.copies import copy_bytes
-from orchestration_project.storage.files import FoundFile, discover, ensure_unchanged, is_at, sha256_of
+from orchestration_project.storage.files import FoundFile, copy_bytes, discover, ensure_unchanged, is_at, sha256_of
 from orchestration_project.storage.taken import TAKEN, Note, forget, put_aside, roots
 
 INCOMING = ".incoming"

@@ -1,17 +1,20 @@
-"""The only way into the warehouse: a connection under a lock, and a transaction on it.
+"""The only way into the warehouse: a connection under a lock, and a transaction on it; or one that only reads.
 
 DuckDB lets one process write at a time and refuses all others at once. The lock file turns the refusal into a wait of
 limited time. It also tells who holds the warehouse.
 
 A connection may use only the warehouse and the folders that were asked for. A statement that gets in by mistake, such
 as one in a contract, can't read another file, load an extension, use the network or change a setting.
+
+Reports, checks and proofs only read, and ask tables that the first load will make. An empty temporary table stands in
+for each of them, which only the connection itself sees: nothing is written.
 """
 
 import json
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.faults import clear_faults, fault_of, no_room
-from orchestration_project.warehouse.quoting import literals
+from orchestration_project.warehouse.tables import exists, ident, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -230,3 +233,42 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+Columns = Mapping[str, str]
+"""Columns of a table and their DuckDB types, in order."""
+
+
+@contextmanager
+def reading(
+    warehouse: Warehouse, purpose: str, tables: Mapping[str, Columns] | None = None
+) -> Iterator["DuckDBPyConnection"]:
+    """A read-only connection under the warehouse lock; where there is no warehouse yet, one to an empty database.
+
+    Args:
+        warehouse: what is read.
+        purpose: what the holder does, shown to whoever waits.
+        tables: tables that may be missing, with the columns that are asked for.
+
+    Raises:
+        WarehouseBusy: somebody else held the warehouse for too long.
+        WarehouseBroken: its file can't be read.
+    """
+    if warehouse.database.exists():
+        with warehouse.connection(purpose, read_only=True) as connection:
+            stand_in(connection, tables or {})
+            yield connection
+    else:
+        import duckdb
+
+        with duckdb.connect(config=SHUT) as connection:
+            stand_in(connection, tables or {})
+            yield connection
+
+
+def stand_in(connection: "DuckDBPyConnection", tables: Mapping[str, Columns]) -> None:
+    """Have statements of this connection find an empty table for each one that the warehouse does not have."""
+    for table, columns in tables.items():
+        if not exists(connection, table):
+            listed = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in columns.items())
+            connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {ident(table)} ({listed})")

@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse.batching import TABLE as BATCHING
-from orchestration_project.warehouse.feed_contracts import TABLE as CONTRACTS
 from orchestration_project.warehouse.ledger import COUNTS
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.published import TABLE as PUBLISHED
-from orchestration_project.warehouse.quoting import ident, literal, literals
-from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists, is_empty, types_of
+from orchestration_project.warehouse.renewal import TABLE as CONTRACTS
+from orchestration_project.warehouse.tables import (
+    SCHEMA,
+    columns_of,
+    ensure_table,
+    exists,
+    ident,
+    is_empty,
+    literal,
+    literals,
+    types_of,
+)
 from orchestration_project.warehouse.waivers import TABLE as WAIVERS
 from orchestration_project.warehouse.waivers import TAKEN
 

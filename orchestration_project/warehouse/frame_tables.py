@@ -21,12 +21,12 @@ import pandas as pd
 
 from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse.frames import Column, is_same
-from orchestration_project.warehouse.quoting import ident
 from orchestration_project.warehouse.tables import (
     add_columns,
     canonical,
     columns_of,
     create_table,
+    ident,
     is_empty,
     qualified,
     types_of,

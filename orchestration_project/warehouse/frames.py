@@ -20,7 +20,7 @@ import pandas as pd
 from orchestration_project.contracts.feed import MASK
 from orchestration_project.contracts.personal import is_about_people
 from orchestration_project.errors import WarehouseError, visible
-from orchestration_project.warehouse.quoting import ident
+from orchestration_project.warehouse.tables import ident
 
 DTYPES = {
     "bool": "BOOLEAN",

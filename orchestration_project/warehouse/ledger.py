@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.quoting import literal
-from orchestration_project.warehouse.tables import ensure_table, exists
+from orchestration_project.warehouse.tables import ensure_table, exists, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

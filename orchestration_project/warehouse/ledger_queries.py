@@ -12,8 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse.ledger import BATCH_DATE, TABLE, VALIDATED_AS, Entry, Status
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import batch_filter, columns_of, is_empty
+from orchestration_project.warehouse.tables import batch_filter, columns_of, ident, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import PlatformError
 from orchestration_project.warehouse import published
-from orchestration_project.warehouse.connection import SHUT
+from orchestration_project.warehouse.connection import SHUT, Columns, stand_in
 from orchestration_project.warehouse.owners import claim
 from orchestration_project.warehouse.published import CONTENT_TYPE
-from orchestration_project.warehouse.quoting import ident, idents, literal
-from orchestration_project.warehouse.reading import Columns, stand_in
-from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, replace_batches
+from orchestration_project.warehouse.tables import (
+    batch_filter,
+    ensure_table,
+    exists,
+    ident,
+    idents,
+    literal,
+    replace_batches,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

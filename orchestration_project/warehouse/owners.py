@@ -6,7 +6,7 @@ A row counts only while its table exists: who drops a table also gives it free.
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse import feed_contracts, ledger, published, waivers
+from orchestration_project.warehouse import ledger, published, renewal, waivers
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
 from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TABLE = "table_owners"
 COLUMNS = {"table_schema": "VARCHAR", "table_name": "VARCHAR", "asset": "VARCHAR"}
-RECORDS = frozenset({TABLE, ledger.TABLE, published.TABLE, feed_contracts.TABLE, waivers.TABLE, waivers.TAKEN})
+RECORDS = frozenset({TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, waivers.TABLE, waivers.TAKEN})
 """The tables in which the platform keeps its records."""
 FEED_PREFIXES = ("raw_", "cleaned_", "rejected_")
 # DuckDB's names have no case.

@@ -10,8 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, is_empty
+from orchestration_project.warehouse.tables import batch_filter, ensure_table, exists, ident, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

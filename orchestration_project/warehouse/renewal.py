@@ -3,8 +3,12 @@
 A table can't be moved to another schema, but renamed. So the feed's new tables are in the published schema, under names
 of their own (`RenewedFeed`). What the platform notes of files and batches meanwhile is in a schema of its own, which is
 looked at first: stages work as in any load, and nothing that is published changes.
+
+`feed_contracts` holds the contract with which each feed's tables were made, written in the transaction that makes them:
+so a load can tell whether the rows that are there are those that the present contract would give.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,11 +16,42 @@ from typing import TYPE_CHECKING
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.warehouse import ledger, published, waivers
 from orchestration_project.warehouse.feed_tables import NEW, RenewedFeed, cleaned_table, layouts
-from orchestration_project.warehouse.quoting import ident, literal
-from orchestration_project.warehouse.tables import SCHEMA, create_table
+from orchestration_project.warehouse.tables import SCHEMA, create_table, ensure_table, ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+TABLE = "feed_contracts"
+COLUMNS = {"feed": "VARCHAR", "made_as": "VARCHAR", "contract_version": "VARCHAR", "made_at": "TIMESTAMP"}
+
+
+def ensure_feed_contracts(connection: "DuckDBPyConnection") -> None:
+    """Make sure that the table exists."""
+    ensure_table(connection, TABLE, COLUMNS)
+
+
+def made_as(connection: "DuckDBPyConnection", feed: str) -> str | None:
+    """What identifies the contract with which a feed's tables were made; None if that was never recorded."""
+    row = connection.execute(f"SELECT made_as FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
+    return None if row is None else str(row[0])
+
+
+def note_contract(
+    connection: "DuckDBPyConnection", feed: str, made_as: str, contract_version: str, now: dt.datetime
+) -> None:
+    """Record with which contract a feed's tables are made.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        made_as: identifies what of the contract decides columns, values and duplicates.
+        contract_version: its version, for people.
+        now: the present moment, with a time zone.
+    """
+    connection.execute(f"DELETE FROM {TABLE} WHERE feed = $1", [feed])
+    moment = now.astimezone(dt.UTC).replace(tzinfo=None)
+    connection.execute(f"INSERT INTO {TABLE} VALUES ($1, $2, $3, $4)", [feed, made_as, contract_version, moment])
+
 
 ASIDE = "renewing"
 """The schema of what is noted meanwhile."""

@@ -6,8 +6,7 @@ The files in the archive are the truth. The table is a copy of them for queries.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.quoting import literal
-from orchestration_project.warehouse.tables import ensure_table, is_empty
+from orchestration_project.warehouse.tables import ensure_table, is_empty, literal
 
 if TYPE_CHECKING:
     import datetime as dt

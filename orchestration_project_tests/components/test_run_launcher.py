@@ -1,6 +1,7 @@
 """The run launcher: whether a run's process is gone, asked of real processes and a real instance."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
+from filelock import FileLock
 
-from orchestration_project.components.run_launcher import LocalRunLauncher, is_running
+from orchestration_project.components import run_launcher
+from orchestration_project.components.run_launcher import MADE, HistoryError, LocalRunLauncher, is_running, make_history
 from orchestration_project_tests.components.workbench import REPOSITORY
 
 pytestmark = pytest.mark.promise("crash")
@@ -81,3 +84,35 @@ def test_another_process_with_the_same_id_does_not_count(child: subprocess.Popen
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert not is_running(child.pid, time.time())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A Dagster home with the project's configuration and no history."""
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+    return tmp_path
+
+
+def test_all_databases_are_made_once(home: Path) -> None:
+    """The databases of runs, events and schedules are there afterwards; a second time nothing is touched."""
+    make_history(home)
+    databases = {path.name: path.stat().st_mtime_ns for path in home.rglob("*.db")}
+    assert set(databases) == {"runs.db", "index.db", "schedules.db"}
+    make_history(home)
+    assert {path.name: path.stat().st_mtime_ns for path in home.rglob("*.db")} == databases
+
+
+def test_who_waits_too_long_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that hangs while it makes the history does not stop the others for ever."""
+    monkeypatch.setattr(run_launcher, "PATIENCE_SECONDS", 0.1)
+    with FileLock(home / f"{MADE}.lock"), pytest.raises(HistoryError, match="stop it and try again"):
+        make_history(home)
+    assert not (home / MADE).exists()
+
+
+def test_make_targets_that_start_dagster_make_the_history_first() -> None:
+    """`make run` and `make dev` depend on the target that makes the history."""
+    lines = (REPOSITORY / "Makefile").read_text(encoding="utf-8").splitlines()
+    for target in ("run", "dev"):
+        (rule,) = [line for line in lines if line.startswith(f"{target}:")]
+        assert "history" in rule.partition("##")[0].split()

@@ -1,11 +1,12 @@
 """logicalTypeOptions and enum as rules."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from orchestration_project.contracts.feed import Bound, Length, MultipleOf, OneOf, Pattern, Rule
+from orchestration_project.contracts.feed import Bound, Comparison, Length, MultipleOf, OneOf, Operator, Pattern, Rule
+from orchestration_project.contracts.rules import COMPARISONS, comparison_in_words
 from orchestration_project_tests.contracts.conftest import Load, Problems, contract
 
 
@@ -131,3 +132,22 @@ def test_enum(physical: str, values: list[Any], texts: tuple[str, ...], load: Lo
 )
 def test_refused_enum(physical: str, value: Any, message: str, problems: Problems) -> None:
     assert any(message in problem for problem in problems(column(physical, enum=[{"value": value}])))
+
+
+@pytest.mark.parametrize(
+    ("comparison", "words"),
+    [
+        pytest.param(Comparison("mustBe", (0,)), "0", id="equal"),
+        pytest.param(Comparison("mustNotBe", (7,)), "other than 7", id="not equal"),
+        pytest.param(Comparison("mustBeLessThan", (2.5,)), "less than 2.5", id="less"),
+        pytest.param(Comparison("mustBeBetween", (1, 1_000)), "between 1 and 1000", id="between"),
+    ],
+)
+def test_comparisons_in_words(comparison: Comparison, words: str) -> None:
+    """A comparison reads as the end of a sentence, its limits without needless zeros."""
+    assert comparison_in_words(comparison) == words
+
+
+def test_every_operator_has_words() -> None:
+    """No operator of the standard is left without words."""
+    assert set(COMPARISONS) == set(get_args(Operator))

@@ -7,7 +7,7 @@ import pytest
 
 from orchestration_project.contracts.date_formats import translate
 from orchestration_project.contracts.feed import FileFormat, Parsing, Required, SourceFormat
-from orchestration_project.formats.parquet_text import text_of
+from orchestration_project.formats.parquet_files import text_of
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
 
 PARQUET = SourceFormat(FileFormat.PARQUET)

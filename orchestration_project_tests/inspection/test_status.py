@@ -13,8 +13,8 @@ import pytest
 from orchestration_project.components.feed_runs import build_job, build_sensor
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.file_feed import FileFeed
-from orchestration_project.components.history import make_history
 from orchestration_project.components.resources import Platform
+from orchestration_project.components.run_launcher import make_history
 from orchestration_project.contracts import load_feed
 from orchestration_project.inspection.status import status_of
 from orchestration_project.inspection.status_model import Availability, Freshness, PlatformStatus, UnwatchedFolder

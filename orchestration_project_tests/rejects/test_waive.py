@@ -7,7 +7,7 @@ from typing import NoReturn
 import pytest
 
 from orchestration_project.errors import RepairError
-from orchestration_project.ingest import waivers
+from orchestration_project.ingest import repairs
 from orchestration_project.rejects import waive
 from orchestration_project.storage.batches import Batch
 from orchestration_project_tests.ingest.repairs import let_be, reject, repair_name, resolved
@@ -132,7 +132,7 @@ def test_waivers_are_read_only_when_their_files_have_changed(shop: Shop, monkeyp
 
     let_be(shop, reject(shop, named(1), 1))
     with monkeypatch.context() as patched:
-        patched.setattr(waivers, "read_waivers", not_needed)
+        patched.setattr(repairs, "read_waivers", not_needed)
         shop.load()
         with pytest.raises(AssertionError, match="were read"):
             let_be(shop, reject(shop, named(2), 1))

@@ -183,7 +183,7 @@ def test_literals_hold_any_text() -> None:
     import duckdb
 
     from orchestration_project.errors import WarehouseError
-    from orchestration_project.warehouse.quoting import ident, literal
+    from orchestration_project.warehouse.tables import ident, literal
 
     texts = ["", "\0", "a\0b\0", "'", "''\0'", "\\", "$1 $$", "--", "é漢😀", "\n\r\t\x1a", "{}%s", "/*", ";"]
     with duckdb.connect() as connection:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.failpoints import Point
-from orchestration_project.storage.waivers import Waiver, write_waiver
+from orchestration_project.storage.archive import Waiver, write_waiver
 from orchestration_project_tests.ingest.repairs import repair_name
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestration_project.sample import Defect, Manifest, SampleFile, SampleSpec, generate
 from orchestration_project.sample.defects import CATALOGUE_DEFECTS, SALES_DEFECTS, SALES_HEADER, WRONG_VALUES
-from orchestration_project.sample.products import catalogue
+from orchestration_project.sample.records import catalogue
 
 REPOSITORY = Path(__file__).parents[2]
 CHANNELS = {"store", "online", "marketplace", "phone"}

@@ -11,9 +11,8 @@ import duckdb
 import pytest
 
 from orchestration_project.warehouse import marts, published
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.connection import Warehouse, reading
 from orchestration_project.warehouse.marts import Mart, MartError, Reconciliation, compile_select
-from orchestration_project.warehouse.reading import reading
 
 FIRST, SECOND, THIRD = (dt.date(2024, 1, number) for number in (1, 2, 3))
 INPUT = "cleaned_till"

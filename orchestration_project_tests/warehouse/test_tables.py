@@ -8,13 +8,16 @@ import duckdb
 import pytest
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse.quoting import ident, idents, literal, literals
 from orchestration_project.warehouse.tables import (
     append,
     batch_filter,
     columns_of,
     ensure_table,
     exists,
+    ident,
+    idents,
+    literal,
+    literals,
     replace_batches,
 )
 

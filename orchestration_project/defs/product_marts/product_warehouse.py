@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
-from orchestration_project.components.feed_metadata import compared, table
+from orchestration_project.components.feed_metadata import compared, lineage_metadata, query_lineage, table
 from orchestration_project.components.feed_spec import POOL
-from orchestration_project.components.lineage import lineage_metadata, query_lineage
 from orchestration_project.components.proofs import ProvenTable
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table
@@ -32,7 +31,7 @@ from orchestration_project.defs.product_marts.queries import (
 )
 from orchestration_project.inspection.findings import Finding, Proof, materialize
 from orchestration_project.warehouse import marts
-from orchestration_project.warehouse.reading import reading
+from orchestration_project.warehouse.connection import reading
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orchestration_project.components.time_series import Quality, Unit
+from orchestration_project.components.charts import Quality, Unit
 
 
 @dataclass(frozen=True, slots=True)

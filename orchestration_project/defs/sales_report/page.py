@@ -16,8 +16,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestration_project.components.charts import Chart
-from orchestration_project.components.time_series import DASH, Figure, cleaned_rows, percent, reject_share, total, whole
+from orchestration_project.components.charts import (
+    DASH,
+    Chart,
+    Figure,
+    cleaned_rows,
+    percent,
+    reject_share,
+    total,
+    whole,
+)
 from orchestration_project.defs.sales_report.model import Report, Stretch
 from orchestration_project.errors import visible
 

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration_project.components.charts import whole
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.resources import Platform
-from orchestration_project.components.time_series import whole
 from orchestration_project.defs.sales_report import NEWEST
-from orchestration_project.defs.sales_report.feeds import read_feed, read_files
 from orchestration_project.defs.sales_report.model import Report
 from orchestration_project.defs.sales_report.page import money, render, revenue_chart
-from orchestration_project.defs.sales_report.sales import DAILY, MARTS, PRODUCTS, read_sales
+from orchestration_project.defs.sales_report.sales import DAILY, MARTS, PRODUCTS, read_feed, read_files, read_sales
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.storage.archive import write_whole
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.connection import Warehouse, reading
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.ledger import stand_in
-from orchestration_project.warehouse.reading import reading
 
 OWNERS = ["team:sales_data"]
 

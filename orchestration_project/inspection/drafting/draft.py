@@ -19,9 +19,8 @@ from orchestration_project.ingest.dry_run import dry_run, read_file, scratch_ses
 from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions, feed_options
 from orchestration_project.ingest.publish import insert_staged
-from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
-from orchestration_project.inspection.drafting.names import column_names, naming_of
+from orchestration_project.inspection.drafting.names import column_names, keys_among, naming_of
 from orchestration_project.inspection.drafting.render import DraftParts, render_contract, render_defs
 from orchestration_project.inspection.drafting.types import guess
 from orchestration_project.settings import Settings

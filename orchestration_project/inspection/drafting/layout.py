@@ -22,8 +22,7 @@ from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.quoting import literal
-from orchestration_project.warehouse.tables import types_of
+from orchestration_project.warehouse.tables import literal, types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

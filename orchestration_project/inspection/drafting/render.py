@@ -8,9 +8,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestration_project.inspection.drafting.keys import Keys
 from orchestration_project.inspection.drafting.layout import Layout
-from orchestration_project.inspection.drafting.names import Naming, personal_because
+from orchestration_project.inspection.drafting.names import Keys, Naming, personal_because
 from orchestration_project.inspection.drafting.types import Guess
 
 UNSURE = "which encoding they have can't be told from their bytes (cp1252, Mac Roman, Shift_JIS, ...)"

@@ -17,7 +17,7 @@ from orchestration_project.contracts.feed import Column, Feed, Parsing
 from orchestration_project.formats.fields import BLANKS
 from orchestration_project.ingest.values import filled, text_of, value_of
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.quoting import ident, literal, literals
+from orchestration_project.warehouse.tables import ident, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

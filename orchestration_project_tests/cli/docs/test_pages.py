@@ -6,9 +6,7 @@ import dagster as dg
 import pytest
 
 from orchestration_project.cli.docs import table
-from orchestration_project.cli.docs.catalogue import catalogue
-from orchestration_project.cli.docs.manual import attributes, settings
-from orchestration_project.cli.docs.pages import DOCS, pages
+from orchestration_project.cli.docs.pages import DOCS, attributes, catalogue, pages, settings
 from orchestration_project.components import FileFeed, SqlTable
 from orchestration_project_tests.components.workbench import project
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from orchestration_project.components.time_series import percent, whole
+from orchestration_project.components.charts import percent, whole
 from orchestration_project.defs.sales_report.page import moment, money, size
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.components.time_series import Quality, Unit
+from orchestration_project.components.charts import Quality, Unit
 from orchestration_project.defs.sales_report.model import (
     Accounts,
     FeedState,
