@@ -7,7 +7,7 @@ import time
 
 import dagster as dg
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import ViewportSize, expect
 
 from orchestration_project_tests.browser.chromium import PATIENCE, Visit
 from orchestration_project_tests.browser.dagster_ui import DagsterUi
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.xdist_group("browser")
 SPECS = list(project().resolve_all_asset_specs())
 SAMPLE_DAY, LAST_DAY = "2024-01-18", "2024-01-21"
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+TALL: ViewportSize = {"width": 1400, "height": 1150}
+"""Room for all lanes of the graph."""
 
 
 def ended_run(deployment: Deployment, before: set[str], status: dg.DagsterRunStatus) -> dg.DagsterRun:
@@ -49,6 +51,7 @@ def run_ids(deployment: Deployment) -> set[str]:
 
 def test_the_graph_shows_every_asset(ui: DagsterUi) -> None:
     """Each asset of the definitions has a node in the graph, and there are no others."""
+    ui.page.set_viewport_size(TALL)
     shown = ui.graph({spec.group_name for spec in SPECS if spec.group_name})
     expect(ui.node("raw_products").locator("[style*=green]")).to_be_visible()
     ui.photograph("graph")
