@@ -20,6 +20,7 @@ from orchestration_project.storage.archive import archived, batch_keys, ensure_b
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
 from orchestration_project.storage.taken import delivered
+from orchestration_project.storage.withdrawals import Withdrawal, withdrawals
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -38,10 +39,11 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     """
     if not session.request.read:
         return Candidates()
-    back = taken_back(session)
+    noted = withdrawals(session.archive)
+    back = taken_back(session, noted)
     from_archive = [*_not_in_ledger(session), *_to_read_again(session), *back]
-    landed, refused, changed = _landed(session, settled) if session.request.landing else ([], [], [])
-    found = without_withdrawn(session, _recognised(session, [*from_archive, *landed]), back)
+    landed, refused, changed = _landed(session, settled, noted) if session.request.landing else ([], [], [])
+    found = without_withdrawn(session, _recognised(session, [*from_archive, *landed]), back, noted)
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 
 
@@ -148,12 +150,15 @@ def _comes_back(candidate: Candidate, entry: Entry) -> bool:
     return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
 
-def _landed(session: Session, settled: Set[FoundFile]) -> tuple[list[Candidate], list[Refused], list[str]]:
+def _landed(
+    session: Session, settled: Set[FoundFile], noted: Iterable[Withdrawal]
+) -> tuple[list[Candidate], list[Refused], list[str]]:
     """The files that wait for a load, those that have to be refused, and the names of those that are being written to.
 
     Args:
         session: of the load.
         settled: young files that were left alone while the load waited for them.
+        noted: the withdrawn files.
     """
     now, patience = time.time(), session.options.settle_seconds
 
@@ -163,7 +168,7 @@ def _landed(session: Session, settled: Set[FoundFile]) -> tuple[list[Candidate],
 
     placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
     refused, changed = _left_alone(unplaced, settled, now, patience)
-    candidates, withdrawn = [], withdrawn_bytes(session)
+    candidates, withdrawn = [], withdrawn_bytes(noted)
     tried = map_files(hashed, placed, lambda item: item[0].size)
     for (found, batch), digest in session.progress.of(tried, f"{session.feed.name}: files hashed"):
         if isinstance(digest, FileChanged):

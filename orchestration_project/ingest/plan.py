@@ -14,10 +14,9 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session
-from orchestration_project.ingest.withdrawals import withdrawn_bytes
 from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
-from orchestration_project.storage.withdrawals import was_withdrawn
+from orchestration_project.storage.withdrawals import was_withdrawn, withdrawals
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status, settle
@@ -161,7 +160,7 @@ def enter(session: Session, validated: Validated) -> Entered:
 def _refused(session: Session, staged: Staged) -> list[Entry]:
     """The entries of refused files. The very file that was withdrawn stays that in the ledger when it is refused."""
     entries = refusal_entries(staged.candidates.refused, session.feed, session.options, session.request)
-    noted = {(key, note.file, note.sha256) for (key, _), note in withdrawn_bytes(session).items()} if entries else ()
+    noted = {found.identity for found in withdrawals(session.archive)} if entries else ()
     return [entry for entry in entries if entry.identity not in noted]
 
 

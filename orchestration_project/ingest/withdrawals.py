@@ -3,7 +3,7 @@
 The notes in the archive are the truth, as with waivers. The ledger follows them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from orchestration_project.errors import FileRefused
@@ -11,14 +11,14 @@ from orchestration_project.ingest.model import Candidate, Candidates, Decided
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.batches import is_repair
 from orchestration_project.storage.files import FoundFile, find
-from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal, withdrawals
+from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger import Entry, Status
 
 
-def withdrawn_bytes(session: Session) -> Mapping[tuple[str, str], Note]:
-    """The notes of the withdrawn files, by partition key and SHA-256."""
-    return {(found.key, found.note.sha256): found.note for found in withdrawals(session.archive)}
+def withdrawn_bytes(noted: Iterable[Withdrawal]) -> Mapping[tuple[str, str], Note]:
+    """The notes of withdrawn files, by partition key and SHA-256."""
+    return {(found.key, found.note.sha256): found.note for found in noted}
 
 
 def refusal_of(feed: str, file: FoundFile, note: Note) -> FileRefused:
@@ -30,20 +30,22 @@ def refusal_of(feed: str, file: FoundFile, note: Note) -> FileRefused:
     )
 
 
-def taken_back(session: Session) -> list[Candidate]:
+def taken_back(session: Session, noted: Iterable[Withdrawal]) -> list[Candidate]:
     """The files that are withdrawn in the ledger and have no note any more: they come in again."""
-    noted = {_version_of(found) for found in withdrawals(session.archive)}
+    versions = {item.identity for item in noted}
     found = []
     for entry in ledger_queries.withdrawn_entries(session.connection, session.feed.name):
         place = str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
-        file = None if (entry.batch, entry.file, entry.sha256) in noted else find(session.archive / place)
+        file = None if entry.identity in versions else find(session.archive / place)
         if file is not None:
             batch = session.batching.from_key(entry.batch)
             found.append(Candidate(file, batch, entry.sha256, place, entry.delivery))
     return found
 
 
-def without_withdrawn(session: Session, found: Candidates, back: Sequence[Candidate]) -> Candidates:
+def without_withdrawn(
+    session: Session, found: Candidates, back: Sequence[Candidate], noted: Sequence[Withdrawal]
+) -> Candidates:
     """The candidates with what was decided since the last load.
 
     Of a file whose current version is withdrawn the version before counts again. A version that is taken back counts
@@ -53,10 +55,11 @@ def without_withdrawn(session: Session, found: Candidates, back: Sequence[Candid
         session: of the load.
         found: the candidates, compared with the ledger.
         back: those among them that are taken back.
+        noted: the withdrawn files.
     """
     fresh = [candidate for candidates in found.fresh.values() for candidate in candidates]
     outdated = [_superseded(session, item) for item in back if item not in fresh]
-    decided = [*found.decided, *_newly_withdrawn(session), *outdated]
+    decided = [*found.decided, *_newly_withdrawn(session, noted), *outdated]
     gone = {item.entry.identity for item in decided if item.entry.status is Status.WITHDRAWN}
     if not gone:
         return replace(found, decided=decided)
@@ -78,23 +81,18 @@ def _superseded(session: Session, item: Candidate) -> Decided:
     return Decided(replace(entry, status=Status.SUPERSEDED, archived_as=item.archived_as, reason=None), None)
 
 
-def _newly_withdrawn(session: Session) -> list[Decided]:
+def _newly_withdrawn(session: Session, noted: Sequence[Withdrawal]) -> list[Decided]:
     """The withdrawn files that the ledger does not have as withdrawn yet."""
-    noted = {_version_of(found): found for found in withdrawals(session.archive)}
     if not noted:
         return []
-    known = ledger_queries.entries_of_versions(session.connection, session.feed.name, noted)
+    versions = {found.identity: found for found in noted}
+    known = ledger_queries.entries_of_versions(session.connection, session.feed.name, versions)
     before = {entry.identity: entry for entry in known}
     return [
         Decided(_withdrawn(session, found, before.get(identity)), before.get(identity))
-        for identity, found in noted.items()
+        for identity, found in versions.items()
         if identity not in before or before[identity].status is not Status.WITHDRAWN
     ]
-
-
-def _version_of(found: Withdrawal) -> tuple[str, str, str]:
-    """Batch, name and SHA-256: what tells versions of a feed's files apart."""
-    return found.key, found.note.file, found.note.sha256
 
 
 def _withdrawn(session: Session, found: Withdrawal, before: Entry | None) -> Entry:

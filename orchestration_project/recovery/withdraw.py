@@ -130,7 +130,7 @@ def undo(
                 if find(session.archive / item.place):
                     set_aside(session.archive, item.place, item.note)
             raise
-        back = {(item.key, item.note.file, item.note.sha256) for item in same}
+        back = {item.identity for item in same}
         return _changed(session, ledger_queries.entries_of_versions(session.connection, feed.name, back))
 
 

@@ -64,6 +64,11 @@ class Withdrawal:
     file: FoundFile | None
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """Batch (partition key), name and SHA-256: what tells the versions of a feed's files apart."""
+        return self.key, self.note.file, self.note.sha256
+
+    @property
     def archived_as(self) -> str:
         """Where it lies, relative to the archive."""
         return f"{WITHDRAWN}/{self.place}"
