@@ -5,7 +5,6 @@ import re
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from orchestration_project.components.feed_assets import build_feed_assets, land
 from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
 from orchestration_project.components.feed_spec import FeedSpec, Monitoring
-from orchestration_project.components.project import component_tree, with_platform
+from orchestration_project.components.project import with_platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.options import (
@@ -265,14 +264,3 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
 def feeds_of(tree: dg.ComponentTree) -> list[FeedSpec]:
     """The feeds below a `defs` folder, by name. A tree reads each contract once."""
     return sorted((feed.spec for feed in tree.get_all_components(of_type=FileFeed)), key=lambda spec: spec.name)
-
-
-def feeds_of_project(defs_module: ModuleType, root: Path) -> list[FeedSpec]:
-    """The feeds of a project by name, without building any definition.
-
-    Args:
-        defs_module: the module of its `defs` folder.
-        root: the project's folder.
-    """
-    with component_tree(defs_module, root) as tree:
-        return feeds_of(tree)

@@ -16,9 +16,9 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.taken import roots, take_over
 from orchestration_project.storage.trees import (
-    agrees,
     is_switching,
     is_unfinished,
+    misplaced_file,
     numbered_twice,
     remove_old_tree,
     switch_trees,
@@ -92,7 +92,7 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     if before == present:
         return ""
     if not ledger_queries.has_accepted(connection, feed):
-        if before is None and (odd := agrees(archive, batching)):
+        if before is None and (odd := misplaced_file(archive, batching)):
             return f"the archive has {odd}, which is another batch under the attributes of defs.yaml"
         if before is None and options.by_name and (name := numbered_twice(archive)):
             return f"the archive has several first deliveries of {name!r}, which are one file under undated: replace"

@@ -28,10 +28,10 @@ from orchestration_project.storage.batches import Batch, is_any_key
 from orchestration_project.storage.transfer import Transfer
 from orchestration_project.storage.trees import (
     BUILDING,
-    agrees,
     build_tree,
     ensure_feed_name,
     first_name,
+    misplaced_file,
     new_tree,
     note_first_name,
     tree_root,
@@ -128,7 +128,7 @@ def _keeps_batches(
     # An archive that came back without its times still has its folders, which are right as long as nothing changed.
     if before:
         return replace(before, undated=present.undated) == present
-    return not any(agrees(settings.archive(name), options.batching) for name in names)
+    return not any(misplaced_file(settings.archive(name), options.batching) for name in names)
 
 
 def _build(settings: Settings, feed: Feed, options: FeedOptions, names: Sequence[str], keep: bool) -> int:

@@ -277,12 +277,7 @@ class Batching:
 
     def key(self, batch: Batch) -> str:
         """The partition key of a batch."""
-        return batch.strftime(self.key_format) + self._offset(batch)
-
-    @property
-    def key_format(self) -> str:
-        """The form of partition keys without an offset, for `strptime`, which DuckDB has too."""
-        return KEY_FORMATS[self.cadence]
+        return batch.strftime(KEY_FORMATS[self.cadence]) + self._offset(batch)
 
     def from_key(self, key: str) -> Batch:
         """The batch of a partition key.
@@ -290,9 +285,10 @@ class Batching:
         Raises:
             ValueError: it is none.
         """
+        form = KEY_FORMATS[self.cadence]
         if self.cadence is Cadence.HOURLY and len(key) > HOUR_KEY_LENGTH:
-            return self._at(dt.datetime.strptime(key, f"{self.key_format}%z"))
-        return self.floor(dt.datetime.strptime(key, self.key_format))
+            return self._at(dt.datetime.strptime(key, f"{form}%z"))
+        return self.floor(dt.datetime.strptime(key, form))
 
     @staticmethod
     def date(batch: Batch) -> dt.date:

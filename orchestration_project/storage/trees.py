@@ -259,7 +259,7 @@ def _own(root: Path) -> list[Path]:
     return sorted(child for child in root.iterdir() if not child.name.startswith("."))
 
 
-def agrees(root: Path, batching: Batching) -> str:
+def misplaced_file(root: Path, batching: Batching) -> str:
     """The first archived file that lies in another batch than a batching says; empty when there is none.
 
     Where a name tells no batch the folder is believed: an archive may have come back from a backup without its times.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse.batching import TABLE as BATCHING
+from orchestration_project.warehouse.feed_tables import PREFIXES
 from orchestration_project.warehouse.ledger import COUNTS
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.published import TABLE as PUBLISHED
@@ -40,7 +41,7 @@ BEFORE = "_before"
 
 def tables_of(feed: str) -> list[str]:
     """The names of a feed's own tables."""
-    return [f"{kind}_{feed}" for kind in ("raw", "cleaned", "rejected")]
+    return [f"{prefix}{feed}" for prefix in PREFIXES]
 
 
 @contextmanager

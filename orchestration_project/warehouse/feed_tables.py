@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from orchestration_project.contracts.feed import Feed
 
+PREFIXES = ("raw_", "cleaned_", "rejected_")
+"""What the names of a feed's tables begin with."""
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse import ledger, published, renewal, waivers
-from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
+from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, PREFIXES
 from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ TABLE = "table_owners"
 COLUMNS = {"table_schema": "VARCHAR", "table_name": "VARCHAR", "asset": "VARCHAR"}
 RECORDS = frozenset({TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, waivers.TABLE, waivers.TAKEN})
 """The tables in which the platform keeps its records."""
-FEED_PREFIXES = ("raw_", "cleaned_", "rejected_")
 # DuckDB's names have no case.
 SAME_TABLE = "lower(table_schema) = lower($1) AND lower(table_name) = lower($2)"
 
@@ -87,6 +86,6 @@ def is_platforms(connection: "DuckDBPyConnection", table: str, schema: str = SCH
     if name in RECORDS:
         return True
     columns = columns_of(connection, table)
-    feeds = name.startswith(FEED_PREFIXES) and columns.keys() >= set(PLATFORM_COLUMNS)
+    feeds = name.startswith(PREFIXES) and columns.keys() >= set(PLATFORM_COLUMNS)
     marts = (columns_of(connection, f"{table}_built"), columns if name.endswith("_built") else {})
     return feeds or any({"_batch_date", "content"} <= built.keys() for built in marts)

@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from orchestration_project import defs
-from orchestration_project.components.file_feed import feeds_of_project
+from orchestration_project.components.file_feed import feeds_of
+from orchestration_project.components.project import component_tree
 from orchestration_project.components.resources import Platform
 from orchestration_project.defs.sales_report.report import build_report, put
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
@@ -58,7 +59,8 @@ def test_the_feeds_job_makes_the_report(loaded: Loaded) -> None:
 def test_the_same_warehouse_gives_the_same_page(loaded: Loaded, tmp_path: Path) -> None:
     """At the same moment the report of the same tables has the same bytes."""
     bench, _ = loaded
-    feeds = feeds_of_project(defs, REPOSITORY)
+    with component_tree(defs, REPOSITORY) as tree:
+        feeds = feeds_of(tree)
     platform = Platform(data_dir=str(tmp_path), warehouse_url=f"duckdb:///{bench.data_dir / 'warehouse.duckdb'}")
     pages = []
     with warnings.catch_warnings():
