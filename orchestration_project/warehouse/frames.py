@@ -66,13 +66,16 @@ class Column:
     filled: bool = True
 
     def shown(self, row: int) -> str:
-        """A value for a message, by its place in the frame; masked in a column whose name is about people."""
-        if is_about_people(self.name):
-            return MASK
+        """A value for a message, by its place in the frame."""
         value = self.given.iloc[row]
         # numpy's own repr has the type's name in it.
         text = visible(repr(value.item() if isinstance(value, np.generic) else value))
-        return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+        return masked(self.name, text if len(text) <= SHOWN else text[: SHOWN - 1] + "…")
+
+
+def masked(column: str, text: str) -> str:
+    """A text that may have values of a column in it, unless the column's name is about people."""
+    return MASK if is_about_people(column) else text
 
 
 class Unfit(WarehouseError):
@@ -164,7 +167,7 @@ def _objects(name: str, given: "pd.Series[Any]") -> Column:
             try:
                 return make(name, given)
             except (OverflowError, ValueError, pd.errors.OutOfBoundsDatetime) as error:
-                raise Unfit(name, f"has values that can't be stored: {error}") from error
+                raise Unfit(name, f"has values that can't be stored: {masked(name, str(error))}") from None
     kinds = sorted(found.__name__ for found in types)
     if len(kinds) > 1:
         raise Unfit(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -254,6 +255,22 @@ def test_a_first_day_is_refused(connection: duckdb.DuckDBPyConnection, values: A
     with pytest.raises(WarehouseError, match=told):
         put(connection, 1, pd.Series(values, dtype=values.dtype if isinstance(values, pd.Series) else object))
     assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "value", [pytest.param(2**127, id="ours"), pytest.param(np.datetime64("300000-01-01", "s"), id="a library's")]
+)
+def test_values_about_people_are_masked(value: object) -> None:
+    """A refusal shows the value, whoever puts it into words, unless the column's name says that it is about people."""
+    told = {}
+    for name in ("quantity", "customer_id"):
+        with pytest.raises(WarehouseError) as caught:
+            columns_of_frame(pd.DataFrame({name: pd.Series([value], dtype=object)}))
+        told[name] = str(caught.value)
+        assert caught.value.__cause__ is None
+    assert re.search(r"\d{5}", told["quantity"])
+    assert not re.search(r"\d{5}", told["customer_id"])
+    assert "***" in told["customer_id"]
 
 
 @pytest.mark.parametrize(
