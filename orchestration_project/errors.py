@@ -21,12 +21,19 @@ PlatformError
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 _QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
 class PlatformError(Exception):
-    """Base of every error that the platform raises on purpose."""
+    """Base of every error that the platform raises on purpose.
+
+    Attributes:
+        transient: whether it may pass while nobody changes a file, a contract or a setting: a new run may succeed.
+    """
+
+    transient: ClassVar[bool] = False
 
 
 class FileRefused(PlatformError):
@@ -82,13 +89,19 @@ class RecoveryError(PlatformError):
 class DiskFull(PlatformError):
     """A disk had no room for what was to be written."""
 
+    transient = True
+
 
 class NotWritable(PlatformError):
     """A folder that the platform has to write to is read-only, or somebody else's."""
 
+    transient = True
+
 
 class WarehouseBusy(PlatformError):
     """The warehouse stayed locked by somebody else for longer than the configured wait; `holder` tells by whom."""
+
+    transient = True
 
     def __init__(self, message: str, holder: str = "") -> None:
         super().__init__(message)
@@ -101,6 +114,11 @@ class WarehouseError(PlatformError):
 
 class WarehouseBroken(WarehouseError):
     """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""
+
+
+def transient_errors() -> set[str]:
+    """The names of the errors that may pass by themselves."""
+    return {error.__name__ for error in PlatformError.__subclasses__() if error.transient}
 
 
 def without_values(error: Exception) -> str:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
+from orchestration_project.components.retries import retry_requests
 from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
@@ -55,6 +56,8 @@ def build_sensor(
 ) -> dg.SensorDefinition:
     """The sensor: requests runs for the batches of settled files, and again, with growing pauses, for files that stay.
 
+    It also tries again what failed for a fault that passes by itself.
+
     Args:
         spec: the feed.
         job: what it runs.
@@ -66,7 +69,8 @@ def build_sensor(
         job=job,
         minimum_interval_seconds=spec.monitoring.sensor_interval_seconds,
         default_status=_sensor_status(),
-        description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive.",
+        description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive."
+        " Tries again the runs that failed for a fault of warehouse, disk or network.",
     )
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         now, options = clock(), spec.options
@@ -80,6 +84,8 @@ def build_sensor(
         planned, cursor = plan_requests(spec.name, evaluation, options.batching, now, room, together=options.snapshot)
         _log_given_up(context, spec, evaluation)
         requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
+        waiting = {options.batching.key(batch) for batch in grouped}
+        requests += retry_requests(context.instance, spec, job.name, now, waiting)
         ignored = count_ignored(platform.settings.landing(spec.name))
         reason = None if requests else _skip_reason(spec, evaluation, len(files), ignored)
         return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(cursor))

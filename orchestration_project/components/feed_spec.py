@@ -31,6 +31,8 @@ class Monitoring:
     schedule: str
     warn_reject_rate: float
     volume_tolerance: float
+    retries: int
+    retry_minutes: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration_project_tests.components.watch import Watch, spec_of
 from orchestration_project_tests.components.workbench import Workbench, project
 
 
@@ -14,3 +15,8 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
     bench = Workbench(project(), tmp_path / "data")
     with bench.instance:
         yield bench
+
+
+@pytest.fixture
+def watch(bench: Workbench) -> Watch:
+    return Watch(bench, spec_of("sales"))

@@ -19,7 +19,7 @@ import duckdb
 import pytest
 
 from orchestration_project_tests.components.sales_files import sale, sales
-from orchestration_project_tests.components.test_sensor import spec_of
+from orchestration_project_tests.components.watch import spec_of
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.oracle.oracle import BLANK, Cleaned, Outcome, Rejected, outcome
 from orchestration_project_tests.oracle.values import Contract

@@ -18,7 +18,7 @@ import pytest
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import sale, sales
-from orchestration_project_tests.components.test_sensor import Watch, spec_of
+from orchestration_project_tests.components.watch import Watch, spec_of
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.reliability.contention import (

@@ -1,0 +1,123 @@
+"""Which failed runs are tried again, and when. This is the one place that decides it.
+
+    fault                                              what happens
+    the warehouse is busy; a disk is full, read-only   a new run is requested, after 5 minutes, then after 10
+    or fails; the network fails                        (`retries` and `retry_minutes` of the feed)
+    the run's process is killed                        Dagster's run monitoring starts it again (dagster.yaml)
+    files still lie in landing                         the feed's sensor requests them again, later and later
+    a check fails, a contract or a file is wrong       nothing: the same data would fail again
+
+A run never sleeps until a fault has passed: it would hold the pool's only slot for the warehouse.
+
+Belongs here: judging failed runs by Dagster's history. Does not belong here: files in landing (`sensor_evaluation`).
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Set
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration_project.components.feed_spec import RANGE_END, RANGE_START, FeedSpec
+from orchestration_project.errors import transient_errors
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
+REMEMBERED = dt.timedelta(days=1)
+"""How long a failed run is looked at: what could not be tried again for so long has met its schedule since."""
+MOST = 50
+ROOT, NUMBER = "retry_of", "retry_number"
+"""Tags of a retry: the run that failed first, and the how-many-eth retry of it this is, from 1."""
+SYSTEM_FAULTS = frozenset(
+    {
+        "OSError",  # for I/O errors, full disks and stale network files Python has no class of its own
+        "ConnectionError",
+        "ConnectionAbortedError",
+        "ConnectionRefusedError",
+        "ConnectionResetError",
+        "BrokenPipeError",
+        "TimeoutError",
+    }
+)
+CHAIN = 10
+"""How many causes of an error are looked at."""
+
+
+def retry_requests(
+    instance: dg.DagsterInstance, spec: FeedSpec, job: str, now: float, waiting: Set[str]
+) -> Iterator[dg.RunRequest]:
+    """The runs to request now, in the place of runs that failed for a fault that passes.
+
+    A run is not tried again when a later run of the job is for one of its batches, whoever requested that one.
+
+    Args:
+        instance: with the history.
+        spec: the feed.
+        job: the name of its job.
+        now: seconds since the epoch.
+        waiting: partition keys of the batches with files in landing: the sensor requests them anyway.
+    """
+    since = dt.datetime.fromtimestamp(now, dt.UTC) - REMEMBERED
+    failed = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    if not instance.get_run_records(failed, limit=1):  # mostly there is none: then this is all that a tick costs
+        return
+    records = instance.get_run_records(dg.RunsFilter(job_name=job, updated_after=since), limit=MOST)
+    later: list[dg.RunRecord] = []
+    for record in records:  # the newest first
+        if (
+            record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+            and _is_due(record, spec, now)
+            and not _overtaken(record, later, spec, waiting)
+            and failed_for_a_while(instance, record.dagster_run.run_id)
+        ):
+            yield _request(record.dagster_run)
+        later.append(record)
+
+
+def _is_due(record: dg.RunRecord, spec: FeedSpec, now: float) -> bool:
+    done = _number_of(record.dagster_run)
+    pause = spec.monitoring.retry_minutes * 60 * 2**done
+    return done < spec.monitoring.retries and record.end_time is not None and now >= record.end_time + pause
+
+
+def _number_of(run: dg.DagsterRun) -> int:
+    return int(run.tags.get(NUMBER, 0))
+
+
+def _overtaken(record: dg.RunRecord, later: list[dg.RunRecord], spec: FeedSpec, waiting: Set[str]) -> bool:
+    """Whether something else sees to a run's batches: a later run, or files that lie in landing."""
+    keys = spec.keys_of_run(record.dagster_run.tags)
+    if keys is None:  # a snapshot, or a run for no batch in particular
+        return bool(later or waiting)
+    others = [spec.keys_of_run(other.dagster_run.tags) for other in later]
+    return bool(keys & waiting) or any(other is None or keys & other for other in others)
+
+
+def failed_for_a_while(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether all steps of a run that failed did so for faults that pass by themselves."""
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    faults = [entry.dagster_event.step_failure_data.error for entry in entries if entry.dagster_event]
+    names = SYSTEM_FAULTS | transient_errors()
+    return bool(faults) and all(error is not None and not names.isdisjoint(_classes(error)) for error in faults)
+
+
+def _classes(error: "SerializableErrorInfo") -> Iterator[str]:
+    """The names of an error's class and of those of its causes."""
+    found: SerializableErrorInfo | None = error
+    for _ in range(CHAIN):
+        if found is None:
+            return
+        yield found.cls_name or ""
+        found = found.cause
+
+
+def _request(run: dg.DagsterRun) -> dg.RunRequest:
+    root, number = run.tags.get(ROOT, run.run_id), _number_of(run) + 1
+    batches = {name: run.tags[name] for name in (RANGE_START, RANGE_END) if name in run.tags}
+    return dg.RunRequest(
+        # No key runs twice, so neither does a retry, also when the daemon dies before it stores the tick.
+        f"retry:{root}:{number}",
+        partition_key=None if batches else run.tags.get("dagster/partition"),
+        tags={**batches, ROOT: root, NUMBER: str(number)},
+    )
