@@ -130,7 +130,7 @@ def written(instance: dg.DagsterInstance, run_id: str, name: str) -> tuple[int, 
 @pytest.mark.promise("concurrency")
 def test_processes_write_at_once(tmp_path: Path) -> None:
     """What several processes write to one run at the same time is all there, while another one reads."""
-    count = effort(10, 200)
+    count = effort(10, 60)
     with dagster(tmp_path) as instance:
         run_id = sell(instance)
         writers = {name: writer(tmp_path, run_id, name, count) for name in ("a", "b", "c")}
@@ -144,7 +144,7 @@ def test_processes_write_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("crash")
-@pytest.mark.parametrize("lived", range(1, effort(2, 20)))
+@pytest.mark.parametrize("lived", range(1, effort(2, 8)))
 def test_what_a_killed_process_has_told_is_there(tmp_path: Path, lived: int) -> None:
     """Every event that was stored before a kill is there afterwards, and the log can be written to."""
     with dagster(tmp_path) as instance:

@@ -41,7 +41,7 @@ def balanced(shop: Shop) -> bool:
     return all(row["records"] == row["cleaned"] + row["rejected"] + row["blank_records"] for row in rows)
 
 
-@settings(max_examples=effort(12, 120), deadline=None)
+@settings(max_examples=effort(12, 100), deadline=None)
 @given(files=FILES, data=st.data(), reach=st.sampled_from([0, 1, 7]), snapshot=st.booleans())
 def test_tables_are_a_function_of_the_files(
     files: dict[str, tuple[str, int]],
@@ -95,7 +95,7 @@ def _load(shop: Shop, data: st.DataObject) -> None:
         shop.load()
 
 
-@settings(max_examples=effort(8, 80), deadline=None)
+@settings(max_examples=effort(8, 60), deadline=None)
 @given(versions=st.lists(st.tuples(st.integers(1, 3), LINES), min_size=1, max_size=6), data=st.data())
 def test_only_the_last_version_of_a_name_counts(
     versions: list[tuple[int, list[str]]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -127,7 +127,7 @@ def test_only_the_last_version_of_a_name_counts(
 
 
 @pytest.mark.found("the same bytes on another day were no file, and an undated name was one file whatever its day")
-@settings(max_examples=effort(8, 80), deadline=None)
+@settings(max_examples=effort(8, 40), deadline=None)
 @given(
     exports=st.dictionaries(
         st.tuples(st.integers(1, 3), st.sampled_from(["export.csv", "stock.csv"])),

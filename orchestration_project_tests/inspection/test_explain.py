@@ -38,7 +38,7 @@ LINES = st.lists(
 
 
 @pytest.mark.promise("input")
-@settings(max_examples=effort(15, 1000), deadline=None)
+@settings(max_examples=effort(15, 200), deadline=None)
 @given(lines=LINES, ends=st.sampled_from(["\n", "\r\n"]))
 def test_a_load_does_what_was_explained(lines: list[str], ends: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Counts, reasons, refusal and read columns of an explanation are those of the load that follows."""

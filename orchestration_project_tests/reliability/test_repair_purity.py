@@ -79,7 +79,7 @@ def outcome(shop: Shop) -> dict[str, Any]:
     return shop.tables() | {"counts": [tuple(row[name] for name in COUNTS) for row in loaded]}
 
 
-@settings(max_examples=effort(6, 120), deadline=None)
+@settings(max_examples=effort(6, 80), deadline=None)
 @given(world=worlds(), data=st.data(), reach=st.sampled_from([0, 1, 7]), snapshot=st.booleans())
 def test_tables_are_a_function_of_files_repairs_and_waivers(
     world: World, data: st.DataObject, reach: int, snapshot: bool, tmp_path_factory: pytest.TempPathFactory

@@ -127,7 +127,7 @@ def columns(draw: st.DrawFn) -> "pd.Series[Any]":
 
 
 @pytest.mark.found("the IO manager rounded, cut and cast values to the type that the first day had")
-@settings(max_examples=effort(200, 10_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort(200, 3000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=columns(), second=columns())
 @example(pd.Series([10, 20]), pd.Series([10.5, 20.99]))
 @example(pd.Series([None, None], dtype=object), pd.Series(["00123"]))

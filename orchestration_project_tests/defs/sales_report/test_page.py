@@ -212,7 +212,7 @@ def test_values_are_text(text: str) -> None:
 
 
 @pytest.mark.promise("security")
-@settings(deadline=None, max_examples=effort(15, 1000))
+@settings(deadline=None, max_examples=effort(15, 400))
 @given(st.text(min_size=1))
 def test_any_text_leaves_the_page_as_it_is(text: str) -> None:
     """No text adds an element or an attribute."""

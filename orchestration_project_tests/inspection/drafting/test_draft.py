@@ -266,7 +266,7 @@ HEADER = st.sampled_from(
 )
 
 
-@settings(max_examples=effort(15, 1500), deadline=None)
+@settings(max_examples=effort(15, 300), deadline=None)
 @given(
     headers=st.lists(HEADER, min_size=2, max_size=4, unique=True),
     cells=st.lists(st.lists(CELL, min_size=4, max_size=4), min_size=1, max_size=6),
