@@ -36,6 +36,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Note for the reliability report what a test of a promise holds and how many cases it tried."""
     before = tally()
+    assert item.get_closest_marker("promise") or not item.get_closest_marker("found"), "no promise lists its defect"
     try:
         yield
     finally:

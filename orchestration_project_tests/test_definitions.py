@@ -159,6 +159,7 @@ def test_a_drop_folder_shows_what_files_must_look_like() -> None:
     }
 
 
+@pytest.mark.promise("seen")
 @pytest.mark.found("A contract's tags, which were said to be shown in the UI, were read and thrown away.")
 def test_tags_tell_the_feed_and_personal_data() -> None:
     """Assets of a feed are found by the feed, the contract's own tags, and whether they hold personal data."""

@@ -233,6 +233,8 @@ def test_python_of_the_tests_is_one_that_make_accepts() -> None:
     assert "{}.{}".format(*sys.version_info) in accepted[1].split("|")
 
 
+@pytest.mark.promise("seen")
+@pytest.mark.found("where port 3000 was taken, `make dev` could not be told another one")
 def test_the_port_of_the_ui_is_a_setting() -> None:
     """`make dev PORT=` chooses the port; 3000 is the default."""
     for given, port in ((["PORT=3123"], "3123"), ([], "3000")):

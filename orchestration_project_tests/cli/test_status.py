@@ -11,6 +11,8 @@ from orchestration_project.cli.docs.pages import COMMANDS as PAGE
 from orchestration_project.cli.main import main
 from orchestration_project.warehouse.connection import Warehouse
 
+pytestmark = pytest.mark.promise("seen")
+
 
 def status(*arguments: str, exit_code: int = 0) -> Result:
     result = CliRunner().invoke(main, ["status", *arguments])

@@ -36,7 +36,7 @@ def checks(bench: Workbench, *numbers: int) -> dict[str, dg.AssetCheckEvaluation
 
 
 @pytest.mark.found("the check files_accepted forgot refusals with the next clean run")
-@pytest.mark.promise("deliveries")
+@pytest.mark.promise("seen")
 @pytest.mark.parametrize("settled", ["replaced", "deleted"])
 def test_refusals_stand_until_they_are_dealt_with(tmp_path: Path, settled: str) -> None:
     """A later run of another day is red too, until a corrected file was accepted or the refused one was deleted."""
@@ -56,7 +56,7 @@ def test_refusals_stand_until_they_are_dealt_with(tmp_path: Path, settled: str) 
 
 
 @pytest.mark.found("all checks of a batch were green whose only file was refused")
-@pytest.mark.promise("deliveries")
+@pytest.mark.promise("seen")
 def test_a_batch_whose_only_file_was_refused_is_not_green(tmp_path: Path) -> None:
     """What looks at the batch says that nothing is loaded; nothing that is downstream is stopped for that."""
     with meters(tmp_path, **DATED) as bench:
@@ -157,7 +157,7 @@ def test_undated_names(tmp_path: Path, undated: str) -> None:
 
 
 @pytest.mark.found("an optional column that vanished from the files became NULL, and no check said so")
-@pytest.mark.promise("deliveries")
+@pytest.mark.promise("seen")
 def test_a_column_that_vanishes(tmp_path: Path) -> None:
     """It warns like a renamed one, as long as most batches before had it; a column that never was there does not."""
     header, lines = "meter,kwh,remark", ["M{0},5,calm", "M{0},5,", "M{0},5,windy"]

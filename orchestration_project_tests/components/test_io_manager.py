@@ -14,7 +14,7 @@ from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 
-pytestmark = pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")
+pytestmark = [pytest.mark.promise("frames"), pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")]
 
 DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2024-02-01")
 FIRST, SECOND = "2024-01-01", "2024-01-02"

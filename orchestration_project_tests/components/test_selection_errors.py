@@ -14,6 +14,8 @@ from dagster._check import CheckError
 from orchestration_project.components.selection_errors import told
 from orchestration_project_tests.components.workbench import REPOSITORY
 
+pytestmark = pytest.mark.promise("seen")
+
 
 def command(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of Dagster with a data folder and a history of its own."""

@@ -326,7 +326,7 @@ def test_a_file_that_grows_after_it_was_loaded(watch: Watch, monkeypatch: pytest
     assert watch.bench.query("SELECT order_id FROM cleaned_sales ORDER BY 1") == [("A1",), ("A2",)]
 
 
-@pytest.mark.promise("deliveries")
+@pytest.mark.promise("seen")
 @pytest.mark.found("x.csv.uploading was read, and files in subfolders and links were told to nobody")
 def test_files_that_are_not_looked_at(watch: Watch) -> None:
     """Unfinished files, links and files in subfolders stay where they are, and are counted."""

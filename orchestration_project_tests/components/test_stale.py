@@ -27,6 +27,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from orchestration_project_tests.components.test_file_feed import DATE, folder
 from orchestration_project_tests.components.workbench import feeds
+
+pytestmark = pytest.mark.promise("seen")
 contract = Path(__file__).with_name("contract.yaml").read_text(encoding="utf-8")
 defs = ExitStack().enter_context(feeds(meters=folder(contract, batch_pattern=DATE)))
 """

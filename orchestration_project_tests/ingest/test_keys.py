@@ -9,6 +9,8 @@ import pytest
 from orchestration_project.contracts.feed import Required
 from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named, options
 
+pytestmark = pytest.mark.promise("deliveries")
+
 KEYED = feed(column("id", "VARCHAR", Required()), column("n", "INTEGER"), primary_key=("id",))
 
 

@@ -24,6 +24,8 @@ from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 
+pytestmark = pytest.mark.promise("seen")
+
 DAY = "2024-01-15"
 NAME = f"sales_{DAY}.csv"
 SOON = dt.datetime(2024, 1, 16, 12, tzinfo=dt.UTC)

@@ -13,6 +13,8 @@ from orchestration_project_tests.oracle.parquet_bytes import parquet_bytes
 from orchestration_project_tests.oracle.test_oracle import comparable, loaded
 from orchestration_project_tests.oracle.values import Cell, Contract, Number
 
+pytestmark = pytest.mark.promise("input")
+
 ITEMS = feed(column("id", "VARCHAR", Required()), column("item"), column("note"))
 NUMBERS = feed(column("id"), column("n", "INTEGER"))
 JSON, PARQUET = SourceFormat(FileFormat.JSON), SourceFormat(FileFormat.PARQUET)
@@ -68,6 +70,7 @@ MENDED = {
 """What loads once said otherwise than the oracle, by the smallest files."""
 
 
+@pytest.mark.found("of small files an oracle in plain Python said something else than a load, and the load was wrong")
 @pytest.mark.parametrize("name", MENDED)
 def test_mended(name: str, tmp_path: Path) -> None:
     """What was once a fault is none any more: load and oracle say the same."""

@@ -11,10 +11,12 @@ PROMISES = {
     "crash": "A process that is killed at any step loses nothing and doubles nothing.",
     "concurrency": "Any number of processes may work at once: no row lost or doubled, no endless wait.",
     "deliveries": "Whatever is delivered, in whatever order and under whatever name, counts once.",
+    "frames": "A DataFrame is stored as it is or refused: no value is changed, no other asset's table replaced.",
     "repair": "Rejected records can be corrected or waived, once, and the accounting shows it.",
     "input": "No file, however malformed, is misread, loses a record uncounted or stops another file.",
     "security": "Names, values and contracts from outside cannot run, read or reveal what they should not.",
     "disk": "A full disk or a broken warehouse gives a clear error and has a way back.",
+    "seen": "What went wrong, and what was left out, is told where one looks for it.",
     "load": "Floods of files are worked off, and a look into landing stays bounded.",
 }
 

@@ -24,6 +24,8 @@ from orchestration_project.warehouse.frames import columns_of_frame
 from orchestration_project.warehouse.tables import columns_of
 from orchestration_project_tests.reliability.evidence import effort
 
+pytestmark = pytest.mark.promise("frames")
+
 BERLIN = dt.timezone(dt.timedelta(hours=1))
 
 
@@ -224,6 +226,9 @@ def test_a_later_day_is_refused(connection: duckdb.DuckDBPyConnection, first: An
     assert (connection.execute("FROM t").fetchall(), type_of(connection)) == before
 
 
+@pytest.mark.found(
+    "mixed values and lone surrogates of a first day were stored otherwise, or refused without the column"
+)
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -273,6 +278,7 @@ def test_values_about_people_are_masked(value: object) -> None:
     assert "***" in told["customer_id"]
 
 
+@pytest.mark.found("columns named by numbers, twice or in two cases ended in an error that named no remedy")
 @pytest.mark.parametrize(
     ("names", "told"),
     [
