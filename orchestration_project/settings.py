@@ -1,6 +1,7 @@
 """The platform's settings, and the only place that reads the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,9 @@ class Settings:
         memory_limit: DuckDB memory limit such as `2GB`, none for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
         source_url: where the checkout can be read on the web, none for links to the local files; `SOURCE_URL`.
+        alert_urls: who is told of alarms: Apprise URLs, each with or without a name; `ALERT_URLS`.
+        heartbeat_url: called at every tick of the alerts sensor; `HEARTBEAT_URL`.
+        daily_summary: whether the schedule of the daily summary starts switched on; `DAILY_SUMMARY`.
     """
 
     data_dir: Path = Path("data")
@@ -43,6 +47,9 @@ class Settings:
     memory_limit: str | None = None
     max_file_bytes: int = MAX_FILE_BYTES
     source_url: str | None = None
+    alert_urls: str = field(default="", repr=False)  # they hold passwords
+    heartbeat_url: str = field(default="", repr=False)  # whoever knows it can call it
+    daily_summary: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -62,6 +69,9 @@ class Settings:
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
             max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
             source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
+            alert_urls=env.get("ALERT_URLS", "").strip(),
+            heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
+            daily_summary=_flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
         )
 
     @property
@@ -129,3 +139,10 @@ def _web_address(name: str, text: str) -> str | None:
     if text and not text.startswith(("https://", "http://")):
         raise SettingsError(f"{name}={text!r} is not an address that begins with https:// or http://")
     return text or None
+
+
+def _secret_address(name: str, text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s/?#]+\S*", text):
+        # The value is not told: whoever knows the address can call it.
+        raise SettingsError(f"{name} is not an address that begins with https:// or http://")
+    return text

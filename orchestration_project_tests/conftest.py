@@ -10,7 +10,15 @@ from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
 pytest_plugins = ["orchestration_project_tests.reliability.report"]
 
-SETTINGS = ("DATA_DIR", "MAX_FILE_BYTES", "AUTOMATION", "DAGSTER_HOME")
+SETTINGS = (
+    "DATA_DIR",
+    "MAX_FILE_BYTES",
+    "AUTOMATION",
+    "DAGSTER_HOME",
+    "ALERT_URLS",
+    "HEARTBEAT_URL",
+    "DAILY_SUMMARY",
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

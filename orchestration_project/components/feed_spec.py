@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration_project.alerts.targets import FeedRoute
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
@@ -25,14 +26,13 @@ RANGE_START, RANGE_END, PARTITION = (
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """How a feed's runs are asked for and when its checks warn."""
+    """How a feed's runs are asked for, when its checks warn, and who is told (None: whom the contract's team names)."""
 
     sensor_interval_seconds: int
     schedule: str
     warn_reject_rate: float
     volume_tolerance: float
-    retries: int
-    retry_minutes: float
+    alerts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,13 @@ class FeedSpec:
     def owners(self) -> list[str]:
         """Owners in the form that Dagster takes."""
         return list(self.feed.owners)
+
+    @property
+    def route(self) -> FeedRoute:
+        """Who takes the feed's alarms, beside those who take all: `alerts` of its `defs.yaml`, else its team."""
+        if self.monitoring.alerts is not None:
+            return FeedRoute(self.monitoring.alerts, required=True)
+        return FeedRoute([owner.removeprefix("team:") for owner in self.feed.owners])
 
     @property
     def tags(self) -> dict[str, str]:

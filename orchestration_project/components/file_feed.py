@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -156,18 +157,13 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         str, Field(description="Cron expression of the schedule that loads the last complete batch and sweeps landing.")
     ] = "0 6 * * *"
     sensor_interval_seconds: Annotated[int, Field(ge=1, description="How often the sensor looks into landing.")] = 30
-    retries: Annotated[
-        int,
+    alerts: Annotated[
+        Sequence[str] | None,
         Field(
-            ge=0,
-            description="How often a run is tried again that failed because the warehouse was busy, or for a fault of"
-            " disk or network. What the data or a check is at fault for is never tried again.",
+            description="Who is told of this feed's alarms, beside the URLs without a name: names of URLs in"
+            " `ALERT_URLS`, or mail addresses. Without it, the contract's team and its members; `[]`: nobody else."
         ),
-    ] = 2
-    retry_minutes: Annotated[
-        float,
-        Field(gt=0, description="Minutes until the first of these retries; each further one waits twice as long."),
-    ] = 5
+    ] = None
 
     @field_validator("start_date")
     @classmethod
@@ -247,8 +243,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             self.schedule,
             self.warn_reject_rate,
             self.volume_tolerance,
-            self.retries,
-            self.retry_minutes,
+            None if self.alerts is None else tuple(self.alerts),
         )
         return FeedSpec(Path(self.contract), feed, self.options, monitoring)
 
