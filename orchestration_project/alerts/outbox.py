@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestration_project.alerts.targets import Routing
+from orchestration_project.alerts.targets import Routing, Target, replacement
 from orchestration_project.errors import visible
 
 DEAD_AFTER = 3
@@ -24,6 +24,8 @@ KEPT = dt.timedelta(days=30)
 """How long messages that were sent or given up are kept."""
 SUBJECT_LENGTH = 150
 _WAITING = "sent_at IS NULL AND given_up_at IS NULL"
+_DUE = f"""{_WAITING} AND NOT EXISTS (SELECT 1 FROM targets WHERE label = target AND next_try > $now)"""
+GONE = "its URL is not in ALERT_URLS any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,14 @@ class Message:
     subject: str
     body: str
     feed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits for a target; `id` is its row."""
+
+    id: int
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +141,108 @@ def dead_targets(connection: sqlite3.Connection, routing: Routing) -> list[DeadT
         for label, since, *counts in rows
         if label in known
     ]
+
+
+def is_due(connection: sqlite3.Connection, now: dt.datetime) -> bool:
+    """Whether a message waits for a target that may be tried."""
+    row = connection.execute(f"SELECT EXISTS (SELECT 1 FROM outbox WHERE {_DUE})", {"now": now.timestamp()}).fetchone()
+    return bool(row[0])
+
+
+def due_targets(connection: sqlite3.Connection, configured: Sequence[Target], now: dt.datetime) -> list[Target]:
+    """The targets that may be tried and that messages wait for.
+
+    What waits for a target that is not there any more goes to the one that has taken its place, such as the same
+    service under a corrected URL; without one it is given up.
+    """
+    rows = connection.execute(f"SELECT DISTINCT target, route FROM outbox WHERE {_DUE}", {"now": now.timestamp()})
+    found = {}
+    for label, route in rows.fetchall():
+        target = replacement(configured, label, route)
+        if target is None or target.label != label:
+            _reroute(connection, label, target.label if target else None, now)
+        if target is not None:
+            found[target.label] = target
+    return list(found.values())
+
+
+def _reroute(connection: sqlite3.Connection, label: str, new: str | None, now: dt.datetime) -> None:
+    """Have another target take what waits for one, but for what it got already; give up the rest."""
+    connection.execute(
+        f"""UPDATE outbox AS o SET target = $new WHERE target = $label AND {_WAITING} AND $new IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM outbox AS i WHERE i.target = $new AND i.created_at = o.created_at)""",
+        {"new": new, "label": label},
+    )
+    connection.execute(
+        f"UPDATE outbox SET given_up_at = ?, error = ? WHERE target = ? AND {_WAITING}", (now.timestamp(), GONE, label)
+    )
+    connection.execute("DELETE FROM targets WHERE label = ?", (label,))
+
+
+def next_due(connection: sqlite3.Connection, label: str, now: dt.datetime) -> Waiting | None:
+    """The message that a target is to take next, those first that were tried least: one may be refused for itself."""
+    row = connection.execute(
+        f"SELECT id, subject, body FROM outbox WHERE target = $label AND {_DUE} ORDER BY attempts, id LIMIT 1",
+        {"label": label, "now": now.timestamp()},
+    ).fetchone()
+    return Waiting(row[0], Message(row[1], row[2])) if row else None
+
+
+def note_attempt(connection: sqlite3.Connection, row: int) -> None:
+    """Note that a message is about to be sent: where this can't be written, the result could not be either."""
+    connection.execute("UPDATE outbox SET attempts = attempts + 1 WHERE id = ?", (row,))
+
+
+def note_taken(connection: sqlite3.Connection, row: int, label: str, now: dt.datetime) -> None:
+    """Note that the target took a message, which shows that it is well."""
+    connection.execute("UPDATE outbox SET sent_at = ?, error = '' WHERE id = ?", (now.timestamp(), row))
+    note_success(connection, label)
+
+
+def note_not_taken(connection: sqlite3.Connection, row: int, error: str, before: dt.datetime, now: dt.datetime) -> bool:
+    """Note that the target did not take a message.
+
+    Args:
+        connection: with the tables.
+        row: the message's.
+        error: why, without secrets.
+        before: a message that was put before this moment is given up.
+        now: with a time zone.
+
+    Returns:
+        Whether it is given up.
+    """
+    changed = connection.execute(
+        """UPDATE outbox SET error = $error, given_up_at = CASE WHEN created_at < $before THEN $now END
+            WHERE id = $row RETURNING given_up_at IS NOT NULL""",
+        {"error": error, "before": before.timestamp(), "now": now.timestamp(), "row": row},
+    ).fetchone()
+    return bool(changed and changed[0])
+
+
+def attempts_of(connection: sqlite3.Connection, label: str) -> int:
+    """How many attempts in a row a target failed."""
+    row = connection.execute("SELECT attempts FROM targets WHERE label = ?", (label,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def note_success(connection: sqlite3.Connection, label: str) -> None:
+    """Note that a target, or the heartbeat's address, is well."""
+    connection.execute("DELETE FROM targets WHERE label = ?", (label,))
+
+
+def note_failure(
+    connection: sqlite3.Connection, label: str, error: str, now: dt.datetime, next_try: dt.datetime
+) -> None:
+    """Note that an attempt failed, and when the next one may be made."""
+    connection.execute(
+        """INSERT INTO targets (label, failing_since, attempts, next_try, error) VALUES ($label, $now, 1, $next, $error)
+            ON CONFLICT (label) DO UPDATE SET attempts = attempts + 1, next_try = $next, error = $error""",
+        {"label": label, "now": now.timestamp(), "next": next_try.timestamp(), "error": error},
+    )
+
+
+def forget_old(connection: sqlite3.Connection, now: dt.datetime) -> None:
+    """Delete what was sent or given up long ago."""
+    before = (now - KEPT).timestamp()
+    connection.execute("DELETE FROM outbox WHERE sent_at < $before OR given_up_at < $before", {"before": before})

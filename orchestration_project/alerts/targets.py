@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.errors import visible
 from orchestration_project.settings import Settings, SettingsError
 
@@ -102,6 +101,8 @@ def read_routing(settings: Settings, routes: Mapping[str, FeedRoute]) -> Routing
 
 
 def _require_names(configured: Sequence[Target], feed: str, names: Iterable[str]) -> None:
+    from orchestration_project.contracts.errors import did_you_mean
+
     known = {target.route for target in configured if target.route}
     for name in names:
         if targets_named(configured, name):

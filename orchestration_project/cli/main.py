@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from orchestration_project.cli.alerts import alert_test, send_alerts
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
@@ -51,6 +52,8 @@ for command in (
     waive,
     withdraw_file,
     verify_feeds,
+    alert_test,
+    send_alerts,
     rebuild_feed,
     drop_unknown_feed,
     sample,
