@@ -118,7 +118,8 @@ def combined(messages: Sequence[Message]) -> Message:
         message.body if len(messages) == 1 else f"{message.subject}\n\n{message.body.strip()}" for message in messages
     ]
     lines = "\n\n\n".join(bodies).splitlines()
-    return Message(_line(subject, SUBJECT_LENGTH), "\n".join(map(visible, lines)))
+    # Apprise sends nothing that has no body.
+    return Message(_line(subject, SUBJECT_LENGTH), "\n".join(map(visible, lines)) or visible(subject))
 
 
 def _line(text: str, length: int) -> str:

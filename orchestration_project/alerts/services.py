@@ -147,8 +147,7 @@ def _reason(records: Sequence[logging.LogRecord]) -> str:
     """The warnings, and of what is logged for debugging, which quotes URLs and answers, only well-known words."""
     warnings = [record.getMessage() for record in records if record.levelno >= logging.WARNING]
     details = " ".join(record.getMessage() for record in records if record.levelno < logging.WARNING)
-    known = [found[0] for found in [REASONS.search(details)] if found]
-    known += [f"SMTP code {found[1]}" for found in [SMTP_CODE.search(details)] if found]
+    known = [*REASONS.findall(details), *(f"SMTP code {code}" for code in SMTP_CODE.findall(details))]
     return " ".join(dict.fromkeys([*warnings, *known])) or "not taken"
 
 

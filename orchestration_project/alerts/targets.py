@@ -153,7 +153,7 @@ def _targets_of_entry(number: int, entry: str) -> list[Target]:
     name, url = (match["name"] or "").casefold(), match["url"]
     if parts.scheme.lower() in MAIL and (recipients := _recipients(url)):
         return [mail_to(address, url, name) for address in recipients]
-    host = f" {visible(parts.hostname or '')}" if parts.scheme.lower() in WITH_HOST else ""
+    host = f" {visible(parts.netloc.rpartition('@')[2])}" if parts.scheme.lower() in WITH_HOST else ""
     return [Target(f"{_prefix(name)}{parts.scheme.lower()}{host}", name, url)]
 
 
