@@ -58,5 +58,5 @@ def waive(feed: str, who: str, why: str, ids: Sequence[str], key: str | None, re
     with warehouse_of(feed, "waiver") as (connection, settings, spec):
         choice = waive.Choice(ids, batch_of(spec, key) if key else None, reason)
         now = dt.datetime.now(dt.UTC)
-        found = waive.waive(connection, settings, spec.feed, spec.options.batching, choice, who, why, now)
+        found = waive.waive(connection, settings, spec.feed, spec.options, choice, who, why, now, click.echo)
     click.echo(f"{len(found.new)} rejects waived; {len(found.closed)} were closed before and stay as they are.")

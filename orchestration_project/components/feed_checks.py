@@ -12,6 +12,7 @@ import dagster as dg
 
 from orchestration_project.components import check_results
 from orchestration_project.components.check_results import Check, CheckResult, Subject
+from orchestration_project.components.check_states import note_results
 from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
@@ -23,6 +24,9 @@ from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+ABOUT_ALL = (*check_results.ABOUT_THE_FEED, "validated")
+"""The checks whose result is about all batches of the feed, whatever the run is for."""
 
 
 def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
@@ -43,11 +47,15 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
         description=f"Checks the loaded batches of the feed {spec.name}.",
     )
     def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
-        run = context.run
+        run, results = context.run, dict[tuple[str, str], dg.AssetCheckResult]()
         with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
             subject = _subject(connection, platform.settings, spec, rules, run)
             for key in sorted(context.selected_asset_check_keys):
-                yield _result(key, check_results.run(key.name, checks[key], subject))
+                result = _result(key, check_results.run(key.name, checks[key], subject))
+                results[key.asset_key.to_user_string(), key.name] = result
+                yield result
+        batches = spec.keys_of_run(run.tags) or (subject and subject.keys) or ()
+        note_results(context, platform, results, batches, ABOUT_ALL)
 
     return check_feed
 

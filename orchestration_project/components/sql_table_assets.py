@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from orchestration_project.components.charts import total
+from orchestration_project.components.check_states import noted
 from orchestration_project.components.feed_metadata import Metadata, compared, lineage_metadata, query_lineage
 from orchestration_project.components.feed_spec import POOL, FeedSpec, keys_of
 from orchestration_project.components.resources import Platform
@@ -193,10 +194,13 @@ def build_check(spec: MartSpec) -> dg.AssetChecksDefinition:
         with reading(platform.warehouse, f"check of {mart.name}") as connection:
             marts.stand_in_tables(connection, mart)
             if spec.feed is None:
-                return _reconciled_whole(connection, spec)
-            asked = spec.feed.keys_of_run(context.run.tags)
-            batches = None if asked is None else sorted(map(spec.feed.options.batching.from_key, asked))
-            return _reconciled(connection, spec, batches)
+                result = _reconciled_whole(connection, spec)
+            else:
+                asked = spec.feed.keys_of_run(context.run.tags)
+                batches = None if asked is None else sorted(map(spec.feed.options.batching.from_key, asked))
+                result = _reconciled(connection, spec, batches)
+        # It tells of batches that are out of date, too, whatever the run is for: so it is about all of them.
+        return noted(context, platform, mart.name, spec.check, result)
 
     return reconcile
 

@@ -25,6 +25,7 @@ from orchestration_project.ingest.read import read
 from orchestration_project.ingest.renew import renew
 from orchestration_project.ingest.session import Session, open_session
 from orchestration_project.ingest.settle import settled_files
+from orchestration_project.ingest.state import note_state
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
@@ -57,7 +58,9 @@ def load(
     """
     settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log) as session:
-        return run_stages(session, settled)
+        report = run_stages(session, settled)
+        note_state(session.connection, settings, feed, options, report.counts, log)
+        return report
 
 
 def run_stages(whole: Session, settled: Set[FoundFile] = frozenset()) -> Report:

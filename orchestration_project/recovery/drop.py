@@ -11,6 +11,7 @@ from orchestration_project.failpoints import Recovery, reached
 from orchestration_project.ingest.batching import settle_recovery
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_folder
+from orchestration_project.storage.feed_state import forget_state
 from orchestration_project.storage.trees import ensure_feed_name
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse, transaction
@@ -48,6 +49,7 @@ def drop_feed(
     known = _drop_rows(warehouse, settings, feed)
     if not (known or present):
         raise RecoveryError(f"there is neither a feed nor a folder {feed!r}{did_you_mean(feed, configured)}")
+    forget_state(settings, feed)
     aside = settings.data_dir / KEPT / f"{feed}-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
     kept = []
     for folder in present:

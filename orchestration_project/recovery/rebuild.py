@@ -22,6 +22,7 @@ from orchestration_project.ingest.batching import loading_of, scratch_of, settle
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.state import note_state
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys
 from orchestration_project.storage.batches import Batch, is_any_key
@@ -110,6 +111,7 @@ def rebuild(
             raise
         reached(Recovery.REBUILD_COMMITTED)
         settle_recovery(connection, settings, warehouse.database, feed.name)
+        note_state(connection, settings, feed, options, (), log)
     return Rebuilt(total, *loaded)
 
 

@@ -10,6 +10,7 @@ from orchestration_project.ingest.load import run_stages
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session, open_session
+from orchestration_project.ingest.state import note_state
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import find
 from orchestration_project.storage.withdrawals import Note, set_aside, take_back, withdrawals
@@ -159,7 +160,8 @@ def _is_same(entry: Entry, file: Entry) -> bool:
 
 def _load(session: Session, keys: Sequence[str]) -> None:
     batches = None if session.options.snapshot else [session.batching.from_key(key) for key in keys]
-    run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
+    report = run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
+    note_state(session.connection, session.settings, session.feed, session.options, report.counts, session.log)
 
 
 def _is_noted(session: Session, file: Entry) -> bool:

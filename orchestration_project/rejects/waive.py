@@ -5,17 +5,19 @@ neither a crash between the two nor a lost warehouse loses one.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import RepairError
-from orchestration_project.ingest.counts import RULE_OF_REASON, count_records, is_open
+from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, is_open
+from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.repairs import resolve, take_waivers
+from orchestration_project.ingest.state import note_state
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import Waiver, write_waiver
-from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import transaction
 from orchestration_project.warehouse.feed_tables import rejected_table
@@ -46,11 +48,12 @@ def waive(
     connection: "DuckDBPyConnection",
     settings: Settings,
     feed: Feed,
-    batching: Batching,
+    options: FeedOptions,
     choice: Choice,
     who: str,
     why: str,
     now: dt.datetime,
+    log: Callable[[str], None],
 ) -> Waived:
     """Waive rejects, in the archive and in the tables.
 
@@ -58,16 +61,17 @@ def waive(
         connection: to the warehouse, which has the feed's tables.
         settings: where the archive is.
         feed: the contract.
-        batching: how the feed's batches are named.
+        options: how the feed is run.
         choice: which rejects.
         who: who decides.
         why: the reason.
         now: the present moment, with a time zone.
+        log: takes a line about what could not be noted for alarms.
 
     Raises:
         RepairError: who or why is missing, a reject does not exist, or the batch has no open one; nothing was written.
     """
-    who, why = who.strip(), why.strip()
+    who, why, batching = who.strip(), why.strip(), options.batching
     if not who or not why:
         raise RepairError("a waiver needs somebody who takes the decision and a reason")
     found = _by_id(connection, feed, choice.ids) if choice.batch is None else _of_batch(connection, feed, choice)
@@ -77,6 +81,7 @@ def waive(
     archive = settings.archive(feed.name)
     if found.new:
         write_waiver(archive, Waiver(who, why, now, tuple(found.new)))
+    counts: list[FileCount] = []
     with transaction(connection):
         if batches := take_waivers(connection, archive, feed):
             resolve(connection, feed, batches)
@@ -85,6 +90,7 @@ def waive(
                 (batching.key(count.batch), count.file, count.version): count.written for count in counts if count.batch
             }
             ledger.write_counts(connection, feed.name, written)
+    note_state(connection, settings, feed, options, counts, log)
     return found
 
 

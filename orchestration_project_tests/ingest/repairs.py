@@ -57,5 +57,6 @@ def let_be(
     """Waive rejects."""
     with shop.warehouse.connection("test") as connection:
         ensure_feed_tables(connection, shop.feed, shop.options.batching)
-        batching, choice = shop.options.batching, Choice(ids, batch, reason)
-        return waive(connection, shop.settings, shop.feed, batching, choice, who, why, NOW - dt.timedelta(minutes=1))
+        choice = Choice(ids, batch, reason)
+        at = NOW - dt.timedelta(minutes=1)
+        return waive(connection, shop.settings, shop.feed, shop.options, choice, who, why, at, shop.told.append)

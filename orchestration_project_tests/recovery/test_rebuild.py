@@ -201,7 +201,9 @@ def test_a_rebuild_of_an_unchanged_feed_changes_nothing(tmp_path: Path, monkeypa
     shop = stocked(tmp_path)
     reject = shop.table("rejected")[0]["_reject_id"]
     with shop.warehouse.connection("waiver") as connection:
-        waive(connection, shop.settings, shop.feed, shop.options.batching, Choice([reject]), "Ada", "test", NOW)
+        waive(
+            connection, shop.settings, shop.feed, shop.options, Choice([reject]), "Ada", "test", NOW, shop.told.append
+        )
     repair = f"_reject_id,id,n\n{shop.table('rejected')[2]['_reject_id']},y,7\n"
     shop.deliver("2024-01-02.repair.csv", repair)
     shop.load()
@@ -366,7 +368,9 @@ def test_a_renamed_feed(tmp_path: Path) -> None:
     shop = stocked(tmp_path)
     reject = shop.table("rejected")[0]["_reject_id"]
     with shop.warehouse.connection("waiver") as connection:
-        waive(connection, shop.settings, shop.feed, shop.options.batching, Choice([reject]), "Ada", "test", NOW)
+        waive(
+            connection, shop.settings, shop.feed, shop.options, Choice([reject]), "Ada", "test", NOW, shop.told.append
+        )
     repair = f"_reject_id,id,n\n{shop.table('rejected')[2]['_reject_id']},y,7\n"
     shop.deliver("2024-01-02.repair.csv", repair)
     shop.load()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from orchestration_project.components.check_states import noted
 from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, POOL, FeedSpec
@@ -76,12 +77,13 @@ def _verification(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> dg.Asse
             )
         ],
     )
-    def verification(platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
+    def verification(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
         names = [spec.name for spec in feeds]
         settle_killed(platform.warehouse, platform.settings, names)
         found = verify(platform.warehouse, platform.settings, sources, proofs=proofs, watched=names)
-        yield dg.MaterializeResult(metadata=_metadata(found), check_results=[_check_result(found)])
+        result = noted(context, platform, "verification", "everything_proven", _check_result(found))
+        yield dg.MaterializeResult(metadata=_metadata(found), check_results=[result])
 
     return verification
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pandas as pd
 
+from orchestration_project.components.check_states import noted
 from orchestration_project.components.feed_metadata import compared, lineage_metadata, query_lineage, table
 from orchestration_project.components.feed_spec import POOL
 from orchestration_project.components.proofs import ProvenTable
@@ -96,7 +97,7 @@ def _totals_match(daily: MartSpec) -> dg.AssetChecksDefinition:
         description="Units and revenue over all products equal the sums over all batch days, each of which is up to"
         " date.",
     )
-    def totals_match(platform: Platform) -> dg.AssetCheckResult:
+    def totals_match(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         with reading(platform.warehouse, f"check of {PRODUCTS}", {PRODUCTS: COLUMNS}) as connection:
             marts.stand_in_tables(connection, daily.mart)
             found, sold = (totals(connection, name) for name in (PRODUCTS, DAILY))
@@ -104,18 +105,19 @@ def _totals_match(daily: MartSpec) -> dg.AssetChecksDefinition:
         if not wrong and found != sold:
             wrong = f"Materialize {PRODUCTS} again: it is not up to date."
         expected, told = (f"{side.units} units and {side.revenue} revenue" for side in (sold, found))
-        return dg.AssetCheckResult(
+        result = dg.AssetCheckResult(
             passed=not wrong,
             description=wrong or f"{told}, as in the daily sales.",
             metadata={**compared(expected, told), "units": found.units, "revenue": float(found.revenue)},
         )
+        return noted(context, platform, PRODUCTS, "totals_match", result)
 
     return totals_match
 
 
 def _orphans() -> dg.AssetChecksDefinition:
     @dg.asset_check(asset=PRODUCTS, pool=POOL, description="Every product that was sold is in the catalogue.")
-    def orphan_products(platform: Platform) -> dg.AssetCheckResult:
+    def orphan_products(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         with reading(platform.warehouse, f"check of {PRODUCTS}", {PRODUCTS: COLUMNS}) as connection:
             found = orphans(connection)
         metadata = compared("no orphans", f"{len(found)} orphans") | {"orphans": dg.MetadataValue.int(len(found))}
@@ -126,12 +128,13 @@ def _orphans() -> dg.AssetChecksDefinition:
                     for product, units, revenue in found[:ROWS_SHOWN]
                 ]
             )
-        return dg.AssetCheckResult(
+        result = dg.AssetCheckResult(
             passed=not found,
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{len(found)} sold product(s) are not in the newest catalogue." if found else "None.",
             metadata=metadata,
         )
+        return noted(context, platform, PRODUCTS, "orphan_products", result)
 
     return orphan_products
 
