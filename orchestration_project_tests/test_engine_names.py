@@ -13,7 +13,18 @@ from orchestration_project.cli.project import SHOP
 from orchestration_project_tests.components.workbench import project
 
 PACKAGE = Path(orchestration_project.__file__).parent
-ENGINE = ("components", "health", "inspection", "rejects", "recovery", "ingest", "formats", "warehouse", "storage", "contracts")
+ENGINE = (
+    "components",
+    "health",
+    "inspection",
+    "rejects",
+    "recovery",
+    "ingest",
+    "formats",
+    "warehouse",
+    "storage",
+    "contracts",
+)
 MODULES = sorted(path for room in ENGINE for path in (PACKAGE / room).rglob("*.py"))
 
 

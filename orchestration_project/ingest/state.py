@@ -55,19 +55,27 @@ def note_state(
 
 def _state(connection: "DuckDBPyConnection", feed: str, options: FeedOptions, counts: Iterable[FileCount]) -> FeedState:
     row = connection.execute(
-        f"""SELECT coalesce(sum({OPEN}), 0)::BIGINT, min(batch) FILTER ({OPEN} > 0), min(loaded_at) FILTER ({OPEN} > 0)
-            FROM {TABLE} WHERE feed = $1 AND status = 'loaded'""",
+        f"""WITH counted AS (
+            SELECT batch, loaded_at, CASE WHEN status = 'loaded' THEN {OPEN} ELSE 0 END AS open
+            FROM {TABLE} WHERE feed = $1)
+        SELECT coalesce(sum(open), 0)::BIGINT, min(batch) FILTER (open > 0), min(loaded_at) FILTER (open > 0),
+            min(loaded_at) FROM counted""",
         [feed],
     ).fetchone()
-    rejects, oldest, since = row or (0, None, None)
+    rejects, oldest, since, first = row or (0, None, None, None)
     return FeedState(
         dt.datetime.now(dt.UTC),
         rejects,
         oldest or "",
-        since.replace(tzinfo=dt.UTC) if since else None,
+        _utc(since),
         _rates(counts, options.batching),
         _sizes(connection, feed, options.snapshot),
+        _utc(first),
     )
+
+
+def _utc(moment: dt.datetime | None) -> dt.datetime | None:
+    return moment.replace(tzinfo=dt.UTC) if moment else None
 
 
 def _rates(counts: Iterable[FileCount], batching: Batching) -> dict[str, float]:

@@ -4,16 +4,18 @@ The folder tells, not the ledger: it outlives the warehouse, and a person who ta
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration_project.errors import FileRefused
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
-from orchestration_project.storage.archive import REASON
+from orchestration_project.storage.archive import REASON, archived, batch_keys
 from orchestration_project.storage.files import FoundFile, discover
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger_queries import Identity
 
 
 def quarantine_of(settings: Settings, source: ConfiguredFeed, entries: Sequence[Entry] | None) -> list[QuarantinedFile]:
@@ -24,27 +26,70 @@ def quarantine_of(settings: Settings, source: ConfiguredFeed, entries: Sequence[
         source: the feed.
         entries: of the files that were accepted; None if the ledger could not be read.
     """
-    files = discover(settings.quarantine(source.name))
-    return [_quarantined(source, file, entries) for file in files if not file.name.endswith(REASON)]
+    counting = None if entries is None else [entry for entry in entries if entry.status is not Status.WITHDRAWN]
+    return [
+        refused.told(None if counting is None else _is_replaced(source, refused, counting))
+        for refused in _refused_files(settings, source)
+    ]
 
 
-def _quarantined(source: ConfiguredFeed, file: FoundFile, entries: Sequence[Entry] | None) -> QuarantinedFile:
-    note = _note(file.path.with_name(f"{file.path.name}{REASON}"))
-    name, sha256 = str(note.get("file", file.name)), note.get("sha256")
-    batch = _batch(source, name, file)
-    replaced = None
-    if entries is not None:
-        # A rebuild of the ledger keeps the modification times of files, but not the moment of an entry.
-        at = file.modified_at.replace(tzinfo=None)
-        by_name = source.options.by_name or not batch
-        counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
-        replaced = any(
-            (entry.sha256 == sha256 and (not batch or entry.batch == batch))
-            or (entry.file == name and entry.modified_at > at and (by_name or entry.batch == batch))
-            for entry in counting
-        )
-    rule, reason, refused_at = (str(note.get(field, "unknown")) for field in ("rule", "reason", "refused_at"))
-    return QuarantinedFile(name, batch, rule, reason, refused_at, replaced)
+def quarantine_by_archive(settings: Settings, source: ConfiguredFeed) -> list[QuarantinedFile]:
+    """The refused files of a feed, without asking the ledger.
+
+    A file counts as replaced if the archive has one of its name and batch that is as new. Bytes that were accepted
+    under another name are found by the ledger alone.
+    """
+    refused, root = _refused_files(settings, source), settings.archive(source.name)
+    newest = _newest_archived(root, batch_keys(root) if source.options.by_name else {item.batch for item in refused})
+    return [
+        item.told(newest.get(source.options.identity(item.batch, item.name), -1) >= item.file.mtime_ns)
+        for item in refused
+    ]
+
+
+def _newest_archived(root: Path, keys: Iterable[str]) -> dict[Identity, int]:
+    """When the newest file of each name was last modified: by batch and name, and by name with an empty batch."""
+    newest: dict[Identity, int] = {}
+    for key in filter(None, keys):
+        for item in archived(root, key):
+            for identity in ((key, item.file.name), ("", item.file.name)):
+                newest[identity] = max(item.file.mtime_ns, newest.get(identity, 0))
+    return newest
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file in quarantine: its logical name, its batch (empty without one), and the note beside it."""
+
+    file: FoundFile
+    name: str
+    batch: str
+    note: Mapping[str, object]
+
+    def told(self, replaced: bool | None) -> QuarantinedFile:
+        rule, reason, refused_at = (str(self.note.get(field, "unknown")) for field in ("rule", "reason", "refused_at"))
+        return QuarantinedFile(self.name, self.batch, rule, reason, refused_at, replaced)
+
+
+def _refused_files(settings: Settings, source: ConfiguredFeed) -> list[_Refused]:
+    found = []
+    for file in discover(settings.quarantine(source.name)):
+        if not file.name.endswith(REASON):
+            note = _note(file.path.with_name(f"{file.path.name}{REASON}"))
+            name = str(note.get("file", file.name))
+            found.append(_Refused(file, name, _batch(source, name, file), note))
+    return found
+
+
+def _is_replaced(source: ConfiguredFeed, refused: _Refused, entries: Sequence[Entry]) -> bool:
+    # A rebuild of the ledger keeps the modification times of files, but not the moment of an entry.
+    at, batch, sha256 = refused.file.modified_at.replace(tzinfo=None), refused.batch, refused.note.get("sha256")
+    by_name = source.options.by_name or not batch
+    return any(
+        (entry.sha256 == sha256 and (not batch or entry.batch == batch))
+        or (entry.file == refused.name and entry.modified_at > at and (by_name or entry.batch == batch))
+        for entry in entries
+    )
 
 
 def _batch(source: ConfiguredFeed, name: str, file: FoundFile) -> str:

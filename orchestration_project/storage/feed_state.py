@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
@@ -40,6 +41,8 @@ class FeedState:
         reject_rates: by partition key, the share of open rejects among the records of the newest batches, without
             duplicates.
         records: by partition key, the records of the newest batches, the oldest first.
+        first_load: when the first of the feed's files was loaded; None if none was, or that is unknown. It stays when
+            the ledger is made anew.
     """
 
     at: dt.datetime
@@ -48,6 +51,7 @@ class FeedState:
     open_since: dt.datetime | None = None
     reject_rates: Mapping[str, float] = field(default_factory=dict)
     records: Mapping[str, int] = field(default_factory=dict)
+    first_load: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,11 @@ def record_state(settings: Settings, feed: str, state: FeedState, log: Callable[
     """
 
     def renewed(found: object) -> object:
-        before = _feed_state(found)
-        rates = {**(before.reject_rates if before else {}), **state.reject_rates}
-        return asdict(replace(state, reject_rates={key: rates[key] for key in sorted(rates)[-RATES_KEPT:]}))
+        before = _feed_state(found) or FeedState(state.at)
+        rates = {**before.reject_rates, **state.reject_rates}
+        kept = {key: rates[key] for key in sorted(rates)[-RATES_KEPT:]}
+        first = min((at for at in (before.first_load, state.first_load) if at), default=None)
+        return asdict(replace(state, reject_rates=kept, first_load=first))
 
     _update(_of_feed(settings, feed), renewed, log)
 
@@ -172,29 +178,29 @@ def _update(path: Path, renewed: Callable[[object], object], log: Callable[[str]
         log(f"{path} was not written: {error.strerror or error}. Alarms know of this run when the next one ends")
 
 
-def _read(path: Path) -> object:
+def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _feed_state(found: object) -> FeedState | None:
+def _feed_state(found: Any) -> FeedState | None:
     try:
-        return FeedState(**_with_moments(found, "at", "open_since"))
+        return FeedState(**_with_moments(found, "at", "open_since", "first_load"))
     except (TypeError, ValueError):
         return None  # of another release
 
 
-def _check_states(found: object) -> dict[str, CheckState]:
+def _check_states(found: Any) -> dict[str, CheckState]:
     try:
-        listed = [CheckState(**_with_moments(item, "at")) for item in found]  # type: ignore[attr-defined]
+        listed = [CheckState(**_with_moments(item, "at")) for item in found]
     except (TypeError, ValueError):
         return {}
     return {state.name: replace(state, batches=tuple(state.batches)) for state in listed}
 
 
-def _with_moments(found: object, *names: str) -> dict[str, object]:
+def _with_moments(found: Any, *names: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError("no object")
     moments = {name: dt.datetime.fromisoformat(found[name]) for name in names if found.get(name)}

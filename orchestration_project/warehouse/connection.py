@@ -10,6 +10,7 @@ Reports, checks and proofs only read, and ask tables that the first load will ma
 for each of them, which only the connection itself sees: nothing is written.
 """
 
+import datetime as dt
 import json
 import os
 import socket
@@ -112,12 +113,13 @@ class Warehouse:
 
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[None]:
-        lock, holder = FileLock(f"{self.database}.lock"), self.database.with_name(f"{self.database.name}.holder.json")
+        lock, note = FileLock(f"{self.database}.lock"), _note_of(self.database)
         try:
             self.database.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=self.lock_timeout)
         except Timeout as error:
-            told = _read_holder(holder)
+            holder = _read_holder(note)
+            told = holder.who if holder else "another process"
             raise WarehouseBusy(
                 f"{self.database} is in use by {told}; waited {self.lock_timeout:g} s. Wait for it to"
                 " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait",
@@ -131,12 +133,12 @@ class Warehouse:
                 " DATA_DIR and WAREHOUSE_URL say where it is"
             ) from error
         try:
-            _write_holder(holder, purpose)
+            _write_holder(note, purpose)
             reached(Point.LOCKED)
             yield
         finally:
             with suppress(OSError):
-                holder.unlink(missing_ok=True)
+                note.unlink(missing_ok=True)
             lock.release()
             reached(Point.UNLOCKED)
 
@@ -214,15 +216,32 @@ def _write_holder(path: Path, purpose: str) -> None:
         path.write_text(json.dumps(holder), encoding="utf-8")
 
 
-def _read_holder(path: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has the warehouse, in words, and since when."""
+
+    who: str
+    since: dt.datetime
+
+
+def holder_of(database: Path) -> Holder | None:
+    """Who has the warehouse, by the note beside it; None if nobody has, or that can't be told. It waits for nobody."""
+    return _read_holder(_note_of(database))
+
+
+def _note_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.holder.json")
+
+
+def _read_holder(path: Path) -> Holder | None:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         told = f"process {holder['pid']} on {holder['host']} ({holder['purpose']}, since {holder['since']})"
         # A killed process leaves its note. The lock's real holder has not written its own yet.
         gone = holder["host"] == socket.gethostname() and not _is_running(int(holder["pid"]))
+        return None if gone else Holder(told, dt.datetime.fromisoformat(holder["since"]))
     except (OSError, ValueError, KeyError, TypeError):  # half written, or not a file of ours
-        return "another process"
-    return "another process" if gone else told
+        return None
 
 
 def _is_running(pid: int) -> bool:

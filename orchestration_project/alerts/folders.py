@@ -1,0 +1,155 @@
+"""What the folders of a feed say: missing batches, refused files, and what waits in landing. It only looks.
+
+Belongs here: everything that is found out without Dagster. The warehouse is never opened: who holds it may do so for
+hours, and who damaged it must be told of.
+"""
+
+import datetime as dt
+import os
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration_project.alerts.model import SHOWN, Disk, FeedObserved, Files, MissingBatch
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.quarantine import quarantine_by_archive
+from orchestration_project.inspection.status_model import QuarantinedFile
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import archived, batch_keys
+from orchestration_project.storage.feed_state import FeedState, read_state
+from orchestration_project.storage.files import FoundFile
+from orchestration_project.storage.sensor_cursor import read_cursor
+from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS, evaluate, group_by_batch
+from orchestration_project.storage.taken import delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A feed to look at.
+
+    Attributes:
+        source: the feed.
+        reject_limit: the reject rate above which its check warns.
+        cursor: the text of its sensor's cursor; None if it has none.
+        under_way: the keys of its job's runs that have not ended.
+    """
+
+    source: ConfiguredFeed
+    reject_limit: float
+    cursor: str | None = None
+    under_way: Collection[str] = ()
+
+
+def observe_feed(settings: Settings, watched: Watched, now: dt.datetime) -> FeedObserved:
+    """What the folders and notes of a feed say.
+
+    Args:
+        settings: where they are.
+        watched: the feed.
+        now: the present moment, with a time zone.
+
+    Raises:
+        OSError: a folder can't be read.
+    """
+    source = watched.source
+    state = read_state(settings, source.name)
+    refused = [file for file in quarantine_by_archive(settings, source) if not file.replaced]
+    given_up, waiting = _landing(settings, watched, now)
+    return FeedObserved(
+        source.name,
+        _missing(settings.archive(source.name), source, state, {file.batch for file in refused}, now),
+        _quarantined(refused),
+        given_up,
+        waiting,
+        state,
+        watched.reject_limit,
+        source.options.snapshot,
+    )
+
+
+def _missing(
+    archive: Path, source: ConfiguredFeed, state: FeedState | None, refused: Collection[str], now: dt.datetime
+) -> list[MissingBatch]:
+    """The batches that are due and have no accepted file.
+
+    Where `deliveries` does not say since when, batches count from the first that was accepted on; and nobody is told of
+    those that were due before the feed was loaded for the first time: whoever loads files of the past knows.
+    """
+    calendar, batching = source.options.calendar, source.options.batching
+    if calendar is None:
+        return []
+    keys = {key for key in batch_keys(archive) if batching.is_key(key)}
+    first = min(map(batching.from_key, keys), default=None)
+    told_from = None if calendar.since else state and state.first_load
+    start = calendar.since or (first if told_from else None)
+    if start is None:
+        return []
+    due = calendar.beginning(first).expected(start, now)
+    return [
+        MissingBatch(key, calendar.due(batch), key in refused)
+        for batch in due
+        if not ((key := batching.key(batch)) in keys and _has_files(archive, key))
+        and (told_from is None or calendar.due(batch) > told_from)
+    ]
+
+
+def _has_files(archive: Path, key: str) -> bool:
+    # The first look is enough for nearly all batches. What is behind it lists all deliveries.
+    with os.scandir(archive / key) as entries:
+        return any(entry.is_file() for entry in entries) or bool(archived(archive, key))
+
+
+def _quarantined(refused: Sequence[QuarantinedFile]) -> Files:
+    moments = [moment for file in refused if (moment := _moment(file.refused_at))]
+    first = [f"{file.file}: {file.rule}: {file.reason}" for file in refused[:SHOWN]]
+    return Files(len(refused), min(moments, default=None), first)
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+    except ValueError:
+        return None  # somebody put the file there without a note
+
+
+def _landing(settings: Settings, watched: Watched, now: dt.datetime) -> tuple[Files, Files]:
+    """The files that the sensor gave up, and all others that a run should have loaded."""
+    name, options, moment = watched.source.name, watched.source.options, now.timestamp()
+    grouped = group_by_batch(delivered(settings.landing(name), settings.archive(name)), options.batching, now)
+    cursor = read_cursor(watched.cursor, moment)
+    given_up = evaluate(grouped, cursor, moment, options.settle_seconds, watched.under_way).given_up
+    # A new file of a batch that was given up begins anew with all of the batch, so these are never some of its files.
+    last = [entry.at for entry in cursor.batches.values() if entry.requests >= MAX_REQUESTS]
+    since = dt.datetime.fromtimestamp(min(last), dt.UTC) if last else None
+    left = {*given_up}
+    waiting = [file for files in grouped.values() for file in files if file.name not in left]
+    return (
+        Files(len(given_up), since, sorted(given_up)[:SHOWN]),
+        Files(len(waiting), _first_arrival(waiting), sorted(file.name for file in waiting)[:SHOWN]),
+    )
+
+
+def _first_arrival(files: Sequence[FoundFile]) -> dt.datetime | None:
+    """When the first of some files came into its folder, or was last renamed in it.
+
+    A file's own time is that of its writer: one of last year that arrives now has not waited for a year.
+    """
+    arrived = []
+    for file in files:
+        try:
+            arrived.append(os.lstat(file.location).st_ctime)
+        except FileNotFoundError:  # a load has just taken it
+            continue
+    return dt.datetime.fromtimestamp(min(arrived), dt.UTC) if arrived else None
+
+
+def observe_disks(settings: Settings) -> list[Disk]:
+    """The disks that the platform writes to, each once."""
+    folders = {"data": settings.data_dir, "warehouse": settings.database.parent, "history": settings.dagster_home}
+    found: dict[int, Disk] = {}
+    for name, folder in folders.items():
+        if folder and folder.is_dir():
+            usage = shutil.disk_usage(folder)
+            found.setdefault(folder.stat().st_dev, Disk(name, str(folder), usage.free, usage.total))
+    return list(found.values())

@@ -1,0 +1,215 @@
+"""What is kept of alarms in `$DATA_DIR/alarms.sqlite`: which are on and were told, and who silenced which.
+
+It survives a lost warehouse and a restart of everything. Several processes use it at once: the alarms sensor, the
+sender, and commands. The outbox is in the same file, so that what was told and what is to be sent are one commit.
+"""
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from orchestration_project.alerts import outbox
+from orchestration_project.alerts.changes import Silence, Standing
+from orchestration_project.alerts.model import Alarm, Kind, Severity
+from orchestration_project.errors import PlatformError
+from orchestration_project.settings import Settings
+
+FILE = "alarms.sqlite"
+FORMAT = 1
+BUSY_SECONDS = 30.0
+SILENCES_KEPT = dt.timedelta(days=400)
+"""How long silences that have ended are kept: who decided what, and why."""
+
+
+class AlarmStoreError(PlatformError):
+    """The file with the state of alarms can't be used."""
+
+
+def path_of(settings: Settings) -> Path:
+    """Where the state of alarms is kept."""
+    return settings.data_dir / FILE
+
+
+@contextmanager
+def open_store(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to the state of alarms, which is made when it is not there. Each statement commits by itself.
+
+    Raises:
+        AlarmStoreError: it can't be used.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            _make_tables(connection, path)
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise AlarmStoreError(
+            f"{path} can't be used: {error}. If it is damaged, move it away: alarms that are on are then told again,"
+            " and silences are lost"
+        ) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that no other writer can come between, from the first read on."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > FORMAT:
+        raise AlarmStoreError(f"{path} was made by a newer release: install that one again, or move the file away")
+    if found == FORMAT:
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        connection.execute(
+            """CREATE TABLE IF NOT EXISTS alarms (
+                id TEXT PRIMARY KEY,
+                kind TEXT NOT NULL,
+                subject TEXT NOT NULL,
+                feed TEXT NOT NULL,
+                severity TEXT NOT NULL,
+                what TEXT NOT NULL,
+                since REAL NOT NULL,
+                todo TEXT NOT NULL,
+                count INTEGER NOT NULL,
+                items TEXT NOT NULL,
+                run_id TEXT NOT NULL,
+                level INTEGER NOT NULL,
+                on_since REAL NOT NULL,
+                off_since REAL,
+                told_at REAL,
+                told_level INTEGER NOT NULL)"""
+        )
+        connection.execute(
+            """CREATE TABLE IF NOT EXISTS silences (
+                alarm TEXT NOT NULL,
+                made_at REAL NOT NULL,
+                until REAL NOT NULL,
+                who TEXT NOT NULL,
+                reason TEXT NOT NULL,
+                ended_at REAL)"""
+        )
+        outbox.create_tables(connection)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def read_standings(connection: sqlite3.Connection) -> dict[str, Standing]:
+    """How it stands with each alarm, by id."""
+    rows = connection.execute(
+        """SELECT id, kind, subject, feed, severity, what, since, todo, count, items, run_id,
+            on_since, off_since, told_at, told_level FROM alarms ORDER BY id"""
+    )
+    return {name: _standing(*values) for name, *values in rows}
+
+
+def _standing(
+    kind: str,
+    subject: str,
+    feed: str,
+    severity: str,
+    what: str,
+    since: float,
+    todo: str,
+    count: int,
+    items: str,
+    run_id: str,
+    on_since: float,
+    off_since: float | None,
+    told_at: float | None,
+    told_level: int,
+) -> Standing:
+    alarm = Alarm(
+        Kind(kind),
+        subject,
+        feed,
+        Severity(severity),
+        what,
+        _moment(since),
+        todo,
+        count,
+        tuple(json.loads(items)),
+        run_id,
+    )
+    return Standing(alarm, _moment(on_since), _maybe(off_since), _maybe(told_at), told_level)
+
+
+def write_standings(connection: sqlite3.Connection, standings: Mapping[str, Standing]) -> None:
+    """Replace how it stands with all alarms; inside the caller's transaction."""
+    connection.execute("DELETE FROM alarms")
+    connection.executemany(
+        "INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_row(name, standing) for name, standing in standings.items()],
+    )
+
+
+def _row(name: str, standing: Standing) -> tuple[object, ...]:
+    alarm = standing.alarm
+    return (
+        name,
+        str(alarm.kind),
+        alarm.subject,
+        alarm.feed,
+        str(alarm.severity),
+        alarm.what,
+        alarm.since.timestamp(),
+        alarm.todo,
+        alarm.count,
+        json.dumps([*alarm.items], ensure_ascii=False),
+        alarm.run_id,
+        alarm.level,
+        standing.on_since.timestamp(),
+        _seconds(standing.off_since),
+        _seconds(standing.told_at),
+        standing.told_level,
+    )
+
+
+def read_silences(connection: sqlite3.Connection) -> list[Silence]:
+    """All silences that are kept, the oldest first."""
+    rows = connection.execute("SELECT alarm, made_at, until, who, reason, ended_at FROM silences ORDER BY made_at")
+    return [
+        Silence(alarm, _moment(made_at), _moment(until), who, reason, _maybe(ended_at))
+        for alarm, made_at, until, who, reason, ended_at in rows
+    ]
+
+
+def add_silence(connection: sqlite3.Connection, silence: Silence) -> None:
+    """Silence an alarm. What held before for it ends with that, and very old silences are forgotten."""
+    with transaction(connection):
+        end_silences(connection, silence.alarm, silence.made_at)
+        connection.execute("DELETE FROM silences WHERE until < ?", ((silence.made_at - SILENCES_KEPT).timestamp(),))
+        connection.execute(
+            "INSERT INTO silences VALUES (?, ?, ?, ?, ?, NULL)",
+            (silence.alarm, silence.made_at.timestamp(), silence.until.timestamp(), silence.who, silence.reason),
+        )
+
+
+def end_silences(connection: sqlite3.Connection, alarm: str, now: dt.datetime) -> int:
+    """End the silences of an alarm that hold; returns how many did."""
+    moment = now.timestamp()
+    return connection.execute(
+        "UPDATE silences SET ended_at = ?1 WHERE alarm = ?2 AND ended_at IS NULL AND until > ?1", (moment, alarm)
+    ).rowcount
+
+
+def _moment(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _maybe(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else _moment(seconds)
+
+
+def _seconds(moment: dt.datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
