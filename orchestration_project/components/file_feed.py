@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from orchestration_project.components.feed_assets import build_feed_assets, landing_spec
 from orchestration_project.components.feed_checks import build_feed_checks
+from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
 from orchestration_project.components.feed_spec import FeedSpec, Monitoring
 from orchestration_project.components.project import with_platform
@@ -36,6 +37,7 @@ from orchestration_project.ingest.options import (
     RepeatedBytes,
     Undated,
     feed_options,
+    promised_calendar,
 )
 from orchestration_project.ingest.patterns import refused_patterns
 
@@ -153,6 +155,13 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             " a warning.",
         ),
     ] = 3
+    deliveries: Annotated[
+        Deliveries | None,
+        Field(
+            description="When batches are expected, and by when each is due. A batch that is due and has no accepted"
+            " file fails its checks. Left out: as the contract's `slaProperties` say."
+        ),
+    ] = None
     schedule: Annotated[
         str, Field(description="Cron expression of the schedule that loads the last complete batch and sweeps landing.")
     ] = "0 6 * * *"
@@ -212,6 +221,12 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         return self
 
     @model_validator(mode="after")
+    def _deliveries_fit(self) -> "FileFeed":
+        if self.deliveries and (problem := self.deliveries.problem(self._cadence)):
+            raise ValueError(f"deliveries: {problem}")
+        return self
+
+    @model_validator(mode="after")
     def _snapshots_repeat(self) -> "FileFeed":
         if self.mode == "snapshot" and self.repeated_bytes == "refuse":
             raise ValueError("repeated_bytes: refuse does not fit mode: snapshot, which loads each file as it comes")
@@ -245,7 +260,9 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             self.volume_tolerance,
             None if self.alerts is None else tuple(self.alerts),
         )
-        return FeedSpec(Path(self.contract), feed, self.options, monitoring)
+        options, batching = self.options, self.options.batching
+        calendar = self.deliveries.calendar(batching, feed) if self.deliveries else promised_calendar(feed, batching)
+        return FeedSpec(Path(self.contract), feed, replace(options, calendar=calendar), monitoring)
 
     @property
     def options(self) -> FeedOptions:

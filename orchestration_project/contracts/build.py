@@ -81,7 +81,7 @@ def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
 
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
     source, parsing = read_source(document.servers, place.key("servers"))
-    latency, frequency = read_service(document.slaProperties, place.key("slaProperties"))
+    promised = read_service(document.slaProperties, place.key("slaProperties"))
     read_custom(document.customProperties, (), place)
     found = _object(document.schema_ or [], name, place.key("schema"))
     if found is None:
@@ -101,8 +101,9 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
         source=source,
         primary_key=_primary_key(table, here.key("properties")),
         quality=tuple(_quality(table, built, here)),
-        latency=latency,
-        frequency=frequency,
+        latency=promised.latency,
+        frequency=promised.frequency,
+        available_at=promised.available_at,
         owners=read_owners(document.team),
         title=document.name or table.businessName or "",
         description=" ".join((purpose or table.description or "").split()),

@@ -208,8 +208,9 @@ class Feed:
     """A contract: what the files of one feed must look like, and what its tables hold.
 
     `primary_key` names columns in key order. It is empty when the contract has none; then nothing is deduplicated.
-    `latency` is how long after the end of a batch its data may still be missing. `first_name` is the one that a renamed
-    feed had; empty for all others. Rejects are still identified by it.
+    `latency` is how long after the end of a batch its data may still be missing, `frequency` how often it comes,
+    `available_at` the times of day by which it is promised (with an offset, or in the feed's time zone). `first_name`
+    is the one that a renamed feed had; empty for all others. Rejects are still identified by it.
     """
 
     name: str
@@ -220,6 +221,7 @@ class Feed:
     quality: tuple[QualityRule, ...] = ()
     latency: dt.timedelta | None = None
     frequency: dt.timedelta | None = None
+    available_at: tuple[dt.time, ...] = ()
     owners: tuple[str, ...] = ()
     title: str = ""
     description: str = ""

@@ -7,6 +7,7 @@ import codecs
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ _UNITS = {
     dt.timedelta(days=366): ("y", "yr", "year", "years"),
 }
 UNITS = {word: unit for unit, words in _UNITS.items() for word in words}
-_TESTED = ("latency", "frequency")
+_DURATIONS, _TIME = ("latency", "frequency"), "timeOfAvailability"
+_CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 
 
@@ -132,20 +134,47 @@ def _encoding(name: str | None, place: Place) -> str | None:
     return None if codec in ("utf-8", "utf-8-sig", "ascii") else codec
 
 
-def read_service(
-    properties: "Sequence[ServiceLevelAgreementProperty] | None", place: Place
-) -> tuple[dt.timedelta | None, dt.timedelta | None]:
-    """Latency and frequency; every other service level is documentation. `place` is that of the list."""
-    found: dict[str, dt.timedelta] = {}
+@dataclass(frozen=True, slots=True)
+class ServiceLevels:
+    """What a contract promises: how long after a batch's end data may be missing, how often and by when it comes."""
+
+    latency: dt.timedelta | None = None
+    frequency: dt.timedelta | None = None
+    available_at: tuple[dt.time, ...] = ()
+
+
+def read_service(properties: "Sequence[ServiceLevelAgreementProperty] | None", place: Place) -> ServiceLevels:
+    """Latency, frequency and times of availability; every other service level is documentation.
+
+    Each driver (regulatory, analytics, operational) may have a time of availability of its own. `place` is that of the
+    list.
+    """
+    durations: dict[str, dt.timedelta] = {}
+    times: list[dt.time] = []
     for index, level in enumerate(properties or []):
         name, here = (level.property or "").strip(), place.item(index)
-        if name in _TESTED:
+        if name in _DURATIONS:
             duration = _duration(level.value, level.unit, here)
-            if found.setdefault(name, duration) != duration:
+            if durations.setdefault(name, duration) != duration:
                 here.problem(f"{name} is given twice, with different values")
-        elif hint := did_you_mean(name, _TESTED, cutoff=0.8):
+        elif name == _TIME:
+            times += _time_of_day(level.value, here)
+        elif hint := did_you_mean(name, (*_DURATIONS, _TIME), cutoff=0.8):
             here.key("property").problem(f"{name!r} is not known{hint}")
-    return found.get("latency"), found.get("frequency")
+    return ServiceLevels(durations.get("latency"), durations.get("frequency"), tuple(dict.fromkeys(times)))
+
+
+def _time_of_day(value: Any, place: Place) -> list[dt.time]:
+    """The time of day that a text tells, such as `09:00`, `09:00-08:00` or `09:00Z`; none after a problem."""
+    try:
+        if not _CLOCK.fullmatch(str(value)):
+            raise ValueError  # noqa: TRY301
+        return [dt.time.fromisoformat(str(value))]
+    except ValueError:
+        place.key("value").problem(
+            f"found {excerpt(value)}; allowed: a time of day in quotes, such as '09:00' or '09:00-08:00'"
+        )
+        return []
 
 
 def _duration(value: Any, unit: str | None, place: Place) -> dt.timedelta:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.storage.batches import Batch, Batching, Cadence, floor
+from orchestration_project.storage.calendar import DeliveryCalendar, DueAfter
 from orchestration_project.warehouse.ledger_queries import Identity
 
 Mode = Literal["batches", "snapshot"]
@@ -44,6 +45,7 @@ class FeedOptions:
         grace: how long a file is watched for changes after it was taken off landing.
         by_name: whether a name is the same file whatever its batch, so that newer bytes replace it.
         repeated_bytes: what becomes of a file that has the same bytes as the file of another batch.
+        calendar: which batches are expected and when; None if nobody says. It decides no row.
     """
 
     batching: Batching
@@ -54,6 +56,7 @@ class FeedOptions:
     grace: dt.timedelta = dt.timedelta(hours=GRACE_HOURS)
     by_name: bool = False
     repeated_bytes: RepeatedBytes = REPEATED_BYTES
+    calendar: DeliveryCalendar | None = None
 
     def identity(self, batch: str, file: str) -> Identity:
         """What makes a delivery of a file the same file as another: the partition key and the name, or the name."""
@@ -101,6 +104,34 @@ def feed_options(
         # A snapshot is the whole truth of its day, changed or not.
         repeated_bytes="load" if snapshot else repeated_bytes,
     )
+
+
+LONGEST = {
+    Cadence.HOURLY: dt.timedelta(hours=1),
+    Cadence.DAILY: dt.timedelta(days=1),
+    Cadence.WEEKLY: dt.timedelta(weeks=1),
+    Cadence.MONTHLY: dt.timedelta(days=31),
+}
+"""The longest batch of each cadence."""
+
+
+def promised_deadline(feed: Feed) -> DueAfter | None:
+    """When a batch is due by the service levels of a contract; None if it promises nothing."""
+    if feed.latency is None and not feed.available_at:
+        return None
+    return DueAfter(feed.latency or dt.timedelta(), feed.available_at)
+
+
+def promised_calendar(feed: Feed, batching: Batching) -> DeliveryCalendar | None:
+    """The calendar that the service levels of a contract give: each batch is expected.
+
+    None if they don't say when a batch is due, or if data comes less often than there are batches: then it is not known
+    for which of them.
+    """
+    deadline = promised_deadline(feed)
+    if deadline is None or (feed.frequency and feed.frequency > LONGEST[batching.cadence]):
+        return None
+    return DeliveryCalendar(batching, deadline)
 
 
 @dataclass(frozen=True, slots=True)
