@@ -153,7 +153,7 @@ class RunHistory:
     path: Path
     keep: dt.timedelta = dt.timedelta(days=400)
     page: int = 1000
-    pages: int = 10
+    pages: int = 5
     overlap: dt.timedelta = dt.timedelta(seconds=60)
 
     def refresh(self, instance: dg.DagsterInstance) -> Refreshed:
