@@ -32,6 +32,7 @@ class Settings:
         threads: DuckDB threads, none for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, none for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
+        ui_url: where Dagster's UI is, for links in messages, none for no links; `UI_URL`.
         source_url: where the checkout can be read on the web, none for links to the local files; `SOURCE_URL`.
         alert_urls: who is told of alarms: Apprise URLs, each with or without a name; `ALERT_URLS`.
         heartbeat_url: called at every tick of the alerts sensor; `HEARTBEAT_URL`.
@@ -46,6 +47,7 @@ class Settings:
     threads: int | None = None
     memory_limit: str | None = None
     max_file_bytes: int = MAX_FILE_BYTES
+    ui_url: str | None = None
     source_url: str | None = None
     alert_urls: str = field(default="", repr=False)  # they hold passwords
     heartbeat_url: str = field(default="", repr=False)  # whoever knows it can call it
@@ -68,6 +70,7 @@ class Settings:
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
             max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
+            ui_url=_web_address("UI_URL", env.get("UI_URL", "")),
             source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
             alert_urls=env.get("ALERT_URLS", "").strip(),
             heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),

@@ -81,7 +81,7 @@ def _missing(
         return []
     keys = {key for key in batch_keys(archive) if batching.is_key(key)}
     first = min(map(batching.from_key, keys), default=None)
-    told_from = None if calendar.since else state and state.first_load
+    told_from = state.first_load if state and not calendar.since else None
     start = calendar.since or (first if told_from else None)
     if start is None:
         return []

@@ -104,7 +104,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Some files: how many, since when the first of them is there, and the first few, each with what is to say of it."""
+    """Some files: how many, since when the first is there, and the first few, each with what is to say of it."""
 
     count: int = 0
     since: dt.datetime | None = None

@@ -110,7 +110,8 @@ def read_standings(connection: sqlite3.Connection) -> dict[str, Standing]:
         """SELECT id, kind, subject, feed, severity, what, since, todo, count, items, run_id,
             on_since, off_since, told_at, told_level FROM alarms ORDER BY id"""
     )
-    return {name: _standing(*values) for name, *values in rows}
+    # A newer release may have left alarms of a kind that this one does not know.
+    return {name: _standing(*values) for name, *values in rows if values[0] in set(Kind)}
 
 
 def _standing(

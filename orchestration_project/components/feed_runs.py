@@ -68,7 +68,7 @@ def build_sensor(
         name=f"{spec.name}_files_sensor",
         job=job,
         minimum_interval_seconds=spec.monitoring.sensor_interval_seconds,
-        default_status=_sensor_status(),
+        default_status=sensor_status(),
         description=f"Watches `$DATA_DIR/landing/{spec.name}/` and loads the batches of the files that arrive."
         " Tries again the runs that failed for a fault of warehouse, disk or network.",
     )
@@ -163,7 +163,8 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
     return sweep
 
 
-def _sensor_status() -> dg.DefaultSensorStatus:
+def sensor_status() -> dg.DefaultSensorStatus:
+    """Whether sensors start switched on: `AUTOMATION`."""
     return dg.DefaultSensorStatus.RUNNING if Settings.from_env().automation else dg.DefaultSensorStatus.STOPPED
 
 

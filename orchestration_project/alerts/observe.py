@@ -1,0 +1,190 @@
+"""Gather what conditions are computed from: folders, notes, and Dagster's history. It changes nothing.
+
+It opens no warehouse and waits for nobody. Each part has a bound, since a tick has a minute for all: the history is
+read from a copy (`health.run_history`), folders are listed once, and of errors only the first few are looked up.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import dagster as dg
+
+from orchestration_project.alerts.folders import Watched, observe_disks, observe_feed
+from orchestration_project.alerts.model import FeedObserved, JobRuns, Observed, Thresholds
+from orchestration_project.alerts.outbox import DeadTarget
+from orchestration_project.errors import PlatformError, visible, without_values
+from orchestration_project.health.run_history import FILE, FinishedRun, RunHistory, newest_materialization
+from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.runs import AD_HOC_JOB, runs_under_way
+from orchestration_project.settings import Settings
+from orchestration_project.storage.feed_state import CheckState, read_checks
+from orchestration_project.warehouse.connection import holder_of
+from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+
+CAUSES = 10
+"""How many causes of an error are followed to the one that began it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedToWatch:
+    """A feed, and the reject rate above which its check warns."""
+
+    source: ConfiguredFeed
+    reject_limit: float
+
+    @property
+    def job(self) -> str:
+        """The name of its job."""
+        return f"{self.source.name}_job"
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The assets that a load writes."""
+        return frozenset(table(self.source.feed) for table in (raw_table, cleaned_table, rejected_table))
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the definitions have.
+
+    Attributes:
+        jobs: the names of all jobs.
+        assets: all assets.
+        checks: all checks, by asset and name.
+        automation: by name, the sensors and schedules that are declared to be on.
+    """
+
+    jobs: Collection[str]
+    assets: Sequence[dg.AssetKey]
+    checks: Collection[tuple[str, str]]
+    automation: Collection[str]
+
+
+def declared_in(repository: dg.RepositoryDefinition, itself: str) -> Declared:
+    """What a code location declares, without the sensor that asks."""
+    graph = repository.asset_graph
+    running = [item.name for item in repository.sensor_defs if item.default_status is dg.DefaultSensorStatus.RUNNING]
+    running += [
+        item.name for item in repository.schedule_defs if item.default_status is dg.DefaultScheduleStatus.RUNNING
+    ]
+    return Declared(
+        frozenset(name for name in repository.job_names if not name.startswith("__")),
+        sorted(graph.get_all_asset_keys()),
+        frozenset((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys),
+        frozenset(running) - {itself},
+    )
+
+
+def observe(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    feeds: Sequence[FeedToWatch],
+    declared: Declared,
+    dead_targets: Sequence[DeadTarget],
+    limits: Thresholds,
+    now: dt.datetime,
+) -> Observed:
+    """All that conditions are computed from.
+
+    Args:
+        instance: with the history.
+        settings: where folders and notes are.
+        feeds: the feeds to watch.
+        declared: what the definitions have.
+        dead_targets: those that take no messages.
+        limits: from when on a condition is an alarm; they tell how far back the history matters.
+        now: the present moment, with a time zone.
+    """
+    history = RunHistory(settings.data_dir / FILE)
+    history.refresh(instance)
+    instigators = {state.instigator_name: state for state in instance.all_instigator_state()}
+    cursors = {name: getattr(state.instigator_data, "cursor", None) for name, state in instigators.items()}
+    seen: list[FeedObserved] = []
+    not_watched: dict[str, str] = {}
+    for feed in feeds:
+        under_way = runs_under_way(instance, feed.job)
+        cursor = cursors.get(f"{feed.source.name}_files_sensor")
+        try:
+            seen.append(observe_feed(settings, Watched(feed.source, feed.reject_limit, cursor, under_way), now))
+        except (OSError, PlatformError) as error:
+            not_watched[feed.source.name] = visible(str(error))
+    off = {name for name, state in instigators.items() if state.status.value == "STOPPED"}
+    return Observed(
+        now,
+        seen,
+        not_watched,
+        list(_jobs(history, feeds, declared.jobs, limits, now)),
+        partial(first_error, instance),
+        _checks(settings, declared.checks),
+        {table: feed.source.name for feed in feeds for table in feed.tables},
+        sorted(off & set(declared.automation)),
+        newest_materialization(instance, declared.assets),
+        observe_disks(settings),
+        holder_of(settings.database),
+        dead_targets,
+    )
+
+
+def _checks(settings: Settings, declared: Collection[tuple[str, str]]) -> list[CheckState]:
+    """The results of checks that there still are: those of a rule that was renamed would stay for ever."""
+    return [check for check in read_checks(settings) if (check.asset, check.name) in declared]
+
+
+def _jobs(
+    history: RunHistory, feeds: Sequence[FeedToWatch], jobs: Collection[str], limits: Thresholds, now: dt.datetime
+) -> Iterable[JobRuns]:
+    last, of_jobs = history.last_runs(), {feed.job: feed for feed in feeds}
+    since = now - dt.timedelta(days=limits.failed_days)
+    for job in sorted(jobs):
+        its, feed = [item for item in last if item.job == job], of_jobs.get(job)
+        failures = [item.failure for item in its if item.failure and item.failure.ended >= since]
+        by_hand: list[FinishedRun] = []
+        if feed and failures:
+            runs = history.finished(min(run.ended for run in failures), AD_HOC_JOB)
+            by_hand = [run for run in runs if run.succeeded and feed.tables <= {*run.assets}]
+        newest = history.latest(job, 2 * limits.success_runs)
+        yield JobRuns(
+            job, feed.source.name if feed else "", its, by_hand, newest, _following(feed.source) if feed else None
+        )
+
+
+def _following(source: ConfiguredFeed) -> Callable[[str], str]:
+    batching = source.options.batching
+    return lambda key: batching.key(batching.after(batching.from_key(key)))
+
+
+def first_error(instance: dg.DagsterInstance, run: FinishedRun) -> str:
+    """The first error of a failed run, in a line without personal values.
+
+    The platform's own errors have none. Of others the class is told: nobody knows what else an error of a library, or
+    of an asset in Python, says.
+    """
+    entries = instance.all_logs(run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE})
+    for entry in entries:
+        event = entry.dagster_event
+        if event is None:
+            continue
+        error = event.step_failure_data.error if event.is_step_failure else event.job_failure_data.error
+        if error is None:
+            return visible(event.message or "")
+        for _ in range(CAUSES):
+            if error.cause is None:
+                break
+            error = error.cause
+        return _told(error.cls_name or "", error.message)
+    return ""
+
+
+def _told(name: str, message: str) -> str:
+    # Python writes an error's class before its message, with the module's name.
+    text = re.sub(rf"^[\w.]*{re.escape(name)}: ", "", message.strip())
+    if name in _own_errors():
+        return visible(" ".join(text.split()))
+    return f"{name}: {visible(without_values(Exception(text)))}" if name.startswith("Dagster") else name
+
+
+def _own_errors(base: type[PlatformError] = PlatformError) -> frozenset[str]:
+    return frozenset({base.__name__}).union(*(_own_errors(each) for each in base.__subclasses__()))
