@@ -76,7 +76,7 @@ def evaluate(
             before, silences = store.read_standings(connection), store.read_silences(connection)
             after, changes = step(before, alarms, silences, now, rules, observed.not_watched, listeners)
             messages = compose(changes, settings.ui_url)
-            store.write_standings(connection, after)
+            store.write_standings(connection, after, now)
             outbox.put(connection, messages, routing, now)
     sender.start(settings)
     return Evaluated(len(alarms), [message.subject for message in messages], listeners)

@@ -9,11 +9,15 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from orchestration_project.alerts.outbox import DeadTarget
-from orchestration_project.health.run_history import FinishedRun, LastRuns
 from orchestration_project.storage.feed_state import CheckState, FeedState
 from orchestration_project.warehouse.connection import Holder
+
+if TYPE_CHECKING:
+    # It imports Dagster, which the commands about alarms do without.
+    from orchestration_project.health.run_history import FinishedRun, LastRuns
 
 SHOWN = 3
 """How many files, batches or rows of an alarm are named; of all of them the number is told."""
@@ -170,13 +174,13 @@ class JobRuns:
 
     job: str
     feed: str
-    last: Sequence[LastRuns] = ()
-    by_hand: Sequence[FinishedRun] = ()
-    newest: Sequence[FinishedRun] = ()
+    last: "Sequence[LastRuns]" = ()
+    by_hand: "Sequence[FinishedRun]" = ()
+    newest: "Sequence[FinishedRun]" = ()
     after: Callable[[str], str] | None = None
 
 
-def _no_error(run: FinishedRun) -> str:  # noqa: ARG001 - it stands for one that looks it up
+def _no_error(run: "FinishedRun") -> str:  # noqa: ARG001 - it stands for one that looks it up
     return ""
 
 
@@ -204,7 +208,7 @@ class Observed:
     feeds: Sequence[FeedObserved] = ()
     not_watched: Mapping[str, str] = field(default_factory=dict)
     jobs: Sequence[JobRuns] = ()
-    error_of: Callable[[FinishedRun], str] = _no_error
+    error_of: "Callable[[FinishedRun], str]" = _no_error
     checks: Sequence[CheckState] = ()
     feed_of: Mapping[str, str] = field(default_factory=dict)
     switched_off: Sequence[str] = ()

@@ -100,6 +100,7 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
                 reason TEXT NOT NULL,
                 ended_at REAL)"""
         )
+        connection.execute("CREATE TABLE IF NOT EXISTS evaluations (evaluated_at REAL NOT NULL)")
         outbox.create_tables(connection)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
 
@@ -145,8 +146,15 @@ def _standing(
     return Standing(alarm, _moment(on_since), _maybe(off_since), _maybe(told_at), told_level)
 
 
-def write_standings(connection: sqlite3.Connection, standings: Mapping[str, Standing]) -> None:
+def last_evaluation(connection: sqlite3.Connection) -> dt.datetime | None:
+    """When it was last looked which alarms are on; None: never."""
+    return _maybe(connection.execute("SELECT max(evaluated_at) FROM evaluations").fetchone()[0])
+
+
+def write_standings(connection: sqlite3.Connection, standings: Mapping[str, Standing], now: dt.datetime) -> None:
     """Replace how it stands with all alarms; inside the caller's transaction."""
+    connection.execute("DELETE FROM evaluations")
+    connection.execute("INSERT INTO evaluations VALUES (?)", (now.timestamp(),))
     connection.execute("DELETE FROM alarms")
     connection.executemany(
         "INSERT INTO alarms VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from orchestration_project.cli.alarms import show_alarms, silence_alarm
 from orchestration_project.cli.alerts import alert_test, send_alerts
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.new_feed import new_feed
@@ -45,6 +46,8 @@ def main() -> None:
 
 for command in (
     show_status,
+    show_alarms,
+    silence_alarm,
     summary,
     explain,
     new_feed,

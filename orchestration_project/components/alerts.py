@@ -79,10 +79,12 @@ class Alerts(dg.Component, dg.Model, dg.Resolvable):
         """The sensor, for all feeds below the `defs` folder.
 
         Raises:
-            SettingsError: `ALERT_URLS` can't be read, or a feed's `alerts` names what is not there.
+            SettingsError: an URL of `ALERT_URLS` can't be used, or a feed's `alerts` names what is not there.
         """
-        feeds = feeds_of(context.component_tree)
-        read_routing(Settings.from_env(), routes_of(feeds))
+        from orchestration_project.alerts.services import require_usable
+
+        feeds, settings = feeds_of(context.component_tree), Settings.from_env()
+        require_usable(read_routing(settings, routes_of(feeds)).configured, settings.data_dir)
         return with_platform(dg.Definitions(sensors=[build_alerts_sensor(self, feeds)]))
 
     @property
