@@ -19,13 +19,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orchestration_project.alerts import outbox, services
+from orchestration_project.alerts import outbox, services, store
 from orchestration_project.alerts.outbox import Message
 from orchestration_project.alerts.targets import Target, heartbeat_label, read_targets
 from orchestration_project.settings import Settings
@@ -50,7 +49,7 @@ def start(settings: Settings) -> None:
     try:
         if settings.heartbeat_url or _is_due(settings, dt.datetime.now(dt.UTC)):
             _started.append(_spawned(settings))
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, store.AlarmStoreError) as error:
         log.warning("The process that sends alerts can't be started: %s", error)
 
 
@@ -77,6 +76,7 @@ def run(settings: Settings, send: Send = services.send, clock: Clock = lambda: d
 
     Raises:
         SettingsError: `ALERT_URLS` can't be read.
+        AlarmStoreError: the outbox can't be used.
     """
     beat = threading.Thread(target=_beat, args=(settings, clock))
     if settings.heartbeat_url:
@@ -93,27 +93,16 @@ def run(settings: Settings, send: Send = services.send, clock: Clock = lambda: d
         beat.join()
 
 
-def _database(settings: Settings) -> Path:
-    return settings.data_dir / "alarms.sqlite"
-
-
-def _opened(settings: Settings) -> sqlite3.Connection:
-    connection = sqlite3.connect(_database(settings), timeout=30, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    outbox.create_tables(connection)
-    return connection
-
-
 def _is_due(settings: Settings, now: dt.datetime) -> bool:
-    if not _database(settings).exists():
+    if not store.path_of(settings).exists():
         return False
-    with closing(_opened(settings)) as connection:
+    with store.open_store(store.path_of(settings)) as connection:
         return outbox.is_due(connection, now)
 
 
 def _beat(settings: Settings, clock: Clock) -> None:
     label, error = heartbeat_label(settings.heartbeat_url), services.call(settings.heartbeat_url)
-    with closing(_opened(settings)) as connection:
+    with store.open_store(store.path_of(settings)) as connection:
         if error:
             _note_failure(connection, label, error, clock())
         else:
@@ -131,12 +120,12 @@ def _send_all(settings: Settings, send: Send, clock: Clock) -> None:
     """Serve each target that has something due in a thread of its own, until none has.
 
     Raises:
-        Error: of SQLite: the outbox can't be written.
+        AlarmStoreError: the outbox can't be written.
     """
     configured = read_targets(settings.alert_urls)
     at_work: dict[str, threading.Thread] = {}
-    faults: list[sqlite3.Error] = []
-    with closing(_opened(settings)) as connection:
+    faults: list[store.AlarmStoreError] = []
+    with store.open_store(store.path_of(settings)) as connection:
         while not faults:
             # Asked before the threads are looked at: what a thread left is either seen here, or put later.
             targets = outbox.due_targets(connection, configured, clock())
@@ -156,10 +145,10 @@ def _send_all(settings: Settings, send: Send, clock: Clock) -> None:
         outbox.forget_old(connection, clock())
 
 
-def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults: list[sqlite3.Error]) -> None:
+def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults: list[store.AlarmStoreError]) -> None:
     """Send a target what waits for it, until it does not take one."""
     try:
-        with closing(_opened(settings)) as connection:
+        with store.open_store(store.path_of(settings)) as connection:
             while waiting := outbox.next_due(connection, target.label, clock()):
                 outbox.note_attempt(connection, waiting.id)
                 error = send(target, waiting.message)
@@ -169,7 +158,7 @@ def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults:
                         log.error("%s: given up after a day: %s", target.label, waiting.message.subject)
                     return
                 outbox.note_taken(connection, waiting.id, target.label, clock())
-    except sqlite3.Error as error:
+    except store.AlarmStoreError as error:
         faults.append(error)
 
 

@@ -1,12 +1,11 @@
 """What the tests of alerts share: servers, and a place with an outbox."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from orchestration_project.alerts.store import open_store
 from orchestration_project_tests.alerts.servers import MailServer, Webhook, mail_server, webhook
 from orchestration_project_tests.alerts.workplace import Workplace
 
@@ -31,5 +30,5 @@ def hook() -> Iterator[Webhook]:
 @pytest.fixture
 def workplace(data_dir: Path) -> Iterator[Workplace]:
     """A data folder with an outbox."""
-    with closing(sqlite3.connect(data_dir / "alarms.sqlite")) as connection:
+    with open_store(data_dir / "alarms.sqlite") as connection:
         yield Workplace(data_dir, connection)

@@ -14,7 +14,7 @@ from typing import Any
 
 import trustme
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
 @dataclass
@@ -112,11 +112,11 @@ def webhook() -> Iterator[Webhook]:
     state = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the library's name
+        def do_POST(self) -> None:
             state.calls.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.do_GET()
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             state.paths.append(self.path)
             state.hold.wait(60)
             self.send_response(state.status)

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration_project.alerts import sender, services
+from orchestration_project.alerts import outbox, sender, services
 from orchestration_project.alerts.outbox import Message
+from orchestration_project.alerts.store import open_store
 from orchestration_project.alerts.targets import FeedRoute, Target
 from orchestration_project_tests.alerts.servers import MailServer, Webhook, black_hole, unused_port
 from orchestration_project_tests.alerts.workplace import Workplace
@@ -262,10 +262,8 @@ def test_what_is_put_while_the_sender_ends_is_sent(workplace: Workplace, hook: W
         return error
 
     def put_late() -> None:
-        connection = sqlite3.connect(workplace.data_dir / "alarms.sqlite")
-        with connection:
-            sender.outbox.put(connection, [Message("late", "")], workplace.routing, workplace.now)
-        connection.close()
+        with open_store(workplace.data_dir / "alarms.sqlite") as connection:
+            outbox.put(connection, [Message("late", "")], workplace.routing, workplace.now)
         sender.run(workplace.settings, services.send, lambda: workplace.now)  # the lock is held: it ends at once
 
     workplace.send(send)
@@ -312,7 +310,7 @@ def test_a_heartbeat_that_hangs_delays_no_message(
     with black_hole() as port:
         workplace.urls, workplace.heartbeat = hook.url(), f"http://127.0.0.1:{port}/"
         workplace.put(REFUSED)
-        sending = threading.Thread(target=lambda: workplace.send())
+        sending = threading.Thread(target=workplace.send)
         sending.start()
         wait_until(lambda: hook.calls)
         sending.join()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestration_project.alerts import outbox, sender, services
+from orchestration_project.alerts import outbox, sender, services, store
 from orchestration_project.alerts.outbox import DeadTarget, Message
 from orchestration_project.alerts.targets import FeedRoute, Routing, read_routing
 from orchestration_project.settings import Settings
@@ -25,10 +25,6 @@ class Workplace:
     routes: dict[str, FeedRoute] = field(default_factory=dict)
     now: dt.datetime = NOON
 
-    def __post_init__(self) -> None:
-        """Make the outbox."""
-        outbox.create_tables(self.connection)
-
     @property
     def settings(self) -> Settings:
         """The settings."""
@@ -41,7 +37,7 @@ class Workplace:
 
     def put(self, *messages: Message) -> None:
         """Put messages as a tick does."""
-        with self.connection:
+        with store.transaction(self.connection):
             outbox.put(self.connection, messages, self.routing, self.now)
 
     def send(self, send: sender.Send = services.send) -> None:
