@@ -187,15 +187,15 @@ def _read(path: Path) -> Any:
 
 def _feed_state(found: Any) -> FeedState | None:
     try:
-        return FeedState(**_with_moments(found, "at", "open_since", "first_load"))
-    except (TypeError, ValueError):
+        return FeedState(**_with_moments(found, "open_since", "first_load"))
+    except (TypeError, ValueError, LookupError):
         return None  # of another release
 
 
 def _check_states(found: Any) -> dict[str, CheckState]:
     try:
-        listed = [CheckState(**_with_moments(item, "at")) for item in found]
-    except (TypeError, ValueError):
+        listed = [CheckState(**_with_moments(item)) for item in found]
+    except (TypeError, ValueError, LookupError):
         return {}
     return {state.name: replace(state, batches=tuple(state.batches)) for state in listed}
 
@@ -204,4 +204,4 @@ def _with_moments(found: Any, *names: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TypeError("no object")
     moments = {name: dt.datetime.fromisoformat(found[name]) for name in names if found.get(name)}
-    return {**found, **moments}
+    return {**found, **moments, "at": dt.datetime.fromisoformat(found["at"])}
