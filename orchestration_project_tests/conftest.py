@@ -1,6 +1,7 @@
 """Fixtures that tests of every part of the package use."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DATA_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_sender_left() -> Iterator[None]:
+    """A process that a test started to send alerts ends before the next test."""
+    yield
+    if sender := sys.modules.get("orchestration_project.alerts.sender"):
+        for process in sender._started:
+            process.wait(60)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -82,13 +82,18 @@ def test_checks() -> None:
 
 
 def test_jobs_sensors_and_schedules() -> None:
-    """Each feed has a job, a sensor and a schedule, the verification a job and a schedule; each is described."""
+    """Each feed has a job, a sensor and a schedule, verification and summary have a job and a schedule, with words."""
     repository = project().get_repository_def()
-    names = {"products_job", "sales_job", "verification_job"}
+    names = {"daily_summary_job", "products_job", "sales_job", "verification_job"}
     jobs = [repository.get_job(name) for name in sorted(names)]
     assert {name for name in repository.job_names if not name.startswith("__")} == names
-    assert {sensor.name for sensor in repository.sensor_defs} == {"products_files_sensor", "sales_files_sensor"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "alerts_sensor",
+        "products_files_sensor",
+        "sales_files_sensor",
+    }
     assert {item.name for item in repository.schedule_defs} == {
+        "daily_summary_schedule",
         "products_daily_schedule",
         "sales_daily_schedule",
         "verification_weekly_schedule",

@@ -28,6 +28,9 @@ def test_every_variable() -> None:
             "WAREHOUSE_MEMORY_LIMIT": "2GB",
             "MAX_FILE_BYTES": "5000000",
             "SOURCE_URL": "https://example.org/shop/tree/main",
+            "ALERT_URLS": " json://host stores=json://other ",
+            "HEARTBEAT_URL": "https://example.org/ping",
+            "DAILY_SUMMARY": "yes",
         }
     )
     assert settings.data_dir == Path.home() / "shop data"
@@ -37,12 +40,15 @@ def test_every_variable() -> None:
     assert (settings.lock_timeout, settings.threads, settings.memory_limit) == (1.5, 3, "2GB")
     assert settings.max_file_bytes == 5_000_000
     assert settings.source_url == "https://example.org/shop/tree/main"
+    assert settings.alert_urls == "json://host stores=json://other"
+    assert settings.heartbeat_url == "https://example.org/ping"
+    assert settings.daily_summary
 
 
 def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
-    names += " MAX_FILE_BYTES SOURCE_URL"
+    names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
 

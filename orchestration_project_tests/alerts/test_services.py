@@ -78,7 +78,9 @@ def test_definitions_do_not_import_apprise(data_dir: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("url", "told", "kept"),
     [
-        pytest.param("json://bot:pass-word@host/token", "no pass-word at host/TOKEN", "no *** at host/***", id="webhook"),
+        pytest.param(
+            "json://bot:pass-word@host/token", "no pass-word at host/TOKEN", "no *** at host/***", id="webhook"
+        ),
         pytest.param("slack://Token-A/b/c", "no token-a at b", "no *** at b", id="a host that is a token"),
         pytest.param("json://host/?%2BX-Key=pass%2Dword", "pass-word pass%2Dword", "*** ***", id="encoded"),
         pytest.param("json://host/", "a\x1b[2J\nb", r"a\x1b[2J\nb", id="control characters"),
