@@ -9,11 +9,11 @@ import click
 
 from orchestration_project.cli.common import feed_named, new_console, new_table, print_json, printable
 from orchestration_project.cli.project import project_here
+from orchestration_project.inspection.expectations import Freshness
 from orchestration_project.inspection.status_model import (
     Availability,
     FeedStatus,
     FinishedBy,
-    Freshness,
     LastRun,
     PlatformStatus,
     StoreStatus,

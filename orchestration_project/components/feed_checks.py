@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components import check_results
-from orchestration_project.components.check_results import Check, CheckResult, Subject
-from orchestration_project.components.check_states import note_results
+from orchestration_project.components.check_results import contract, deliveries, files
+from orchestration_project.components.check_results.subject import (
+    NOTHING_LOADED,
+    Check,
+    CheckResult,
+    Subject,
+    not_refused,
+)
 from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
@@ -51,11 +56,7 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
         with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
             subject = _subject(connection, platform.settings, spec, rules, run)
             for key in sorted(context.selected_asset_check_keys):
-                result = _result(key, check_results.run(key.name, checks[key], subject))
-                results[key.asset_key.to_user_string(), key.name] = result
-                yield result
-        batches = spec.keys_of_run(run.tags) or (subject and subject.keys) or ()
-        note_results(context, platform, results, batches, ABOUT_ALL)
+                yield _result(key, checks[key](subject) if subject else NOTHING_LOADED)
 
     return check_feed
 
@@ -70,23 +71,25 @@ def _require_own_names(spec: FeedSpec, rules: Sequence[RuleCheck]) -> None:
 
 
 def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheckKey, Check]:
-    of_rules = {(spec.cleaned, rule.name): check_results.rule_check(rule) for rule in rules}
-    of_metrics = {(spec.cleaned, rule.name): check_results.quality_check(rule) for rule in spec.feed.quality}
-    of_platform = {
-        (spec.cleaned, "accounting"): check_results.accounting,
-        (spec.cleaned, "validated"): check_results.validated,
-        (spec.raw, "files_accepted"): check_results.files_accepted,
-        (spec.raw, "unexpected_columns"): check_results.unexpected_columns,
-        (spec.raw, "missing_columns"): check_results.missing_columns,
-        (spec.raw, "newest_batch"): check_results.newest_batch,
-        (spec.raw, "volume"): check_results.volume,
-        (spec.rejected, "reject_rate"): check_results.reject_rate,
+    of_loaded = {(spec.cleaned, rule.name): contract.rule_check(rule) for rule in rules} | {
+        (spec.cleaned, "accounting"): contract.accounting,
+        (spec.cleaned, "validated"): contract.validated,
+        (spec.raw, "unexpected_columns"): files.unexpected_columns,
+        (spec.raw, "missing_columns"): files.missing_columns,
+        (spec.raw, "volume"): deliveries.volume,
+        (spec.rejected, "reject_rate"): contract.reject_rate,
     }
     if spec.options.repeated_bytes == "warn":
-        of_platform[spec.raw, "repeated_bytes"] = check_results.repeated_bytes
+        of_loaded[spec.raw, "repeated_bytes"] = files.repeated_bytes
     if spec.options.undated_deliveries:
-        of_platform[spec.raw, "repeated_records"] = check_results.repeated_records
-    checks: dict[tuple[dg.AssetKey, str], Check] = of_rules | of_metrics | of_platform
+        of_loaded[spec.raw, "repeated_records"] = files.repeated_records
+    # These say more than that all files were refused.
+    others: dict[tuple[dg.AssetKey, str], Check] = {
+        (spec.raw, "files_accepted"): files.files_accepted,
+        (spec.raw, "delivered"): deliveries.delivered,
+        (spec.raw, "newest_batch"): deliveries.newest_batch,
+    } | {(spec.cleaned, rule.name): contract.quality_check(rule) for rule in spec.feed.quality}
+    checks = {identity: not_refused(check) for identity, check in of_loaded.items()} | others
     return {dg.AssetCheckKey(*identity): check for identity, check in checks.items()}
 
 
@@ -117,8 +120,9 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         (spec.raw, "files_accepted", "No file is in quarantine that was not replaced by an accepted one."),
         (spec.raw, "unexpected_columns", "Files have no columns that the contract does not know."),
         (spec.raw, "missing_columns", "No column of the contract has vanished from the files."),
-        (spec.raw, "newest_batch", "The newest batch is no older than the contract's latency allows."),
-        (spec.raw, "volume", "A batch is about as large as the batches before it."),
+        (spec.raw, "delivered", "Each batch of the run that is expected and due has an accepted file."),
+        (spec.raw, "newest_batch", "No batch of the feed is late."),
+        (spec.raw, "volume", "A batch is about as large as comparable ones before it."),
     ]
     if spec.options.repeated_bytes == "warn":
         told.append((spec.raw, "repeated_bytes", "No file has the same bytes as the file of another batch."))

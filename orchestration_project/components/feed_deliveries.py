@@ -43,7 +43,7 @@ class Deliveries(dg.Model, dg.Resolvable):
         Field(
             description='By when a batch is there: a local time in quotes (`"22:00"`, of the batch\'s last day), or how'
             " long after its end (`30m`, `2h`, `1d`). Left out: as the contract's `latency` and `timeOfAvailability`"
-            " say. An hourly feed takes only the second form.",
+            " say.",
         ),
     ] = None
     days_after: Annotated[
@@ -122,11 +122,15 @@ class Deliveries(dg.Model, dg.Resolvable):
 
     def problem(self, cadence: str) -> str:
         """Why these attributes do not fit a feed's cadence; empty if they do."""
-        if cadence == Cadence.HOURLY and self.due is not None and _clock(self.due) is not None:
-            return f"due: {self.due!r} is a time of day, but each hour is due some time after its end: write 30m or 2h"
+        at_a_time = self.due is not None and _clock(self.due) is not None
+        if cadence == Cadence.HOURLY and at_a_time and not self.days_after:
+            return (
+                f"by due: {self.due!r} some hours would be due before they are over: write how long after its end an hour"
+                " is due, such as 30m, or set days_after"
+            )
         if cadence != Cadence.HOURLY and self.hours is not None:
             return f"hours are about hourly feeds, and this one is {cadence}"
-        if self.days_after and (self.due is None or _clock(self.due) is None):
+        if self.days_after and not at_a_time:
             return 'days_after belongs to a local time: due: "22:00". For a time after the batch\'s end write due: 2d'
         return ""
 

@@ -81,7 +81,9 @@ def build_sensor(
         evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way, being_written(files))
         # One run loads all files of a snapshot feed, so a second one would find nothing.
         room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
-        planned, cursor = plan_requests(spec.name, evaluation, options.batching, now, room, together=options.snapshot)
+        planned, cursor = plan_requests(
+            spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec)
+        )
         _log_given_up(context, spec, evaluation)
         requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
         waiting = {options.batching.key(batch) for batch in grouped}
@@ -154,17 +156,25 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
             yield _run_request(spec, complete, complete, tick)
             return
         grouped = group_by_batch(_waiting(spec, platform.settings), batching, moment)
-        # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run.
-        sizes = {complete: 0} if complete >= batching.start else {}
-        sizes |= {batch: len(files) for batch, files in grouped.items()}
-        for run in ranges(sizes, batching):
+        sizes = {batch: len(files) for batch, files in grouped.items()}
+        # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run. If
+        # it is expected, they may stop that run, so it is one of its own.
+        alone = complete not in sizes and expects_of(spec)(complete)
+        if complete >= batching.start and not alone:
+            sizes.setdefault(complete, 0)
+        for run in [*ranges(sizes, batching, expects_of(spec)), *([[complete]] if alone else [])]:
             yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
 
     return sweep
 
 
-def sensor_status() -> dg.DefaultSensorStatus:
-    """Whether sensors start switched on: `AUTOMATION`."""
+def expects_of(spec: FeedSpec) -> Callable[[Batch], bool]:
+    """Tells whether a batch of a feed is expected; without a calendar none is."""
+    calendar = spec.options.calendar
+    return calendar.expects if calendar else lambda _: False
+
+
+def _sensor_status() -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if Settings.from_env().automation else dg.DefaultSensorStatus.STOPPED
 
 

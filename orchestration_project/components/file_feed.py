@@ -151,8 +151,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         float,
         Field(
             ge=1,
-            description="How many times larger or smaller than the mean of the trailing batches a batch may be without"
-            " a warning.",
+            description="How many times larger or smaller than the median of comparable batches before it a batch may"
+            " always be. The check `volume` learns wider limits, never narrower ones.",
         ),
     ] = 3
     deliveries: Annotated[

@@ -46,6 +46,16 @@ def measure_quality(
     return [Measured(batch, value, value is not None and holds(rule.comparison, value)) for batch, value in values]
 
 
+def counts_rows(rule: QualityRule) -> bool:
+    """Whether a rule is about the number of rows of a batch."""
+    return isinstance(rule, MetricRule) and rule.metric == "rowCount"
+
+
+def measure_absent(rule: QualityRule, batches: Sequence[Batch]) -> list[Measured]:
+    """Measure a rule about the row count for batches that should have come and did not: they have 0 rows."""
+    return [Measured(batch, 0.0, holds(rule.comparison, 0.0)) for batch in batches]
+
+
 def holds(comparison: Comparison, value: float) -> bool:
     """Whether a number is what the contract asks for. The limits of the between operators are inside."""
     limit = comparison.limits[0]

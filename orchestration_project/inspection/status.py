@@ -15,6 +15,7 @@ from orchestration_project.ingest.batching import rebatching
 from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.expectations import standing
 from orchestration_project.inspection.findings import load_again
 from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.reading import warehouse_to_read
@@ -23,7 +24,6 @@ from orchestration_project.inspection.status_model import (
     Availability,
     FeedStatus,
     FinishedBy,
-    Freshness,
     LandingStatus,
     PlatformStatus,
     StoreStatus,
@@ -32,6 +32,7 @@ from orchestration_project.inspection.status_model import (
 from orchestration_project.inspection.unknown_feeds import unknown_feeds
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
+from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import count_ignored, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
@@ -137,16 +138,14 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         newest = newest_archived(settings, spec)
     else:
         newest = max((entry.batch for entry in loaded), default=None)
-    freshness, due = _freshness(
-        spec, newest, now, min((entry.loaded_at for entry in loaded if entry.loaded_at), default=None)
-    )
+    stands = standing(spec, _delivered_batches(settings, spec, entries), _first_load(loaded), now)
     cursor = cursor_of(instance, spec) if instance else None
     under_way = runs_under_way(instance, f"{spec.name}_job") if instance else None
     return FeedStatus(
         feed=spec.name,
         newest_batch=newest,
-        freshness=freshness,
-        next_batch_due=due,
+        freshness=stands.freshness,
+        next_batch_due=stands.due,
         landing=landing_of(settings, spec, now, cursor, under_way),
         quarantined=quarantine_of(settings, spec, entries),
         left_out=None if entries is None else _left_out(spec, entries),
@@ -155,7 +154,23 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         validated_otherwise=None if entries is None else gathered.ledger.otherwise.get(spec.name, []),
         load_again=load_again(spec, found) if (found := gathered.ledger.otherwise.get(spec.name)) else "",
         rebatching=gathered.ledger.rebatching.get(spec.name, ""),
+        missing=[spec.options.batching.key(batch) for batch in stands.missing],
     )
+
+
+def _delivered_batches(settings: Settings, spec: ConfiguredFeed, entries: Sequence[Entry] | None) -> set[Batch]:
+    """The batches with an accepted file, by the ledger, or by the archive where that could not be read."""
+    batching = spec.options.batching
+    if entries is None:
+        return {batch for _, batch in archived_batches(settings.archive(spec.name), batching)}
+    keys = {entry.batch for entry in entries if entry.status is not Status.WITHDRAWN and not entry.repair}
+    # Those of another batching, before a rebuild, are no batches of the feed.
+    return {batching.from_key(key) for key in keys if batching.is_key(key)}
+
+
+def _first_load(loaded: Sequence[Entry]) -> dt.datetime | None:
+    found = min((entry.loaded_at for entry in loaded if entry.loaded_at), default=None)
+    return found.replace(tzinfo=dt.UTC) if found else None
 
 
 def _left_out(spec: ConfiguredFeed, entries: Sequence[Entry]) -> list[str]:
@@ -171,33 +186,6 @@ def _left_out(spec: ConfiguredFeed, entries: Sequence[Entry]) -> list[str]:
 def _open_rejects(entry: Entry) -> int:
     closed = (entry.repaired or 0) + (entry.waived or 0) + (entry.attempts or 0)
     return (entry.rejected or 0) - closed
-
-
-def _freshness(
-    spec: ConfiguredFeed, newest: str | None, now: dt.datetime, first_loaded: dt.datetime | None
-) -> tuple[Freshness, dt.datetime | None]:
-    """Whether a feed is late, and when the next batch is due.
-
-    Args:
-        spec: the feed.
-        newest: the key of its newest batch; None if it has none.
-        now: the present moment, with a time zone.
-        first_loaded: when the first of its files was loaded, in UTC without a time zone; None if that is unknown.
-    """
-    if spec.feed.latency is None:
-        return Freshness.NO_LATENCY, None
-    if newest is None:
-        return Freshness.NOTHING_LOADED, None
-    batching = spec.options.batching
-    if not batching.is_key(newest):  # loaded under another batching
-        return Freshness.NOTHING_LOADED, None
-    due = batching.next_due(batching.from_key(newest), spec.feed.latency)
-    if now <= due:
-        return Freshness.FRESH, due
-    first = first_loaded.replace(tzinfo=dt.UTC) if first_loaded else None
-    if first and due <= first <= now < (awaited := batching.next_due(batching.current(first), spec.feed.latency)):
-        return Freshness.PAST, awaited
-    return Freshness.LATE, due
 
 
 def landing_of(

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from orchestration_project.errors import visible
+from orchestration_project.inspection.expectations import Freshness
 from orchestration_project.inspection.findings import OTHERWISE
 from orchestration_project.inspection.unknown_feeds import UnknownFeed
 
@@ -23,20 +24,6 @@ class Availability(StrEnum):
     BUSY = "busy"
     OUTDATED = "outdated"
     BROKEN = "broken"
-
-
-class Freshness(StrEnum):
-    """Whether the newest batch is as new as the contract's latency demands.
-
-    PAST: the next batch was due before anything of the feed was loaded here, and none has become due since. Who loads a
-    sample, or files of the past, waits for nothing yet.
-    """
-
-    FRESH = "fresh"
-    LATE = "late"
-    PAST = "past"
-    NO_LATENCY = "no_latency"
-    NOTHING_LOADED = "nothing_loaded"
 
 
 class FinishedBy(StrEnum):
@@ -124,8 +111,8 @@ class FeedStatus:
     Attributes:
         feed: its name.
         newest_batch: partition key; from the archive if the ledger could not be read.
-        freshness: of that batch.
-        next_batch_due: when the batch after it counts as late.
+        freshness: whether a batch is late.
+        next_batch_due: when the oldest missing batch was due; if none is missing, when the next one is.
         landing: the drop folder.
         quarantined: the refused files.
         left_out: the places in the archive of files that an earlier release took for repetitions and left out; None if
@@ -135,6 +122,7 @@ class FeedStatus:
         load_again: the command that loads these batches again; empty if there are none.
         last_run: None if there is none, or the history could not be read.
         rebatching: why no file can be loaded before the feed is rebuilt: its batching is another one now.
+        missing: the partition keys of the batches that were expected and did not come, in order.
     """
 
     feed: str
@@ -149,6 +137,7 @@ class FeedStatus:
     validated_otherwise: Sequence[str] | None = None
     load_again: str = ""
     rebatching: str = ""
+    missing: Sequence[str] = ()
 
     @property
     def refused(self) -> list[QuarantinedFile]:
@@ -234,7 +223,10 @@ def _problems(feed: FeedStatus) -> Iterator[str]:
     if feed.rebatching:
         yield f"{visible(feed.rebatching)}: set it back or run `orchestration-project rebuild {feed.feed}`"
     if feed.freshness is Freshness.LATE:
-        yield f"the batch after {feed.newest_batch} is late, it was due {feed.next_batch_due:%F %R %Z}"
+        late, others = feed.missing[:1], len(feed.missing) - 1
+        which = f"batch {late[0]}" if late else f"batch after {feed.newest_batch}"
+        more = f"; {others} later one(s) did not come either" if others > 0 else ""
+        yield f"the {which} is late, it was due {feed.next_batch_due:%F %R %Z}{more}"
     if feed.landing.given_up:
         yield f"{len(feed.landing.given_up)} file(s) were asked for in vain and given up"
     if refused := [item for item in feed.quarantined if item.replaced is False]:

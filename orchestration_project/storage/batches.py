@@ -260,13 +260,6 @@ class Batching:
             case Cadence.MONTHLY:
                 return (batch + dt.timedelta(days=31)).replace(day=1)
 
-    def next_due(self, newest: Batch, latency: dt.timedelta) -> dt.datetime:
-        """When the batch after the newest one counts as late: at its end plus the latency."""
-        end = self.begin(self.after(self.after(newest)))
-        if self.cadence is Cadence.HOURLY:
-            return (end + latency).astimezone(self.timezone)
-        return end.astimezone(self.timezone) + latency
-
     def last_complete(self, now: dt.datetime) -> Batch:
         """The batch that ended last before `now` (with a time zone)."""
         return self._at(self.begin(self.current(now)) - dt.timedelta(microseconds=1))

@@ -42,7 +42,8 @@ class DueAt:
 
     def moment(self, batching: Batching, batch: Batch) -> dt.datetime:
         """When a batch is due; of a time that comes twice the second, of one that clocks skip the one after it."""
-        last = Batching.date(batching.after(batch)) - DAY
+        hourly = batching.cadence is Cadence.HOURLY
+        last = Batching.date(batch) if hourly else Batching.date(batching.after(batch)) - DAY
         return _local(last + self.days_after * DAY, self.at, batching.timezone)
 
     @property

@@ -11,7 +11,7 @@ because of its age, and a batch in which any file changes starts anew.
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import inf
@@ -182,7 +182,13 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def plan_requests(
-    name: str, evaluation: Evaluation, batching: Batching, now: float, room: int, together: bool
+    name: str,
+    evaluation: Evaluation,
+    batching: Batching,
+    now: float,
+    room: int,
+    together: bool,
+    expects: Callable[[Batch], bool] = lambda _: False,
 ) -> tuple[list[PlannedRun], SensorCursor]:
     """The runs to request now, and the cursor that remembers them.
 
@@ -193,10 +199,11 @@ def plan_requests(
         now: seconds since the epoch.
         room: how many runs may be requested; what is left stays ready for the next tick.
         together: whether one run loads all batches.
+        expects: whether a batch is expected: without a file it shares no run with others.
     """
     cursor, ready = evaluation.cursor, evaluation.ready
     batches, planned = dict(cursor.batches), []
-    for number, run in enumerate(_runs(evaluation, batching, together)[:room], cursor.requests + 1):
+    for number, run in enumerate(_runs(evaluation, batching, together, expects)[:room], cursor.requests + 1):
         parts = [str(cursor.since), str(number), *(ready[batch].digest for batch in run)]
         # No key runs twice: the number makes each request's key new. After a crash before the cursor is stored, number
         # and files are the same, and so is the key: Dagster then does not start a second run.
@@ -209,11 +216,13 @@ def plan_requests(
     return planned, replace(cursor, requests=cursor.requests + len(planned), batches=batches)
 
 
-def _runs(evaluation: Evaluation, batching: Batching, together: bool) -> list[list[Batch]]:
+def _runs(
+    evaluation: Evaluation, batching: Batching, together: bool, expects: Callable[[Batch], bool]
+) -> list[list[Batch]]:
     """The ready batches in runs: new batches first, then the oldest.
 
     Batches whose runs failed do not share a run with others. The last request is for one batch alone. So a batch that
-    always fails does not make others fail.
+    always fails does not make others fail. Nor does one that is expected and has no file: its checks stop its run.
     """
     if together:
         return [sorted(evaluation.ready)] if evaluation.ready else []
@@ -221,12 +230,18 @@ def _runs(evaluation: Evaluation, batching: Batching, together: bool) -> list[li
     for requests in range(MAX_REQUESTS):
         sizes = {batch: item.files for batch, item in evaluation.ready.items() if item.requests == requests}
         alone = requests == MAX_REQUESTS - 1
-        apart = evaluation.present - sizes.keys()
+        others = evaluation.present - sizes.keys()
+
+        def apart(batch: Batch, others: Set[Batch] = others) -> bool:
+            return batch in others or expects(batch)
+
         runs += [[batch] for batch in sorted(sizes)] if alone else ranges(sizes, batching, apart)
     return runs
 
 
-def ranges(sizes: Mapping[Batch, int], batching: Batching, apart: Set[Batch] = frozenset()) -> list[list[Batch]]:
+def ranges(
+    sizes: Mapping[Batch, int], batching: Batching, apart: Callable[[Batch], bool] = lambda _: False
+) -> list[list[Batch]]:
     """Batches as few ranges: neighbours join, and so do batches with a small gap between them.
 
     Example: of daily batches 1, 2, 5 and 20 January come the ranges [1, 2, 5] and [20].
@@ -234,7 +249,7 @@ def ranges(sizes: Mapping[Batch, int], batching: Batching, apart: Set[Batch] = f
     Args:
         sizes: the number of files of each batch.
         batching: how batches follow each other.
-        apart: batches that must not lie inside a range.
+        apart: which batches may not lie in a gap inside a range.
     """
     found: list[list[Batch]] = []
     length = files = 0
@@ -257,12 +272,12 @@ def _span(run: Sequence[Batch], batching: Batching) -> Iterator[Batch]:
         batch = batching.after(batch)
 
 
-def _steps(end: Batch, batch: Batch, batching: Batching, apart: Set[Batch]) -> int:
+def _steps(end: Batch, batch: Batch, batching: Batching, apart: Callable[[Batch], bool]) -> int:
     """How many batches lie from the end of a range to a later batch; 0 when the batch can't join the range."""
     for steps in range(1, BRIDGED_GAP + 2):
         end = batching.after(end)
         if end == batch:
             return steps
-        if end in apart:
+        if apart(end):
             return 0
     return 0

@@ -289,6 +289,23 @@ def loaded_batches(
     return [batch for (batch,) in rows]
 
 
+ACCEPTED = "status IN ('loaded', 'duplicate', 'superseded') AND repair IS NOT true"
+
+
+def delivered_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches for which a file was accepted and not taken back; repair files don't count."""
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {ACCEPTED} ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def first_load(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | None:
+    """When the first file of a feed was loaded, with a time zone; None if there is none, or it is not known."""
+    row = connection.execute(f"SELECT min(loaded_at) FROM {TABLE} WHERE feed = $1 AND {ACCEPTED}", [feed]).fetchone()
+    return row[0].replace(tzinfo=dt.UTC) if row and row[0] else None
+
+
 def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     """The partition keys of the batches that have loaded repair files, in order."""
     rows = connection.execute(
@@ -297,15 +314,16 @@ def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     return [batch for (batch,) in rows]
 
 
-def batch_sizes(connection: "DuckDBPyConnection", feed: str) -> dict[str, int]:
-    """How many records the loaded files of each batch have, by partition key.
+def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[str] | None = None) -> dict[str, int]:
+    """How many records the loaded files of some batches (None: of all) have, by partition key.
 
     Records of repair files do not count: they correct records that are counted already.
     """
     rows = connection.execute(
         f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
-            WHERE feed = $1 AND status = 'loaded' GROUP BY 1""",
-        [feed],
+            WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
+            GROUP BY 1""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ())},
     ).fetchall()
     return {batch: records or 0 for batch, records in rows}
 

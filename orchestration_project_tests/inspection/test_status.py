@@ -16,8 +16,9 @@ from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.run_launcher import make_history
 from orchestration_project.contracts import load_feed
+from orchestration_project.inspection.expectations import Freshness
 from orchestration_project.inspection.status import status_of
-from orchestration_project.inspection.status_model import Availability, Freshness, PlatformStatus, UnwatchedFolder
+from orchestration_project.inspection.status_model import Availability, PlatformStatus, UnwatchedFolder
 from orchestration_project.settings import Settings
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
 from orchestration_project.warehouse.connection import Warehouse
@@ -129,6 +130,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "validated_otherwise": [],
         "load_again": "",
         "rebatching": "",
+        "missing": [],
     }
     assert [list(item) for item in feed["quarantined"]] == [
         ["file", "batch", "rule", "reason", "refused_at", "replaced"]
@@ -152,7 +154,10 @@ def test_a_late_feed(loaded: Path, spec: FeedSpec) -> None:
     """A feed whose next batch is over its latency needs a person."""
     found = status(loaded, spec, LATER)
     assert found.feeds[0].freshness is Freshness.LATE
-    assert f"sales: the batch after {DAY} is late, it was due 2024-01-18 00:00 UTC" in found.problems
+    assert (
+        "sales: the batch 2024-01-16 is late, it was due 2024-01-18 00:00 UTC; 14 later one(s) did not come either"
+        in found.problems
+    )
 
 
 @pytest.mark.found("status right after `make run` was an error: the sample's next day was late, by years")

@@ -22,6 +22,7 @@ from orchestration_project.defs.sales_report.model import (
 )
 from orchestration_project.ingest.counts import RULE_OF_REASON
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.expectations import Freshness, standing
 from orchestration_project.inspection.rule_checks import sample_rejected
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_tables import rejected_table
@@ -48,7 +49,8 @@ def read_feed(connection: "DuckDBPyConnection", source: ConfiguredFeed, now: dt.
     feed, batching = source.feed, source.options.batching
     batches = ledger_queries.loaded_batches(connection, feed.name)
     newest = batches[-1] if batches else None
-    due = batching.next_due(batching.from_key(newest), feed.latency) if newest and feed.latency else None
+    delivered = map(batching.from_key, ledger_queries.delivered_batches(connection, feed.name))
+    stands = standing(source, {*delivered}, ledger_queries.first_load(connection, feed.name), now)
     unit, quality = _quality(connection, feed)
     reasons, more = _reasons(connection, feed)
     return FeedState(
@@ -57,8 +59,8 @@ def read_feed(connection: "DuckDBPyConnection", source: ConfiguredFeed, now: dt.
         files=_files_by_status(connection, feed),
         accounts=_accounts(connection, feed),
         newest=newest,
-        due=due,
-        overdue=due is not None and now > due,
+        due=stands.due,
+        overdue=stands.freshness is Freshness.LATE,
         unit=unit,
         quality=quality,
         reasons=reasons,

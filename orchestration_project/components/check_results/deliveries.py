@@ -1,0 +1,137 @@
+"""What the checks say of a feed's deliveries: whether each expected batch came, the newest one, and how large they are.
+
+Which batches are expected is in `storage.calendar`, what became of them in `inspection.expectations`, and what size is
+usual in `inspection.volumes`.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import dagster as dg
+
+from orchestration_project.components.check_results.subject import (
+    ERROR,
+    NOTHING_LOADED,
+    WARN,
+    CheckResult,
+    Subject,
+    refused_only,
+)
+from orchestration_project.components.feed_metadata import Cell, Metadata, table
+from orchestration_project.inspection.expectations import Arrival, Expectation, Freshness, Standing, in_short, standing
+from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
+from orchestration_project.storage.batches import Cadence
+from orchestration_project.warehouse import ledger_queries
+
+FILES_NAMED = 3
+COMPARED_WITH = {
+    Cadence.HOURLY: f"the same hour of the same weekday in the {TRAILING} weeks before",
+    Cadence.DAILY: f"the same weekday in the {TRAILING} weeks before",
+    Cadence.WEEKLY: f"the {TRAILING} weeks before",
+    Cadence.MONTHLY: f"the {TRAILING} months before",
+}
+
+
+def delivered(subject: Subject) -> CheckResult:
+    """Whether each batch of the run that is expected and due has an accepted file."""
+    found, missing = subject.expectations, subject.expected(Arrival.MISSING)
+    if not missing and (refused := refused_only(subject)):
+        return refused
+    expected = "an accepted file for each batch that is expected and due"
+    if subject.spec.options.calendar is None:
+        told = "Nothing is expected: neither `deliveries` in defs.yaml nor the contract's service levels say when."
+        return CheckResult(True, ERROR, told, expected, "no deliveries declared")
+    metadata: Metadata = {"missing_batches": dg.MetadataValue.int(len(missing))}
+    if found:
+        metadata["by_batch"] = table([_row(item) for item in missing or found])
+    if missing:
+        more = f" {len(missing) - 1} more batch(es) are missing." if len(missing) > 1 else ""
+        description = f"{missing[0]}, and {_what_came(subject, missing[0])}.{more}"
+    else:
+        kinds = [subject.expected(arrival) for arrival in Arrival]
+        description = " ".join(f"{in_short(items)}." for items in kinds if items) or "No batch was due yet."
+    return CheckResult(not missing, ERROR, description, expected, f"{len(missing)} missing batches", metadata)
+
+
+def _row(item: Expectation) -> dict[str, Cell]:
+    due = f"{item.due:%F %R %Z}" if item.due else ""
+    return {"batch": item.key, "state": item.arrival.value, "due": due, "why_not_expected": item.why_not}
+
+
+def _what_came(subject: Subject, item: Expectation) -> str:
+    """What came of a batch that has no accepted file: nothing, or refused files."""
+    refused = [file for file in subject.quarantined if file.batch == item.key and not file.replaced]
+    if not refused:
+        return "nothing came"
+    named = ", ".join(f"{file.file!r} ({file.rule})" for file in refused[:FILES_NAMED])
+    more = f" and {len(refused) - FILES_NAMED} more" if len(refused) > FILES_NAMED else ""
+    return f"only refused files came: {named}{more}; they are in quarantine/{subject.spec.name}"
+
+
+def newest_batch(subject: Subject) -> CheckResult:
+    """Whether no batch of the feed is late: by its calendar, or else by the contract's latency."""
+    spec = subject.spec
+    first_load = ledger_queries.first_load(subject.connection, spec.name)
+    stands = standing(spec.configured, subject.delivered, first_load, subject.now)
+    if stands.freshness is Freshness.NO_LATENCY:
+        told = "Neither `deliveries` in defs.yaml nor the contract's service levels say when batches are due."
+        return CheckResult(True, WARN, told, "nothing is said", "nothing to check")
+    if stands.freshness is Freshness.NOTHING_LOADED:
+        return NOTHING_LOADED
+    newest = spec.options.batching.key(max(subject.delivered)) if subject.delivered else "none"
+    metadata: Metadata = {"newest_batch": dg.MetadataValue.text(newest)}
+    if stands.due:
+        metadata["next_batch_due"] = dg.MetadataValue.timestamp(stands.due.astimezone(dt.UTC))
+    late, (expected, told) = stands.freshness is Freshness.LATE, _in_words(subject, stands)
+    found = f"{newest} at {subject.now:%F %T %Z}"
+    return CheckResult(not late, WARN, f"Newest batch: {newest}; {told}.", expected, found, metadata)
+
+
+def _in_words(subject: Subject, stands: Standing) -> tuple[str, str]:
+    """What is expected of the feed, and how it stands."""
+    if stands.due is None:
+        return "no batch", "no other one is expected"
+    due = f"{stands.due:%F %T %Z}"
+    missing = [subject.spec.options.batching.key(batch) for batch in stands.missing]
+    if missing:
+        more = f" and {len(missing) - 1} more did not come" if len(missing) > 1 else " did not come"
+        return f"{missing[0]} by {due}", f"{missing[0]}, due {due},{more}"
+    if stands.freshness is Freshness.LATE:
+        return f"the next batch by {due}", f"the next one was due {due}"
+    past = "those after it were due before the feed's first load here; " if stands.freshness is Freshness.PAST else ""
+    return f"the next batch by {due}", f"{past}the next one is due {due}"
+
+
+def volume(subject: Subject) -> CheckResult:
+    """Whether each batch is about as large as the batches that it is compared with."""
+    batching, factor = subject.spec.options.batching, subject.spec.monitoring.volume_tolerance
+    keys = subject.keys or []
+    others = {other for key in keys for other in compared_with(batching, batching.from_key(key))}
+    sizes = ledger_queries.batch_sizes(subject.connection, subject.spec.name, {*keys, *others})
+    found = volumes(batching, keys, sizes, factor)
+    odd = [item for item in found if not item.usual]
+    metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(odd))}
+    expected = f"about as many records as {COMPARED_WITH[batching.cadence]}; {factor:g} times more or less is usual"
+    if found:
+        metadata["batches"] = table([_sizes(item) for item in odd or found])
+    description = f"{len(odd)} batch(es) have an unusual number of records." if odd else _as_usual(found)
+    return CheckResult(not odd, WARN, description, expected, f"{len(odd)} batches with other numbers", metadata)
+
+
+def _sizes(item: Volume) -> dict[str, Cell]:
+    row: dict[str, Cell] = {"batch": item.key, "records": item.records}
+    if item.limits is None:
+        return row | {"median before": None, "from": None, "to": None}
+    middle, smallest, largest = item.limits.median, item.limits.smallest, item.limits.largest
+    return row | {"median before": round(middle, 1), "from": round(smallest, 1), "to": round(largest, 1)}
+
+
+def _as_usual(found: Sequence[Volume]) -> str:
+    if not found:
+        return "No batch to compare."
+    learning = [item.key for item in found if item.limits is None]
+    if not learning:
+        return "As usual."
+    which = learning[0] if len(learning) == 1 else f"{len(learning)} batches"
+    usual = f"As usual: {len(found) - len(learning)}. " if len(found) > len(learning) else ""
+    return f"{usual}Learning: {which} can't be compared yet with {ENOUGH} or more earlier ones."
