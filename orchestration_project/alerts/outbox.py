@@ -114,12 +114,16 @@ def put(connection: sqlite3.Connection, messages: Sequence[Message], routing: Ro
 def combined(messages: Sequence[Message]) -> Message:
     """One message that says all, as text in which neither a mail server nor a terminal finds an instruction."""
     subject = messages[0].subject if len(messages) == 1 else f"{messages[0].subject} (and {len(messages) - 1} more)"
-    bodies = [
-        message.body if len(messages) == 1 else f"{message.subject}\n\n{message.body.strip()}" for message in messages
-    ]
+    bodies = [messages[0].body] if len(messages) == 1 else map(_headed, messages)
     lines = "\n\n\n".join(bodies).splitlines()
     # Apprise sends nothing that has no body.
     return Message(_line(subject, SUBJECT_LENGTH), "\n".join(map(visible, lines)) or visible(subject))
+
+
+def _headed(message: Message) -> str:
+    """The body under its subject, unless it begins with that itself."""
+    body = message.body.strip()
+    return body if body.startswith(message.subject) else f"{message.subject}\n\n{body}"
 
 
 def _line(text: str, length: int) -> str:

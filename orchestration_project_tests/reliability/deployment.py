@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,9 +35,17 @@ PARTS = {
 
 @dataclass
 class Deployment:
-    """The project under `dagster dev`, all sensors on, with its data and history in a folder."""
+    """The project under `dagster dev`, all sensors on, with its data and history in a folder.
+
+    Attributes:
+        folder: for data and history.
+        root: the project; this one unless it is a copy.
+        environment: settings beside those that every deployment has.
+    """
 
     folder: Path
+    root: Path = REPOSITORY
+    environment: dict[str, str] = field(default_factory=dict)
     port: int = 0
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -69,23 +77,32 @@ class Deployment:
 
     def start(self) -> None:
         """Start `dagster dev` in a process group of its own."""
+        self.port = free_port()
+        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(self.port)]
+        with (self.folder / "dev.log").open("ab") as log:
+            self.started.append(
+                subprocess.Popen(command, cwd=self.root, env=self.shell, stdout=log, stderr=log, start_new_session=True)
+            )
+
+    @property
+    def shell(self) -> dict[str, str]:
+        """The environment of its processes, and of commands about it."""
         inherited = dict(os.environ)  # noqa: TID251 - the command runs as it would from this shell
         own = {
             "DATA_DIR": str(self.settings.data_dir),
             "DAGSTER_HOME": str(self.home),
             "AUTOMATION": "on",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": str(self.root),
             # A run whose process takes longer than this to start, 60 seconds by default, is started again.
             "DAGSTER_GRPC_TIMEOUT_SECONDS": "300",
         }
-        self.port = free_port()
-        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(self.port)]
-        with (self.folder / "dev.log").open("ab") as log:
-            self.started.append(
-                subprocess.Popen(
-                    command, cwd=REPOSITORY, env=inherited | own, stdout=log, stderr=log, start_new_session=True
-                )
-            )
+        return inherited | own | self.environment
+
+    def command(self, *arguments: str) -> None:
+        """Run a command of Dagster's as a person does beside it."""
+        command = [sys.executable, "-m", "dagster", *arguments]
+        done = subprocess.run(command, cwd=self.root, env=self.shell, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def restart(self) -> None:
         """Start again as a person does: what is left of the last time is gone, but for a run that goes on."""
@@ -132,9 +149,11 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[Deployment]:
+def deployed(
+    folder: Path, root: Path = REPOSITORY, environment: Mapping[str, str] | None = None
+) -> Iterator[Deployment]:
     """A deployment that is not started yet, of which no process is left in the end."""
-    deployment = Deployment(folder)
+    deployment = Deployment(folder, root, dict(environment or {}))
     try:
         yield deployment
     finally:
