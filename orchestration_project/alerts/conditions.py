@@ -16,6 +16,8 @@ from orchestration_project.storage.feed_state import CheckState, FeedState
 
 VERIFICATION = "verification"
 """The asset that proves again that files, ledger and tables agree; its check is a kind of alarm of its own."""
+TOLD_BY_FOLDERS = frozenset({"files_accepted", "delivered"})
+"""Checks of a feed that say what the folders say too: those are looked at anew at each tick, not only by a run."""
 SHRUNK_BEFORE = 3
 """A catalogue is compared with the largest of so many before it: else a second small one would pass for normal."""
 LIBRARY = "docs/recover.md"
@@ -219,7 +221,8 @@ def _partitions(first: str, last: str) -> str:
 
 def _of_checks(observed: Observed) -> Iterator[Alarm]:
     for check in observed.checks:
-        if check.failed:
+        told_by_folders = check.asset in observed.feed_of and check.name in TOLD_BY_FOLDERS
+        if check.failed and not told_by_folders:
             yield _verification(check) if check.asset == VERIFICATION else _check(check, observed)
 
 

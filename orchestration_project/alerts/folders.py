@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestration_project.alerts.model import SHOWN, Disk, FeedObserved, Files, MissingBatch
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.expectations import Freshness, standing
 from orchestration_project.inspection.quarantine import quarantine_by_archive
 from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
@@ -22,6 +23,9 @@ from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS, evaluate, group_by_batch
 from orchestration_project.storage.taken import delivered
+
+RECENT = 200
+"""How many of the newest batch folders are looked into: a withdrawal may have emptied one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +75,19 @@ def observe_feed(settings: Settings, watched: Watched, now: dt.datetime) -> Feed
 def _missing(
     archive: Path, source: ConfiguredFeed, state: FeedState | None, refused: Collection[str], now: dt.datetime
 ) -> list[MissingBatch]:
-    """The batches that are due and have no accepted file.
-
-    Where `deliveries` does not say since when, batches count from the first that was accepted on; and nobody is told of
-    those that were due before the feed was loaded for the first time: whoever loads files of the past knows.
-    """
-    calendar, batching = source.options.calendar, source.options.batching
-    if calendar is None:
-        return []
-    keys = {key for key in batch_keys(archive) if batching.is_key(key)}
-    first = min(map(batching.from_key, keys), default=None)
-    told_from = state.first_load if state and not calendar.since else None
-    start = calendar.since or (first if told_from else None)
-    if start is None:
-        return []
-    due = calendar.beginning(first).expected(start, now)
-    return [
-        MissingBatch(key, calendar.due(batch), key in refused)
-        for batch in due
-        if not ((key := batching.key(batch)) in keys and _has_files(archive, key))
-        and (told_from is None or calendar.due(batch) > told_from)
-    ]
+    """The batches that are due and have no accepted file, the oldest first."""
+    batching, calendar = source.options.batching, source.options.calendar
+    keys = [key for key in batch_keys(archive) if batching.is_key(key)]
+    emptied = {key for key in keys[-RECENT:] if not _has_files(archive, key)}
+    accepted = {batching.from_key(key) for key in keys if key not in emptied}
+    # A feed that no load has told of was loaded by an older release, if at all: nobody has waited for it so far.
+    found = standing(source, accepted, (state and state.first_load) or now, now)
+    if calendar:
+        due = {batching.key(batch): calendar.due(batch) for batch in found.missing}
+        return [MissingBatch(key, moment, key in refused) for key, moment in due.items()]
+    if found.freshness is Freshness.LATE and found.due and accepted:
+        return [MissingBatch(f"the one after {batching.key(max(accepted))}", found.due)]
+    return []
 
 
 def _has_files(archive: Path, key: str) -> bool:

@@ -25,7 +25,7 @@ from orchestration_project.warehouse.connection import holder_of
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 
 CAUSES = 10
-"""How many causes of an error are followed to the one that began it."""
+"""How many causes of an error are followed, to the first that is the platform's own, else to the one that began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,20 +162,18 @@ def first_error(instance: dg.DagsterInstance, run: FinishedRun) -> str:
     The platform's own errors have none. Of others the class is told: nobody knows what else an error of a library, or
     of an asset in Python, says.
     """
-    entries = instance.all_logs(run.run_id, of_type={dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE})
-    for entry in entries:
-        event = entry.dagster_event
-        if event is None:
-            continue
-        error = event.step_failure_data.error if event.is_step_failure else event.job_failure_data.error
-        if error is None:
-            return visible(event.message or "")
-        for _ in range(CAUSES):
-            if error.cause is None:
-                break
-            error = error.cause
-        return _told(error.cls_name or "", error.message)
-    return ""
+    wanted = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    events = [entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=wanted) if entry.dagster_event]
+    if not events:
+        return ""
+    found = getattr(events[0].event_specific_data, "error", None)
+    if found is None:
+        return visible(without_values(Exception(events[0].message or "")))
+    for _ in range(CAUSES):
+        if found.cls_name in _own_errors() or found.cause is None:
+            break
+        found = found.cause
+    return _told(found.cls_name or "", found.message)
 
 
 def _told(name: str, message: str) -> str:

@@ -1,5 +1,6 @@
 """Each condition: when it holds, about what, how bad it is."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,11 @@ def of_feed(**fields: Any) -> Observed:
         pytest.param(seen(now=NOW + 31 * DAY, jobs=[job(run())]), [], id="run failed long ago"),
         pytest.param(seen(checks=[check()]), ["check_failed:cleaned_f.not_empty"], id="check fails"),
         pytest.param(seen(checks=[check(True)]), [], id="check passes"),
+        pytest.param(
+            seen(checks=[replace(check(), name="files_accepted")], feed_of={"cleaned_f": "f"}),
+            [],
+            id="the folders tell what the check says",
+        ),
         pytest.param(seen(checks=[check(False, "warn")]), [], id="check warns"),
         pytest.param(seen(checks=[check(asset="verification")]), ["verification"], id="verification found something"),
         pytest.param(

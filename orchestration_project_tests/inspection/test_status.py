@@ -22,6 +22,7 @@ from orchestration_project.inspection.status_model import Availability, Platform
 from orchestration_project.settings import Settings
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project_tests.components.instigators import remember
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 
@@ -257,24 +258,6 @@ def given_up(loaded: Path, spec: FeedSpec) -> Path:
             cursor = sensor.evaluate_tick(context).cursor
         remember(instance, cursor)
     return loaded
-
-
-def remember(instance: dg.DagsterInstance, cursor: str | None) -> None:
-    """Store a cursor as the daemon does."""
-    from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.remote_origin import (
-        ManagedGrpcPythonEnvCodeLocationOrigin,
-        RemoteInstigatorOrigin,
-        RemoteRepositoryOrigin,
-    )
-    from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-
-    target = LoadableTargetOrigin(module_name="orchestration_project.definitions")
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, "orchestration_project")
-    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "sales_files_sensor")
-    data = SensorInstigatorData(cursor=cursor, min_interval=30)
-    instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data))
 
 
 def test_files_that_were_given_up(given_up: Path, spec: FeedSpec) -> None:
