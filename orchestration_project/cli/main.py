@@ -7,6 +7,7 @@ import click
 from orchestration_project.cli.alarms import show_alarms, silence_alarm
 from orchestration_project.cli.alerts import alert_test, send_alerts
 from orchestration_project.cli.explain import explain
+from orchestration_project.cli.metrics import print_metrics
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
 from orchestration_project.cli.rejects import export_rejects, waive
@@ -55,8 +56,7 @@ for command in (
     waive,
     withdraw_file,
     verify_feeds,
-    alert_test,
-    send_alerts,
+    print_metrics,
     rebuild_feed,
     drop_unknown_feed,
     sample,

@@ -7,9 +7,10 @@ from orchestration_project.components.alerts import Alerts
 from orchestration_project.components.check_states import noted
 from orchestration_project.components.daily_summary import DailySummary
 from orchestration_project.components.file_feed import FileFeed
+from orchestration_project.components.health import PlatformHealth
 from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import SqlTable
 
-__all__ = ["Alerts", "DailySummary", "FileFeed", "Platform", "SqlTable", "WarehouseIOManager", "noted", "with_platform"]
+__all__ = ["FileFeed", "Platform", "PlatformHealth", "SqlTable", "WarehouseIOManager", "with_platform"]

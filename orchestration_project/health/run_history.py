@@ -30,6 +30,8 @@ CREATE TABLE runs (
     schedule TEXT, sensor TEXT, first_partition TEXT, last_partition TEXT, assets TEXT, updated REAL
 );
 CREATE INDEX runs_by_end ON runs (ended);
+CREATE INDEX runs_by_schedule ON runs (schedule, ended);
+CREATE INDEX runs_by_job_end ON runs (job, ended);
 CREATE INDEX runs_by_job ON runs (job, first_partition, last_partition, status, ended);
 CREATE TABLE reading (updated_after REAL, cursor TEXT, newest REAL);
 INSERT INTO reading VALUES (NULL, NULL, NULL);
@@ -188,11 +190,12 @@ class RunHistory:
             )
             return [_run(row) for row in rows]
 
-    def latest(self, job: str, count: int) -> list[FinishedRun]:
-        """The last runs of a job, at most `count`; the oldest first."""
+    def latest(self, count: int, job: str = "", schedule: str = "") -> list[FinishedRun]:
+        """The last runs, at most `count`, of a job or of a schedule; the oldest first."""
+        chosen, name = ("job", job) if job else ("schedule", schedule)
         with self._connection() as connection:
             rows = connection.execute(
-                "SELECT * FROM runs WHERE job = ? ORDER BY ended DESC, run_id LIMIT ?", (job, count)
+                f"SELECT * FROM runs WHERE {chosen} = ? ORDER BY ended DESC, run_id LIMIT ?", (name, count)
             )
             return [_run(row) for row in rows][::-1]
 

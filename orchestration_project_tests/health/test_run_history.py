@@ -231,8 +231,8 @@ def test_last_runs_are_told_for_each_job_and_partition(instance: dg.DagsterInsta
     assert last.failure
     assert (last.success.run_id, last.failure.run_id) == (success, failure)
     assert found["other_job", ""].success is None
-    assert ids(history.latest("other_job", 10)) == [other]
-    assert ids(history.latest("orders_job", 2)) == [failure, success]
+    assert ids(history.latest(10, job="other_job")) == [other]
+    assert ids(history.latest(2, job="orders_job")) == [failure, success]
     assert ids(history.finished(LONG_AGO, "other_job")) == [other]
 
 

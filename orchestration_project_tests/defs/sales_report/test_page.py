@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
-from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.components.charts import Quality, Unit
+from orchestration_project.components.pages.skeleton import SHARED
 from orchestration_project.defs.sales_report.model import (
     Accounts,
     FeedState,
@@ -28,62 +28,12 @@ from orchestration_project.defs.sales_report.model import (
     Stretch,
 )
 from orchestration_project.defs.sales_report.page import TEMPLATES, render
+from orchestration_project_tests.components.pages.html import HOSTILE, Page
 from orchestration_project_tests.reliability.evidence import effort, tried
 
 DAY, NEXT = dt.date(2024, 1, 15), dt.date(2024, 1, 16)
 NOW = dt.datetime(2024, 1, 17, 8, 30, tzinfo=dt.UTC)
-HOSTILE = [
-    pytest.param("<script>alert(1)</script>", id="markup"),
-    pytest.param("\"><img src=x onerror='x'>", id="end of an attribute"),
-    pytest.param("{{ 7 * 7 }}{% raw %}", id="template"),
-    pytest.param("</title></style></script><!--", id="ends of elements"),
-    pytest.param("a\x00b\x1b[31mc\r\nd", id="control characters"),
-    pytest.param("\u202egnp.exe\u2066\u200f", id="marks that turn the direction"),
-]
-VOID = {"meta", "br", "input", "rect", "line"}
 NO_ACCOUNTS = Accounts(0, 0, 0, 0, 0, 0, 0)
-
-
-class Page(HTMLParser):
-    """A page, taken apart; every element that is opened has to be closed in turn."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Make sure that it is the innermost one that ends."""
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element without content."""
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        """Note what people read."""
-        if not {"style", "script"} & {*self.open}:
-            self.texts.append(data)
-
-    @property
-    def text(self) -> str:
-        """All that people read, in order."""
-        return " ".join(" ".join(self.texts).split())
-
-    def named(self, *tags: str) -> list[dict[str, str | None]]:
-        """The attributes of all elements with these names."""
-        return [attributes for tag, attributes in self.tags if tag in tags]
 
 
 def figures(revenue: str = "10.00", units: int = 2, products: int = 1) -> Figures:
@@ -189,8 +139,8 @@ def test_nothing_comes_from_elsewhere(shown: Report) -> None:
     page = Page(html)
     (policy,) = [item["content"] or "" for item in page.named("meta") if "http-equiv" in item]
     assert policy.startswith("default-src 'none';")
-    for name, directive in (("style.css", "style-src"), ("search.js", "script-src")):
-        text = (TEMPLATES / name).read_text(encoding="utf-8")
+    for file, directive in ((SHARED / "style.css", "style-src"), (TEMPLATES / "search.js", "script-src")):
+        text = file.read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"{directive} 'sha256-{digest}'" in policy
         assert html.count(text) == 1

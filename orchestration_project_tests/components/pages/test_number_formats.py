@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from orchestration_project.components.charts import percent, whole
-from orchestration_project.defs.sales_report.page import moment, money, size
+from orchestration_project.components.pages.skeleton import moment, seconds, size
+from orchestration_project.defs.sales_report.page import money
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,13 @@ from orchestration_project.defs.sales_report.page import moment, money, size
         pytest.param(size(1000), "1.0 kB", id="kilobyte"),
         pytest.param(size(3_000_000_000), "3.0 GB", id="gigabytes"),
         pytest.param(size(5 * 10**16), "50,000.0 TB", id="more than there is"),
+        pytest.param(size(-1500.4), "-1.5 kB", id="less than before"),
+        pytest.param(seconds(1.25), "1.2 s", id="seconds"),
+        pytest.param(seconds(60), "1 min", id="a minute"),
+        pytest.param(seconds(185.9), "3 min 5 s", id="minutes"),
+        pytest.param(seconds(3 * 3600 + 59), "3 h", id="hours"),
+        pytest.param(seconds(90_000), "1 d 1 h", id="days"),
+        pytest.param(moment(1705307400.0), "2024-01-15 08:30 UTC", id="seconds since the epoch"),
         pytest.param(moment(dt.datetime(2024, 1, 15, 8, 30)), "2024-01-15 08:30 UTC", id="of the warehouse"),  # noqa: DTZ001
         pytest.param(
             moment(dt.datetime(2024, 1, 15, 8, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))),
@@ -35,7 +43,7 @@ def test_format(found: str, expected: str) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("written", [whole, money, percent, size, moment])
+@pytest.mark.parametrize("written", [whole, money, percent, size, moment, seconds])
 def test_what_is_not_known(written: object) -> None:
     """Nothing known is a dash in every form."""
     assert callable(written)
