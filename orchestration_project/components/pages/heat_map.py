@@ -19,8 +19,8 @@ from orchestration_project.storage.batches import Batching, Cadence
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MARKS = {State.LATE: "L", State.REFUSED: "R", State.MISSING: "M"}
-CELL, GAP = 16, 3
-LEFT, TOP = 44, 20
+CELL, GAP = 20, 3
+LEFT, TOP, RIGHT = 44, 20, 36
 LABEL_EVERY = 4
 HOURS_WIDTH, ROW = 480, 24
 HOURS = range(0, 25, 6)
@@ -41,7 +41,7 @@ def heat_map(deliveries: Sequence[Delivery], cadence: Cadence) -> Chart:
     counts = Counter(item.state for item in deliveries)
     told = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     title = f"Batches from {deliveries[0].key} to {deliveries[-1].key}"
-    svg = _canvas("heat", LEFT + columns * (CELL + GAP), TOP + rows * (CELL + GAP), f"{title}: {told}")
+    svg = _canvas("heat", LEFT + columns * (CELL + GAP) + RIGHT, TOP + rows * (CELL + GAP), f"{title}: {told}")
     _draw_labels(svg, deliveries, places, cadence)
     for item, place in zip(deliveries, places, strict=True):
         _draw_cell(svg, item, place)
@@ -123,7 +123,7 @@ def arrival_times(arrivals: Sequence[WeekdayArrivals], zone: str) -> Chart:
     """
     title = f"Arrival times by weekday ({zone})"
     told = "; ".join(f"{WEEKDAYS[item.weekday]} {item.earliest:%H:%M} to {item.latest:%H:%M}" for item in arrivals)
-    svg = _canvas("times", LEFT + HOURS_WIDTH + 20, TOP + len(WEEKDAYS) * ROW, f"{title}: {told}")
+    svg = _canvas("times", LEFT + HOURS_WIDTH + RIGHT, TOP + len(WEEKDAYS) * ROW, f"{title}: {told}")
     for hour in HOURS:
         x = str(LEFT + hour * HOURS_WIDTH // 24)
         SubElement(svg, "line", {"class": "grid", "x1": x, "x2": x, "y1": str(TOP), "y2": str(TOP + 7 * ROW)})
