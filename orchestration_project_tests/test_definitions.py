@@ -33,6 +33,7 @@ CHECKS = {
         "not_empty",
         "validated",
     ],
+    "platform_health": ["disk_space", "success_rate"],
     "product_daily_sales": ["matches_cleaned_sales"],
     "product_warehouse": ["orphan_products", "totals_match"],
     "raw_products": OF_RAW,
@@ -53,11 +54,13 @@ GROUPS = {
     "product_daily_sales": "product_marts",
     "product_warehouse": "product_marts",
     "sales_report": "delivery",
+    "platform_health": "operations",
     "verification": "operations",
 }
 KINDS = {
     "landing_products": {"file", "json"},
     "landing_sales": {"file", "csv"},
+    "platform_health": {"duckdb", "html"},
     "product_warehouse": {"duckdb", "pandas"},
     "sales_report": {"duckdb", "html"},
     "verification": {"duckdb", "file"},
@@ -82,9 +85,9 @@ def test_checks() -> None:
 
 
 def test_jobs_sensors_and_schedules() -> None:
-    """Each feed has a job, a sensor and a schedule, verification and summary have a job and a schedule, with words."""
+    """Each feed has a job, a sensor and a schedule, verification and health a job and a schedule; each is described."""
     repository = project().get_repository_def()
-    names = {"daily_summary_job", "products_job", "sales_job", "verification_job"}
+    names = {"platform_health_job", "products_job", "sales_job", "verification_job"}
     jobs = [repository.get_job(name) for name in sorted(names)]
     assert {name for name in repository.job_names if not name.startswith("__")} == names
     assert {sensor.name for sensor in repository.sensor_defs} == {
@@ -93,7 +96,7 @@ def test_jobs_sensors_and_schedules() -> None:
         "sales_files_sensor",
     }
     assert {item.name for item in repository.schedule_defs} == {
-        "daily_summary_schedule",
+        "platform_health_hourly_schedule",
         "products_daily_schedule",
         "sales_daily_schedule",
         "verification_weekly_schedule",
@@ -204,6 +207,8 @@ def test_blocking_checks() -> None:
     assert others == {
         *OF_RAW,
         "repeated_bytes",
+        "disk_space",
+        "success_rate",
         "reject_rate",
         "known_customers",
         "validated",

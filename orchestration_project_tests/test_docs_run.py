@@ -47,6 +47,10 @@ NOT_RUN = {
         "the data set is not part of the checkout; orchestration_project_tests/examples loads it",
     ],
     "docs/commands.md": ["it changes the shell, and Tab is a key"],
+    "docs/health.md": [
+        "it starts a program that is not a part of this project",
+        "it makes a history of 100,000 runs, which takes half a minute",
+    ],
     "docs/how-to.md": [
         "recover.md does it",
         "orchestration_project_tests/test_package.py does it with the built wheel",

@@ -37,8 +37,8 @@ def shop_names() -> frozenset[str]:
     found |= {name for name in repository.job_names if not name.startswith("__")}
     found |= {sensor.name for sensor in repository.sensor_defs} | {item.name for item in repository.schedule_defs}
     found |= {path.name for path in (PACKAGE / "defs").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    # These are the engine's words too: the asset that verifies, and the group of what watches the platform itself.
-    return frozenset(found - {"verification", "operations"})
+    # These are the engine's words too: what verifies and what measures, and the group of what watches the platform.
+    return frozenset(found - {"verification", "platform_health", "operations"})
 
 
 def names_and_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -27,10 +27,7 @@ def exposition(measured_at: dt.datetime, measurements: Sequence[Measurement]) ->
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
-    gauges = {
-        metric: Gauge(metric.exported_as, metric.description, [NAME], registry=registry)
-        for metric in METRICS
-    }
+    gauges = {metric: Gauge(metric.exported_as, metric.description, [NAME], registry=registry) for metric in METRICS}
     for item in measurements:
         gauges[item.metric].labels(item.subject).set(item.value)
     Gauge(MEASURED, "When the figures were measured.", registry=registry).set(measured_at.timestamp())

@@ -27,7 +27,7 @@ DESCRIPTIONS = {
     "measured_at": "When it was measured, in UTC.",
     "subject_kind": "What the figure is about: `job`, `schedule`, `feed`, `store` or `disk`.",
     "subject": "The name of the job, schedule or feed; or `warehouse`, `archive`, `history`, `data`.",
-    "metric": "What was measured; the metrics of each kind stand in docs/health.md.",
+    "metric": "What was measured; docs/reference.md lists the metrics.",
     "value": "The figure.",
     "unit": "`count`, `ratio`, `seconds`, `timestamp_seconds` (since 1970, UTC), `bytes` or `bytes_per_day`.",
 }

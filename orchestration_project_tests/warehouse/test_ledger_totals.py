@@ -17,9 +17,8 @@ EARLY, LATE = dt.datetime(2024, 2, 1, 6), dt.datetime(2024, 2, 1, 9)  # noqa: DT
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """A ledger with loaded, superseded, withdrawn, refused and repair files."""
-    rejected = {"rejected": 5, "repaired": 2, "waived": 1}
     entries = [
-        replace(entry("a", "a", 1, status=Status.LOADED), seen_at=LATE, **rejected),
+        replace(entry("a", "a", 1, status=Status.LOADED), seen_at=LATE, rejected=5, repaired=2, waived=1),
         replace(entry("b", "b", 1, status=Status.SUPERSEDED), seen_at=EARLY, rejected=9),
         replace(repair("r", day=1), status=Status.LOADED, seen_at=EARLY, rejected=1, attempts=1),
         replace(entry("c", "c", 2, status=Status.WITHDRAWN), seen_at=LATE, rejected=4),

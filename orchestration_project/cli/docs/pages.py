@@ -16,13 +16,14 @@ import dagster as dg
 
 from orchestration_project.cli.docs import code, codes, page, table
 from orchestration_project.cli.main import main
-from orchestration_project.components import FileFeed, SqlTable
+from orchestration_project.components import FileFeed, PlatformHealth, SqlTable
 from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
 from orchestration_project.contracts.odcs import API_VERSIONS
 from orchestration_project.contracts.patterns import TEXT_FORMATS
 from orchestration_project.contracts.rules import COMPARISONS
 from orchestration_project.definitions import defs
+from orchestration_project.health.model import METRICS
 from orchestration_project.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,6 +152,11 @@ def manual() -> str:
         attributes(FileFeed),
         "Of the component `orchestration_project.components.SqlTable`.",
         attributes(SqlTable),
+        "Of the component `orchestration_project.components.PlatformHealth`.",
+        attributes(PlatformHealth),
+        "## Metrics",
+        "Of the table `platform_health`, and of the file for Prometheus: [Health](health.md) says more.",
+        metrics(),
         "## Contracts",
         contracts(),
         "Each type may also be written with these names:",
@@ -169,7 +175,7 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes(component: type[FileFeed] | type[SqlTable]) -> str:
+def attributes(component: type[FileFeed] | type[PlatformHealth] | type[SqlTable]) -> str:
     """The attributes of a component, as its model describes them."""
     schema = component.model_json_schema()
     rows = [
@@ -182,6 +188,15 @@ def attributes(component: type[FileFeed] | type[SqlTable]) -> str:
         for name, field in schema["properties"].items()
     ]
     return table(("attribute", "type", "default", "meaning"), rows)
+
+
+def metrics() -> str:
+    """The metrics of the platform's health."""
+    rows = [
+        (metric.kind.value, code(metric.name), code(metric.unit.value), metric.description, code(metric.exported_as))
+        for metric in METRICS
+    ]
+    return table(("of each", "metric", "unit", "meaning", "for Prometheus"), rows)
 
 
 def contracts() -> str:

@@ -11,7 +11,7 @@ from orchestration_project_tests.health.runs import NOW, finished
 
 DAY = dt.timedelta(days=1)
 MONDAY = dt.date(2025, 9, 22)
-LATE, REFUSED, MISSING, HOLIDAYS = {12, 60, 61, 111, 173}, {80, 152}, {96, 170}, {94, 95, 101}
+LATE, REFUSED, MISSING, HOLIDAYS = {12, 60, 61, 109, 173}, {80, 152}, {96, 170}, {94, 95, 101}
 
 
 def operations(text: str = "Orders", alarms: bool = True) -> Operations:
@@ -73,8 +73,10 @@ def _state(number: int, day: dt.date) -> State:
 
 
 def arrivals() -> list[WeekdayArrivals]:
-    """Twelve files on each weekday, each at another minute of the evening."""
+    """Twelve files on each weekday, each at another time of the evening."""
     return [
-        WeekdayArrivals(weekday, tuple(dt.time(21, (number * 7 + weekday * 3) % 60) for number in range(12)))
+        WeekdayArrivals(
+            weekday, tuple(dt.time(20 + number % 2, (number * 17 + weekday * 11) % 60) for number in range(12))
+        )
         for weekday in range(6)
     ]

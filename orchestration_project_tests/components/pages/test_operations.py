@@ -25,7 +25,7 @@ def test_the_page_says_how_everything_does() -> None:
         "Orders: no file came",
         "ask Orders",
         "22.9 s",
-        "8 batches to look at",
+        "9 batches to look at",
         "2 min 20 s",
         "21:58",
         "4.1 GB",
