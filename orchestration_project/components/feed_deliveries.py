@@ -86,7 +86,7 @@ class Deliveries(dg.Model, dg.Resolvable):
     @classmethod
     def _is_a_time(cls, value: str | int | None) -> str | None:
         # YAML takes 22:00 without quotes for the number 1320.
-        if value is not None and (isinstance(value, int) or (_clock(value) or _span(value)) is None):
+        if value is not None and (isinstance(value, int) or (_clock(value) is None and _span(value) is None)):
             raise ValueError(f"{value!r} is not {DUE_FORMS}")
         return value
 
@@ -125,8 +125,8 @@ class Deliveries(dg.Model, dg.Resolvable):
         at_a_time = self.due is not None and _clock(self.due) is not None
         if cadence == Cadence.HOURLY and at_a_time and not self.days_after:
             return (
-                f"by due: {self.due!r} some hours would be due before they are over: write how long after its end an hour"
-                " is due, such as 30m, or set days_after"
+                f"by due: {self.due!r} some hours would be due before they are over: write how long after its end an"
+                " hour is due, such as 30m, or set days_after"
             )
         if cadence != Cadence.HOURLY and self.hours is not None:
             return f"hours are about hourly feeds, and this one is {cadence}"

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NAMES_SHOWN = 3
+PROMISED_LATELY = dt.timedelta(days=31)
 
 
 def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
@@ -75,14 +76,15 @@ def build_sensor(
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
         now, options = clock(), spec.options
         files = _waiting(spec, platform.settings)
-        grouped = group_by_batch(files, options.batching, dt.datetime.fromtimestamp(now, dt.UTC))
+        moment = dt.datetime.fromtimestamp(now, dt.UTC)
+        grouped = group_by_batch(files, options.batching, moment)
         under_way = runs_under_way(context.instance, job.name)
         cursor = read_cursor(context.cursor, now)
         evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way, being_written(files))
         # One run loads all files of a snapshot feed, so a second one would find nothing.
         room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
         planned, cursor = plan_requests(
-            spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec)
+            spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec, moment)
         )
         _log_given_up(context, spec, evaluation)
         requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
@@ -159,19 +161,26 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         sizes = {batch: len(files) for batch, files in grouped.items()}
         # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run. If
         # it is expected, they may stop that run, so it is one of its own.
-        alone = complete not in sizes and expects_of(spec)(complete)
+        expects = expects_of(spec, moment)
+        alone = complete not in sizes and expects(complete)
         if complete >= batching.start and not alone:
             sizes.setdefault(complete, 0)
-        for run in [*ranges(sizes, batching, expects_of(spec)), *([[complete]] if alone else [])]:
+        for run in [*ranges(sizes, batching, expects), *([[complete]] if alone else [])]:
             yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
 
     return sweep
 
 
-def expects_of(spec: FeedSpec) -> Callable[[Batch], bool]:
-    """Tells whether a batch of a feed is expected; without a calendar none is."""
+def expects_of(spec: FeedSpec, now: dt.datetime) -> Callable[[Batch], bool]:
+    """Tells whether the checks may stop a run for a batch without a file: it is expected.
+
+    By what a contract promises only the latest are. Who loads the files of years with such a feed needs few runs.
+    """
     calendar = spec.options.calendar
-    return calendar.expects if calendar else lambda _: False
+    if calendar is None:
+        return lambda _: False
+    first = calendar.batching.start if calendar.declared else calendar.batching.current(now - PROMISED_LATELY)
+    return lambda batch: batch >= first and calendar.expects(batch)
 
 
 def _sensor_status() -> dg.DefaultSensorStatus:

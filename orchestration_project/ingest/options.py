@@ -131,7 +131,7 @@ def promised_calendar(feed: Feed, batching: Batching) -> DeliveryCalendar | None
     deadline = promised_deadline(feed)
     if deadline is None or (feed.frequency and feed.frequency > LONGEST[batching.cadence]):
         return None
-    return DeliveryCalendar(batching, deadline)
+    return DeliveryCalendar(batching, deadline, declared=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,11 @@ class Standing:
 
 
 def expectations(
-    source: ConfiguredFeed, asked: Sequence[str], accepted: Collection[Batch], now: dt.datetime
+    source: ConfiguredFeed,
+    asked: Sequence[str],
+    accepted: Collection[Batch],
+    first_load: dt.datetime | None,
+    now: dt.datetime,
 ) -> list[Expectation]:
     """What became of some batches; empty if the feed has no calendar, or is a snapshot of which no batch was due yet.
 
@@ -92,22 +96,28 @@ def expectations(
         source: the feed.
         asked: the partition keys of the batches; a snapshot feed has none.
         accepted: all batches with an accepted file.
+        first_load: when the first of its files was loaded here, with a time zone; None if that is unknown.
         now: the present moment, with a time zone.
     """
     calendar, batching = source.options.calendar, source.options.batching
     if calendar is None:
         return []
     calendar = calendar.beginning(min(accepted, default=None))
+    waits_from = None if calendar.declared else first_load
     if not source.options.snapshot:
-        return [_expectation(calendar, batching.from_key(key), accepted, now) for key in asked]
+        return [_expectation(calendar, batching.from_key(key), accepted, waits_from, now) for key in asked]
     newest = max(accepted, default=None)
     due = _due_lately(calendar, now)[-1:] if newest or calendar.since else []
     came = {batch for batch in due if newest and newest >= batch}
-    return [_expectation(calendar, batch, came, now) for batch in due]
+    return [_expectation(calendar, batch, came, waits_from, now) for batch in due]
 
 
 def _expectation(
-    calendar: DeliveryCalendar, batch: Batch, accepted: Collection[Batch], now: dt.datetime
+    calendar: DeliveryCalendar,
+    batch: Batch,
+    accepted: Collection[Batch],
+    waits_from: dt.datetime | None,
+    now: dt.datetime,
 ) -> Expectation:
     key = calendar.batching.key(batch)
     if batch in accepted:
@@ -117,6 +127,8 @@ def _expectation(
     if why_not := calendar.why_not(batch):
         return Expectation(key, Arrival.NOT_EXPECTED, why_not=why_not)
     due = calendar.due(batch)
+    if waits_from and due <= waits_from:
+        return Expectation(key, Arrival.NOT_EXPECTED, why_not="it was due before the feed's first load")
     return Expectation(key, Arrival.MISSING if due <= now else Arrival.WAITING, due)
 
 

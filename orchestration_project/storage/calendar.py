@@ -111,6 +111,8 @@ class DeliveryCalendar:
         closed: days that are not open, as `2024-12-24`, or as `12-24` for every year.
         holidays: the region whose public holidays are not open, such as DE-BY; empty for none.
         since: the first batch that is expected; None for the feed's first accepted one, see `beginning`.
+        declared: whether it is the feed's own. If not, it is what the contract promises: that is no calendar of the
+            past, so nothing is expected that was due before the feed's first load.
     """
 
     batching: Batching
@@ -120,6 +122,7 @@ class DeliveryCalendar:
     closed: frozenset[str] = frozenset()
     holidays: str = ""
     since: Batch | None = None
+    declared: bool = True
 
     def beginning(self, first: Batch | None) -> "DeliveryCalendar":
         """The calendar from the feed's first accepted batch on, unless it says itself since when it holds."""

@@ -279,6 +279,17 @@ def test_a_batch_without_files_passes(bench: Workbench) -> None:
     assert {name for name, item in found.items() if not item.passed} == {"newest_batch"}
 
 
+def test_an_expected_day_without_files_stops_its_marts(bench: Workbench) -> None:
+    """A run for a day that the calendar expects and of which nothing came is red, and makes no mart."""
+    bench.drop("sales", f"sales_{DAY}.csv", GOOD)
+    assert bench.run(first=DAY, job="sales_job").success
+    result = bench.run(first=NEXT, job="sales_job", raise_on_error=False)
+    assert not result.success
+    assert (evaluations(result)["delivered"].description or "").endswith("05:00 UTC, and nothing came.")
+    assert not materializations(result, "product_daily_sales")
+    assert not materializations(result, "product_warehouse")
+
+
 def test_a_catalogue_that_never_came_blocks_nothing(bench: Workbench) -> None:
     """Without any products file the rule that a catalogue is not empty has nothing to check; sales get their mart."""
     bench.drop("sales", f"sales_{DAY}.csv", GOOD)

@@ -71,8 +71,7 @@ def _what_came(subject: Subject, item: Expectation) -> str:
 def newest_batch(subject: Subject) -> CheckResult:
     """Whether no batch of the feed is late: by its calendar, or else by the contract's latency."""
     spec = subject.spec
-    first_load = ledger_queries.first_load(subject.connection, spec.name)
-    stands = standing(spec.configured, subject.delivered, first_load, subject.now)
+    stands = standing(spec.configured, subject.delivered, subject.first_load, subject.now)
     if stands.freshness is Freshness.NO_LATENCY:
         told = "Neither `deliveries` in defs.yaml nor the contract's service levels say when batches are due."
         return CheckResult(True, WARN, told, "nothing is said", "nothing to check")

@@ -85,10 +85,15 @@ class Subject:
         return {batching.from_key(key) for key in ledger_queries.delivered_batches(self.connection, self.spec.name)}
 
     @cached_property
+    def first_load(self) -> dt.datetime | None:
+        """When the first file of the feed was loaded."""
+        return ledger_queries.first_load(self.connection, self.spec.name)
+
+    @cached_property
     def expectations(self) -> list[Expectation]:
         """What became of the batches that the run asks for; of a run that names none, of the newest."""
         asked = sorted(self.asked) or self.keys or []
-        return expectations(self.spec.configured, asked, self.delivered, self.now)
+        return expectations(self.spec.configured, asked, self.delivered, self.first_load, self.now)
 
     def expected(self, arrival: Arrival) -> list[Expectation]:
         """The batches of the run that stand so."""
