@@ -48,8 +48,6 @@ KEY_FORMATS = {
     Cadence.WEEKLY: "%Y-%m-%d",
     Cadence.MONTHLY: "%Y-%m-%d",
 }
-
-
 HOUR_KEY_LENGTH = len("2024-10-27-02:00")
 
 
@@ -166,7 +164,9 @@ class Batching:
         found = (REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY).match(name)
         try:
             # As in keys, the hour alone means the first of two.
-            return self._at(moment) if (moment := _moment(found)) else self._existing(name, self.floor(_start(found)))
+            return (
+                self.current(moment) if (moment := _moment(found)) else self._existing(name, self.floor(_start(found)))
+            )
         except (KeyError, ValueError, OverflowError):
             raise FileRefused(
                 "no_batch_in_name",
@@ -181,10 +181,10 @@ class Batching:
     def _delivered(self, name: str, modified_at: dt.datetime) -> Batch:
         found = self.pattern.search(name) if self.pattern else None
         if self.pattern is None or (found is None and self.undated_by_age):
-            return self._at(modified_at)
+            return self.current(modified_at)
         try:
             if moment := _moment(found):
-                return self._at(moment)
+                return self.current(moment)
             return self._single(name, self._existing(name, self.floor(_start(found))))
         except (KeyError, TypeError, ValueError, OverflowError):
             raise FileRefused(
@@ -198,7 +198,7 @@ class Batching:
         Raises:
             FileRefused: it is one.
         """
-        if self.cadence is Cadence.HOURLY and self._at(self.begin(batch)) != batch:
+        if self.cadence is Cadence.HOURLY and self.current(self.begin(batch)) != batch:
             raise FileRefused(
                 "no_such_hour",
                 f"{name!r} is for {batch:%Y-%m-%d %H:%M}, an hour that clocks in {self.timezone.key} skip: correct its"
@@ -226,8 +226,8 @@ class Batching:
         """The start of the batch that a local moment falls into; of an hour that comes twice, the first."""
         return floor(self.cadence, moment)
 
-    def _at(self, moment: dt.datetime) -> Batch:
-        """The batch of a moment with a time zone."""
+    def current(self, moment: dt.datetime) -> Batch:
+        """The batch that is under way at a moment (with a time zone)."""
         local = moment.astimezone(self.timezone)
         batch = self.floor(local.replace(tzinfo=None, fold=0))
         return batch + AGAIN if local.fold and self.cadence is Cadence.HOURLY else batch
@@ -252,7 +252,7 @@ class Batching:
             case Cadence.HOURLY:
                 begin = self.begin(batch)
                 # Of an hour that is skipped, the next one has begun already.
-                return self._at(begin) if self._at(begin) != batch else self._at(begin + HOUR)
+                return self.current(begin) if self.current(begin) != batch else self.current(begin + HOUR)
             case Cadence.DAILY:
                 return batch + dt.timedelta(days=1)
             case Cadence.WEEKLY:
@@ -262,11 +262,7 @@ class Batching:
 
     def last_complete(self, now: dt.datetime) -> Batch:
         """The batch that ended last before `now` (with a time zone)."""
-        return self._at(self.begin(self.current(now)) - dt.timedelta(microseconds=1))
-
-    def current(self, now: dt.datetime) -> Batch:
-        """The batch that is under way at `now` (with a time zone)."""
-        return self._at(now)
+        return self.current(self.begin(self.current(now)) - dt.timedelta(microseconds=1))
 
     def key(self, batch: Batch) -> str:
         """The partition key of a batch."""
@@ -280,7 +276,7 @@ class Batching:
         """
         form = KEY_FORMATS[self.cadence]
         if self.cadence is Cadence.HOURLY and len(key) > HOUR_KEY_LENGTH:
-            return self._at(dt.datetime.strptime(key, f"{form}%z"))
+            return self.current(dt.datetime.strptime(key, f"{form}%z"))
         return self.floor(dt.datetime.strptime(key, form))
 
     @staticmethod
