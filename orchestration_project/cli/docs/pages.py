@@ -16,7 +16,8 @@ import dagster as dg
 
 from orchestration_project.cli.docs import code, codes, page, table
 from orchestration_project.cli.main import main
-from orchestration_project.components import FileFeed, PlatformHealth, SqlTable
+from orchestration_project.components import FileFeed, SqlTable
+from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
 from orchestration_project.contracts.odcs import API_VERSIONS
@@ -150,6 +151,8 @@ def manual() -> str:
         "## Attributes of `defs.yaml`",
         "Of the component `orchestration_project.components.FileFeed`.",
         attributes(FileFeed),
+        "Of its `deliveries`:",
+        attributes(Deliveries),
         "Of the component `orchestration_project.components.SqlTable`.",
         attributes(SqlTable),
         "Of the component `orchestration_project.components.PlatformHealth`.",
@@ -175,8 +178,8 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes(component: type[FileFeed] | type[PlatformHealth] | type[SqlTable]) -> str:
-    """The attributes of a component, as its model describes them."""
+def attributes(component: type[FileFeed] | type[Deliveries] | type[SqlTable]) -> str:
+    """The attributes of a component, or of a part of it, as its model describes them."""
     schema = component.model_json_schema()
     rows = [
         (
