@@ -15,6 +15,7 @@ from orchestration_project_tests.components.workbench import project
 PACKAGE = Path(orchestration_project.__file__).parent
 ENGINE = (
     "components",
+    "alerts",
     "health",
     "inspection",
     "rejects",
@@ -37,8 +38,8 @@ def shop_names() -> frozenset[str]:
     found |= {name for name in repository.job_names if not name.startswith("__")}
     found |= {sensor.name for sensor in repository.sensor_defs} | {item.name for item in repository.schedule_defs}
     found |= {path.name for path in (PACKAGE / "defs").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    # These are the engine's words too: what verifies and what measures, and the group of what watches the platform.
-    return frozenset(found - {"verification", "platform_health", "operations"})
+    # These are the engine's words too: what verifies, measures and tells, and the group of what watches the platform.
+    return frozenset(found - {"verification", "platform_health", "operations", "alerts_sensor"})
 
 
 def names_and_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
