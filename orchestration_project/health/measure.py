@@ -69,9 +69,9 @@ def measure(asked: Asked, runs: Sequence[FinishedRun]) -> list[Measurement]:
 
 def _of_runs(history: RunHistory, runs: Sequence[FinishedRun]) -> Iterator[Measurement]:
     for name, own in figures.grouped(runs, lambda run: run.job).items():
-        yield from figures.of_runs(Kind.JOB, name, own, history.latest(figures.LAST, job=name))
+        yield from figures.of_runs(Kind.JOB, name, own, history.latest(name, figures.LAST))
     for name, own in figures.grouped(runs, lambda run: run.schedule).items():
-        yield from figures.of_runs(Kind.SCHEDULE, name, own, history.latest(figures.LAST, schedule=name))
+        yield from figures.of_runs(Kind.SCHEDULE, name, own, history.latest_of_schedule(name, figures.LAST))
 
 
 def _of_feed(asked: Asked, source: ConfiguredFeed, known: FeedTotals | None) -> list[Measurement]:

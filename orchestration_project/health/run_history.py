@@ -190,14 +190,13 @@ class RunHistory:
             )
             return [_run(row) for row in rows]
 
-    def latest(self, count: int, job: str = "", schedule: str = "") -> list[FinishedRun]:
-        """The last runs, at most `count`, of a job or of a schedule; the oldest first."""
-        chosen, name = ("job", job) if job else ("schedule", schedule)
-        with self._connection() as connection:
-            rows = connection.execute(
-                f"SELECT * FROM runs WHERE {chosen} = ? ORDER BY ended DESC, run_id LIMIT ?", (name, count)
-            )
-            return [_run(row) for row in rows][::-1]
+    def latest(self, job: str, count: int) -> list[FinishedRun]:
+        """The last runs of a job, at most `count`; the oldest first."""
+        return self._latest("job", job, count)
+
+    def latest_of_schedule(self, schedule: str, count: int) -> list[FinishedRun]:
+        """The last runs that a schedule requested, at most `count`; the oldest first."""
+        return self._latest("schedule", schedule, count)
 
     def last_runs(self) -> list[LastRuns]:
         """The last success and the last failure of each job for each partition, or range of partitions."""
@@ -208,6 +207,11 @@ class RunHistory:
         for run in runs:
             found.setdefault((run.job, run.first, run.last), {})[run.status] = run
         return [LastRuns(*key, *map(by_status.get, statuses)) for key, by_status in found.items()]
+
+    def _latest(self, column: str, name: str, count: int) -> list[FinishedRun]:
+        query = f"SELECT * FROM runs WHERE {column} = ? ORDER BY ended DESC, run_id LIMIT ?"
+        with self._connection() as connection:
+            return [_run(row) for row in connection.execute(query, (name, count))][::-1]
 
     def _under_way(self, instance: dg.DagsterInstance) -> Reading:
         """The pass under way, else a new one."""

@@ -75,6 +75,7 @@ def test_a_run_is_copied_with_what_dagster_knows_of_it(instance: dg.DagsterInsta
     history.refresh(instance)
 
     [found] = history.finished(LONG_AGO)
+    assert history.latest_of_schedule("orders_daily_schedule", 10) == [found]
     assert (found.run_id, found.job, found.feed, found.status) == (run_id, "orders_job", "orders", "SUCCESS")
     assert (found.first, found.last, found.schedule, found.sensor) == (
         "2026-02-28",
@@ -231,8 +232,8 @@ def test_last_runs_are_told_for_each_job_and_partition(instance: dg.DagsterInsta
     assert last.failure
     assert (last.success.run_id, last.failure.run_id) == (success, failure)
     assert found["other_job", ""].success is None
-    assert ids(history.latest(10, job="other_job")) == [other]
-    assert ids(history.latest(2, job="orders_job")) == [failure, success]
+    assert ids(history.latest("other_job", 10)) == [other]
+    assert ids(history.latest("orders_job", 2)) == [failure, success]
     assert ids(history.finished(LONG_AGO, "other_job")) == [other]
 
 
