@@ -76,12 +76,20 @@ def of_runs(kind: Kind, subject: str, runs: Sequence[FinishedRun], last: Sequenc
     )
 
 
-def grouped(runs: Iterable[FinishedRun], name_of: Callable[[FinishedRun], str]) -> dict[str, list[FinishedRun]]:
-    """The runs by a name, in order of names; runs without that name are left out."""
-    found: dict[str, list[FinishedRun]] = defaultdict(list)
+def grouped(
+    runs: Iterable[FinishedRun], name_of: Callable[[FinishedRun], str], known: Iterable[str] = ()
+) -> dict[str, list[FinishedRun]]:
+    """The runs by a name, in order of names; runs without that name are left out.
+
+    Args:
+        runs: the runs.
+        name_of: gives the name of a run.
+        known: names that are told even if they have no run.
+    """
+    found: dict[str, list[FinishedRun]] = {name: [] for name in known}
     for run in runs:
         if name := name_of(run):
-            found[name].append(run)
+            found.setdefault(name, []).append(run)
     return dict(sorted(found.items()))
 
 

@@ -61,17 +61,20 @@ def measure(asked: Asked, runs: Sequence[FinishedRun]) -> list[Measurement]:
         runs: the finished runs of the last 30 days, the oldest first.
     """
     ledger = totals(asked.connection)
-    found = [*_of_runs(asked.history, runs)]
+    found = [*_of_runs(asked, runs)]
     for source in asked.sources:
         found += _of_feed(asked, source, ledger.get(source.name))
     return [*found, *_of_stores(asked, ledger), *_of_disks(asked.settings)]
 
 
-def _of_runs(history: RunHistory, runs: Sequence[FinishedRun]) -> Iterator[Measurement]:
-    for name, own in figures.grouped(runs, lambda run: run.job).items():
-        yield from figures.of_runs(Kind.JOB, name, own, history.latest(name, figures.LAST))
-    for name, own in figures.grouped(runs, lambda run: run.schedule).items():
-        yield from figures.of_runs(Kind.SCHEDULE, name, own, history.latest_of_schedule(name, figures.LAST))
+def _of_runs(asked: Asked, runs: Sequence[FinishedRun]) -> Iterator[Measurement]:
+    """Those of all jobs and schedules that had runs, and of the feeds' own: that these had none has to be seen."""
+    jobs = [f"{source.name}_job" for source in asked.sources]
+    for name, own in figures.grouped(runs, lambda run: run.job, jobs).items():
+        yield from figures.of_runs(Kind.JOB, name, own, asked.history.latest(name, figures.LAST))
+    schedules = [f"{source.name}_{source.options.batching.cadence}_schedule" for source in asked.sources]
+    for name, own in figures.grouped(runs, lambda run: run.schedule, schedules).items():
+        yield from figures.of_runs(Kind.SCHEDULE, name, own, asked.history.latest_of_schedule(name, figures.LAST))
 
 
 def _of_feed(asked: Asked, source: ConfiguredFeed, known: FeedTotals | None) -> list[Measurement]:

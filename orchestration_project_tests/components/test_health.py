@@ -55,6 +55,7 @@ def test_a_loaded_platform_is_measured(bench: Workbench) -> None:
 
     jobs, feeds, stores = (of_kind(bench, kind) for kind in ("job", "feed", "store"))
     assert jobs["sales_job", "runs"] == 1
+    assert of_kind(bench, "schedule") == {("products_daily_schedule", "runs"): 0, ("sales_daily_schedule", "runs"): 0}
     assert jobs["sales_job", "duration_mean"] == jobs["sales_job", "duration_p95"] > 0
     assert {metric: feeds["sales", metric] for metric in ("waiting_files", "open_rejects", "quarantined_files")} == {
         "waiting_files": 1,
@@ -69,7 +70,7 @@ def test_a_loaded_platform_is_measured(bench: Workbench) -> None:
     assert stores["history", "size"] > 0
     assert 0 < of_kind(bench, "disk")["data", "free_share"] < 1
     metadata = materializations(result, NAME)[None].metadata
-    assert {row["name"] for row in value(metadata, "jobs")} == {"sales_job"}
+    assert {row["name"]: row["runs"] for row in value(metadata, "jobs")} == {"products_job": 0, "sales_job": 1}
     assert "data:image/svg+xml" in value(metadata, "charts")
 
 

@@ -61,9 +61,10 @@ def test_a_run_before_its_time_has_no_lag() -> None:
 
 
 def test_runs_are_grouped_by_name() -> None:
-    """Each name has its runs, in order of names; runs without one are left out."""
+    """Each name has its runs, in order of names; runs without one are left out, known names are not."""
     runs = [finished(job="b"), finished(job="a"), finished(job=""), finished(job="b")]
-    assert {name: len(own) for name, own in figures.grouped(runs, lambda run: run.job).items()} == {"a": 1, "b": 2}
+    found = figures.grouped(runs, lambda run: run.job, ["c", "a"])
+    assert {name: len(own) for name, own in found.items()} == {"a": 1, "b": 2, "c": 0}
 
 
 @pytest.mark.parametrize(
