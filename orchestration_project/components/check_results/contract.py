@@ -94,8 +94,8 @@ def _absent(rule: QualityRule, subject: Subject) -> list[quality.Measured]:
     """The batches that should be there and are not, as a rule about the row count measures them."""
     if not quality.counts_rows(rule) or subject.spec.options.snapshot:
         return []
-    batching = subject.spec.options.batching
-    missing = [batching.from_key(item.key) for item in subject.expected(Arrival.MISSING)]
+    batching, measured = subject.spec.options.batching, subject.keys or ()  # a repair file alone is measured as well
+    missing = [batching.from_key(item.key) for item in subject.expected(Arrival.MISSING) if item.key not in measured]
     return quality.measure_absent(rule, missing)
 
 
