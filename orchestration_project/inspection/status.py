@@ -17,6 +17,7 @@ from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import standing
 from orchestration_project.inspection.findings import load_again
+from orchestration_project.inspection.half_done import half_done
 from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.reading import warehouse_to_read
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
@@ -61,12 +62,14 @@ class _Ledger:
         otherwise: by feed, the batches that were validated by another contract.
         accepted: how many accepted files it has of any feed.
         rebatching: by feed, why it needs a rebuild.
+        half_done: by feed, what a kill left half done.
     """
 
     entries: Entries | None
     otherwise: Otherwise = field(default_factory=dict)
     accepted: Mapping[str, int] = field(default_factory=dict)
     rebatching: Mapping[str, str] = field(default_factory=dict)
+    half_done: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreS
     """Whether the ledger can be read, and what it says."""
     where = str(settings.database)
     if not settings.database.exists():
-        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({})
+        left = {spec.name: half_done(None, settings, spec) for spec in specs}
+        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({}, half_done=left)
     try:
         with warehouse_to_read(settings).connection("status", read_only=True) as connection:
             if not exists(connection, ledger.TABLE):
@@ -127,6 +131,7 @@ def _asked(connection: "DuckDBPyConnection", settings: Settings, specs: Sequence
         },
         feeds_of_warehouse(connection),
         {spec.name: rebatching(connection, spec.name, spec.options, settings.archive(spec.name)) for spec in specs},
+        {spec.name: half_done(connection, settings, spec) for spec in specs},
     )
 
 
@@ -154,7 +159,7 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         validated_otherwise=None if entries is None else gathered.ledger.otherwise.get(spec.name, []),
         load_again=load_again(spec, found) if (found := gathered.ledger.otherwise.get(spec.name)) else "",
         rebatching=gathered.ledger.rebatching.get(spec.name, ""),
-        missing=[spec.options.batching.key(batch) for batch in stands.missing],
+        half_done=None if entries is None else gathered.ledger.half_done.get(spec.name, []),
     )
 
 

@@ -122,7 +122,8 @@ class FeedStatus:
         load_again: the command that loads these batches again; empty if there are none.
         last_run: None if there is none, or the history could not be read.
         rebatching: why no file can be loaded before the feed is rebuilt: its batching is another one now.
-        missing: the partition keys of the batches that were expected and did not come, in order.
+        half_done: what a kill left half done of a rebuild or a withdrawal, with what to do; None if the ledger could
+            not be read: somebody may be at it.
     """
 
     feed: str
@@ -137,7 +138,7 @@ class FeedStatus:
     validated_otherwise: Sequence[str] | None = None
     load_again: str = ""
     rebatching: str = ""
-    missing: Sequence[str] = ()
+    half_done: Sequence[str] | None = None
 
     @property
     def refused(self) -> list[QuarantinedFile]:
@@ -213,7 +214,7 @@ class PlatformStatus:
         for stray in self.strays:
             yield f"{stray.files} file(s) lie in {visible(stray.folder)}, which no feed watches"
         for item in self.unknown_feeds:
-            yield f"{visible(item.feed)} has {item.files} accepted file(s) and no definition: {visible(item.remedy)}"
+            yield f"{visible(item.feed)} has {item.told} and no definition: {visible(item.remedy)}"
 
 
 _UNREADABLE = (Availability.BUSY, Availability.OUTDATED, Availability.BROKEN)
@@ -222,6 +223,7 @@ _UNREADABLE = (Availability.BUSY, Availability.OUTDATED, Availability.BROKEN)
 def _problems(feed: FeedStatus) -> Iterator[str]:
     if feed.rebatching:
         yield f"{visible(feed.rebatching)}: set it back or run `orchestration-project rebuild {feed.feed}`"
+    yield from map(visible, feed.half_done or ())
     if feed.freshness is Freshness.LATE:
         late, others = feed.missing[:1], len(feed.missing) - 1
         which = f"batch {late[0]}" if late else f"batch after {feed.newest_batch}"

@@ -10,10 +10,15 @@ from orchestration_project.storage.batches import is_any_key
 
 @dataclass(frozen=True, slots=True)
 class UnknownFeed:
-    """A feed without a definition, and how many accepted files it has."""
+    """A feed without a definition, and how many accepted files it has; 0: refused or exported ones alone."""
 
     feed: str
     files: int
+
+    @property
+    def told(self) -> str:
+        """What it has."""
+        return f"{self.files} accepted file(s)" if self.files else "refused or exported files"
 
     @property
     def remedy(self) -> str:
@@ -25,14 +30,15 @@ class UnknownFeed:
 
 
 def unknown_feeds(settings: Settings, accepted: Mapping[str, int], watched: Collection[str]) -> list[UnknownFeed]:
-    """The feeds that have accepted files and no definition, by name.
+    """The feeds that have files and no definition, by name. A drop that was killed may have left only refused ones.
 
     Args:
         settings: where the archive is.
         accepted: how many files the ledger has of each feed; empty if it could not be read.
         watched: the names of all feeds that have a definition.
     """
-    found = dict(_archived(settings, watched)) | {name: accepted[name] for name in accepted if name not in watched}
+    found = dict.fromkeys(_left(settings, watched), 0) | dict(_archived(settings, watched))
+    found |= {name: accepted[name] for name in accepted if name not in watched}
     return [UnknownFeed(name, files) for name, files in sorted(found.items())]
 
 
@@ -43,3 +49,12 @@ def _archived(settings: Settings, watched: Collection[str]) -> Iterator[tuple[st
             keys = filter(is_any_key, batch_keys(folder))
             if files := sum(len(archived(folder, key)) for key in keys):
                 yield folder.name, files
+
+
+def _left(settings: Settings, watched: Collection[str]) -> Iterator[str]:
+    """The feeds that have refused files, or exported rejects."""
+    for folder in (settings.quarantine, settings.repairs):
+        root = folder("feed").parent
+        for place in root.iterdir() if root.is_dir() else ():
+            if place.is_dir() and not place.name.startswith(".") and place.name not in watched and any(place.iterdir()):
+                yield place.name

@@ -95,7 +95,7 @@ def verify(
 
 def _unknown(settings: Settings, accepted: Mapping[str, int], watched: Collection[str] | None) -> Iterator[Finding]:
     for item in unknown_feeds(settings, accepted, watched) if watched is not None else ():
-        expected, files = "a definition of the feed", f"{item.files} accepted file(s)"
+        expected, files = "a definition of the feed", item.told
         yield Finding(item.feed, "", "", "has files and no definition", expected, files, item.remedy)
 
 

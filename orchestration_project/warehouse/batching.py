@@ -78,6 +78,8 @@ def note_tree(connection: "DuckDBPyConnection", feed: str, tree: str, renamed_fr
 
 def waiting_tree(connection: "DuckDBPyConnection", feed: str) -> tuple[str, str]:
     """Which archive tree a feed's tables wait for, and whose files came with it; both empty if for none."""
+    if not exists(connection, TABLE):
+        return "", ""
     row = connection.execute(f"SELECT tree, renamed_from FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
     tree, renamed_from = row or (None, None)
     return str(tree or ""), str(renamed_from or "")

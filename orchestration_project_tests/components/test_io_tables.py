@@ -56,7 +56,9 @@ def day(key: str, *values: Any) -> pd.DataFrame:
     return pd.DataFrame({"day": [dt.date.fromisoformat(key)] * len(values), "n": list(values)})
 
 
-@pytest.mark.found("shop_a/orders and shop_b/orders were written to one table, each in the place of the other")
+@pytest.mark.found(
+    "the assets shop_a/orders and shop_b/orders were written to one table, each in the place of the other"
+)
 def test_the_prefix_is_the_schema(data_dir: Path) -> None:
     """Without a schema of its own or of the manager, an asset's table is in the schema that its prefix names."""
     materialize(frames_asset("shop_a/orders", numbers(1)), frames_asset("shop_b/orders", numbers(2)))

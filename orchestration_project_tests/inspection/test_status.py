@@ -131,7 +131,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "validated_otherwise": [],
         "load_again": "",
         "rebatching": "",
-        "missing": [],
+        "half_done": [],
     }
     assert [list(item) for item in feed["quarantined"]] == [
         ["file", "batch", "rule", "reason", "refused_at", "replaced"]

@@ -3,13 +3,18 @@
 import datetime as dt
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.inspection.verify import verify
+from orchestration_project.recovery import rebuild as rebuilding
 from orchestration_project.recovery.rebuild import Rebuilt, rebuild
 from orchestration_project.storage.batches import Cadence
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
@@ -87,3 +92,12 @@ def whole(shop: Shop) -> dict[str, Any]:
 
 def proven(shop: Shop) -> bool:
     return verify(shop.warehouse, shop.settings, [ConfiguredFeed(shop.feed, shop.options)]).findings == []
+
+
+@contextmanager
+def nothing_tidied() -> Iterator[None]:
+    """Leave behind what a process leaves that gets SIGKILL: no `except` and no `finally` removes anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuilding, "undo_tree", lambda _: None)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        yield

@@ -5,8 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -35,6 +34,7 @@ from orchestration_project_tests.recovery.stock import (
     CONTRACT,
     HEAD,
     fresh,
+    nothing_tidied,
     proven,
     rebatched,
     rebuilt,
@@ -60,16 +60,6 @@ POINTS = [
     Recovery.PLACED,
     Recovery.OLD_REMOVED,
 ]
-
-
-@contextmanager
-def nothing_tidied() -> Iterator[None]:
-    """Leave behind what a process leaves that gets SIGKILL: no `except` and no `finally` removes anything."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rebuilding, "undo_tree", lambda _: None)
-        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
-        yield
-
 
 CHANGES = [
     pytest.param("cadence", weekly, id="cadence"),
