@@ -5,11 +5,12 @@ Belongs here: what a check measures across batches in the raw table. What a chec
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.values import filled
-from orchestration_project.storage.batches import Batch
+from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.warehouse.feed_tables import REPAIRS, raw_table
 from orchestration_project.warehouse.tables import batch_filter, ident, idents
 
@@ -55,20 +56,32 @@ def overlaps_sql(feed: Feed, batch: Batch, before: Batch) -> str:
         FROM records LEFT JOIN earlier USING (digest) GROUP BY _file HAVING repeated * 2 > records ORDER BY _file"""
 
 
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A file of which no record has a value in a column that the files before it had; no batch in a snapshot feed."""
+
+    batch: Batch | None
+    file: str
+    column: str
+
+
 def vanished_columns(
     connection: "DuckDBPyConnection",
     feed: Feed,
+    batching: Batching,
     batches: Sequence[Batch] | None,
     loaded: Sequence[Batch],
     trailing: int,
-) -> list[tuple[Batch | None, str]]:
-    """The batches and optional columns of which no record has a value, though they had one in the batches before.
+) -> list[Vanished]:
+    """The files of some batches that have no value in an optional column, though at least half of those before had one.
 
-    That is: in at least half of them. An unexpected empty column means that the file has lost it, or renamed it.
+    An unexpected empty column means that a file has lost it, or renamed it. A file is compared with those before it
+    that have its name but for the date; where there are none, with all: of two tills one may never fill a column.
 
     Args:
         connection: to the warehouse.
         feed: the contract.
+        batching: tells what of a name is its date.
         batches: the batches to look at; None for a snapshot, which no earlier batch can be compared with: there, each
             column without a value counts.
         loaded: all loaded batches, in order.
@@ -77,29 +90,48 @@ def vanished_columns(
     optional = [column.name for column in feed.source_columns if not column.required]
     if not optional:
         return []
+    lacking = [(file, names) for file in _files(connection, feed, optional, batches) if (names := file.lacks(optional))]
     if batches is None:
-        empty = {*_filled(connection, feed, optional, None).values()}
-        return [(None, name) for filled_columns in empty for name in optional if name not in filled_columns]
-    found: list[tuple[Batch | None, str]] = []
-    for batch, here in _filled(connection, feed, optional, batches).items():
-        lacking = [name for name in optional if name not in here]
+        return [Vanished(None, file.name, column) for file, columns in lacking for column in columns]
+    found = []
+    for batch, group in groupby(lacking, key=lambda item: item[0].batch):
         before = [earlier for earlier in loaded if batch is not None and earlier < batch][-trailing:]
-        if lacking and before:
-            then = _filled(connection, feed, lacking, before).values()
-            found += [(batch, name) for name in lacking if 2 * sum(name in had for had in then) >= len(then) > 0]
+        then = _files(connection, feed, optional, before) if before else []
+        for file, columns in group:
+            name = batching.without_date(file.name)
+            like = [other for other in then if batching.without_date(other.name) == name] or then
+            found += [Vanished(batch, file.name, column) for column in columns if _was_usual(column, like)]
     return found
 
 
-def _filled(
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a batch, and the columns that have a value in one of its records."""
+
+    batch: Batch | None
+    name: str
+    filled: frozenset[str]
+
+    def lacks(self, columns: Sequence[str]) -> list[str]:
+        return [name for name in columns if name not in self.filled]
+
+
+def _was_usual(column: str, files: Sequence[_File]) -> bool:
+    """Whether at least half of some files have a value in a column."""
+    return 2 * sum(column in file.filled for file in files) >= len(files) > 0
+
+
+def _files(
     connection: "DuckDBPyConnection", feed: Feed, names: Sequence[str], batches: Sequence[Batch] | None
-) -> dict[Batch | None, frozenset[str]]:
-    """The columns that have a value, by batch, of the batches that have records; under None of a whole snapshot."""
+) -> list[_File]:
+    """The files of some batches (None: of a whole snapshot) that have records, with the columns that have a value."""
     of_batch = "NULL" if batches is None else "_batch_date"
     counts = ", ".join(f"count({ident(name)})" for name in names)
     rows = connection.execute(
-        f"""SELECT {of_batch} AS batch, {counts} FROM {ident(raw_table(feed))}
+        f"""SELECT {of_batch} AS batch, _file, {counts} FROM {ident(raw_table(feed))}
             WHERE {REPAIRS} IS NULL AND _parse_error IS NULL AND {batch_filter(batches)} GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
-    return {
-        batch: frozenset(name for name, count in zip(names, counted, strict=True) if count) for batch, *counted in rows
-    }
+    return [
+        _File(batch, file, frozenset(name for name, count in zip(names, counted, strict=True) if count))
+        for batch, file, *counted in rows
+    ]

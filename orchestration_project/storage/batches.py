@@ -295,6 +295,10 @@ class Batching:
         """Whether a file's name alone tells its batch; else its modification time does."""
         return is_repair(name) or (self.pattern is not None and self.pattern.search(name) is not None)
 
+    def without_date(self, name: str) -> str:
+        """A file's name without what tells its batch, so that the files of one sender have one name on all days."""
+        return self.pattern.sub("", name, count=1) if self.pattern else name
+
     @property
     def sql_type(self) -> str:
         """The DuckDB type of `_batch_date`: a date, or a timestamp where a day has several batches."""

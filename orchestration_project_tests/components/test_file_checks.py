@@ -168,4 +168,22 @@ def test_a_column_that_vanishes(tmp_path: Path) -> None:
         bench.drop("meters", f"m_{day(4)}.csv", "meter,kwh\nM4,5\n")
         told = checks(bench, 4)["missing_columns"]
         assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
-        assert value(told.metadata, "columns") == [{"batch": day(4), "column": "remark"}]
+        assert value(told.metadata, "columns") == [{"batch": day(4), "file": f"m_{day(4)}.csv", "column": "remark"}]
+
+
+@pytest.mark.found("one of a batch's several files could lose a column, and the check looked at the batch as a whole")
+@pytest.mark.promise("seen")
+def test_a_column_that_vanishes_from_one_of_several_files(tmp_path: Path) -> None:
+    """The file is named; one whose sender has never filled the column is not."""
+    whole, without = "meter,kwh,remark\nM{0},5,calm\n", "meter,kwh\nM{0},5\n"
+    with meters(tmp_path, NOTED, **DATED) as bench:
+        for number in (1, 2, 3):
+            for name, text in (("north", whole), ("south", whole if number < 3 else without), ("west", without)):
+                bench.drop("meters", f"{name}_{day(number)}.csv", text.format(f"{name}{number}"))
+        told = checks(bench, 1, 3)["missing_columns"]
+        assert told.passed is False
+        assert value(told.metadata, "columns") == [{"batch": day(3), "file": f"south_{day(3)}.csv", "column": "remark"}]
+        bench.drop("meters", f"east_{day(4)}.csv", without.format("east"))
+        assert value(checks(bench, 4)["missing_columns"].metadata, "columns") == [
+            {"batch": day(4), "file": f"east_{day(4)}.csv", "column": "remark"}
+        ]

@@ -51,13 +51,16 @@ def missing_columns(subject: Subject) -> CheckResult:
     """Whether the files still have each column of the contract that they had."""
     batching = subject.spec.options.batching
     loaded = [batching.from_key(key) for key in subject.loaded]
-    found = vanished_columns(subject.connection, subject.spec.feed, subject.batches, loaded, VANISHED_BATCHES)
-    expected, lacking = "the contract's columns", f"{len({name for _, name in found})} without any value"
+    found = vanished_columns(subject.connection, subject.spec.feed, batching, subject.batches, loaded, VANISHED_BATCHES)
+    expected, lacking = "the contract's columns", f"{len({item.column for item in found})} without any value"
     if not found:
         return CheckResult(True, WARN, "None.", expected, lacking)
-    rows = [{"batch": "all" if batch is None else batching.key(batch), "column": name} for batch, name in found]
-    names = ", ".join(sorted({name for _, name in found}))
-    description = f"No record has a value for {names}: the files may have lost the column(s), or renamed them."
+    rows = [
+        {"batch": "all" if it.batch is None else batching.key(it.batch), "file": it.file, "column": it.column}
+        for it in found
+    ]
+    names, files = ", ".join(sorted({it.column for it in found})), len({(it.batch, it.file) for it in found})
+    description = f"{files} file(s) have no value for {names}: they may have lost the column(s), or renamed them."
     return CheckResult(False, WARN, description, expected, lacking, {"columns": table(rows)})
 
 
