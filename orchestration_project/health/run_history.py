@@ -3,7 +3,8 @@
 The copy is only a cache. It may be deleted at any time, and is read anew then; `RunHistory.refresh` reads what is new.
 A run that somebody deletes in Dagster stays in the copy.
 
-Belongs here: copying runs, and the questions that are asked of them. Does not belong here: what the answers mean.
+Belongs here: copying runs, and the questions that are asked of them. Does not belong here: what the answers mean, and
+the file's tables; those are in `run_file`.
 """
 
 import datetime as dt
@@ -11,32 +12,17 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from orchestration_project.health.run_file import discard, opened, row_of
+
 FILE = "run_history.sqlite"
-FORMAT = 1
-BUSY_SECONDS = 30.0
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-FEED = "feed"
-SCHEDULE, SENSOR, PLANNED = "dagster/schedule_name", "dagster/sensor_name", ".dagster/scheduled_execution_time"
-PARTITION = "dagster/partition"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-TABLES = """
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, job TEXT, feed TEXT, status TEXT, created REAL, started REAL, ended REAL, planned REAL,
-    schedule TEXT, sensor TEXT, first_partition TEXT, last_partition TEXT, assets TEXT, updated REAL
-);
-CREATE INDEX runs_by_end ON runs (ended);
-CREATE INDEX runs_by_schedule ON runs (schedule, ended);
-CREATE INDEX runs_by_job_end ON runs (job, ended);
-CREATE INDEX runs_by_job ON runs (job, first_partition, last_partition, status, ended);
-CREATE TABLE reading (updated_after REAL, cursor TEXT, newest REAL);
-INSERT INTO reading VALUES (NULL, NULL, NULL);
-"""
-"""Moments are seconds since the epoch. An optional text is empty where there is none."""
 UPSERT = """
 INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id) DO UPDATE SET
@@ -233,7 +219,7 @@ class RunHistory:
         return Reading(newest - self.overlap.total_seconds())
 
     def _store(self, records: Iterable[dg.RunRecord], reading: Reading) -> None:
-        rows = [_row(record) for record in records if record.dagster_run.status in FINISHED]
+        rows = [row_of(record) for record in records if record.dagster_run.status in FINISHED]
         with self._connection() as connection:
             connection.executemany(UPSERT, rows)
             connection.execute("UPDATE reading SET updated_after = ?, cursor = ?, newest = ?", astuple(reading))
@@ -246,8 +232,14 @@ class RunHistory:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection in a transaction to a file with the tables."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_opened(self.path)) as connection, connection:
-            yield connection
+        try:
+            with closing(opened(self.path)) as connection, connection:
+                yield connection
+        except sqlite3.DatabaseError as error:
+            # One that is busy is whole. Of a damaged one nothing is kept, so that the next call can read all anew.
+            if not isinstance(error, sqlite3.OperationalError):
+                discard(self.path)
+            raise
 
 
 def newest_materialization(instance: dg.DagsterInstance, assets: Sequence[dg.AssetKey]) -> dt.datetime | None:
@@ -255,41 +247,6 @@ def newest_materialization(instance: dg.DagsterInstance, assets: Sequence[dg.Ass
     events = [record.asset_entry.last_materialization for record in instance.get_asset_records(list(assets))]
     newest = max((event.timestamp for event in events if event), default=None)
     return _moment(newest)
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-    try:
-        _make_tables(connection)
-    except sqlite3.OperationalError:
-        connection.close()
-        raise
-    except sqlite3.DatabaseError:
-        # Damaged, or no database at all. It is a cache, so what is lost is read again.
-        connection.close()
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-        _make_tables(connection)
-    return connection
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    if _format_of(connection) == FORMAT:
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    # Another process may have made them while this one waited.
-    if _format_of(connection) != FORMAT:
-        for statement in ("DROP TABLE IF EXISTS runs", "DROP TABLE IF EXISTS reading", *TABLES.split(";")):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.commit()
-
-
-def _format_of(connection: sqlite3.Connection) -> int:
-    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return found
 
 
 def _reading(connection: sqlite3.Connection) -> Reading:
@@ -309,34 +266,34 @@ def _records(instance: dg.DagsterInstance, reading: Reading, limit: int) -> Sequ
     return instance.get_run_records(filters, limit=limit, cursor=reading.cursor)
 
 
-def _row(record: dg.RunRecord) -> tuple[object, ...]:
-    run, updated = record.dagster_run, record.update_timestamp.timestamp()
-    tags, one = run.tags, run.tags.get(PARTITION, "")
-    planned = tags.get(PLANNED)
-    return (
-        run.run_id,
-        run.job_name,
-        tags.get(FEED, ""),
-        run.status.value,
-        record.create_timestamp.timestamp(),
-        record.start_time,
-        record.end_time or updated,
-        dt.datetime.fromisoformat(planned).timestamp() if planned else None,
-        tags.get(SCHEDULE, ""),
-        tags.get(SENSOR, ""),
-        tags.get(RANGE_START, one),
-        tags.get(RANGE_END, one),
-        json.dumps(sorted(key.to_user_string() for key in run.asset_selection or ())),
-        updated,
+def _run(row: Sequence[Any]) -> FinishedRun:
+    # Of a month there may be 100,000, so what is the same for most of them is made once, and names are not looked up.
+    run_id, job, feed, status, created, started, ended, planned, schedule, sensor, first, last, assets = row[:13]
+    return FinishedRun(
+        run_id,
+        job,
+        feed,
+        status,
+        _from_epoch(created),
+        _moment(started),
+        _from_epoch(ended),
+        _moment(planned),
+        schedule,
+        sensor,
+        first,
+        last,
+        _assets(assets),
     )
 
 
-def _run(row: Sequence[object]) -> FinishedRun:
-    values = dict(zip((each.name for each in fields(FinishedRun)), row, strict=False))
-    for name in ("created", "started", "ended", "planned"):
-        values[name] = _moment(values[name])
-    return FinishedRun(**values | {"assets": tuple(json.loads(str(values["assets"])))})  # type: ignore[arg-type]
+@lru_cache(maxsize=256)
+def _assets(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
-def _moment(seconds: object) -> dt.datetime | None:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC) if isinstance(seconds, int | float) else None
+def _from_epoch(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _moment(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else _from_epoch(seconds)

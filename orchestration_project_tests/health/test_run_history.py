@@ -270,3 +270,17 @@ def test_a_file_that_cannot_be_read_is_made_anew(
     history.refresh(instance)
 
     assert ids(history.finished(LONG_AGO)) == [run_id]
+
+
+def test_damage_that_is_found_late_does_not_last(instance: dg.DagsterInstance, history: RunHistory) -> None:
+    """A file whose first page is whole fails once, and is made anew by the next refresh."""
+    run_id = run(instance)
+    history.refresh(instance)
+    content = history.path.read_bytes()
+    history.path.write_bytes(content[:4096] + b"x" * (len(content) - 4096))
+    with pytest.raises(sqlite3.DatabaseError):
+        history.finished(LONG_AGO)
+
+    history.refresh(instance)
+
+    assert ids(history.finished(LONG_AGO)) == [run_id]
