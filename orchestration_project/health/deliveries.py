@@ -111,13 +111,16 @@ def deliveries(
         source: the feed.
         arrivals: what came for its batches.
         first_accepted: the partition key of its first accepted batch ever; empty without any.
-        first_seen: when its first file was seen. What was due before is a delivery of the past, and not late.
+        first_seen: when its first file was seen. What was due before is of the past: neither late nor, unless the
+            calendar says since when it holds, missing.
         now: the present moment, with a time zone.
     """
     batching, calendar = source.options.batching, source.options.calendar
+    waits_from = first_seen if calendar and calendar.since is None else None
     if calendar and batching.is_key(first_accepted):
         calendar = calendar.beginning(batching.from_key(first_accepted))
     came = {arrival.batch: arrival for arrival in arrivals}
+    newest = max((arrival.batch for arrival in arrivals if arrival.accepted), default="")
     found = []
     for batch in _batches(batching, now):
         key = batching.key(batch)
@@ -126,8 +129,10 @@ def deliveries(
             state, why = _of_accepted(arrival, batch, calendar, first_seen)
         elif arrival and arrival.refused:
             state, why = State.REFUSED, f"{arrival.refused} file(s) refused"
+        elif source.options.snapshot and key < newest:
+            state, why = State.NOT_EXPECTED, "a newer file is the whole truth"
         else:
-            state, why = _of_nothing(batch, calendar, now)
+            state, why = _of_nothing(batch, calendar, waits_from, now)
         found.append(Delivery(batch, key, state, why))
     return found
 
@@ -150,12 +155,18 @@ def _of_accepted(
     return State.LATE, f"due {due:%F %R}, came {seen.astimezone(due.tzinfo):%F %R}"
 
 
-def _of_nothing(batch: Batch, calendar: DeliveryCalendar | None, now: dt.datetime) -> tuple[State, str]:
+def _of_nothing(
+    batch: Batch, calendar: DeliveryCalendar | None, waits_from: dt.datetime | None, now: dt.datetime
+) -> tuple[State, str]:
     if calendar is None:
         return State.NOT_EXPECTED, "nobody says when it is expected"
+    if calendar.since is None:
+        return State.NOT_EXPECTED, "no file of the feed was ever accepted"
     if why_not := calendar.why_not(batch):
         return State.NOT_EXPECTED, why_not
     due = calendar.due(batch)
+    if waits_from and due <= waits_from:
+        return State.NOT_EXPECTED, "it was due before the feed's first load"
     return (State.MISSING if due <= now else State.AWAITED), f"due {due:%F %R}"
 
 

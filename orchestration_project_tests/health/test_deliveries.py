@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration_project.health.deliveries import by_weekday, deliveries, first_shown
+from orchestration_project.health.deliveries import State, by_weekday, deliveries, first_shown
 from orchestration_project.ingest.options import ConfiguredFeed, feed_options
 from orchestration_project.storage.calendar import DeliveryCalendar, DueAt
 from orchestration_project.warehouse.ledger_totals import Arrival
@@ -62,6 +62,37 @@ def test_deliveries_of_the_past_are_not_late() -> None:
     """What was due before the platform saw the feed for the first time came when it could."""
     first_seen = dt.datetime(2026, 3, 13, 21, 1, tzinfo=dt.UTC)
     assert states(source(), first_seen=first_seen)["2026-03-13"] == "came"
+
+
+@pytest.mark.parametrize(
+    ("since", "state"),
+    [
+        pytest.param(None, "not expected: it was due before the feed's first load", id="since the first batch"),
+        pytest.param(dt.date(2026, 3, 1), "missing: due 2026-03-17 22:00", id="since a day that the calendar says"),
+    ],
+)
+def test_what_was_due_before_the_first_load_is_missing_only_if_somebody_says_so(
+    since: dt.date | None, state: str
+) -> None:
+    """Whoever loads files of the past waits for none of them, unless the calendar holds since then."""
+    feed = source()
+    assert feed.options.calendar
+    feed = replace(feed, options=replace(feed.options, calendar=replace(feed.options.calendar, since=since)))
+    assert states(feed, first_seen=NOW)["2026-03-17"] == state
+
+
+def test_of_a_feed_that_never_came_nothing_is_missing() -> None:
+    """Without a first batch nobody knows since when to wait."""
+    found = deliveries(source(), [], "", None, NOW)
+    assert {(item.state, item.why) for item in found} == {(State.NOT_EXPECTED, "no file of the feed was ever accepted")}
+
+
+def test_a_newer_snapshot_is_enough() -> None:
+    """Of a feed of which each file is the whole truth, only what should have come after the newest file is missing."""
+    feed = source()
+    feed = replace(feed, options=replace(feed.options, snapshot=True))
+    found = {item.key: item.state for item in deliveries(feed, ARRIVALS[:1], "2026-01-01", LONG_AGO, NOW)}
+    assert (found["2026-03-11"], found["2026-03-13"]) == (State.NOT_EXPECTED, State.MISSING)
 
 
 def test_without_a_calendar_nothing_is_late_or_missing() -> None:
