@@ -25,6 +25,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.ExecuteInPro
     with bench.instance:
         bench.drop("products", "products.json", catalogue((1, "Kettle", "Kitchen", 20.0)))
         bench.drop("sales", f"sales_{DAY}.csv", sales(sale("A1"), sale("bad", quantity="x")))
+        bench.drop("sales", f"sales_{NEXT}.csv", sales(sale("A2", day=NEXT)))
         yield bench.run(first=DAY, last=NEXT)
 
 
