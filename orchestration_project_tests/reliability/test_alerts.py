@@ -151,6 +151,7 @@ EXPECTED = [
     "batch_missing:sales",
     "catalogue_shrank:products",
     "check_failed:cleaned_sales.not_empty",
+    "check_failed:raw_sales.files_accepted",
     "disk_short:data",
     "file_quarantined:sales",
     "reject_rate:sales",
@@ -198,7 +199,7 @@ def mend(shop: Shop) -> None:
         lines = [sale(f"{'ABCD'[3 - number]}{n}", day=DAYS[number]) for n in range(9)]
         shop.deliver("sales", f"sales_{DAYS[number]}.csv", sales(*lines))
     shop.deliver("products", f"products_{DAYS[0]}.json", products(20))
-    shutil.rmtree(settings.quarantine("sales") / DAYS[6])
+    shutil.rmtree(settings.quarantine("sales"))
     (settings.archive("sales") / DAYS[3] / "stray.csv").unlink()
     shop.heartbeat.status = 200
     shop.deployment.command("schedule", "start", "verification_weekly_schedule")
@@ -207,7 +208,7 @@ def mend(shop: Shop) -> None:
 
 
 def test_everybody_hears_once_and_when_it_is_over(tmp_path: Path) -> None:
-    """Each alarm and its end arrive once, at each target; a restart repeats and loses none, a dead target delays none."""
+    """Alarms and their ends arrive once at each target; restarts repeat and lose none, a dead target delays none."""
     with shop(tmp_path) as told_shop:
         deployment, hook = told_shop.deployment, told_shop.hook
         told_shop.free(gigabytes=10**6)
