@@ -101,10 +101,11 @@ def _is_due(settings: Settings, now: dt.datetime) -> bool:
 
 
 def _beat(settings: Settings, clock: Clock) -> None:
-    label, error = heartbeat_label(settings.heartbeat_url), services.call(settings.heartbeat_url)
+    label, error, now = heartbeat_label(settings.heartbeat_url), services.call(settings.heartbeat_url), clock()
     with store.open_store(store.path_of(settings)) as connection:
         if error:
-            _note_failure(connection, label, error, clock())
+            outbox.note_failure(connection, label, error, now, next_try=now)
+            log.warning("%s: not called: %s", label, error)
         else:
             outbox.note_success(connection, label)
 
