@@ -151,7 +151,6 @@ EXPECTED = [
     "batch_missing:sales",
     "catalogue_shrank:products",
     "check_failed:cleaned_sales.not_empty",
-    "check_failed:raw_sales.files_accepted",
     "disk_short:data",
     "file_quarantined:sales",
     "reject_rate:sales",
