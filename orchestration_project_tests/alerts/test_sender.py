@@ -19,6 +19,7 @@ from orchestration_project.alerts.targets import FeedRoute, Target
 from orchestration_project_tests.alerts.servers import MailServer, Webhook, black_hole, unused_port
 from orchestration_project_tests.alerts.workplace import Workplace
 
+pytestmark = pytest.mark.promise("alerts")
 REFUSED = Message("a.csv was refused", "a.csv: no header\n\nSee quarantine.")
 PATIENCE = 60.0
 
