@@ -53,10 +53,17 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
     )
     def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
         run, results = context.run, dict[tuple[str, str], dg.AssetCheckResult]()
-        with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
-            subject = _subject(connection, platform.settings, spec, rules, run)
-            for key in sorted(context.selected_asset_check_keys):
-                yield _result(key, checks[key](subject) if subject else NOTHING_LOADED)
+        batches = spec.keys_of_run(run.tags) or set()
+        try:
+            with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
+                subject = _subject(connection, platform.settings, spec, rules, run)
+                batches = batches or set((subject and subject.keys) or ())
+                for key in sorted(context.selected_asset_check_keys):
+                    result = _result(key, checks[key](subject) if subject else NOTHING_LOADED)
+                    results[key.asset_key.to_user_string(), key.name] = result
+                    yield result
+        finally:  # a check that can't be evaluated ends the run; what the others said still counts
+            note_results(context, platform, results, batches, ABOUT_ALL)
 
     return check_feed
 
