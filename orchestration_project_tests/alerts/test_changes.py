@@ -12,6 +12,9 @@ from orchestration_project.alerts import store
 from orchestration_project.alerts.changes import Event, Rules, Silence, Standing, step
 from orchestration_project.alerts.model import Alarm
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, alarm
+from orchestration_project_tests.reliability.evidence import effort, tried
+
+pytestmark = pytest.mark.promise("alerts")
 
 RULES = Rules(settle=2 * MINUTE, again=30 * MINUTE, remind=24 * HOUR)
 
@@ -158,7 +161,7 @@ TICKS = st.lists(
 
 
 @given(TICKS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=effort(60, 2000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_each_alarm_is_told_once_and_over_once(
     tmp_path_factory: pytest.TempPathFactory, ticks: list[tuple[set[str], int, dt.timedelta, str]]
 ) -> None:
@@ -166,6 +169,7 @@ def test_whatever_happens_each_alarm_is_told_once_and_over_once(
 
     Each tick reads from the store what the one before wrote, as a new process does.
     """
+    tried()
     path = tmp_path_factory.mktemp("alarms") / "alarms.sqlite"
     now, told = NOW, dict[str, list[Event]]()
     with store.open_store(path) as connection:

@@ -26,6 +26,8 @@ from orchestration_project_tests.components.sales_files import catalogue, sale, 
 from orchestration_project_tests.components.watch import Watch, spec_of
 from orchestration_project_tests.components.workbench import Workbench, project
 
+pytestmark = pytest.mark.promise("alerts")
+
 TODAY = dt.datetime.now(dt.UTC).date()
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 TARGET = read_targets("json://127.0.0.1:9")[0].label
