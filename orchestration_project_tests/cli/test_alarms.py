@@ -69,16 +69,15 @@ def test_a_silence_is_kept_with_who_and_why(data_dir: Path) -> None:
     assert json.loads(call("alarms", "--json").stdout)["silences"] == []
 
 
-@pytest.mark.parametrize(
-    ("until", "hours"),
-    [("30m", 0.5), ("8h", 8), ("3d", 72), (f"{dt.datetime.now().astimezone() + dt.timedelta(hours=5):%FT%T}", 5)],
-)
+@pytest.mark.parametrize(("until", "hours"), [("30m", 0.5), ("8h", 8), ("3d", 72), ("", 5)])
 def test_until_is_a_span_or_a_moment(data_dir: Path, until: str, hours: float) -> None:
     """Both forms of a moment are understood; a time without a zone is the machine's."""
-    assert call("silence", "batch_missing:f", "--until", until, "--reason", "x").exit_code == 0
+    in_five_hours = dt.datetime.now().astimezone() + dt.timedelta(hours=5)
+    given = until or f"{in_five_hours:%FT%T}"
+    assert call("silence", "batch_missing:f", "--until", given, "--reason", "x").exit_code == 0
     (silence,) = json.loads(call("alarms", "--json").stdout)["silences"]
     left = dt.datetime.fromisoformat(silence["until"]) - dt.datetime.fromisoformat(silence["made_at"])
-    assert left / dt.timedelta(hours=1) == pytest.approx(hours, abs=0.01)
+    assert left / dt.timedelta(hours=1) == pytest.approx(hours, abs=0.1)
 
 
 @pytest.mark.parametrize(
