@@ -1,5 +1,6 @@
 """Each condition: when it holds, about what, how bad it is."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from orchestration_project.alerts.model import Alarm, Disk, Files, Kind, Missing
 from orchestration_project.alerts.outbox import DeadTarget
 from orchestration_project.warehouse.connection import Holder
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, check, feed, job, run, seen, state
+from orchestration_project_tests.components.workbench import REPOSITORY
 
 LIMITS = Thresholds()
 MISSING = MissingBatch("2024-02-29", NOW - HOUR)
@@ -184,3 +186,10 @@ def test_a_load_by_hand_mends_a_failed_run() -> None:
     """Whoever materializes the feed's tables for the day, without the job, has mended it too."""
     by_hand = [run("SUCCESS", 9, "01")]
     assert on(seen(jobs=[job(run(first="01"), by_hand=by_hand)])) == []
+
+
+def test_every_kind_is_documented() -> None:
+    """The page about alarms has a row for each kind."""
+    page = (REPOSITORY / "docs" / "alerts.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `(\w+)(?::[\w.]+)?` ", page, re.MULTILINE)
+    assert {*Kind} <= {*documented}
