@@ -6,7 +6,7 @@ PlatformError
 ├── settings.SettingsError    an environment variable can't be used
 ├── history.HistoryError      the databases of Dagster's history can't be made
 ├── drafting.layout.DraftError  no feed can be drafted from sample files
-├── marts.MartError           a mart's SELECT can't be used
+├── mart_definition.MartError  a mart's SELECT can't be used
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
 ├── FilesUnfit                some files of a load are refused or changed; caught by the load itself

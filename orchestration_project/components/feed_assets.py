@@ -18,8 +18,9 @@ from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.load import load
-from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.plan import reading_of
+from orchestration_project.ingest.report import Report
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout

@@ -23,7 +23,7 @@ from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.inspection.rule_checks import RuleCheck, rule_checks
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists
 
@@ -153,7 +153,7 @@ def _subject(
     """
     if not exists(connection, cleaned_table(spec.feed)):
         return None
-    loaded = ledger_queries.loaded_batches(connection, spec.name)
+    loaded = ledger_batches.loaded_batches(connection, spec.name)
     asked = spec.keys_of_run(run.tags)
     keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
     everything = spec.options.snapshot and loaded

@@ -14,7 +14,8 @@ from orchestration_project.components.charts import Quality, cleaned_rows, rejec
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.counts import FileCount, ReasonCount
-from orchestration_project.ingest.model import Refused, Report
+from orchestration_project.ingest.model import Refused
+from orchestration_project.ingest.report import Report
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, raw_table, rejected_layout
 from orchestration_project.warehouse.ledger import Entry

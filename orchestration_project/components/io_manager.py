@@ -20,7 +20,7 @@ from pydantic import Field
 from orchestration_project.components.resources import PLATFORM, Platform
 from orchestration_project.errors import WarehouseError
 from orchestration_project.storage.batches import AGAIN
-from orchestration_project.warehouse import frame_tables, frames
+from orchestration_project.warehouse import frame_tables, frame_values, frames
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.frame_tables import Place
 from orchestration_project.warehouse.owners import claim, is_platforms, owner_of
@@ -184,7 +184,7 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
         if context.has_asset_key:
             _require_moved(connection, context, table_slice)
         name = qualified(connection, table_slice.table, table_slice.schema)
-        return frame_tables.load(connection, _select(table_slice, name))
+        return frame_values.load(connection, _select(table_slice, name))
 
 
 def hours_apart(table_slice: TableSlice) -> TableSlice:

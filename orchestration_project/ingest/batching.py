@@ -25,7 +25,7 @@ from orchestration_project.storage.trees import (
     undo_tree,
 )
 from orchestration_project.storage.withdrawals import finish_withdrawals
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches, ledger_queries
 from orchestration_project.warehouse.batching import (
     LoadedWith,
     ensure_batching,
@@ -104,7 +104,7 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     if "cadence" in changes:
         # It was moved to the start of a batch, so it follows; nobody need have set it.
         changes.pop("start_date", None)
-    if set(changes) == {"start_date"} and ledger_queries.first_batch(connection, feed) >= present.start_date:
+    if set(changes) == {"start_date"} and ledger_batches.first_batch(connection, feed) >= present.start_date:
         return ""
     return "it was loaded with " + "; ".join(f"{name} {told}" for name, told in changes.items())
 
@@ -114,7 +114,7 @@ def _odd_file(connection: "DuckDBPyConnection", feed: str, batching: Batching) -
 
     A warehouse of an older release does not say what it was loaded with.
     """
-    for file, modified_at, batch in ledger_queries.accepted_batches(connection, feed):
+    for file, modified_at, batch in ledger_batches.accepted_batches(connection, feed):
         try:
             if batching.key(batching.batch_of(file, modified_at)) != batch:
                 return f"{file!r} (batch {batch})"

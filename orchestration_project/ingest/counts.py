@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.formats.header import REJECT_ID
-from orchestration_project.ingest.keys import only_duplicates
+from orchestration_project.ingest.duplicates import only_duplicates
 from orchestration_project.ingest.values import blank
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table

@@ -7,13 +7,14 @@ which records of later batches are duplicates, so these are validated and publis
 import datetime as dt
 from collections.abc import Sequence
 
-from orchestration_project.ingest.keys import affected_batches, find_duplicates, keys_of
+from orchestration_project.ingest.duplicates import affected_batches, find_duplicates
+from orchestration_project.ingest.keys import keys_of
 from orchestration_project.ingest.model import Entered, Unique, Validated
 from orchestration_project.ingest.repairs import make_corrected, take_waivers, validate_repairs
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validate_more
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches
 
 
 def deduplicate(session: Session, entered: Entered) -> Unique:
@@ -77,7 +78,7 @@ def _affected(session: Session, batches: list[Batch], later: list[Batch], repair
 
 def _repaired(session: Session) -> set[Batch]:
     """The batches that have repair files."""
-    return set(map(session.batching.from_key, ledger_queries.repaired_batches(session.connection, session.feed.name)))
+    return set(map(session.batching.from_key, ledger_batches.repaired_batches(session.connection, session.feed.name)))
 
 
 def _reach(session: Session) -> dt.timedelta:
@@ -91,7 +92,7 @@ def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:
     if not reach or not batches:
         return []
     earliest, latest = batches[0] - reach, batches[-1] + reach
-    keys = ledger_queries.loaded_batches(
+    keys = ledger_batches.loaded_batches(
         session.connection, session.feed.name, batching.key(earliest), batching.key(latest)
     )
     published = map(batching.from_key, keys)

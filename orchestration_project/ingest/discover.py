@@ -1,28 +1,31 @@
-"""The stage that discovers: list landing and archive, place files in batches, and prepare those that are new."""
+"""The stage that discovers: list landing and archive, place files in batches, and prepare those that are new.
+
+Belongs here: what waits in landing, which candidates bring something new, and leaving out those that prove unfit. What
+a load takes from the archive is in `from_archive`.
+"""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.model import Candidate, Candidates, Decided, Refused, Unfit, lost_file
+from orchestration_project.ingest.from_archive import not_in_ledger, to_read_again, unfaithful_files
+from orchestration_project.ingest.model import Candidate, Candidates, Decided, Refused, Unfit
 from orchestration_project.ingest.options import REPEATED
-from orchestration_project.ingest.plan import entry_of, reading_of
+from orchestration_project.ingest.plan import entry_of
 from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.settle import ensure_left_alone
 from orchestration_project.ingest.withdrawals import refusal_of, taken_back, withdrawn_bytes, without_withdrawn
-from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes, ensure_storable
-from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, fingerprint, map_files
+from orchestration_project.storage.archive import archived, batch_keys, ensure_storable
+from orchestration_project.storage.batches import Batch
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, fingerprint, map_files
 from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.withdrawals import Withdrawal, withdrawals
 from orchestration_project.warehouse import ledger_queries
-from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity
 
@@ -41,7 +44,7 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
         return Candidates()
     noted = withdrawals(session.archive)
     back = taken_back(session, noted)
-    from_archive = [*_not_in_ledger(session), *_to_read_again(session), *back]
+    from_archive = [*not_in_ledger(session), *to_read_again(session), *back]
     landed, refused, changed = _landed(session, settled, noted) if session.request.landing else ([], [], [])
     found = without_withdrawn(session, _recognised(session, [*from_archive, *landed]), back, noted)
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
@@ -52,13 +55,7 @@ def known_again(session: Session) -> Candidates:
 
     Files that can't be read are among `unreadable`.
     """
-    found, lost = list[Candidate](), dict[FileKey, Unfit]()
-    for entry in _unfaithful(session):
-        try:
-            found.append(_known(session, entry))
-        except (FileRefused, OSError) as error:
-            key = str(session.batching.from_key(entry.batch)), entry.file
-            lost[key] = FileRefused("lost", f"it can't be read from the archive any more: {error}")
+    found, lost = unfaithful_files(session)
     return prepare_latest(session, replace(_recognised(session, found), unreadable=lost))
 
 
@@ -231,78 +228,3 @@ def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[F
             if batch <= latest and (wanted is None or batch in wanted):
                 placed.append((found, batch))
     return placed, refused
-
-
-def _not_in_ledger(session: Session) -> list[Candidate]:
-    """Files of the archive that came after all that the ledger knows of them, in order.
-
-    These are all of them after the warehouse was lost, and the last ones after its last transactions were.
-    """
-    root, batches = session.archive, _by_key(session)
-    keys = None if batches is None else list(batches)
-    known = ledger_queries.known_deliveries(session.connection, session.feed.name, keys, session.options.snapshot)
-    if batches is None:
-        batches = dict(archived_batches(root, session.batching))
-    found = [
-        Candidate(item.file, batch, _hash(item.file), item.file.path.relative_to(root).as_posix(), item.number)
-        for key, batch in batches.items()
-        for item in archived(root, key)
-        if item.number > known.get((key, item.file.name), 0)
-    ]
-    return sorted(found, key=lambda candidate: (candidate.number, candidate.batch))
-
-
-def _to_read_again(session: Session) -> list[Candidate]:
-    """Known files to be read again from the archive, because rows of them are missing or are there too often."""
-    found = []
-    for entry in _unfaithful(session):
-        try:
-            found.append(_known(session, entry))
-        except FileNotFoundError:
-            pass  # it waits in landing for the move that a load did not live to make
-        except (FileRefused, OSError) as error:
-            raise lost_file(entry.file, error) from error
-    return found
-
-
-def _unfaithful(session: Session) -> list[Entry]:
-    feed = session.feed
-    return ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed)
-    )
-
-
-def _known(session: Session, entry: Entry) -> Candidate:
-    """A file of the archive that was loaded before, to be read again.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        FileRefused: it does not have its bytes any more.
-    """
-    path = session.archive / str(entry.archived_as)
-    file = find(path)
-    if file is None:
-        raise FileNotFoundError(f"{path} does not exist")
-    ensure_bytes(file.path, entry.sha256)
-    batch = session.batching.from_key(entry.batch)
-    return Candidate(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True)
-
-
-def _by_key(session: Session) -> dict[str, Batch] | None:
-    """The batches asked for, by partition key; None for a snapshot."""
-    batches = session.request.batches
-    return None if batches is None else {session.batching.key(batch): batch for batch in batches}
-
-
-def archived_batches(root: Path, batching: Batching) -> Iterator[tuple[str, Batch]]:
-    """The batches that an archive has folders for, by partition key."""
-    for key in batch_keys(root):
-        with suppress(ValueError):  # somebody else's folder, such as lost+found
-            yield key, batching.from_key(key)
-
-
-def _hash(file: FoundFile) -> str:
-    try:
-        return fingerprint(file)
-    except (FileRefused, FileChanged) as error:
-        raise lost_file(file.name, error) from error

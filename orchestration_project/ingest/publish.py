@@ -16,7 +16,7 @@ from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.repairs import resolve
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validation_of
-from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_batches
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.published import note_published
 from orchestration_project.warehouse.tables import ident, idents, replace_batches
@@ -56,7 +56,7 @@ def publish(session: Session, unique: Unique) -> Published:
         batches=unique.batches,
         counts=counts,
         reasons=count_reasons(connection, feed, unique.batches),
-        newest=ledger_queries.newest_days(connection, feed.name, NEWEST_DAYS),
+        newest=ledger_batches.newest_days(connection, feed.name, NEWEST_DAYS),
     )
 
 
@@ -104,7 +104,7 @@ def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) 
 def _has_closed(session: Session) -> bool:
     """Whether rejects of the feed have ever been repaired or waived."""
     connection, feed = session.connection, session.feed.name
-    return bool(ledger_queries.repaired_batches(connection, feed)) or has_waivers(connection, feed)
+    return bool(ledger_batches.repaired_batches(connection, feed)) or has_waivers(connection, feed)
 
 
 def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:

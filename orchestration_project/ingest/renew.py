@@ -5,7 +5,7 @@ or compute otherwise. The stages of a load run range by range of batches, in bou
 published ones, which they replace in one short transaction. A renewal that dies, or finds files that do not fit, has
 changed nothing; the next load begins it again.
 
-A contract that only validates otherwise makes no batch anew: `ledger_queries.validated_otherwise` names such batches.
+A contract that only validates otherwise makes no batch anew: `ledger_batches.validated_otherwise` names such batches.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,16 +19,17 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
 from orchestration_project.ingest.fingerprints import making_of
-from orchestration_project.ingest.model import Candidates, Published, Renewal, Validated
+from orchestration_project.ingest.model import Candidates, Published, Validated
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter, reading_of
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import has_unknown_files, read
 from orchestration_project.ingest.refusals import reject_rates
+from orchestration_project.ingest.report import Renewal
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validate
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches, ledger_queries
 from orchestration_project.warehouse.connection import transaction
 from orchestration_project.warehouse.feed_tables import RenewedFeed, layouts, raw_table
 from orchestration_project.warehouse.renewal import beside, drop_remains, made_as, note_contract, replace_published
@@ -110,7 +111,7 @@ def _changed_tables(connection: "DuckDBPyConnection", feed: Feed, options: FeedO
     batch_type, changed = options.batching.sql_type, []
     for table, layout in layouts(feed, batch_type).items():
         present = columns_of(connection, table)
-        if present.get(BATCH, batch_type) != batch_type and ledger_queries.loaded_batches(connection, feed.name):
+        if present.get(BATCH, batch_type) != batch_type and ledger_batches.loaded_batches(connection, feed.name):
             raise WarehouseError(
                 f"{feed.name}: its files are loaded in batches of another cadence ({table} has {BATCH} of type"
                 f" {present[BATCH]}, not {batch_type}). Set the old cadence, or run `orchestration-project rebuild"
@@ -150,7 +151,7 @@ def _renewed(session: Session, raw: bool) -> Renewal:
 
 def _ranges(session: Session) -> Iterator[Range]:
     """The loaded batches in ranges of about as many records as are worked on at once, in order."""
-    sizes = ledger_queries.batch_sizes(session.connection, session.feed.name)
+    sizes = ledger_batches.batch_sizes(session.connection, session.feed.name)
     if session.options.snapshot:
         yield from [None] if sizes else []
         return

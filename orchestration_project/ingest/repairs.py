@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.counts import NOT_REJECTED, REPAIRED_AGAIN, WAIVED_BY, WITHOUT_ID, reject_id
-from orchestration_project.ingest.keys import IDENTITY, ages_select, find_duplicates
+from orchestration_project.ingest.duplicates import find_duplicates
+from orchestration_project.ingest.keys import IDENTITY, ages_select
 from orchestration_project.ingest.model import Validated
 from orchestration_project.ingest.relations import ATTEMPTS, CORRECTED, DUPLICATES, REPAIRABLE
 from orchestration_project.storage.archive import read_waivers, waivers_listing

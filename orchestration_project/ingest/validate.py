@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
+from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
 from orchestration_project.ingest.model import Staged, Validated, batches_of
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
 from orchestration_project.ingest.session import Session
-from orchestration_project.ingest.values import (
-    Condition,
-    filled,
-    source_conditions,
-    text_of,
-    value_conditions,
-    value_of,
-)
+from orchestration_project.ingest.values import filled, text_of, value_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, is_empty, literal

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import MASK, Column, Feed
 from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.formats.lines import ERROR_CODES
+from orchestration_project.ingest.conditions import broken
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of
 from orchestration_project.ingest.keys import Key, keys_of
-from orchestration_project.ingest.values import broken
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import BATCH_DATE

@@ -12,8 +12,8 @@ import dagster as dg
 
 from orchestration_project.errors import PlatformError, WarehouseBusy
 from orchestration_project.ingest.batching import rebatching
-from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
+from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import standing
 from orchestration_project.inspection.findings import load_again
@@ -39,7 +39,7 @@ from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.writers import Writing, can_tell, writing_to
-from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
@@ -126,7 +126,7 @@ def _asked(connection: "DuckDBPyConnection", settings: Settings, specs: Sequence
     return _Ledger(
         {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs},
         {
-            spec.name: ledger_queries.validated_otherwise(connection, spec.name, version_of(spec.feed, spec.options))
+            spec.name: ledger_batches.validated_otherwise(connection, spec.name, version_of(spec.feed, spec.options))
             for spec in specs
         },
         feeds_of_warehouse(connection),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.batching import rebatching
-from orchestration_project.ingest.discover import archived_batches
 from orchestration_project.ingest.fingerprints import version_of
+from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import (
     OTHERWISE,
@@ -29,7 +29,7 @@ from orchestration_project.inspection.verify_files import Archive, quarantine_fi
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
-from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
@@ -132,7 +132,7 @@ def _compare(
 def _otherwise(connection: "DuckDBPyConnection", source: ConfiguredFeed, keys: Sequence[str] | None) -> Iterator[str]:
     """A note of the batches that were validated by another contract, if there are any."""
     version = version_of(source.feed, source.options)
-    batches = ledger_queries.validated_otherwise(connection, source.feed.name, version)
+    batches = ledger_batches.validated_otherwise(connection, source.feed.name, version)
     if batches := [key for key in batches if keys is None or key in keys]:
         yield f"{source.feed.name}: {OTHERWISE.format(len(batches))}: {load_again(source, batches)}"
 

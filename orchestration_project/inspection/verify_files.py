@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused
-from orchestration_project.ingest.discover import archived_batches
+from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import PAGE, Finding, Verification, load_again
 from orchestration_project.settings import Settings

@@ -11,16 +11,16 @@ a frame is by itself is in `frames`. Everything runs inside the caller's transac
     DECIMAL(18,2), declared  '1.10'                    1.10
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse.frames import Column, is_same
+from orchestration_project.warehouse.frame_types import cast, changed, integer_type, kind_of, may_hold
+from orchestration_project.warehouse.frame_values import is_same
+from orchestration_project.warehouse.frames import Column
 from orchestration_project.warehouse.tables import (
     add_columns,
     canonical,
@@ -36,16 +36,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FRAME = "_frame"
-EXACT_DIGITS = 15
-"""So many digits of a decimal number survive a DOUBLE."""
-INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "INTEGER": 31, "BIGINT": 63, "HUGEINT": 127}
-UNSIGNED = {"UTINYINT": 8, "USMALLINT": 16, "UINTEGER": 32, "UBIGINT": 64, "UHUGEINT": 128}
-"""Bits of a number, without its sign."""
-INTEGER_TYPE = re.compile(r"\bU?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)\b")
-ALIKE = {("float", "integer"), ("integer", "float"), ("integer", "decimal"), ("date", "time"), ("time", "date")}
-"""Kinds of a frame and a table that can hold the same values: 10.0 and 10, a day and its midnight."""
-DECLARED_ALIKE = {("float", "decimal"), ("decimal", "float"), ("decimal", "integer")}
-"""More of them where the type is declared: a float then means the number that it is written as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +189,18 @@ class _Writer:
             return had
         if is_empty(self.connection, f"{self._others()} AND {ident(name)} IS NOT NULL"):
             # Rows of the partition may have values, but these are about to be replaced.
-            self._alter(name, wanted, "NULL")
+            self._alter(name, wanted, f"CAST(NULL AS {wanted})")
             return wanted
         if self.declared:
             self._convert(name, had, wanted)
             return wanted
         wider = "VARCHAR" if had.startswith("ENUM") else self._widened(name, had)
         if wider != had:
-            self._alter(name, wider, ident(name))
+            self._alter(name, wider, cast(ident(name), had, wider))
         return wider
 
     def _alter(self, name: str, sql_type: str, value: str) -> None:
-        self.connection.execute(
-            f"ALTER TABLE {self.quoted} ALTER COLUMN {ident(name)} TYPE {sql_type} USING CAST({value} AS {sql_type})"
-        )
+        self.connection.execute(f"ALTER TABLE {self.quoted} ALTER COLUMN {ident(name)} TYPE {sql_type} USING {value}")
 
     def _convert(self, name: str, had: str, wanted: str) -> None:
         """Give a column of the table the declared type.
@@ -220,26 +208,22 @@ class _Writer:
         Raises:
             WarehouseError: a value would not be the same.
         """
-        pair = (_kind(had), _kind(wanted))
-        changed = f"{self.quoted} WHERE {ident(name)} IS NOT NULL AND {_changed(ident(name), had, wanted)}"
-        if not (pair[1] == "text" or _may_hold(*pair, declared=True)) or not is_empty(self.connection, changed):
+        pair = (kind_of(had), kind_of(wanted))
+        misfit = f"{self.quoted} WHERE {ident(name)} IS NOT NULL AND {changed(ident(name), had, wanted)}"
+        if not (pair[1] == "text" or may_hold(*pair, declared=True)) or not is_empty(self.connection, misfit):
             raise self._error(
                 f"column {name} is {had}, and its rows do not fit the declared type {wanted}. Declare {had}, or drop"
                 " the table and materialize its partitions again"
             )
-        self._alter(name, wanted, ident(name))
+        self._alter(name, wanted, cast(ident(name), had, wanted))
 
     def _widened(self, name: str, had: str) -> str:
         """The integer type that holds the table's and the frame's integers; the table's where there is none."""
-        if not (_kind(had) == _kind(self.own[name]) == "integer"):
+        if not (kind_of(had) == kind_of(self.own[name]) == "integer"):
             return had
         value = self._value(name)
         row = self.connection.execute(f"SELECT min({value}), max({value}) FROM {FRAME}").fetchone() or (0, 0)
-        bits = max(int(number if number >= 0 else -number - 1).bit_length() for number in row)
-        if had in UNSIGNED and row[0] >= 0 and bits <= UNSIGNED[had]:
-            return had
-        needed = max(bits, INTEGERS.get(had, 0), UNSIGNED.get(had, 0))
-        return next((sql_type for sql_type, held in INTEGERS.items() if held >= needed), had)
+        return integer_type(had, *map(int, row))
 
     def _value(self, name: str) -> str:
         """The expression of a column's values, in the type that the frame has."""
@@ -258,9 +242,9 @@ class _Writer:
         tests = []
         for name in checked:
             value = self._value(name)
-            possible = _may_hold(_kind(self.own[name]), _kind(types[name]), declared=self.declared is not None)
-            changed = _changed(value, self.own[name], types[name]) if possible else "true"
-            tests.append(f"min(place) FILTER (WHERE {value} IS NOT NULL AND {changed})")
+            possible = may_hold(kind_of(self.own[name]), kind_of(types[name]), declared=self.declared is not None)
+            differs = changed(value, self.own[name], types[name]) if possible else "true"
+            tests.append(f"min(place) FILTER (WHERE {value} IS NOT NULL AND {differs})")
         rows = f"SELECT *, row_number() OVER () - 1 AS place FROM {FRAME}"
         found = self.connection.execute(f"SELECT {', '.join(tests)} FROM ({rows})").fetchone() or ()
         for name, row in zip(checked, found, strict=True):
@@ -281,7 +265,7 @@ class _Writer:
     def insert(self, types: Mapping[str, str]) -> None:
         """Write the frame's rows."""
         values = ", ".join(
-            f"CAST({self._value(name)} AS {sql_type}) AS {ident(name)}" for name, sql_type in types.items()
+            f"{cast(self._value(name), self.own[name], sql_type)} AS {ident(name)}" for name, sql_type in types.items()
         )
         self.connection.execute(f"INSERT INTO {self.quoted} BY NAME SELECT {values} FROM {FRAME}")
 
@@ -310,74 +294,3 @@ class _Writer:
 
     def _error(self, text: str) -> WarehouseError:
         return WarehouseError(f"{self.place.table}: {text}")
-
-
-def _kind(sql_type: str) -> str:
-    """What values of a type are; types of one kind have the same values, as far as they hold them."""
-    if sql_type.startswith("TIMESTAMP WITH"):
-        return "moment"
-    for start, kind in (
-        ("TIMESTAMP", "time"),
-        ("DECIMAL", "decimal"),
-        ("ENUM", "text"),
-        ("VARCHAR", "text"),
-        ("FLOAT", "float"),
-        ("DOUBLE", "float"),
-        ("DATE", "date"),
-    ):
-        if sql_type.startswith(start) and not sql_type.endswith("]"):
-            return kind
-    return "integer" if INTEGER_TYPE.fullmatch(sql_type) else INTEGER_TYPE.sub("integer", sql_type)
-
-
-def _may_hold(kind: str, other: str, *, declared: bool) -> bool:
-    """Whether values of one kind may be written to a column of another one, if they are the same there."""
-    more = declared and ((kind, other) in DECLARED_ALIKE or kind == "text")
-    return kind == other or (kind, other) in ALIKE or more
-
-
-def _changed(value: str, own: str, other: str) -> str:
-    """A condition that is true where a value is not the same in another type."""
-    there = f"TRY_CAST({value} AS {other})"
-    back = f"CAST({there} AS {own})"
-    if own != "VARCHAR" or _kind(other) == "text":
-        return f"({back} IS DISTINCT FROM {value})"
-    # 1.1 and 1.10 are one number, 00123 is none; a midnight may be written as a day.
-    if _kind(other) == "time":
-        value, back = f"replace({value}, 'T', ' ')", f"regexp_replace({back}, ' 00:00:00$', '')"
-        value = f"regexp_replace({value}, ' 00:00:00$', '')"
-    written, read = (f"rtrim(regexp_replace({text}, '(\\.\\d*?)0+$', '\\1'), '.')" for text in (value, back))
-    return f"({written} IS DISTINCT FROM {read})"
-
-
-def load(connection: "DuckDBPyConnection", select: str) -> pd.DataFrame:
-    """The rows of a query as a frame, exactly.
-
-    DECIMAL becomes float64, which pandas can sort and add up, where each value has at most 15 digits, which floats give
-    back; else Python's Decimal. HUGEINT becomes Python's integers, other integers those of pandas.
-    """
-    types = types_of(connection, f"({select})")
-    exact: dict[str, type] = {name: int for name, sql_type in types.items() if sql_type in {"HUGEINT", "UHUGEINT"}}
-    decimals = {name: _precision(sql_type) for name, sql_type in types.items() if _kind(sql_type) == "decimal"}
-    wide = {name: scale for name, (precision, scale) in decimals.items() if precision > EXACT_DIGITS}
-    if wide:
-        largest = ", ".join(f"max(abs({ident(name)}))" for name in wide)
-        found = connection.execute(f"SELECT {largest} FROM ({select})").fetchone() or ()
-        for (name, scale), most in zip(wide.items(), found, strict=True):
-            if most is not None and most.scaleb(scale) >= 10**EXACT_DIGITS:
-                exact[name] = Decimal
-    if not exact:
-        return connection.execute(select).fetchdf()
-    texts = ", ".join(f"CAST({ident(name)} AS VARCHAR) AS {ident(name)}" for name in exact)
-    frame = connection.execute(f"SELECT * REPLACE ({texts}) FROM ({select})").fetchdf()
-    return frame.assign(**{name: _from_text(frame[name], kind) for name, kind in exact.items()})
-
-
-def _precision(sql_type: str) -> tuple[int, int]:
-    """The digits in all and after the point of `DECIMAL(18,2)`."""
-    precision, scale = re.findall(r"\d+", sql_type)
-    return int(precision), int(scale)
-
-
-def _from_text(texts: "pd.Series[Any]", kind: type) -> "pd.Series[Any]":
-    return pd.Series([None if pd.isna(text) else kind(text) for text in texts], index=texts.index, dtype=object)

@@ -20,6 +20,7 @@ import pandas as pd
 from orchestration_project.contracts.feed import MASK
 from orchestration_project.contracts.personal import is_about_people
 from orchestration_project.errors import WarehouseError, visible
+from orchestration_project.warehouse.frame_values import as_plain, is_plain, is_unicode
 from orchestration_project.warehouse.tables import ident
 
 DTYPES = {
@@ -200,17 +201,6 @@ def _text(name: str, given: "pd.Series[Any]") -> Column:
 HALF_CHARACTER = "has half of a character that takes two (a lone surrogate): mend the text, or store it as bytes"
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _booleans(name: str, given: "pd.Series[Any]") -> Column:
     return Column(name, _mapped(given, bool, "boolean"), "BOOLEAN", given)
 
@@ -288,41 +278,6 @@ def _nested(name: str, given: "pd.Series[Any]") -> Column:
     plain = _mapped(given, as_plain, "object")
     _refuse(name, given, (not is_plain(value) for value in plain), "holds what can't be stored unchanged")
     return Column(name, plain, "", given)
-
-
-def as_plain(value: Any) -> Any:
-    """A nested value with lists in the place of arrays and tuples."""
-    if isinstance(value, np.ndarray | np.generic):
-        return as_plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: as_plain(item) for key, item in value.items()}
-    return value
-
-
-def is_plain(value: Any) -> bool:
-    """Whether DuckDB can be given a nested value without harm; it may still make something else of it."""
-    if isinstance(value, list):
-        return all(is_plain(item) for item in value)
-    if isinstance(value, dict):
-        return all(is_plain(part) for pair in value.items() for part in pair)
-    if isinstance(value, str):
-        return is_unicode(value)
-    return value is None or isinstance(value, bool | int | float | bytes | Decimal | dt.date | dt.time | uuid.UUID)
-
-
-def is_same(written: Any, read: Any) -> bool:
-    """Whether DuckDB gives a nested value back as it was written, down to the types."""
-    if isinstance(written, list):
-        return isinstance(read, list) and len(written) == len(read) and all(map(is_same, written, read))
-    if isinstance(written, dict):
-        return (
-            isinstance(read, dict)
-            and written.keys() == read.keys()
-            and all(is_same(item, read[key]) for key, item in written.items())
-        )
-    return type(written) is type(read) and (written == read or (written != written and read != read))
 
 
 Maker = Callable[[str, "pd.Series[Any]"], Column]

@@ -1,6 +1,7 @@
-"""Questions to `file_ledger`: which files and batches a feed has, and how many records.
+"""Questions to `file_ledger` about files: which versions a feed has, which of them count, which have to be read again.
 
-Belongs here: every query that only reads the ledger. The table, its rows and writing are in `ledger`.
+Belongs here: queries that only read the ledger. Those about batches are in `ledger_batches`; the table, its rows and
+writing are in `ledger`.
 
 A named table expression that a query uses several times would be materialized with all its columns. `NOT MATERIALIZED`
 keeps the filters in the scans.
@@ -11,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import BATCH_DATE, TABLE, VALIDATED_AS, Entry, Status
-from orchestration_project.warehouse.tables import batch_filter, columns_of, ident, is_empty, literal
+from orchestration_project.warehouse.ledger import BATCH_DATE, TABLE, Entry, Status
+from orchestration_project.warehouse.tables import batch_filter, ident, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -193,21 +194,6 @@ def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str)
     )
 
 
-def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_as: str) -> list[str]:
-    """The partition keys of the batches that were validated by another contract, in order.
-
-    Of batches from before this was recorded it is not known, so they are not among them.
-    """
-    if not VALIDATED_AS.keys() <= columns_of(connection, TABLE).keys():
-        return []
-    rows = connection.execute(
-        f"""SELECT DISTINCT batch FROM {TABLE}
-            WHERE feed = $1 AND status = 'loaded' AND records > 0 AND validated_as <> $2 ORDER BY 1""",
-        [feed, validated_as],
-    ).fetchall()
-    return [batch for (batch,) in rows]
-
-
 def within_rate(connection: "DuckDBPyConnection", feed: str, limit: float) -> set[tuple[str, str]]:
     """File and version of the loaded files of which at most a share of the records is rejected."""
     rows = connection.execute(
@@ -270,81 +256,13 @@ def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: 
     return None if row is None else str(row[0])
 
 
-def loaded_batches(
-    connection: "DuckDBPyConnection", feed: str, first: str | None = None, last: str | None = None
-) -> list[str]:
-    """The partition keys of the batches that have loaded files, in order.
-
-    Args:
-        connection: to the warehouse.
-        feed: the feed's name.
-        first: the first key that counts; None for no lower limit.
-        last: the last key that counts; None for no upper limit.
-    """
-    rows = connection.execute(
-        f"""SELECT DISTINCT batch FROM {TABLE} WHERE feed = $feed AND status = 'loaded'
-            AND batch BETWEEN coalesce($first, batch) AND coalesce($last, batch) ORDER BY 1""",
-        {"feed": feed, "first": first, "last": last},
-    ).fetchall()
-    return [batch for (batch,) in rows]
-
-
 ACCEPTED = "status IN ('loaded', 'duplicate', 'superseded') AND repair IS NOT true"
-
-
-def delivered_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
-    """The partition keys of the batches for which a file was accepted and not taken back; repair files don't count."""
-    rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {ACCEPTED} ORDER BY 1", [feed]
-    ).fetchall()
-    return [batch for (batch,) in rows]
 
 
 def first_load(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | None:
     """When the first file of a feed was loaded, with a time zone; None if there is none, or it is not known."""
     row = connection.execute(f"SELECT min(loaded_at) FROM {TABLE} WHERE feed = $1 AND {ACCEPTED}", [feed]).fetchone()
     return row[0].replace(tzinfo=dt.UTC) if row and row[0] else None
-
-
-def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
-    """The partition keys of the batches that have loaded repair files, in order."""
-    rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' AND repair ORDER BY 1", [feed]
-    ).fetchall()
-    return [batch for (batch,) in rows]
-
-
-def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[str] | None = None) -> dict[str, int]:
-    """How many records the loaded files of some batches (None: of all) have, by partition key.
-
-    Records of repair files do not count: they correct records that are counted already.
-    """
-    rows = connection.execute(
-        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
-            WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
-            GROUP BY 1""",
-        {"feed": feed, "all": batches is None, "keys": list(batches or ())},
-    ).fetchall()
-    return {batch: records or 0 for batch, records in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class DayCount:
-    """How many records of a day's batches were cleaned and rejected."""
-
-    day: dt.date
-    cleaned: int
-    rejected: int
-
-
-def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list[DayCount]:
-    """The counts of the newest batch days of a feed, at most `limit` of them, in order of days."""
-    rows = connection.execute(
-        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM {TABLE}
-            WHERE feed = $1 AND status = 'loaded' GROUP BY 1 ORDER BY 1 DESC LIMIT {limit:d}""",
-        [feed],
-    ).fetchall()
-    return [DayCount(*row) for row in reversed(rows)]
 
 
 def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> list[tuple[str, str]]:
@@ -358,22 +276,6 @@ def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> l
 def has_accepted(connection: "DuckDBPyConnection", feed: str) -> bool:
     """Whether any file of a feed was ever accepted."""
     return not is_empty(connection, f"{TABLE} WHERE feed = {literal(feed)} AND status <> 'quarantined'")
-
-
-def first_batch(connection: "DuckDBPyConnection", feed: str) -> str:
-    """The first partition key of a feed's accepted files; empty when there are none."""
-    row = connection.execute(
-        f"SELECT min(batch) FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
-    ).fetchone()
-    return str(row[0] or "") if row else ""
-
-
-def accepted_batches(connection: "DuckDBPyConnection", feed: str) -> list[tuple[str, dt.datetime, str]]:
-    """Name, modification time (UTC) and partition key of every accepted file of a feed."""
-    rows = connection.execute(
-        f"SELECT file, modified_at, batch FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
-    ).fetchall()
-    return [(file, modified_at.replace(tzinfo=dt.UTC), batch) for file, modified_at, batch in rows]
 
 
 def replaced_versions(connection: "DuckDBPyConnection", feed: str, files: Iterable[str]) -> list[Entry]:

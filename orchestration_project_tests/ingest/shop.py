@@ -12,8 +12,9 @@ from typing import Any
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing, Required, Rule, SourceFormat
 from orchestration_project.ingest.load import load
-from orchestration_project.ingest.model import Report, Request
+from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.report import Report
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch, Batching, Cadence, is_any_key
 from orchestration_project.warehouse.connection import Warehouse

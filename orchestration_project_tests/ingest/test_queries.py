@@ -7,16 +7,15 @@ import duckdb
 import pytest
 
 from orchestration_project.ingest.counts import FileCount, count_records
-from orchestration_project.ingest.keys import (
+from orchestration_project.ingest.duplicates import (
     affected_batches,
-    duplicates_select,
     find_duplicates,
-    keys_of,
     own_candidates,
     published_candidates,
     repeated_keys_select,
     shared_keys_select,
 )
+from orchestration_project.ingest.keys import duplicates_select, keys_of
 from orchestration_project.ingest.model import Candidates, Plan, Staged, Validated
 from orchestration_project.ingest.refusals import RejectRate, reject_rates
 from orchestration_project.ingest.relations import (

@@ -19,7 +19,7 @@ from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.status import status_of
 from orchestration_project.inspection.verify import verify
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches
 from orchestration_project.warehouse.tables import columns_of
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -150,7 +150,7 @@ def test_all_that_makes_other_values(change: Callable[[Feed], Feed], shop: Shop,
     assert shop.tables() == rebuilt(shop, tmp_path / "rebuilt")
     with shop.warehouse.connection("test") as connection:
         version = version_of(shop.feed, shop.options)
-        assert ledger_queries.validated_otherwise(connection, "f", version) == []
+        assert ledger_batches.validated_otherwise(connection, "f", version) == []
 
 
 def test_the_look_back(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_other_rules_leave_old_batches_as_they_are(shop: Shop, tmp_path: Path) -
 
     def otherwise() -> list[str]:
         with shop.warehouse.connection("test") as connection:
-            return ledger_queries.validated_otherwise(connection, "f", version_of(shop.feed, shop.options))
+            return ledger_batches.validated_otherwise(connection, "f", version_of(shop.feed, shop.options))
 
     assert otherwise() == [str(day(1)), str(day(2))]
     shop.load(day(1), day(2))

@@ -24,7 +24,8 @@ from orchestration_project.contracts.feed import (
 )
 from orchestration_project.contracts.patterns import TEXT_FORMATS
 from orchestration_project.formats.fields import BLANKS, stripped
-from orchestration_project.ingest.values import broken, text_of, value_of
+from orchestration_project.ingest.conditions import broken
+from orchestration_project.ingest.values import text_of, value_of
 from orchestration_project_tests.ingest.shop import column, feed, read
 
 D, at = Decimal, dt.datetime.fromisoformat

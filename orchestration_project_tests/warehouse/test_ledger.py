@@ -18,12 +18,11 @@ from orchestration_project.warehouse.ledger import (
     write_counts,
     write_entries,
 )
+from orchestration_project.warehouse.ledger_batches import batch_sizes, loaded_batches
 from orchestration_project.warehouse.ledger_queries import (
-    batch_sizes,
     current_entries,
     known_deliveries,
     last_entries,
-    loaded_batches,
     refused_files,
     repetitions,
 )

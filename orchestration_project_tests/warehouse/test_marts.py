@@ -12,7 +12,7 @@ import pytest
 
 from orchestration_project.warehouse import marts, published
 from orchestration_project.warehouse.connection import Warehouse, reading
-from orchestration_project.warehouse.marts import Mart, MartError, Reconciliation, compile_select
+from orchestration_project.warehouse.mart_definition import Mart, MartError, Reconciliation, compile_select
 
 FIRST, SECOND, THIRD = (dt.date(2024, 1, number) for number in (1, 2, 3))
 INPUT = "cleaned_till"

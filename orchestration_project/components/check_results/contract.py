@@ -24,7 +24,7 @@ from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.inspection import quality, rule_checks
 from orchestration_project.inspection.expectations import Arrival, in_short
 from orchestration_project.inspection.findings import OTHERWISE, load_again
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches
 
 PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "open", "repaired", "waived")
 
@@ -160,7 +160,7 @@ def validated(subject: Subject) -> CheckResult:
     """Whether all batches were validated by the present contract."""
     spec = subject.spec
     version = version_of(spec.feed, spec.options)
-    batches = ledger_queries.validated_otherwise(subject.connection, spec.name, version)
+    batches = ledger_batches.validated_otherwise(subject.connection, spec.name, version)
     metadata: Metadata = {"batches": dg.MetadataValue.int(len(batches))}
     description = "All batches were validated by the present contract."
     if batches:

@@ -21,7 +21,7 @@ from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.inspection.expectations import Arrival, Expectation, Freshness, Standing, in_short, standing
 from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.storage.batches import Cadence
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches
 
 FILES_NAMED = 3
 COMPARED_WITH = {
@@ -106,7 +106,7 @@ def volume(subject: Subject) -> CheckResult:
     batching, factor = subject.spec.options.batching, subject.spec.monitoring.volume_tolerance
     keys = subject.keys or []
     others = {other for key in keys for other in compared_with(batching, batching.from_key(key))}
-    sizes = ledger_queries.batch_sizes(subject.connection, subject.spec.name, {*keys, *others})
+    sizes = ledger_batches.batch_sizes(subject.connection, subject.spec.name, {*keys, *others})
     found = volumes(batching, keys, sizes, factor)
     odd = [item for item in found if not item.usual]
     metadata: Metadata = {"odd_batches": dg.MetadataValue.int(len(odd))}

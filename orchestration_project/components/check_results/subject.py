@@ -21,7 +21,7 @@ from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import discover
-from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse import ledger_batches, ledger_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -82,7 +82,7 @@ class Subject:
     def delivered(self) -> set[Batch]:
         """All batches of the feed with an accepted file."""
         batching = self.spec.options.batching
-        return {batching.from_key(key) for key in ledger_queries.delivered_batches(self.connection, self.spec.name)}
+        return {batching.from_key(key) for key in ledger_batches.delivered_batches(self.connection, self.spec.name)}
 
     @cached_property
     def first_load(self) -> dt.datetime | None:

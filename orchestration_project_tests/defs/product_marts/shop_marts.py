@@ -8,7 +8,7 @@ from orchestration_project.components.project import component_tree
 from orchestration_project.components.sql_table import sql_table
 from orchestration_project.components.sql_table_assets import MartSpec
 from orchestration_project.defs.product_marts.queries import DAILY
-from orchestration_project.warehouse.marts import Mart
+from orchestration_project.warehouse.mart_definition import Mart
 
 
 @cache

@@ -1,0 +1,116 @@
+"""Questions to `file_ledger` about batches: which ones a feed has, how large they are, what validated them.
+
+Belongs here: queries whose answer is about batches as wholes. Those whose answer is about files are in
+`ledger_queries`; both only read.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestration_project.warehouse.ledger import TABLE, VALIDATED_AS
+from orchestration_project.warehouse.ledger_queries import ACCEPTED
+from orchestration_project.warehouse.tables import columns_of
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_as: str) -> list[str]:
+    """The partition keys of the batches that were validated by another contract, in order.
+
+    Of batches from before this was recorded it is not known, so they are not among them.
+    """
+    if not VALIDATED_AS.keys() <= columns_of(connection, TABLE).keys():
+        return []
+    rows = connection.execute(
+        f"""SELECT DISTINCT batch FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' AND records > 0 AND validated_as <> $2 ORDER BY 1""",
+        [feed, validated_as],
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def loaded_batches(
+    connection: "DuckDBPyConnection", feed: str, first: str | None = None, last: str | None = None
+) -> list[str]:
+    """The partition keys of the batches that have loaded files, in order.
+
+    Args:
+        connection: to the warehouse.
+        feed: the feed's name.
+        first: the first key that counts; None for no lower limit.
+        last: the last key that counts; None for no upper limit.
+    """
+    rows = connection.execute(
+        f"""SELECT DISTINCT batch FROM {TABLE} WHERE feed = $feed AND status = 'loaded'
+            AND batch BETWEEN coalesce($first, batch) AND coalesce($last, batch) ORDER BY 1""",
+        {"feed": feed, "first": first, "last": last},
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def delivered_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches for which a file was accepted and not taken back; repair files don't count."""
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {ACCEPTED} ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches that have loaded repair files, in order."""
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' AND repair ORDER BY 1", [feed]
+    ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[str] | None = None) -> dict[str, int]:
+    """How many records the loaded files of some batches (None: of all) have, by partition key.
+
+    Records of repair files do not count: they correct records that are counted already.
+    """
+    rows = connection.execute(
+        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
+            GROUP BY 1""",
+        {"feed": feed, "all": batches is None, "keys": list(batches or ())},
+    ).fetchall()
+    return {batch: records or 0 for batch, records in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How many records of a day's batches were cleaned and rejected."""
+
+    day: dt.date
+    cleaned: int
+    rejected: int
+
+
+def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list[DayCount]:
+    """The counts of the newest batch days of a feed, at most `limit` of them, in order of days."""
+    rows = connection.execute(
+        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM {TABLE}
+            WHERE feed = $1 AND status = 'loaded' GROUP BY 1 ORDER BY 1 DESC LIMIT {limit:d}""",
+        [feed],
+    ).fetchall()
+    return [DayCount(*row) for row in reversed(rows)]
+
+
+def first_batch(connection: "DuckDBPyConnection", feed: str) -> str:
+    """The first partition key of a feed's accepted files; empty when there are none."""
+    row = connection.execute(
+        f"SELECT min(batch) FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
+    ).fetchone()
+    return str(row[0] or "") if row else ""
+
+
+def accepted_batches(connection: "DuckDBPyConnection", feed: str) -> list[tuple[str, dt.datetime, str]]:
+    """Name, modification time (UTC) and partition key of every accepted file of a feed."""
+    rows = connection.execute(
+        f"SELECT file, modified_at, batch FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
+    ).fetchall()
+    return [(file, modified_at.replace(tzinfo=dt.UTC), batch) for file, modified_at, batch in rows]
