@@ -1,7 +1,8 @@
 """`file_ledger`: one row for every version of every file that was delivered.
 
 Belongs here: the table, its rows, the decision which versions count (`settle`, a pure function), and writing. The rows
-of a file and its ledger row are written in one transaction. Questions to the table are in `ledger_queries` and `ledger_batches`.
+of a file and its ledger row are written in one transaction. Questions to the table are in `ledger_queries` and
+`ledger_batches`.
 """
 
 import datetime as dt
