@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 DEFINITIONS = "orchestration_project.definitions"
 PAGE = "docs/recover.md"
 OTHERWISE = (
-    "{:,} batch(es) were validated by another contract; the present one validates them when they are loaded again"
+    "{:,} batch(es) were validated by another contract, or by an earlier release with another look-back; they are"
+    " validated anew when they are loaded again"
 )
 
 

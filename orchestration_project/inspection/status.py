@@ -12,7 +12,6 @@ import dagster as dg
 
 from orchestration_project.errors import PlatformError, WarehouseBusy
 from orchestration_project.ingest.batching import rebatching
-from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import standing
@@ -31,6 +30,7 @@ from orchestration_project.inspection.status_model import (
     UnwatchedFolder,
 )
 from orchestration_project.inspection.unknown_feeds import unknown_feeds
+from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
@@ -39,7 +39,7 @@ from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.writers import Writing, can_tell, writing_to
-from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.tables import exists
@@ -125,10 +125,7 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreS
 def _asked(connection: "DuckDBPyConnection", settings: Settings, specs: Sequence[ConfiguredFeed]) -> _Ledger:
     return _Ledger(
         {spec.name: ledger_queries.kept_entries(connection, spec.name) for spec in specs},
-        {
-            spec.name: ledger_batches.validated_otherwise(connection, spec.name, version_of(spec.feed, spec.options))
-            for spec in specs
-        },
+        {spec.name: validated_by_another(connection, spec) for spec in specs},
         feeds_of_warehouse(connection),
         {spec.name: rebatching(connection, spec.name, spec.options, settings.archive(spec.name)) for spec in specs},
         {spec.name: half_done(connection, settings, spec) for spec in specs},

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.ingest.batching import rebatching
-from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import (
@@ -25,11 +24,12 @@ from orchestration_project.inspection.findings import (
     rebuild_of,
 )
 from orchestration_project.inspection.unknown_feeds import unknown_feeds
+from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
-from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
@@ -131,8 +131,7 @@ def _compare(
 
 def _otherwise(connection: "DuckDBPyConnection", source: ConfiguredFeed, keys: Sequence[str] | None) -> Iterator[str]:
     """A note of the batches that were validated by another contract, if there are any."""
-    version = version_of(source.feed, source.options)
-    batches = ledger_batches.validated_otherwise(connection, source.feed.name, version)
+    batches = validated_by_another(connection, source)
     if batches := [key for key in batches if keys is None or key in keys]:
         yield f"{source.feed.name}: {OTHERWISE.format(len(batches))}: {load_again(source, batches)}"
 

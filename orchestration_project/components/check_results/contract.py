@@ -20,11 +20,10 @@ from orchestration_project.components.check_results.subject import (
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.contracts.feed import MetricRule, QualityRule
 from orchestration_project.contracts.rules import comparison_in_words
-from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.inspection import quality, rule_checks
 from orchestration_project.inspection.expectations import Arrival, in_short
 from orchestration_project.inspection.findings import OTHERWISE, load_again
-from orchestration_project.warehouse import ledger_batches
+from orchestration_project.inspection.validated import validated_by_another
 
 PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "open", "repaired", "waived")
 
@@ -159,8 +158,7 @@ def reject_rate(subject: Subject) -> CheckResult:
 def validated(subject: Subject) -> CheckResult:
     """Whether all batches were validated by the present contract."""
     spec = subject.spec
-    version = version_of(spec.feed, spec.options)
-    batches = ledger_batches.validated_otherwise(subject.connection, spec.name, version)
+    batches = validated_by_another(subject.connection, spec.configured)
     metadata: Metadata = {"batches": dg.MetadataValue.int(len(batches))}
     description = "All batches were validated by the present contract."
     if batches:
