@@ -149,6 +149,7 @@ class _Scanner:
         ends = self._outside_quotes(data, values, ends)
         if self.width:
             self._count_wide(values, ends, inside)
+        # A CR LF may be cut in two by the end of a block.
         before = np.where(ends > 0, values[ends - 1], self.previous)
         self._count_line_ends(data, ends, before)
         self._count_records(ends, before)
@@ -164,6 +165,7 @@ class _Scanner:
 
     def _outside_quotes(self, data: bytes, values: Bytes, ends: Positions) -> Positions:
         """The line ends that are not in quotes; notes whether quotes stand where they may."""
+        # The closing quote was the last byte of the block before, so what stands behind it is known only now.
         if self.closing_last and data[0] not in self.beside_quotes:
             self.regular = False
         self.closing_last = False

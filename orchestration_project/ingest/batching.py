@@ -134,11 +134,15 @@ def settle_recovery(connection: "DuckDBPyConnection", settings: Settings, databa
     """
     ensure_batching(connection)
     archive = settings.archive(feed)
+    # Under the lock nobody else can be at it, so it is of a process that is gone.
     shutil.rmtree(scratch_of(database), ignore_errors=True)
     tree, renamed_from = waiting_tree(connection, feed)
+    # Either says that the tables were committed; a lost warehouse leaves only the folders to say it.
     if tree or is_switching(archive):
         switch_trees(archive, feed)
         _take_folders(settings, renamed_from, feed)
+        # After the folders are in place, and before the old tree goes: as long as one of the two is there, a kill is
+        # noticed.
         note_tree(connection, feed, "", "")
         remove_old_tree(archive)
     elif is_unfinished(archive):

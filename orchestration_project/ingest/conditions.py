@@ -66,6 +66,7 @@ def broken(rule: Rule, column: Column) -> str:
         case Bound(rule=name, limit=limit):
             return f"{value} {OPERATORS[name]} {_typed(limit, column.sql_type)}"
         case MultipleOf(step=step) if column.sql_type in ("DOUBLE", "FLOAT"):
+            # 0.3 % 0.1 is 0.09999999999999998: doubles have multiples of a tenth only nearly.
             return f"abs({value} / {step} - round({value} / {step})) > 1e-9"
         case MultipleOf(step=step):
             return f"{value} % {_typed(step, column.sql_type)} <> 0"
@@ -108,4 +109,5 @@ def _broken_decimal(rule: Bound | MultipleOf | OneOf, value: str, sql_type: str)
             return f"{value} % {written(multiple)} <> 0" if multiple < 10**precision else f"{value} <> 0"
         case OneOf(values=values):
             held = [written(number.numerator) for number in map(units, values) if number.denominator == 1]
+            # A number with more decimals than the column is none of its values, so it can be left out of the list.
             return f"{value} NOT IN ({', '.join(held)})" if held else f"{value} IS NOT NULL"

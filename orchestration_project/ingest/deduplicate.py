@@ -27,6 +27,7 @@ def deduplicate(session: Session, entered: Entered) -> Unique:
     validated = entered.validated
     if not session.request.publish:
         return Unique(validated, validated.batches)
+    # First: a waiver may be about a batch that nobody asked for, which then has to be published anew with the others.
     validated = _with_waived(session, validated)
     make_corrected(session.connection, session.batching.sql_type)
     if validated.batches is None:
@@ -57,8 +58,10 @@ def _across_batches(session: Session, validated: Validated, batches: list[Batch]
     repaired, fresh = _repaired(session), batches
     while True:
         near = _within_reach(session, batches)
+        # Only batches that are new in this round: those before were checked when they came.
         if own := [batch for batch in fresh if batch in repaired]:
             validate_repairs(connection, feed, validated, near, window, own)
+        # Each round begins anew. What is kept in a batch that joins may change what is kept in all after it.
         find_duplicates(connection, feed, near, window)
         fresh = _affected(session, batches, [batch for batch in near if batch > batches[0]], repaired)
         if not fresh:
@@ -72,6 +75,8 @@ def _affected(session: Session, batches: list[Batch], later: list[Batch], repair
     """The later batches whose records may be kept otherwise now, or whose repairs may be valid otherwise."""
     connection, feed, window = session.connection, session.feed, _reach(session).total_seconds()
     affected = affected_batches(connection, feed, batches, later, window)
+    # A repair is judged by all records with its key, kept or not, so it may be valid otherwise where no winner
+    # changed.
     others = [batch for batch in later if batch in repaired and batch not in affected]
     return sorted([*affected, *affected_batches(connection, feed, batches, others, window, rivals=True)])
 
@@ -91,6 +96,7 @@ def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:
     reach, batching = _reach(session), session.batching
     if not reach or not batches:
         return []
+    # Forward too: what a changed batch keeps takes the key from batches after it.
     earliest, latest = batches[0] - reach, batches[-1] + reach
     keys = ledger_batches.loaded_batches(
         session.connection, session.feed.name, batching.key(earliest), batching.key(latest)

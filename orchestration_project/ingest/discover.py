@@ -43,6 +43,7 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     if not session.request.read:
         return Candidates()
     noted = withdrawals(session.archive)
+    # Notes in the archive decide, not the ledger: they are there after the warehouse was lost, too.
     back = taken_back(session, noted)
     from_archive = [*not_in_ledger(session), *to_read_again(session), *back]
     landed, refused, changed = _landed(session, settled, noted) if session.request.landing else ([], [], [])
@@ -81,6 +82,7 @@ def leave_out(session: Session, candidates: Candidates, faults: Mapping[FileKey,
         if (fault := refused.get(item.sha256))
     }
     found = {**same_bytes, **faults}
+    # A fault of bytes that are gone would send good bytes to quarantine.
     changed = changed_files(item for item in latest if item.key in found)
     return prepare_latest(session, candidates.without({**found, **changed}))
 
@@ -160,6 +162,7 @@ def _landed(
     now, patience = time.time(), session.options.settle_seconds
 
     def hashed(item: tuple[FoundFile, Batch]) -> str:
+        # Before the hash: to read a large file that is being written to is time for nothing.
         ensure_left_alone(item[0], settled, now, patience)
         return fingerprint(item[0])
 
@@ -225,6 +228,7 @@ def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[F
         except FileRefused as error:
             refused.append(Refused(found, error))
         else:
+            # Others are left in landing, not refused: a batch to come has begun when a later load looks again.
             if batch <= latest and (wanted is None or batch in wanted):
                 placed.append((found, batch))
     return placed, refused

@@ -48,10 +48,12 @@ def find_duplicates(
     outside = published_candidates if ordinary else published_keepers
     for key in keys_of(feed):
         own, shared = own_candidates(key, among), bool(look_back)
+        # Made once: the pool and the counted keys both ask for it, and it reads the published tables.
         if shared:
             others = outside(feed, key, f"{batch_filter(look_back)} AND {among}")
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {SHARED_KEYS} AS {shared_keys_select(key, own, others)}")
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {REPEATED_KEYS} AS {repeated_keys_select(key, own, shared)}")
+        # The windows read the records once more, and mostly no key repeats.
         if not is_empty(connection, REPEATED_KEYS):
             append(connection, DUPLICATES, duplicates_select(feed, key, own, shared, window_seconds, ordinary))
 
@@ -76,6 +78,7 @@ def affected_batches(
         window_seconds: how far a record reaches.
         rivals: whether it counts too that records came or went that are not kept.
     """
+    # A record may have lost one key and kept another, so each key is asked by itself.
     affected: set[Batch] = set()
     for key in keys_of(feed) if later else ():
         rows = connection.execute(affected_select(feed, key, batches, later, window_seconds, rivals)).fetchall()
@@ -96,6 +99,7 @@ def published_candidates(feed: Feed, key: Key, condition: str, rejects: str = "t
     Of the latter only those for which the condition `rejects` holds.
     """
     columns = {column.name: column for column in feed.source_columns}
+    # A rejected row has text only. The same expressions as in the load give its key, so that both compare equal.
     values = ", ".join(
         f"{value_of(columns[name], text_of(columns[name], ident(name)))} AS {ident(name)}" for name in key.columns
     )
@@ -154,6 +158,7 @@ def affected_select(
     if rivals:
         before, now = published_candidates, own_candidates(key)
     place = f"{columns}, _batch_date, _file, _row"
+    # Differences both ways: a key that came takes later records out, one that went lets them back in.
     return f"""
         WITH old AS (SELECT {place} FROM ({before(feed, key, batch_filter(batches))})),
         new AS (SELECT {place} FROM ({now})),

@@ -36,6 +36,7 @@ def not_in_ledger(session: Session) -> list[Candidate]:
         for item in archived(root, key)
         if item.number > known.get((key, item.file.name), 0)
     ]
+    # By number first: of one name the last delivery has to come last, as it did.
     return sorted(found, key=lambda candidate: (candidate.number, candidate.batch))
 
 
@@ -86,6 +87,7 @@ def _known(session: Session, entry: Entry) -> Candidate:
     file = find(path)
     if file is None:
         raise FileNotFoundError(f"{path} does not exist")
+    # Bytes that rotted or were replaced by hand would be published under the hash of those that were accepted.
     ensure_bytes(file.path, entry.sha256)
     batch = session.batching.from_key(entry.batch)
     return Candidate(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True)

@@ -85,6 +85,9 @@ def duplicates_select(
         across = f"""winners AS (SELECT {columns}, _at, _winner FROM in_batch WHERE _place = 1),
         {taken},
         compared AS (SELECT in_batch.*, taken._earlier FROM in_batch JOIN taken USING ({columns}, _at))"""
+    # Joined by LEFT: a record that no line of the ledger dates must not drop out, as if nobody had its key. A
+    # snapshot has no batch: 0 puts its records at one moment. Rows of the look-back have no `_rid`: they decide, but
+    # what becomes of them is told by their own batches.
     return f"""
         WITH RECURSIVE pool AS (FROM ({pool}) WHERE hash({columns}) IN (FROM {REPEATED_KEYS})),
         ages AS ({ages_select(feed)}),

@@ -40,14 +40,19 @@ def publish(session: Session, unique: Unique) -> Published:
     """
     connection, feed, staged = session.connection, session.feed, unique.validated.staged
     if session.request.publish:
+        # Before the staged records join the raw table: until then the view `_records` has each of them once, not
+        # twice.
         with session.timed("published") as done:
             done(_replace_published(connection, feed, unique))
+        # Marts find by this what they have to make again, without a look at the rows.
         note_published(connection, cleaned_table(feed), unique.batches, validation_of(feed))
         reached(Point.PUBLISHED)
     insert_staged(connection, feed, staged)
     reached(Point.INSERTED)
+    # Most feeds have neither repairs nor waivers, and this would read all of their rejects.
     if session.request.publish and _has_closed(session):
         resolve(connection, feed, unique.batches)
+    # Counted in the tables, not summed up from what the steps before reported: so that it is a second opinion.
     counts = count_records(connection, feed, unique.batches)
     _balance(session, staged.plan, counts)
     reached(Point.COUNTED)
@@ -118,6 +123,7 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
     found = {(key_of(count.batch), count.file, count.version): count for count in counts if count.batch}
     for entry in plan.loads:
         count = found.setdefault((entry.batch, entry.file, entry.version), nothing_of(entry.file, entry.version))
+        # The ledger has what the file's own reader counted; the tables have what DuckDB read.
         if entry.records not in (None, count.records):
             raise WarehouseError(
                 f"{feed.name}: {entry.file!r} has {entry.records} records, but {count.records} were read"

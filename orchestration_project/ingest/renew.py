@@ -60,6 +60,7 @@ def renew(session: Session) -> Renewal | None:
         WarehouseError: archived files do not fit the contract; the message names them, and nothing was changed.
     """
     connection, feed, options = session.connection, session.feed, session.options
+    # A renewal that was killed left tables of another contract; to go on with them would mix two contracts.
     drop_remains(connection)
     need = _need(connection, feed, options)
     if need is Need.NOTHING:
@@ -98,6 +99,7 @@ def _need(connection: "DuckDBPyConnection", feed: Feed, options: FeedOptions) ->
     changed = _changed_tables(connection, feed, options)
     if raw_table(feed) in changed or ledger_queries.is_read_otherwise(connection, feed.name, reading_of(feed)):
         return Need.ALL
+    # None: an older release recorded nothing. Its values are right where columns and types are the same.
     same = made_as(connection, feed.name) in (None, making_of(feed, options))
     return Need.NOTHING if same and not changed else Need.RAW_STAYS
 
@@ -143,6 +145,8 @@ def _renewed(session: Session, raw: bool) -> Renewal:
     with beside(connection, feed, batch_type):
         parts = _make(replace(session, feed=feed), ranges, raw)
         with transaction(connection):
+            # With the note in one transaction: a kill in between would make everything anew once more, or never
+            # again.
             replace_published(connection, feed, batch_type)
             note_contract(connection, feed.name, making_of(feed, session.options), feed.version, session.request.now)
         reached(Point.REPLACED)
@@ -157,6 +161,7 @@ def _ranges(session: Session) -> Iterator[Range]:
         return
     part, records = list[Batch](), 0
     for key in sorted(sizes):
+        # A batch is never divided: its keys are compared as a whole.
         if part and records + sizes[key] > RECORDS_AT_ONCE:
             yield part
             part, records = [], 0
@@ -178,6 +183,7 @@ def _make(session: Session, ranges: Sequence[Range], raw: bool) -> list[Publishe
     parts: list[Published] = []
     for number, batches in enumerate(ranges, 1):
         step = replace(session, request=replace(session.request, batches=batches, read=raw, publish=True))
+        # Each range is a transaction of its own, into tables that nobody reads yet: so memory is that of one range.
         validated = _validated(step, unfit)
         if validated and not unfit:
             with transaction(session.connection):

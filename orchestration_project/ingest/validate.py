@@ -34,6 +34,7 @@ def validate(session: Session, staged: Staged) -> Validated:
         session: outside of a transaction, so that DuckDB reads with all its threads.
         staged: what was read.
     """
+    # Removals count: a batch of which all files go has to lose its published rows.
     batches = _touched(session, staged)
     # Where nothing is published, only what is new is looked at: it may be refused.
     new = batches_of(staged.plan.loads, session.batching.from_key)
@@ -42,6 +43,7 @@ def validate(session: Session, staged: Staged) -> Validated:
         show_records(session.connection, session.feed, staged, condition)
         count = _fill(session.connection, validated_select(session.feed, condition))
         done(count)
+    # Asked before anything is written, so that a refusal costs no rollback and the files that fit go on.
     reached(Point.VALIDATED)
     return Validated(staged, batches, count, refusals(session, staged, VALIDATED, RECORDS))
 
@@ -76,6 +78,7 @@ def show_records(connection: "DuckDBPyConnection", feed: Feed, staged: Staged, c
     kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
     if not is_empty(connection, staged.removed):
         kept = f"FROM ({kept}) ANTI JOIN {staged.removed} USING (_batch_date, _file, _file_version)"
+    # A view, not a table: a copy of all text costs more than to read it again for the few rejects.
     show(connection, RECORDS, [f"FROM {staged.relation}", kept])
 
 
@@ -105,6 +108,7 @@ def validated_select(feed: Feed, condition: str) -> str:
     ]
     last = "_values"
     for number, column in enumerate(feed.derived_columns):
+        # TRY: an expression may overflow, or cast what is none, for one record, which must not end the load of all.
         step = f"_computed{number}"
         steps.append(f"{step} AS (SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM {last})")
         last = step
@@ -115,6 +119,7 @@ def validated_select(feed: Feed, condition: str) -> str:
 
 def validation_of(feed: Feed) -> str:
     """Identifies what decides values and reasons: another contract or engine may make other rows of equal records."""
+    # The engine counts: another release of DuckDB may cast or compare otherwise.
     import duckdb
 
     return hashlib.sha256(f"{duckdb.__version__}: {validated_select(feed, 'true')}".encode()).hexdigest()[:16]

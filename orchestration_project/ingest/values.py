@@ -141,6 +141,7 @@ def _plain_number(text: str, parsing: Parsing) -> tuple[str, str | None]:
     if not thousands and decimal == ".":
         return number, None
     group, point = rf"\x{{{ord(thousands or ','):x}}}", rf"\x{{{ord(decimal):x}}}"
+    # Groups of three or none: 1,23 where a comma groups is no 123.
     whole = rf"(\d{{1,3}}({group}\d{{3}})+|\d+)" if thousands else r"\d+"
     form = rf"[+-]?({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
     plain = f"replace({number}, {literal(thousands)}, '')" if thousands else number
@@ -170,6 +171,7 @@ def _moment(sql_type: str, text: str, parsing: Parsing) -> str:
 
 def _in_years(moment: str) -> str:
     """The moment, if it is in the years 1 to 9999 in UTC too: an offset may lead beyond them."""
+    # Python's datetimes end there: whoever reads the table would fail, long after the load.
     return f"CASE WHEN {moment} BETWEEN {FIRST_MOMENT} AND {LAST_MOMENT} THEN {moment} END"
 
 
@@ -178,6 +180,7 @@ def _in_zone(naive: str, zone: str) -> str:
     moment = f"timezone({literal(zone)}, {naive})"
     if zone == "UTC":
         return moment
+    # A skipped time becomes a moment too, an hour off; only the way back tells it.
     return _in_years(f"CASE WHEN timezone({literal(zone)}, {moment}) = {naive} THEN {moment} END")
 
 

@@ -46,6 +46,7 @@ def drop_feed(
         raise RecoveryError(f"{feed} has a definition: remove its folder from defs first, else it would come back")
     folders = [folder(feed) for folder in (settings.archive, settings.quarantine, settings.landing, settings.repairs)]
     present = [folder for folder in folders if folder.is_dir()]
+    # Rows first. The other way round a kill would leave rows whose files `verify` misses.
     known = _drop_rows(warehouse, settings, feed)
     if not (known or present):
         raise RecoveryError(f"there is neither a feed nor a folder {feed!r}{did_you_mean(feed, configured)}")

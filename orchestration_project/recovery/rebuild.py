@@ -105,6 +105,7 @@ def rebuild(
             log(f"{feed.name}: {total} archived file(s) planned anew")
             _load(replace(warehouse, database=scratch / "warehouse.duckdb"), settings, feed, options, log)
             loaded = _commit(connection, scratch / "warehouse.duckdb", feed, names, keep, accept_loss)
+        # SIGINT too: what was built is of no use to anybody, and may be as large as the archive.
         except BaseException:
             undo_tree(archive)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -178,6 +179,8 @@ def _commit(
 ) -> tuple[int, int, int]:
     """Put the new tables in the place of the old ones; returns how many files, batches and records are loaded."""
     with attached(connection, scratch), transaction(connection):
+        # Asked inside of the transaction, of the new ledger: what its loads refused or did not find is what would be
+        # lost.
         if (lost := lost_files(connection, names, keep)) and not accept_loss:
             more = f" and {len(lost) - LOST_SHOWN} more" if len(lost) > LOST_SHOWN else ""
             raise RecoveryError(
@@ -185,6 +188,7 @@ def _commit(
                 " Restore them from a backup, or accept the loss by --accept-loss; nothing was changed"
             )
         copy_feed(connection, feed.name, names)
+        # With the tables in one transaction: it is what says, after a kill, that the folders have to follow.
         note_tree(connection, feed.name, BUILDING, names[0] if len(names) > 1 else "")
         reached(Recovery.TABLES_COPIED)
         row = connection.execute(

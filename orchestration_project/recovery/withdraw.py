@@ -84,10 +84,12 @@ def withdraw(
         aside = list[Entry]()
         try:
             for entry in same:
+                # Before it is moved: a move that fails half way is taken back, too.
                 aside.append(entry)
                 set_aside(session.archive, str(entry.archived_as), Note(entry.file, entry.sha256, who, why, now))
             _load(session, [file.batch])
         except Exception:
+            # A load that fails after its commit has withdrawn the file; to move it back would contradict the ledger.
             if not _is_noted(session, file):
                 for entry in aside:
                     take_back(session.archive, str(entry.archived_as))

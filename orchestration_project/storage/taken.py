@@ -63,6 +63,7 @@ def delivered(landing: Path, archive: Path) -> list[FoundFile]:
     """
     landed = discover(landing)
     late = {file.name: file for root in roots(landing, archive) for file in _late(root)}
+    # One at a time: both would be one file of one batch, and which of them came last could not be told.
     names = {file.name for file in landed}
     return sorted([*landed, *(file for name, file in late.items() if name not in names)], key=lambda file: file.name)
 
@@ -82,6 +83,7 @@ def put_aside(file: FoundFile, note: Note, folders: Sequence[Path]) -> Path:
         try:
             file.path.rename(target)
         except OSError as error:
+            # On another file system a move would be a copy, and the writer would go on in a file that nobody sees.
             if error.errno != errno.EXDEV or root is folders[-1]:
                 raise
         else:
@@ -145,6 +147,7 @@ def forget(folders: Sequence[Path], grace_seconds: float, now: float) -> None:
 
 def _forgotten(file: FoundFile, note: Note | None, latest: float) -> bool:
     """Delete a file unless it is too new, somebody still writes to it, or its bytes are others; returns whether."""
+    # A writer may have had the file open all the while; what it writes next would be lost with the file.
     if note is None or note.at > latest or not note.holds(file) or writing_to(file.path) is Writing.SOMEBODY:
         return False
     if note.sha256 and sha256_of(file.path) != note.sha256:

@@ -63,6 +63,7 @@ class Transfer:
         """
         for file in discover(self._incoming):
             place = place_of(file.name, sha256_of(file.path))
+            # Committed, so its rows count: the copy is the only one that is sure to have these bytes.
             if place is not None and not (self.archive / place).exists():
                 _rename(file.path, self.archive / place)
                 flush((self.archive / place).parent)
@@ -73,6 +74,7 @@ class Transfer:
         """Remove what is in between; a file that left landing and is neither archived nor refused goes back."""
         shutil.rmtree(self._incoming, ignore_errors=True)
         for file in discover(self._leaving):
+            # It was on its way to quarantine and has arrived there; back in landing it would be refused once more.
             if self._is_refused(file):
                 put_aside(file, self._note(file, "", ""), roots(self.landing, self.archive))
             else:
@@ -100,6 +102,7 @@ class Transfer:
             while group := list(islice(waiting, COPIERS * 16)):
                 for _ in copiers.map(self._secure, group):
                     reached(Point.SECURED)
+        # A name is on disk when its folder is. Without it a power cut after the commit could lose the copies.
         flush(self._incoming)
 
     def _secure(self, item: tuple[FoundFile, str]) -> None:
@@ -109,6 +112,7 @@ class Transfer:
         except OSError as error:
             ensure_unchanged(file)
             raise error from None
+        # Of a file that vanished or was replaced this says more than that its bytes differ.
         ensure_unchanged(file)
         if copied != sha256:
             raise FileChanged(file.name, "was written to")
@@ -200,6 +204,7 @@ def _take(file: FoundFile, move: Callable[[], Path]) -> Path:
     except FileNotFoundError:
         raise FileChanged(file.name, "vanished") from None
     reached(Point.TAKEN)
+    # Between the look and the rename somebody may have put a new file in its place: then that one was taken.
     if not is_at(file, taken):
         _put_back(taken, file.path)
         raise FileChanged(file.name, "was written to")
@@ -225,6 +230,7 @@ def _ensure_expected(file: FoundFile, place: Path, sha256: str) -> None:
 
 def _copy_or_move(source: Path, target: Path) -> str | None:
     """Put a file into quarantine: returns the SHA-256 of its copy, or None where it can't be read and was moved."""
+    # Under a hidden name until it is whole: a kill would leave half a file that passes for the refused one.
     whole = target.with_name(INCOMING)
     try:
         sha256 = copy_bytes(source, whole)

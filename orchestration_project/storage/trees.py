@@ -116,6 +116,7 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
                 refused.append(error.message)
                 continue
             identity = ("" if by_name else key, kept.file.name)
+            # Two batches that become one may both have a first delivery of a name.
             last[identity] = number = max(kept.item.number, last[identity] + 1)
             root = target / WITHDRAWN if kept.withdrawn else target
             placed.append((kept.file, archive_folder(root, key, number, kept.duplicate) / kept.file.path.name))
@@ -232,11 +233,13 @@ def undo_tree(root: Path) -> None:
 def switch_trees(root: Path, feed: str) -> None:
     """Put the new tree in the place of the old one, which is set aside. Call it again after a kill."""
     if (root / BUILDING).exists():
+        # The folder itself says that the tables were committed, should the warehouse be lost now: see `is_switching`.
         ensure_folder(root / REPLACED)
         for child in _own(root):
             child.rename(root / REPLACED / child.name)
             reached(Recovery.REPLACED)
         flush(root / REPLACED)
+        # From here on nothing of the old tree is in its place, so what is there comes from the new one.
         (root / BUILDING).rename(root / BUILT)
         flush(root)
         reached(Recovery.SWITCHED)

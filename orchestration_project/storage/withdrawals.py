@@ -134,6 +134,7 @@ def set_aside(archive: Path, place: str, note: Note) -> None:
 def take_back(archive: Path, place: str) -> None:
     """Move a withdrawn file back, then remove its note."""
     aside = archive / WITHDRAWN / place
+    # It is there already if somebody was killed between the move and the note.
     if not os.path.lexists(archive / place):
         _move(aside, archive / place)
     reached(Recovery.TAKEN_BACK)

@@ -103,6 +103,7 @@ class Warehouse:
             DiskFull: a disk had no room.
         """
         deadline = time.monotonic() + self.lock_timeout
+        # Our own lock first: DuckDB's can't be waited for, only tried again and again.
         with clear_faults(self.database, purpose), self._locked(purpose):
             connection = self._open(deadline, purpose, read_only)
             try:
@@ -133,7 +134,8 @@ class Warehouse:
                 " DATA_DIR and WAREHOUSE_URL say where it is"
             ) from error
         try:
-            _write_holder(note, purpose)
+            # After the lock is held: a note of somebody who waits would name the wrong process.
+            _write_holder(holder, purpose)
             reached(Point.LOCKED)
             yield
         finally:
@@ -156,6 +158,7 @@ class Warehouse:
                     self._create()
                 connection = duckdb.connect(str(self.database), read_only, config)
             except duckdb.Error as error:
+                # DuckDB has one kind of error for a held file and a broken one; only its text tells them apart.
                 if not any(sign in str(error) for sign in HELD_OPEN):
                     fault = fault_of(error, self.database, purpose)
                     raise fault or WarehouseError(f"{self.database} can't be opened: {error}") from error
@@ -189,7 +192,9 @@ def _shut(connection: "DuckDBPyConnection", folders: Iterable[Path]) -> None:
     """Limit a connection to some folders and lock its settings. DuckDB itself allows the database's own files."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_directories = [{literals(str(folder.resolve()) for folder in folders)}]")
+    # This order: once access is off, no folder can be allowed any more.
     connection.execute("SET enable_external_access = false")
+    # Last, and for good: else the SQL of a contract could open what was shut.
     connection.execute("SET lock_configuration = true")
 
 
@@ -202,6 +207,8 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
+    # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
+    # connection.
     except BaseException:
         # Some errors end the transaction. Then ROLLBACK fails, and must not hide the error.
         with suppress(duckdb.TransactionException):

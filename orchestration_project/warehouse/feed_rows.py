@@ -62,6 +62,7 @@ def lost_files(connection: "DuckDBPyConnection", feeds: Sequence[str], same_batc
         feeds: names of the feed.
         same_batches: whether files were rebuilt for the batches that they had.
     """
+    # Under another batching the same bytes are right in another batch.
     same = "batch, file, sha256" if same_batches else "file, sha256"
     rows = connection.execute(
         f"""SELECT DISTINCT file FROM {LEDGER} ANTI JOIN {REBUILT}.{SCHEMA}.{LEDGER} USING ({same})
