@@ -101,8 +101,16 @@ def test_latency(value: Any, unit: str, duration: dt.timedelta, load: Load) -> N
 
 def test_other_service_levels_are_documentation(load: Load) -> None:
     """Retention and the like say nothing about freshness."""
-    feed = load(contract(slaProperties=[level("retention", 3, "y"), level("timeOfAvailability", "09:00-08:00")]))
-    assert (feed.latency, feed.frequency) == (None, None)
+    feed = load(contract(slaProperties=[level("retention", 3, "y"), level("generalAvailability", "2022-05-12")]))
+    assert (feed.latency, feed.frequency, feed.available_at) == (None, None, ())
+
+
+def test_times_of_availability(load: Load) -> None:
+    """There may be several, one for each driver, with an offset or without."""
+    levels = [level("timeOfAvailability", value) for value in ("09:00-08:00", "08:30", "07:00Z", "08:30")]
+    west = dt.timezone(-dt.timedelta(hours=8))
+    expected = (dt.time(9, tzinfo=west), dt.time(8, 30), dt.time(7, tzinfo=dt.UTC))
+    assert load(contract(slaProperties=levels)).available_at == expected
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,11 @@ def test_other_service_levels_are_documentation(load: Load) -> None:
         pytest.param([level("latency", "NaN", "d")], "more than 0", id="no number"),
         pytest.param([level("latncy", 1, "d")], "'latncy' is not known; did you mean 'latency'?", id="typing error"),
         pytest.param([level("latency", 1, "d"), level("latency", 2, "d")], "given twice", id="twice"),
+        pytest.param(
+            [level("timeOfAvailability", 9)], "found 9; allowed: a time of day in quotes", id="no time of day"
+        ),
+        pytest.param([level("timeOfAvailability", "25:00")], "found '25:00'; allowed: a time of day", id="25 o'clock"),
+        pytest.param([level("timeOfAvailibility", "9:00")], "did you mean 'timeOfAvailability'?", id="spelling"),
     ],
 )
 def test_refused_levels(levels: list[dict[str, Any]], message: str, problems: Problems) -> None:
