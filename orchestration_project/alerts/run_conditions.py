@@ -23,6 +23,11 @@ MOST_PARTITIONS = 10_000
 
 def of_job(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
     """The alarms of a job that are on."""
+    yield from _failed(job, observed, limits)
+    yield from _often_failed(job, limits)
+
+
+def _failed(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
     failed = unrepaired(job, observed.now - dt.timedelta(days=limits.failed_days))
     if failed:
         last = failed[-1]
@@ -41,6 +46,9 @@ def of_job(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Ala
             ],
             last.run_id,
         )
+
+
+def _often_failed(job: JobRuns, limits: Thresholds) -> Iterator[Alarm]:
     counted = [run for run in job.newest if run.succeeded or run.failed][-limits.success_runs :]
     bad = [run for run in counted if run.failed]
     if len(counted) == limits.success_runs and len(counted) - len(bad) < limits.success_rate * len(counted):
@@ -83,7 +91,7 @@ def unrepaired(job: JobRuns, since: dt.datetime) -> "list[FinishedRun]":
 
 
 def _after(successes: "Sequence[FinishedRun]", failure: "FinishedRun") -> "list[FinishedRun]":
-    # What began before the failure ended may have read what made the other one fail.
+    # A success that began before the failed run says nothing of what has changed since.
     return [run for run in successes if (run.started or run.created) >= (failure.started or failure.created)]
 
 
