@@ -19,6 +19,7 @@ from enum import StrEnum
 from statistics import median_low
 
 from orchestration_project.ingest.options import ConfiguredFeed
+from orchestration_project.inspection.expectations import DeliveryState, expectation
 from orchestration_project.storage.batches import Batch, Batching, Cadence
 from orchestration_project.storage.calendar import DeliveryCalendar
 from orchestration_project.warehouse.ledger_totals import Arrival
@@ -102,7 +103,7 @@ def deliveries(
     source: ConfiguredFeed,
     arrivals: Sequence[Arrival],
     first_accepted: str,
-    first_seen: dt.datetime | None,
+    first_load: dt.datetime | None,
     now: dt.datetime,
 ) -> list[Delivery]:
     """What became of each batch, from the first that is looked back at to the present one.
@@ -111,12 +112,12 @@ def deliveries(
         source: the feed.
         arrivals: what came for its batches.
         first_accepted: the partition key of its first accepted batch ever; empty without any.
-        first_seen: when its first file was seen. What was due before is of the past: neither late nor, unless the
+        first_load: when its first file was loaded. What was due before is of the past: neither late nor, unless the
             calendar says since when it holds, missing.
         now: the present moment, with a time zone.
     """
     batching, calendar = source.options.batching, source.options.calendar
-    waits_from = first_seen if calendar and calendar.since is None else None
+    waits_from = first_load if calendar and calendar.since is None else None
     if calendar and batching.is_key(first_accepted):
         calendar = calendar.beginning(batching.from_key(first_accepted))
     came = {arrival.batch: arrival for arrival in arrivals}
@@ -126,7 +127,7 @@ def deliveries(
         key = batching.key(batch)
         arrival = came.get(key)
         if arrival and arrival.accepted:
-            state, why = _of_accepted(arrival, batch, calendar, first_seen)
+            state, why = _of_accepted(arrival, batch, calendar, first_load)
         elif arrival and arrival.refused:
             state, why = State.REFUSED, f"{arrival.refused} file(s) refused"
         elif source.options.snapshot and key < newest:
@@ -145,12 +146,12 @@ def _batches(batching: Batching, now: dt.datetime) -> Iterator[Batch]:
 
 
 def _of_accepted(
-    arrival: Arrival, batch: Batch, calendar: DeliveryCalendar | None, first_seen: dt.datetime | None
+    arrival: Arrival, batch: Batch, calendar: DeliveryCalendar | None, first_load: dt.datetime | None
 ) -> tuple[State, str]:
     if calendar is None or arrival.first_seen is None or not calendar.expects(batch):
         return State.CAME, ""
     due, seen = calendar.due(batch), arrival.first_seen.replace(tzinfo=dt.UTC)
-    if seen <= due or (first_seen and due < first_seen):
+    if seen <= due or (first_load and due < first_load):
         return State.CAME, ""
     return State.LATE, f"due {due:%F %R}, came {seen.astimezone(due.tzinfo):%F %R}"
 
@@ -160,14 +161,10 @@ def _of_nothing(
 ) -> tuple[State, str]:
     if calendar is None:
         return State.NOT_EXPECTED, "nobody says when it is expected"
-    if calendar.since is None:
-        return State.NOT_EXPECTED, "no file of the feed was ever accepted"
-    if why_not := calendar.why_not(batch):
-        return State.NOT_EXPECTED, why_not
-    due = calendar.due(batch)
-    if waits_from and due <= waits_from:
-        return State.NOT_EXPECTED, "it was due before the feed's first load"
-    return (State.MISSING if due <= now else State.AWAITED), f"due {due:%F %R}"
+    found = expectation(calendar, batch, (), waits_from, now)
+    if found.state is DeliveryState.NOT_EXPECTED:
+        return State.NOT_EXPECTED, found.why_not
+    return (State.MISSING if found.state is DeliveryState.MISSING else State.AWAITED), f"due {found.due:%F %R}"
 
 
 def by_weekday(arrivals: Sequence[Arrival], batching: Batching, now: dt.datetime) -> list[WeekdayArrivals]:

@@ -19,7 +19,8 @@ from orchestration_project.health.table import series
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.warehouse.ledger_batches import first_batch
-from orchestration_project.warehouse.ledger_totals import arrivals, first_seen
+from orchestration_project.warehouse.ledger_queries import first_load
+from orchestration_project.warehouse.ledger_totals import arrivals
 
 DAYS_SHOWN = 30
 SIZES_OF = dt.timedelta(days=90)
@@ -142,7 +143,7 @@ def _feed(asked: Asked, source: ConfiguredFeed) -> FeedOperations:
         source.feed.title or source.name,
         batching.timezone.key,
         batching.cadence,
-        deliveries(source, came, first_batch(connection, source.name), first_seen(connection, source.name), asked.now),
+        deliveries(source, came, first_batch(connection, source.name), first_load(connection, source.name), asked.now),
         by_weekday(came, batching, asked.now),
     )
 

@@ -30,7 +30,7 @@ class Freshness(StrEnum):
     NOTHING_LOADED = "nothing_loaded"
 
 
-class Arrival(StrEnum):
+class DeliveryState(StrEnum):
     """Whether a batch has an accepted file; if not, whether it is due, due later, or not expected at all."""
 
     CAME = "came"
@@ -44,19 +44,19 @@ class Expectation:
     """What became of a batch: `due` is set if it is expected, `why_not` says why it is not."""
 
     key: str
-    arrival: Arrival
+    state: DeliveryState
     due: dt.datetime | None = None
     why_not: str = ""
 
     def __str__(self) -> str:
-        match self.arrival:
-            case Arrival.CAME:
+        match self.state:
+            case DeliveryState.CAME:
                 return f"{self.key} came"
-            case Arrival.NOT_EXPECTED:
+            case DeliveryState.NOT_EXPECTED:
                 return f"{self.key} is not expected: {self.why_not}"
-            case Arrival.WAITING:
+            case DeliveryState.WAITING:
                 return f"{self.key} is not due before {self.due:%F %R %Z}"
-            case Arrival.MISSING:
+            case DeliveryState.MISSING:
                 return f"{self.key} was expected by {self.due:%F %R %Z}"
 
 
@@ -105,31 +105,40 @@ def expectations(
     calendar = calendar.beginning(min(accepted, default=None))
     waits_from = None if calendar.declared else first_load
     if not source.options.snapshot:
-        return [_expectation(calendar, batching.from_key(key), accepted, waits_from, now) for key in asked]
+        return [expectation(calendar, batching.from_key(key), accepted, waits_from, now) for key in asked]
     newest = max(accepted, default=None)
     due = _due_lately(calendar, now)[-1:] if newest or calendar.since else []
     came = {batch for batch in due if newest and newest >= batch}
-    return [_expectation(calendar, batch, came, waits_from, now) for batch in due]
+    return [expectation(calendar, batch, came, waits_from, now) for batch in due]
 
 
-def _expectation(
+def expectation(
     calendar: DeliveryCalendar,
     batch: Batch,
     accepted: Collection[Batch],
     waits_from: dt.datetime | None,
     now: dt.datetime,
 ) -> Expectation:
+    """What became of a batch.
+
+    Args:
+        calendar: the feed's, from its first batch on.
+        batch: the batch.
+        accepted: all batches with an accepted file.
+        waits_from: nothing is expected that was due before; with a time zone.
+        now: the present moment, with a time zone.
+    """
     key = calendar.batching.key(batch)
     if batch in accepted:
-        return Expectation(key, Arrival.CAME)
+        return Expectation(key, DeliveryState.CAME)
     if calendar.since is None:
-        return Expectation(key, Arrival.NOT_EXPECTED, why_not="no file of the feed was ever accepted")
+        return Expectation(key, DeliveryState.NOT_EXPECTED, why_not="no file of the feed was ever accepted")
     if why_not := calendar.why_not(batch):
-        return Expectation(key, Arrival.NOT_EXPECTED, why_not=why_not)
+        return Expectation(key, DeliveryState.NOT_EXPECTED, why_not=why_not)
     due = calendar.due(batch)
     if waits_from and due <= waits_from:
-        return Expectation(key, Arrival.NOT_EXPECTED, why_not="it was due before the feed's first load")
-    return Expectation(key, Arrival.MISSING if due <= now else Arrival.WAITING, due)
+        return Expectation(key, DeliveryState.NOT_EXPECTED, why_not="it was due before the feed's first load")
+    return Expectation(key, DeliveryState.MISSING if due <= now else DeliveryState.WAITING, due)
 
 
 def standing(

@@ -73,10 +73,3 @@ def arrivals(connection: "DuckDBPyConnection", feed: str, first: str) -> list[Ar
         [feed, first],
     ).fetchall()
     return [Arrival(*row) for row in rows]
-
-
-def first_seen(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | None:
-    """When a load saw the first file of a feed, in UTC; None before any. A rebuild without a ledger starts anew."""
-    row = connection.execute(f"SELECT min(seen_at) FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
-    found = row[0] if row else None
-    return found.replace(tzinfo=dt.UTC) if isinstance(found, dt.datetime) else None

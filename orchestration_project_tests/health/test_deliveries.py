@@ -38,9 +38,9 @@ ARRIVALS = [
 
 
 def states(
-    feed: ConfiguredFeed, first_accepted: str = "2026-03-12", first_seen: dt.datetime = LONG_AGO
+    feed: ConfiguredFeed, first_accepted: str = "2026-03-12", first_load: dt.datetime = LONG_AGO
 ) -> dict[str, str]:
-    found = deliveries(feed, ARRIVALS, first_accepted, first_seen, NOW)
+    found = deliveries(feed, ARRIVALS, first_accepted, first_load, NOW)
     return {item.key: f"{item.state}: {item.why}" if item.why else str(item.state) for item in found}
 
 
@@ -60,8 +60,8 @@ def test_each_batch_has_a_state() -> None:
 
 def test_deliveries_of_the_past_are_not_late() -> None:
     """What was due before the platform saw the feed for the first time came when it could."""
-    first_seen = dt.datetime(2026, 3, 13, 21, 1, tzinfo=dt.UTC)
-    assert states(source(), first_seen=first_seen)["2026-03-13"] == "came"
+    first_load = dt.datetime(2026, 3, 13, 21, 1, tzinfo=dt.UTC)
+    assert states(source(), first_load=first_load)["2026-03-13"] == "came"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_was_due_before_the_first_load_is_missing_only_if_somebody_says_so(
     feed = source()
     assert feed.options.calendar
     feed = replace(feed, options=replace(feed.options, calendar=replace(feed.options.calendar, since=since)))
-    assert states(feed, first_seen=NOW)["2026-03-17"] == state
+    assert states(feed, first_load=NOW)["2026-03-17"] == state
 
 
 def test_of_a_feed_that_never_came_nothing_is_missing() -> None:

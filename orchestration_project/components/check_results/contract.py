@@ -21,7 +21,7 @@ from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.contracts.feed import MetricRule, QualityRule
 from orchestration_project.contracts.rules import comparison_in_words
 from orchestration_project.inspection import quality, rule_checks
-from orchestration_project.inspection.expectations import Arrival, in_short
+from orchestration_project.inspection.expectations import DeliveryState, in_short
 from orchestration_project.inspection.findings import OTHERWISE, load_again
 from orchestration_project.inspection.validated import validated_by_another
 
@@ -94,7 +94,9 @@ def _absent(rule: QualityRule, subject: Subject) -> list[quality.Measured]:
     if not quality.counts_rows(rule) or subject.spec.options.snapshot:
         return []
     batching, measured = subject.spec.options.batching, subject.keys or ()  # a repair file alone is measured as well
-    missing = [batching.from_key(item.key) for item in subject.expected(Arrival.MISSING) if item.key not in measured]
+    missing = [
+        batching.from_key(item.key) for item in subject.expected(DeliveryState.MISSING) if item.key not in measured
+    ]
     return quality.measure_absent(rule, missing)
 
 
@@ -102,7 +104,7 @@ def _told_of_absent(rule: QualityRule, subject: Subject) -> list[str]:
     """Which batches without a file a rule about the row count was told of, and why some of them are all right."""
     if not quality.counts_rows(rule) or subject.spec.options.snapshot:
         return []
-    states = (Arrival.MISSING, Arrival.WAITING, Arrival.NOT_EXPECTED)
+    states = (DeliveryState.MISSING, DeliveryState.WAITING, DeliveryState.NOT_EXPECTED)
     return [f"{in_short(found)}." for state in states if (found := subject.expected(state))]
 
 

@@ -18,7 +18,14 @@ from orchestration_project.components.check_results.subject import (
     refused_only,
 )
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
-from orchestration_project.inspection.expectations import Arrival, Expectation, Freshness, Standing, in_short, standing
+from orchestration_project.inspection.expectations import (
+    DeliveryState,
+    Expectation,
+    Freshness,
+    Standing,
+    in_short,
+    standing,
+)
 from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.warehouse import ledger_batches
@@ -34,7 +41,7 @@ COMPARED_WITH = {
 
 def delivered(subject: Subject) -> CheckResult:
     """Whether each batch of the run that is expected and due has an accepted file."""
-    found, missing = subject.expectations, subject.expected(Arrival.MISSING)
+    found, missing = subject.expectations, subject.expected(DeliveryState.MISSING)
     if not missing and (refused := refused_only(subject)):
         return refused
     expected = "an accepted file for each batch that is expected and due"
@@ -48,14 +55,14 @@ def delivered(subject: Subject) -> CheckResult:
         more = f" {len(missing) - 1} more batch(es) are missing." if len(missing) > 1 else ""
         description = f"{missing[0]}, and {_what_came(subject, missing[0])}.{more}"
     else:
-        kinds = [subject.expected(arrival) for arrival in Arrival]
+        kinds = [subject.expected(arrival) for arrival in DeliveryState]
         description = " ".join(f"{in_short(items)}." for items in kinds if items) or "No batch was due yet."
     return CheckResult(not missing, ERROR, description, expected, f"{len(missing)} missing batches", metadata)
 
 
 def _row(item: Expectation) -> dict[str, Cell]:
     due = f"{item.due:%F %R %Z}" if item.due else ""
-    return {"batch": item.key, "state": item.arrival.value, "due": due, "why_not_expected": item.why_not}
+    return {"batch": item.key, "state": item.state.value, "due": due, "why_not_expected": item.why_not}
 
 
 def _what_came(subject: Subject, item: Expectation) -> str:

@@ -15,7 +15,7 @@ import dagster as dg
 from orchestration_project.components.feed_metadata import Metadata
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.inspection import rule_checks
-from orchestration_project.inspection.expectations import Arrival, Expectation, expectations
+from orchestration_project.inspection.expectations import DeliveryState, Expectation, expectations
 from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
@@ -95,9 +95,9 @@ class Subject:
         asked = sorted(self.asked) or self.keys or []
         return expectations(self.spec.configured, asked, self.delivered, self.first_load, self.now)
 
-    def expected(self, arrival: Arrival) -> list[Expectation]:
+    def expected(self, arrival: DeliveryState) -> list[Expectation]:
         """The batches of the run that stand so."""
-        return [item for item in self.expectations if item.arrival is arrival]
+        return [item for item in self.expectations if item.state is arrival]
 
     @property
     def only_refused(self) -> list[str]:
