@@ -13,12 +13,17 @@ MASK = "***"
 """Shown instead of a personal value."""
 
 
+ALL_SHEETS = "*"
+"""Stands for all sheets of a workbook that have the header; no sheet can have this name."""
+
+
 class FileFormat(StrEnum):
     """How a feed's files are written. CSV covers every delimiter, TSV included."""
 
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+    XLSX = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +200,20 @@ class SourceFormat:
 
     `delimiter` None means: the one of comma, semicolon, tab and pipe by which the header line splits into the feed's
     columns. `encoding` is tried for files without a byte order mark that are not UTF-8; None: only UTF-8 is accepted.
+    `sheet` is of workbooks: a sheet's name, its number from 1, or `ALL_SHEETS`; None: the one sheet with the header.
     """
 
     format: FileFormat = FileFormat.CSV
     delimiter: str | None = None
     quote: str = '"'
     encoding: str | None = None
+    # Not in the text by which loads know how files were read: it was the same text before there were workbooks.
+    sheet: str | int | None = field(default=None, repr=False)
+
+    @property
+    def consecutive(self) -> bool:
+        """Whether a file's records are numbered from 1 without gaps; in a workbook they have the numbers of rows."""
+        return self.format is not FileFormat.XLSX
 
 
 @dataclass(frozen=True, slots=True)

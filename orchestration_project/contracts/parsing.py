@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from open_data_contract_standard.model import CustomProperty
 
 PARSING = ("nullValues", "trim", "decimalSeparator", "thousandsSeparator", "currencySymbols")
-FILE = ("delimiter", "quote")
+FILE = ("delimiter", "quote", "sheet")
 NAMES = ("aliases",)
 OF_A_SERVER = (*FILE, *PARSING)
 OF_A_COLUMN = (*NAMES, *PARSING)

@@ -12,8 +12,8 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
-from orchestration_project.contracts.feed import FileFormat, Parsing, SourceFormat
-from orchestration_project.contracts.parsing import OF_A_SERVER, Custom, read_custom, read_parsing
+from orchestration_project.contracts.feed import ALL_SHEETS, FileFormat, Parsing, SourceFormat
+from orchestration_project.contracts.parsing import FILE, OF_A_SERVER, Custom, read_custom, read_parsing
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import Server, ServiceLevelAgreementProperty, Team, TeamMember
@@ -25,9 +25,12 @@ FORMATS = {
     "jsonl": FileFormat.JSON,
     "ndjson": FileFormat.JSON,
     "parquet": FileFormat.PARQUET,
+    "xlsx": FileFormat.XLSX,
 }
 _PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
+_OF_A_FORMAT = {FileFormat.CSV: ("delimiter", "quote"), FileFormat.XLSX: ("sheet",)}
+"""The properties of a server that mean something for one format only."""
 _JSON_DELIMITERS = ("new_line", "array")
 
 _UNITS = {
@@ -79,16 +82,25 @@ def _source(server: "Server", custom: Custom, place: Place) -> SourceFormat:
         place.key("format").problem(f"found {server.format!r}; allowed: {listed(FORMATS)}{did_you_mean(name, FORMATS)}")
         return SourceFormat()
     file_format = FORMATS[name]
+    for property_name in [name for name in FILE if name in custom and name not in _OF_A_FORMAT.get(file_format, ())]:
+        custom[property_name][1].problem(f"{property_name} has no effect on {name} files")
     if file_format is not FileFormat.CSV:
-        for property_name in ("delimiter", "quote"):
-            if property_name in custom:
-                custom[property_name][1].problem(f"{property_name} has no effect on {name} files")
-        return SourceFormat(file_format, encoding=_encoding(server.encoding, place.key("encoding")))
+        encoding = _encoding(server.encoding, place.key("encoding"))
+        sheet = _sheet(*custom["sheet"]) if file_format is FileFormat.XLSX and "sheet" in custom else None
+        return SourceFormat(file_format, encoding=encoding, sheet=sheet)
     quote = _quote(*custom["quote"]) if "quote" in custom else '"'
     delimiter = _delimiter(server, custom, place) or ("\t" if name == "tsv" else None)
     if delimiter == quote:
         place.problem(f"delimiter and quote are both {quote!r}")
     return SourceFormat(file_format, delimiter, quote, _encoding(server.encoding, place.key("encoding")))
+
+
+def _sheet(value: Any, place: Place) -> str | int | None:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if is_number or (isinstance(value, str) and value.strip()):
+        return value.strip() if isinstance(value, str) else int(value)
+    place.problem(f"found {excerpt(value)}; allowed: a sheet's name, its number from 1, or {ALL_SHEETS!r}")
+    return None
 
 
 def _delimiter(server: "Server", custom: Custom, place: Place) -> str | None:

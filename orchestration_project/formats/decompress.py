@@ -2,9 +2,10 @@ r"""What the first bytes of a file tell: gzip and zstd are unpacked, no larger t
 
     \x1f\x8b...           gzip, unpacked           PAR1...     looks like Parquet
     \x28\xb5\x2f\xfd...   zstd, unpacked           {... [...   looks like JSON, after blanks
-    anything else         read as it is            the rest    looks like CSV
+    anything else         read as it is            PK... xl/   looks like a workbook
+                                                   the rest    looks like CSV
 
-What is no text and none of these is refused under its own name, with what to do: xlsx, zip, PDF, ... The encoding of a
+What is no text and none of these is refused under its own name, with what to do: zip, PDF, ... The encoding of a
 text is the work of `decode`.
 """
 
@@ -32,7 +33,9 @@ GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 """Begins a zstd frame without content, as pzstd writes it before each of the others."""
 HEAD_BYTES = 4 << 10
-SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that"
+SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that, or as xlsx for a contract that says so"
+WORKBOOK = re.compile(rb"PK\x03\x04.*?(?:xl/|\[Content_Types\]\.xml|_rels/)", re.DOTALL)
+OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 UNPACK = "compressed by {}: unpack it, or compress it by gzip or zstd instead"
 FOREIGN = (
     (rb"PK(?:\x03\x04|\x05\x06).*?(?:xl/|\[Content_Types\]\.xml|_rels/)", SHEET.format("xlsx or another Office file")),
@@ -55,7 +58,7 @@ BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 """What may stand before the text of a JSON file: a byte order mark and white space."""
 
 
-def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
+def decompress(path: Path, name: str, work: Path, max_bytes: int, workbooks: bool = False) -> Path:
     """The file itself, or a decompressed copy of it.
 
     Args:
@@ -63,6 +66,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
         name: its logical name, for messages.
         work: a folder for the copy.
         max_bytes: how large the file may be, decompressed; no more than that is written.
+        workbooks: whether workbooks are read; whether it is a good one is told by `workbook`.
 
     Raises:
         FileRefused: it is larger, or damaged, or nothing is in it, or it is of a format that is not read.
@@ -70,7 +74,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
     magic = _head(path)
     # The name does not count: files come as .csv.gz that were unpacked on the way, and the other way round.
     if not is_gzip(magic) and not is_zstd(magic):
-        _ensure_known(magic, name)
+        _ensure_known(magic, name, workbooks)
         if path.stat().st_size > max_bytes:
             raise too_large(name, max_bytes)
         return path
@@ -85,7 +89,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int) -> Path:
     # That of the file itself was looked at before, but a gzip file of nothing has bytes.
     if target.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all once decompressed; deliver it again")
-    _ensure_known(_head(target), name)
+    _ensure_known(_head(target), name, workbooks)
     return target
 
 
@@ -104,12 +108,14 @@ def _head(path: Path) -> bytes:
         return stream.read(HEAD_BYTES)
 
 
-def _ensure_known(beginning: bytes, name: str) -> None:
+def _ensure_known(beginning: bytes, name: str, workbooks: bool) -> None:
     """Make sure that a file is not of a format which is known and not read.
 
     Raises:
         FileRefused: it is; with what to do.
     """
+    if workbooks and (WORKBOOK.match(beginning) or beginning.startswith(OLD_WORKBOOK)):
+        return
     for form, what in FOREIGN:
         if re.match(form, beginning, re.DOTALL):
             raise FileRefused("unsupported_format", f"{name!r} is {what}")
@@ -122,6 +128,8 @@ def kind_of(beginning: bytes) -> FileFormat:
     """
     if beginning.startswith(PARQUET_MAGIC):
         return FileFormat.PARQUET
+    if WORKBOOK.match(beginning):
+        return FileFormat.XLSX
     return FileFormat.JSON if beginning.lstrip(BEFORE_JSON)[:1] in (b"{", b"[") else FileFormat.CSV
 
 

@@ -52,6 +52,20 @@ def insert_lines(
     drop_lines(connection)
 
 
+def insert_numbered(connection: "DuckDBPyConnection", lines: Lines, number: str, values: Mapping[str, str]) -> None:
+    """Add records that tell their numbers themselves to `_staged`; the lines are used up.
+
+    Args:
+        connection: with `_staged` to add to.
+        lines: what was read.
+        number: SQL for a record's number.
+        values: the raw table's columns as SQL over the relation of lines.
+    """
+    listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
+    _insert(connection, f"SELECT {_of_files(connection, lines)}, {number} AS _row, {listed} FROM {lines.relation}")
+    drop_lines(connection)
+
+
 def _insert(connection: "DuckDBPyConnection", select: str) -> None:
     connection.execute(f"INSERT INTO {COPIED} BY NAME {select}")
 

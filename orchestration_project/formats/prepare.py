@@ -4,7 +4,7 @@
 
 Nothing is sniffed from a sample: compression and encoding are proved over the whole file, the header is found by the
 contract's names. A plain UTF-8 file with its header in the first line is read where it lies. Any other is written anew
-in a work folder. No relation is made here; that is what `stage` does with a `Prepared`.
+in a work folder, the table of a workbook as CSV. No relation is made here; that is what `stage` does with a `Prepared`.
 """
 
 import os
@@ -20,6 +20,7 @@ from orchestration_project.formats.decode import as_utf8
 from orchestration_project.formats.decompress import decompress
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
+from orchestration_project.formats.sheet_csv import convert
 from orchestration_project.formats.skipped import FIRST_LINE
 
 BLOCK = 4 << 20
@@ -35,7 +36,7 @@ class Prepared:
     Attributes:
         name: the file's logical name.
         readable: what to read: the file itself or a rewritten copy.
-        header: its header; None for JSON and Parquet.
+        header: its header; None for JSON and Parquet. Of a workbook, that of the first sheet that is read.
         quote: the quote in `readable`; empty when nothing is quoted. The header tells the delimiter.
         line_end: the line end in `readable`.
         skip: lines before the first record in `readable`.
@@ -76,7 +77,9 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
     """
     if path.stat().st_size == 0:
         raise FileRefused("empty_file", f"{name!r} has no bytes at all, not even a header; deliver it again")
-    plain = decompress(path, name, work, max_bytes)
+    plain = decompress(path, name, work, max_bytes, workbooks=feed.source.format is FileFormat.XLSX)
+    if feed.source.format is FileFormat.XLSX:
+        return _prepare_workbook(feed, plain, name, work, max_bytes)
     if feed.source.format is FileFormat.PARQUET:
         return Prepared(name, _plainly_named(plain, work))
     text, start = as_utf8(plain, feed.source.encoding, name, work)
@@ -140,6 +143,13 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
     if start == 0 and is_one_line(first) and same_end:
         return replace(file, readable=_plainly_named(text, work))
     return replace(file, readable=_copy_from(text, offset, work / "data.csv", _first_line(found.line_end)))
+
+
+def _prepare_workbook(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Prepared:
+    made = convert(feed, path, name, work, max_bytes)
+    for header in made.headers:
+        _refuse_misnamed_repair(name, header)
+    return Prepared(name, made.path, made.headers[0], records=made.records, long_records=made.long_records)
 
 
 def _refuse_misnamed_repair(name: str, header: Header) -> None:

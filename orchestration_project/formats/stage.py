@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.delimited import stage_delimited
+from orchestration_project.formats.excel_files import stage_excel
 from orchestration_project.formats.json_files import stage_json
 from orchestration_project.formats.parquet_files import stage_parquet
 from orchestration_project.formats.parquet_schema import count_rows
@@ -19,7 +20,12 @@ from orchestration_project.storage.batches import is_repair
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-STAGE = {FileFormat.CSV: stage_delimited, FileFormat.JSON: stage_json, FileFormat.PARQUET: stage_parquet}
+STAGE = {
+    FileFormat.CSV: stage_delimited,
+    FileFormat.JSON: stage_json,
+    FileFormat.PARQUET: stage_parquet,
+    FileFormat.XLSX: stage_excel,
+}
 
 
 def count(connection: "DuckDBPyConnection", feed: Feed, file: Prepared, max_bytes: int) -> int:

@@ -129,7 +129,8 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
 def reading_of(feed: Feed) -> str:
     """Identifies what of a contract decides how files are read: with another one they have to be read again."""
     read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
-    return hashlib.sha256(repr((feed.source, read)).encode()).hexdigest()[:16]
+    sheet = () if feed.source.sheet is None else (feed.source.sheet,)
+    return hashlib.sha256(repr((feed.source, read, *sheet)).encode()).hexdigest()[:16]
 
 
 def _date(batch: Batch) -> dt.date:

@@ -46,7 +46,8 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
         for rate in reject_rates(connection, validated, limit)
         if (*rate.key, rate.version) in new
     }
-    headers = second_headers(connection, feed, validated, records) if feed.source.format is FileFormat.CSV else []
+    has_headers = feed.source.format in (FileFormat.CSV, FileFormat.XLSX)
+    headers = second_headers(connection, feed, validated, records) if has_headers else []
     tables = {
         header.key: FileRefused(
             "several_tables",

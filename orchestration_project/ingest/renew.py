@@ -128,7 +128,7 @@ def _is_damaged(session: Session) -> bool:
     """Whether the raw table lacks records of loaded files, or has others: then nothing can be made from it."""
     feed = session.feed
     unfaithful = ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), None, reading_of(feed)
+        session.connection, feed.name, raw_table(feed), None, reading_of(feed), feed.source.consecutive
     )
     return bool(unfaithful) or has_unknown_files(session)
 

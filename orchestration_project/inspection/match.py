@@ -38,7 +38,8 @@ def feed_of_folder(settings: Settings, path: Path) -> str | None:
 def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFile, max_bytes: int) -> list[Match]:
     """The feeds whose format and required columns a file has; feeds that its name matches too come first.
 
-    A Parquet file matches every feed of Parquet files: its columns are at its end, so they are not read here.
+    A Parquet file matches every feed of Parquet files, and a workbook every feed of workbooks: where their columns are
+    can't be told from their first bytes.
 
     Args:
         feeds: contracts and how they are run, by name.
@@ -50,7 +51,7 @@ def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFil
     """
     with (
         TemporaryDirectory(prefix="orchestration-project-") as work,
-        decompress(file.path, file.name, Path(work), max_bytes).open("rb") as stream,
+        decompress(file.path, file.name, Path(work), max_bytes, workbooks=True).open("rb") as stream,
     ):
         head = stream.read(HEAD_BYTES)
     matches = [
@@ -63,7 +64,7 @@ def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFil
 
 def _kind(feed: Feed, head: bytes) -> FileFormat:
     kind = kind_of(head)
-    return kind if kind is FileFormat.PARQUET else kind_of(_text(feed, head[:64]).encode())
+    return kind if kind in (FileFormat.PARQUET, FileFormat.XLSX) else kind_of(_text(feed, head[:64]).encode())
 
 
 def _text(feed: Feed, head: bytes) -> str:
@@ -90,7 +91,7 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
                 known = {normalised(key) for key in keys}
                 found = {column.name: 0 for column in feed.source_columns if spellings(column) & known}
                 require_columns(feed, found, keys, "the first object")
-            case FileFormat.PARQUET:
+            case FileFormat.PARQUET | FileFormat.XLSX:
                 pass
     except FileRefused:
         return False

@@ -131,7 +131,7 @@ class ColumnFound:
         column: its name.
         header: its name in the file, as written; None when it is missing. In JSON and Parquet files a column without
             any value counts as missing.
-        position: number of the field, from 1, in delimited files.
+        position: number of the field, from 1, in delimited files and sheets.
         records: how many records have a value.
     """
 
@@ -151,14 +151,15 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
         max_bytes: how large the file may be, decompressed.
     """
     path, name, own = candidate.file.path, candidate.file.name, Path(mkdtemp(dir=work))
-    plain = decompress(path, name, own, max_bytes)
+    is_workbook = feed.source.format is FileFormat.XLSX
+    plain = decompress(path, name, own, max_bytes, is_workbook)
     compression = ("gzip" if _starts(path, GZIP_MAGIC) else "zstd") if plain != path else None
-    if feed.source.format is FileFormat.PARQUET:
-        return Reading(feed.source.format, compression, None)
+    header = candidate.prepared.header if candidate.prepared else None
+    if is_workbook or feed.source.format is FileFormat.PARQUET:
+        return Reading(feed.source.format, compression, None, header_line=header.line if header else None)
     text, start = as_utf8(plain, feed.source.encoding, name, own)
     mark = next((codec for mark, codec in BOMS.items() if _starts(plain, mark)), None)
     encoding = "utf-8" if text == plain else mark or feed.source.encoding
-    header = candidate.prepared.header if candidate.prepared else None
     return Reading(
         feed.source.format,
         compression,

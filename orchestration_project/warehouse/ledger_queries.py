@@ -140,6 +140,7 @@ def unfaithful_entries(
     raw: str,
     batches: Mapping[str, object] | None,
     read_as: str,
+    consecutive: bool,
 ) -> list[Entry]:
     """The loaded files that have to be read again: their rows in the raw table are not what reading would give now.
 
@@ -152,11 +153,12 @@ def unfaithful_entries(
         raw: its raw table.
         batches: by partition key, the value of `_batch_date`; None for all batches.
         read_as: identifies what of the contract decides how files are read.
+        consecutive: whether records are numbered from 1 without gaps; those of workbooks have the numbers of rows.
     """
     condition = "true" if batches is None else batch_filter(batches.values())
     return _entries(
         connection,
-        _unfaithful_query(raw, condition),
+        _unfaithful_query(raw, condition, consecutive),
         {
             "feed": feed,
             "all": batches is None,
@@ -166,15 +168,20 @@ def unfaithful_entries(
     )
 
 
-def _unfaithful_query(raw: str, condition: str) -> str:
+def _unfaithful_query(raw: str, condition: str, consecutive: bool) -> str:
     """Row numbers have to be 1 to n, each once: their sum and the sum of their squares say it.
 
-    So one pass over the raw table is enough, without a set of all rows. The files are looked up by name and version at
-    the end: rows that were written from outside could give a file several batches with one key.
+    So one pass over the raw table is enough, without a set of all rows. Where they are not consecutive there has to be
+    one. The files are looked up by name and version at the end: rows that were written from outside could give a file
+    several batches with one key.
     """
+    measures, odd = "count(DISTINCT _row) AS numbers", "numbers <> rows"
+    if consecutive:
+        measures = "sum(_row) AS sum, sum(_row::HUGEINT * _row) AS squares"
+        odd = """sum <> records * (records + 1) // 2
+                OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6"""
     return f"""WITH counted AS (
-            SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(_row) AS sum,
-                sum(_row::HUGEINT * _row) AS squares
+            SELECT _batch_date, _file, _file_version, count(*) AS rows, {measures}
             FROM {ident(raw)} WHERE {condition} GROUP BY ALL),
         loaded AS (
             FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys)))),
@@ -182,8 +189,7 @@ def _unfaithful_query(raw: str, condition: str) -> str:
             SELECT (loaded.batch, file, version) FROM loaded LEFT JOIN counted
             ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}
             WHERE coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
-                OR sum <> records * (records + 1) // 2
-                OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6)
+                OR {odd})
         SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (batch, file, version) IN (FROM unfaithful)"""
 
 

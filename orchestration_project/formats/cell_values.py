@@ -1,0 +1,173 @@
+r"""What the cells of a workbook hold, as text: numbers, dates, times, escapes. Pure functions; no file is read here.
+
+    '1.1000000000000001'               ->  '1.1'              the shortest text of the same double
+    '12345678901234567890'             ->  all of its digits  no double has them, so they are no noise
+    '45000.5', format 'yyyy-mm-dd hh'  ->  2023-03-15 12:00:00
+    '45000.5', format '0.00'           ->  '45000.5'
+
+A value that is not text has a mark in front: the contract's notation of dates and decimals is not known here. A mark is
+a control character. Text that begins with one gets the mark of texts.
+"""
+
+import datetime as dt
+import re
+from decimal import Decimal
+from enum import StrEnum
+
+DATE, MOMENT, TIME, NUMBER, TEXT, FAULT = "\1\2\3\4\5\6"
+"""The marks. `FAULT` stands before an error of the workbook, such as `#DIV/0!`."""
+MARKS = frozenset({DATE, MOMENT, TIME, NUMBER, TEXT, FAULT})
+
+_STORED = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_CERTAIN_DIGITS = 15
+"""So many digits every double keeps."""
+_DIGITS_OF_DOUBLES = (16, 17)
+"""So many are written by programs that write all that a double has; the last ones are its noise."""
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_SURROGATES = range(0xD800, 0xE000)
+_MS_A_DAY = 86_400_000
+_LAST_DAY = dt.date(9999, 12, 31)
+_LEAP_DAY = 60
+"""The serial of 29 February 1900, a day that never was: later serials are one too large."""
+
+
+class Shown(StrEnum):
+    """What a number format shows of a number: a number, or a date or time that the number counts the days of."""
+
+    NUMBER = "number"
+    DATE = "date"
+    MOMENT = "moment"
+    TIME = "time"
+    ELAPSED = "elapsed"
+    BY_VALUE = "by value"
+
+
+_BUILTIN: dict[int, Shown] = (
+    dict.fromkeys(range(14, 18), Shown.DATE)
+    | dict.fromkeys((*range(18, 22), 45, 47), Shown.TIME)
+    | {22: Shown.MOMENT, 46: Shown.ELAPSED}
+    # In these the language of whoever wrote the file decides whether a date or a time is shown.
+    | dict.fromkeys((*range(27, 37), *range(50, 59), *range(71, 82)), Shown.BY_VALUE)
+)
+_LITERAL = re.compile(r'"[^"]*"?|\\.|[_*].|\[(?![hms]+\])[^\]]*\]|[eE][+-]|AM/PM|A/P', re.IGNORECASE | re.DOTALL)
+_ELAPSED = re.compile(r"\[[hms]+\]", re.IGNORECASE)
+
+
+def shown_by(number: int, code: str | None) -> Shown:
+    """What a number format shows.
+
+    Args:
+        number: of the format; those below 164 are the same in all workbooks, unless they have a code.
+        code: the format's own, such as `dd/mm/yyyy`; None if it has none.
+    """
+    if code is None:
+        return _BUILTIN.get(number, Shown.NUMBER)
+    # The first section is that of the positive numbers, and dates are such.
+    letters = _LITERAL.sub("", code.split(";")[0] if '"' not in code else _LITERAL.sub("", code).split(";")[0])
+    if _ELAPSED.search(letters):
+        return Shown.ELAPSED
+    found = {letter for letter in letters.casefold() if letter in "ymdhs"}
+    has_time = bool(found & {"h", "s"})
+    # Beside hours or seconds, m is minutes, unless there is a day or a year too.
+    has_date = bool(found & {"y", "d"}) or found == {"m"}
+    if has_date:
+        return Shown.MOMENT if has_time else Shown.DATE
+    return Shown.TIME if has_time else Shown.NUMBER
+
+
+def number_text(stored: str) -> str:
+    """The digits of a number that a file stores, without exponent.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if len(stored) <= _CERTAIN_DIGITS and stored.isascii() and stored.isdigit() and stored[0] != "0":
+        return stored
+    if not _STORED.fullmatch(stored):
+        raise ValueError(f"{stored[:40]!r} is no number")
+    exact = Decimal(stored)
+    digits = len(exact.as_tuple().digits)
+    if digits in _DIGITS_OF_DOUBLES:
+        double = float(stored)
+        if Decimal(f"{double:.{digits}g}") == exact:
+            exact = Decimal(repr(double))
+    text = f"{exact:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if exact == 0 else text
+
+
+def serial_text(stored: str, shown: Shown, from_1904: bool) -> str:
+    """The marked text of a number that is shown as a date or time; of one that is none, what it is instead.
+
+    Times are to the millisecond: a double holds no more of the days of this century, and none is shown.
+
+    Args:
+        stored: the number of days.
+        shown: what its format shows.
+        from_1904: whether days are counted from 1904, else from 1900.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    number = number_text(stored)
+    if number.startswith("-"):
+        return NUMBER + number
+    days, rest = divmod(round(float(stored) * _MS_A_DAY), _MS_A_DAY)
+    time = _time(rest)
+    if shown is Shown.ELAPSED and days:
+        return f"{days * 24 + rest // 3_600_000}{time[2:]}"
+    # Day 0 is the first of 1904, but none of 1900.
+    if (shown in (Shown.TIME, Shown.ELAPSED) and not days) or (not from_1904 and not days and rest):
+        return TIME + time
+    day = _day(days, from_1904)
+    if day is None:
+        return NUMBER + number
+    whole_day = shown is Shown.DATE or (shown is Shown.BY_VALUE and not rest)
+    mark, text = (DATE, day) if whole_day and not rest else (MOMENT, f"{day} {time}")
+    return text if days in (0, _LEAP_DAY) and not from_1904 else mark + text
+
+
+def _time(milliseconds: int) -> str:
+    seconds, fraction = divmod(milliseconds, 1000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text}.{fraction:03}" if fraction else text
+
+
+def _day(days: int, from_1904: bool) -> str | None:
+    """ISO text of a day, also of the two that never were; None for one after the year 9999."""
+    if not from_1904 and days in (0, _LEAP_DAY):
+        return "1900-02-29" if days else "1900-01-00"
+    first = dt.date(1904, 1, 1) if from_1904 else dt.date(1899, 12, 31 if days < _LEAP_DAY else 30)
+    return (first + dt.timedelta(days)).isoformat() if days <= (_LAST_DAY - first).days else None
+
+
+def iso_text(stored: str) -> str:
+    """The marked text of a date or time that is stored as ISO 8601; as it stands if it is not."""
+    for mark, form in (
+        (DATE, r"\d{4}-\d\d-\d\d"),
+        (MOMENT, r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"),
+        (TIME, r"\d\d:\d\d:\d\d(?:\.\d+)?"),
+    ):
+        if re.fullmatch(form, stored, re.ASCII):
+            return mark + stored.replace("T", " ")
+    return marked_text(stored)
+
+
+def marked_text(text: str) -> str:
+    """A text, marked if it could be taken for another value."""
+    return TEXT + text if text[:1] in MARKS and text else text
+
+
+def plain(value: str) -> str:
+    """A value without its mark."""
+    return value[1:] if value[:1] in MARKS and value else value
+
+
+def unescaped(text: str) -> str:
+    r"""A text with the characters that XML can't hold: `_x000D_` is a carriage return."""
+    return _ESCAPE.sub(_character, text) if "_x" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    return match[0] if code in _SURROGATES else chr(code)

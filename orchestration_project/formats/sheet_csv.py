@@ -1,0 +1,316 @@
+"""The table of a workbook, written as CSV for DuckDB: the sheet is chosen, its header found, each row made a record.
+
+    row  A            B        C                         the file's columns: id, n; anything else is rescued
+    1    Sales of shop 7
+    3    id           n        note
+    4    a            1.5               ->  4,a,NUMBER + 1.5,,,
+    5                                   ->  5,,,,,             a blank record
+    6    b            #DIV/0!  gift     ->  6,b,#DIV/0!,"{""note"":""gift""}","b,#DIV/0!,gift",error_cell: ...
+
+A record's number is its row in the sheet. Values keep the marks of `cell_values`; `excel_files` reads them.
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TextIO
+
+from orchestration_project.contracts.feed import ALL_SHEETS, Feed
+from orchestration_project.errors import FileRefused, visible
+from orchestration_project.formats.cell_values import FAULT, plain
+from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES
+from orchestration_project.formats.decompress import too_large
+from orchestration_project.formats.fields import BLANKS
+from orchestration_project.formats.header import (
+    LINES_SEARCHED,
+    Header,
+    match_columns,
+    normalised,
+    require_columns,
+    spellings,
+)
+from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, Row, last_row, letters_of, rows
+from orchestration_project.formats.skipped import FIRST_LINE
+from orchestration_project.formats.workbook import Sheet, Workbook, open_workbook
+
+ROWS_A_SHEET = 10_000_000
+"""Added to the numbers of records of each further sheet where all sheets are read: so no two have the same."""
+CELLS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A workbook's table as CSV.
+
+    Its fields are the number of the record, the contract's source columns, then `_rescued`, `_raw_line` and
+    `_parse_error`.
+
+    Attributes:
+        path: the CSV file; its first line is no record.
+        headers: the header of each sheet that was read.
+        records: how many records it has, counted in the sheets by another way than they were read.
+        long_records: whether some need larger buffers than usual.
+    """
+
+    path: Path
+    headers: tuple[Header, ...]
+    records: int
+    long_records: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    sheet: Sheet
+    header: Header
+
+
+def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Converted:
+    """Write the table of a workbook as CSV.
+
+    Args:
+        feed: the contract.
+        path: the workbook.
+        name: its logical name, for messages.
+        work: a folder for the copy.
+        max_bytes: how many bytes the workbook may have unpacked, and the copy.
+
+    Raises:
+        FileRefused: it can't be read as the contract says.
+    """
+    target = work / "records.csv"
+    with open_workbook(path, name, work, max_bytes) as workbook:
+        tables = _tables(feed, workbook)
+        counts = [_count(workbook, table) for table in tables]
+        writer = _Writer(feed, name, max_bytes)
+        with target.open("w", encoding="utf-8", newline="") as stream:
+            stream.write(FIRST_LINE.decode() + "\n")
+            for table, count in zip(tables, counts, strict=True):
+                if writer.write(stream, workbook, table) != count:
+                    raise FileRefused(
+                        "unreadable", f"{name!r}: the rows of sheet {table.sheet.name!r} don't add up; save it anew"
+                    )
+    headers = tuple(table.header for table in tables)
+    return Converted(target, headers, sum(counts), 4 * writer.longest > LONG_RECORD_BYTES)
+
+
+def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
+    """The rows with content among the first ones of a sheet."""
+    with workbook.open(sheet) as stream:
+        return list(takewhile(lambda row: row[0] <= count, rows(stream, workbook)))
+
+
+def fields_of(values: dict[int, str]) -> tuple[str, ...]:
+    """The values of a row as the names of columns."""
+    return tuple(plain(values.get(column, "")).strip(UNCACHED) for column in range(max(values, default=-1) + 1))
+
+
+def _count(workbook: Workbook, table: _Table) -> int:
+    with workbook.open(table.sheet) as stream:
+        return max(last_row(stream) - table.header.line, 0)
+
+
+def _tables(feed: Feed, workbook: Workbook) -> list[_Table]:
+    """The sheets to read, each with its header.
+
+    Raises:
+        FileRefused: there is none, or there are several and the contract does not choose; the sheets are named.
+    """
+    found = {sheet: _header(feed, workbook, sheet) for sheet in _candidates(feed, workbook)}
+    required = {column.name for column in feed.source_columns if column.required}
+    tables = [
+        _Table(sheet, header)
+        for sheet, header in found.items()
+        if header and header.positions and required <= header.positions.keys()
+    ]
+    if len(tables) > 1 and feed.source.sheet is None:
+        raise FileRefused(
+            "ambiguous_sheet",
+            f"{workbook.name!r} has several sheets with the header: {_names(table.sheet for table in tables)}; name one"
+            f" in the contract's server by the custom property `sheet`, or {ALL_SHEETS!r} for all",
+        )
+    if not tables:
+        raise _without_header(feed, found)
+    for table in tables:
+        match_columns(feed, table.header.fields)
+    return tables
+
+
+def _candidates(feed: Feed, workbook: Workbook) -> Sequence[Sheet]:
+    chosen = feed.source.sheet
+    if chosen in (None, ALL_SHEETS):
+        found = workbook.sheets
+    elif isinstance(chosen, int):
+        found = tuple(sheet for sheet in workbook.sheets if sheet.number == chosen)
+    else:
+        found = tuple(sheet for sheet in workbook.sheets if normalised(sheet.name) == normalised(str(chosen)))
+    if not found:
+        raise FileRefused(
+            "missing_sheet",
+            f"{workbook.name!r} has no sheet {chosen or ''!r}; found {_names(workbook.sheets) or 'none with cells'}."
+            " Correct the file, or the contract's custom property `sheet`",
+        )
+    return found
+
+
+def _names(sheets: "Iterator[Sheet] | Sequence[Sheet]") -> str:
+    return ", ".join(visible(sheet.name[:100]) for sheet in sheets)
+
+
+def _header(feed: Feed, workbook: Workbook, sheet: Sheet) -> Header | None:
+    """The first row that has every required column, else the one that has most; None if none names a column."""
+    known = {column.name: spellings(column) for column in feed.source_columns}
+    required = {column.name for column in feed.source_columns if column.required}
+    best: Header | None = None
+    for number, values in first_rows(workbook, sheet):
+        fields = fields_of(values)
+        names = [normalised(field) for field in fields]
+        positions = {
+            column: next(place for place, name in enumerate(names) if name in spelled)
+            for column, spelled in known.items()
+            if not spelled.isdisjoint(names)
+        }
+        if positions and (best is None or len(positions) > len(best.positions)):
+            best = Header(fields, ",", positions, number, 0)
+            if required <= positions.keys():
+                return best
+    return best
+
+
+def _without_header(feed: Feed, found: dict[Sheet, Header | None]) -> FileRefused:
+    best = max(found.items(), key=lambda item: len(item[1].positions) if item[1] else 0)
+    sheet, header = best
+    if header is None:
+        return FileRefused(
+            "no_header",
+            f"none of the first {LINES_SEARCHED} rows of {_names(list(found))} names a column of the contract: a header"
+            " row is needed",
+        )
+    try:
+        where = f"the header in row {header.line} of sheet {visible(sheet.name)}"
+        require_columns(feed, header.positions, header.fields, where, header.line)
+    except FileRefused as error:
+        return error
+    raise AssertionError("a header that lacks nothing is no reason for a refusal")
+
+
+class _Writer:
+    """Writes the records of sheets, and adds up how large they are."""
+
+    def __init__(self, feed: Feed, name: str, max_bytes: int) -> None:
+        self.longest = 0
+        self._feed, self._name, self._max_bytes = feed, name, max_bytes
+        self._size = self._blank = 0
+
+    def write(self, stream: TextIO, workbook: Workbook, table: _Table) -> int:
+        """Write the records of a sheet; returns how many.
+
+        Raises:
+            FileRefused: a formula has no value, or there is too much of something.
+        """
+        offset = (table.sheet.number - 1) * ROWS_A_SHEET if self._feed.source.sheet == ALL_SHEETS else 0
+        writer, record = csv.writer(stream, lineterminator="\n"), _Record(self._feed, table)
+        done = table.header.line
+        with workbook.open(table.sheet) as source:
+            for number, values in rows(source, workbook):
+                if number <= done:
+                    continue
+                writer.writerows([offset + blank, *record.nothing] for blank in range(done + 1, number))
+                self._measure(number - done - 1, values)
+                writer.writerow([offset + number, *record.fields(self._name, number, values)])
+                done = number
+        return done - table.header.line
+
+    def _measure(self, blank: int, values: dict[int, str]) -> None:
+        size = sum(map(len, values.values()))
+        self.longest = max(self.longest, size)
+        self._size += size
+        self._blank += blank
+        # A text is stored once and may stand in every cell; a row number alone makes blank rows above it.
+        if self._size > self._max_bytes:
+            raise too_large(self._name, self._max_bytes)
+        if self._blank > MAX_ROWS:
+            raise FileRefused("too_large", f"{self._name!r} has more than {MAX_ROWS:,} blank rows; delete them")
+
+
+class _Record:
+    """How the rows of one sheet become the fields of records."""
+
+    def __init__(self, feed: Feed, table: _Table) -> None:
+        self._sheet, header = table.sheet, table.header
+        self._positions = [header.positions.get(column.name, -1) for column in feed.source_columns]
+        self._known = frozenset(self._positions)
+        times = Counter(header.fields)
+        self._names = {
+            place: field if times[field] == 1 else f"{field}_{place + 1}"
+            for place, field in header.unexpected.items()
+            if field.strip(BLANKS)
+        }
+        self._header = {place: normalised(header.fields[place]) for place in header.positions.values()}
+        self.nothing = [""] * (len(self._positions) + 3)
+
+    def fields(self, name: str, number: int, values: dict[int, str]) -> list[str]:
+        """The fields of a record behind its number.
+
+        Raises:
+            FileRefused: the value of a formula is missing.
+        """
+        texts = [values.get(place, "") for place in self._positions]
+        joined = "".join(values.values())
+        error = ""
+        if UNCACHED in joined:
+            self._refuse_uncached(name, number, values)
+        if FAULT in joined or "\0" in joined:
+            error = self._error(number, values)
+            texts = [_without_fault(text) for text in texts]
+        if self._repeats(values):
+            error = "repeated_header: the header row stands again"
+        raw = _as_line([_without_fault(plain(text)) for text in texts]) if error else ""
+        return [*texts, "" if values.keys() <= self._known else self._rescued(values), raw, error]
+
+    def _refuse_uncached(self, name: str, number: int, values: dict[int, str]) -> None:
+        cells = [f"{letters_of(place)}{number}" for place, value in values.items() if value == UNCACHED]
+        if cells:
+            raise FileRefused(
+                "no_cached_value",
+                f"{name!r}: no cached value for the formula in {', '.join(cells[:CELLS_SHOWN])} of sheet"
+                f" {visible(self._sheet.name)}, since no program has calculated it: open the file in a spreadsheet,"
+                " save it and deliver that",
+                line=number,
+            )
+
+    def _error(self, number: int, values: dict[int, str]) -> str:
+        """What is wrong in columns of the contract; empty if it is in others."""
+        for place in self._positions:
+            value = values.get(place, "")
+            if value[:1] == FAULT:
+                return f"error_cell: {letters_of(place)}{number} has {visible(value[1:40])}"
+            if "\0" in value:
+                return f"nul_byte: {letters_of(place)}{number} has a NUL"
+        return ""
+
+    def _repeats(self, values: dict[int, str]) -> bool:
+        return all(normalised(plain(values.get(place, ""))) == name for place, name in self._header.items())
+
+    def _rescued(self, values: dict[int, str]) -> str:
+        """The cells of other columns as JSON, under their names, or letters where they have none."""
+        others = {
+            self._names.get(place, letters_of(place)): plain(value)
+            for place, value in values.items()
+            if place not in self._known
+        }
+        return json.dumps(others, ensure_ascii=False) if any(text.strip(BLANKS) for text in others.values()) else ""
+
+
+def _without_fault(text: str) -> str:
+    return (text[1:] if text[:1] == FAULT else text).replace("\0", "\u2400")
+
+
+def _as_line(texts: list[str]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow(texts)
+    return stream.getvalue()
