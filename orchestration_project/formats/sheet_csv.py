@@ -213,7 +213,9 @@ class _Writer:
             FileRefused: a formula has no value, or there is too much of something.
         """
         offset = (table.sheet.number - 1) * ROWS_A_SHEET if self._feed.source.sheet == ALL_SHEETS else 0
-        writer, record = csv.writer(stream, lineterminator="\n"), _Record(self._feed, table)
+        # All are quoted: Python leaves a lone CR bare, and DuckDB takes it for the end of a line.
+        writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        record = _Record(self._feed, table)
         done = table.header.line
         with workbook.open(table.sheet) as source:
             for number, values in rows(source, workbook):

@@ -113,7 +113,10 @@ def letters_of(column: int) -> str:
 
 
 class _Reader:
-    """The handlers of a parser that puts rows into a list."""
+    """The handlers of a parser that puts rows into a list.
+
+    They are called five times a cell, so they do little: what a cell is, is found out once, at its end.
+    """
 
     def __init__(self, workbook: Workbook) -> None:
         self.parser = expat.ParserCreate(namespace_separator="}")
@@ -121,16 +124,12 @@ class _Reader:
         self.parser.StartElementHandler = self._root
         self.ready: list[Row] = []
         self._text_of = _texts_by_type(workbook)
-        self._number = 0
-        self._values: dict[int, str] = {}
-        self._has_content = False
         self._uncalculated = workbook.uncalculated
-        self._next_column()
-
-    def _next_column(self, column: int = -1) -> None:
-        self._column, self._type, self._style = column, "n", "0"
         self._runs: list[str] = []
-        self._formula = self._hints = self._content = False
+        self._hints = False
+        self._number = 0
+        self._begin_row()
+        self._begin_cell({})
 
     def _root(self, tag: str, _: dict[str, str]) -> None:
         space = _namespace(tag)
@@ -138,52 +137,67 @@ class _Reader:
             space + name for name in ("row", "c", "v", "f", "is", "t", "rPh")
         )
         self.parser.StartElementHandler, self.parser.EndElementHandler = self._start, self._end
+        self.parser.CharacterDataHandler = self._runs.append
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == self._cell:
-            self._begin(attributes)
-        elif tag == self._value or (tag == self._text and self._content and not self._hints):
-            self._content = True
-            self.parser.CharacterDataHandler = self._runs.append
+            self._begin_cell(attributes)
+        elif tag == self._value:
+            self._has_value = True
+            self._runs.clear()
         elif tag == self._row:
             self._number = _row_number(attributes, self._number)
-            self._values, self._has_content = {}, False
-            self._next_column()
-        elif tag == self._inline:
-            self._content = True
+            self._begin_row()
+        elif tag == self._text:
+            self._runs.clear()
         elif tag == self._function:
-            self._formula = True
+            self._has_formula = True
+        elif tag == self._inline:
+            self._has_value = True
         elif tag == self._phonetic:
             self._hints = True
 
-    def _begin(self, attributes: dict[str, str]) -> None:
-        place, before = attributes.get("r"), self._column
-        letters = place.rstrip("0123456789") if place else ""
-        self._next_column(_column(letters) if letters else before + 1)
-        if (place and place[len(letters) :] != str(self._number)) or not before < self._column < MAX_COLUMNS:
-            raise ValueError(f"cell {str(place)[:40]} is not in its place in row {self._number}")
-        self._type, self._style = attributes.get("t", "n"), attributes.get("s", "0")
-
     def _end(self, tag: str) -> None:
-        if tag == self._value or tag == self._text:
-            self.parser.CharacterDataHandler = None
+        if tag == self._value:
+            self._stored = "".join(self._runs)
         elif tag == self._cell:
-            self._finish()
-        elif tag == self._phonetic:
-            self._hints = False
+            self._end_cell()
         elif tag == self._row and self._has_content:
             self.ready.append((self._number, self._values))
+        elif tag == self._text and not self._hints:
+            self._stored += "".join(self._runs)
+        elif tag == self._phonetic:
+            self._hints = False
 
-    def _finish(self) -> None:
-        if not self._content and not self._formula:
+    def _begin_row(self) -> None:
+        self._digits = str(self._number)
+        self._values: dict[int, str] = {}
+        self._has_content, self._column = False, -1
+
+    def _begin_cell(self, attributes: dict[str, str]) -> None:
+        self._attributes, self._stored = attributes, ""
+        self._has_value = self._has_formula = False
+
+    def _end_cell(self) -> None:
+        attributes, before = self._attributes, self._column
+        place = attributes.get("r")
+        if place:
+            letters = place.rstrip("0123456789")
+            column = _column(letters)
+            if column <= before or place[len(letters) :] != self._digits:
+                raise ValueError(f"cell {place[:40]} is not in its place in row {self._number}")
+        elif (column := before + 1) >= MAX_COLUMNS:
+            raise ValueError(f"row {self._number} has more cells than a sheet has columns")
+        self._column = column
+        if not self._has_value and not self._has_formula:
             return
         self._has_content = True
-        stored = "".join(self._runs)
+        kind = attributes.get("t", "n")
         # The value of a formula may be an empty text. A number can't be empty, so one that is was never calculated.
-        if self._formula and (self._uncalculated or not self._content or (not stored and self._type != "str")):
-            self._values[self._column] = UNCACHED
-        elif stored:
-            self._values[self._column] = self._text_of(stored, self._type, self._style)
+        if self._has_formula and (self._uncalculated or not (self._stored or (self._has_value and kind == "str"))):
+            self._values[column] = UNCACHED
+        elif self._stored:
+            self._values[column] = self._text_of(self._stored, kind, attributes.get("s", "0"))
 
 
 def _texts_by_type(workbook: Workbook) -> Callable[[str, str, str], str]:

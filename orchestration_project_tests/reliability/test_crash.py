@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from orchestration_project.contracts.feed import Bound, Required
+from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
 from orchestration_project.failpoints import Point
+from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import everything, killed_after, killed_load, steps_of_load
@@ -94,6 +95,20 @@ def rereading(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def workbooks(shop: Shop) -> dict[str, Any]:
+    """Files are workbooks: one is corrected, two are refused, some records are rejected."""
+    shop.feed = replace(shop.feed, source=SourceFormat(FileFormat.XLSX))
+    head = ("id", "n")
+    shop.deliver(named(1), workbook({"Sales": [head, ("a", 1), ("b", "#DIV/0!")]}))
+    shop.deliver(named(2), workbook({"Sales": [("Sales",), head, ("a", 4), (), ("c", 5)]}))
+    shop.load()
+    shop.deliver(named(1), workbook({"Sales": [head, ("b", 2), ("d", "x")]}))
+    shop.deliver(named(3), workbook({"Sales": [head], "More": [head]}))
+    shop.deliver(named(4), workbook({"Sales": [head, ("e", "=1+1")]}))
+    shop.deliver(named(5), workbook({"Sales": [head, (None, 3), ("f", 1)]}))
+    return {}
+
+
 SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     delivery,
     first_load,
@@ -101,6 +116,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     snapshot,
     raw_alone,
     rereading,
+    workbooks,
 ]
 
 
