@@ -1,22 +1,24 @@
-r"""What the first bytes of a file tell: gzip and zstd are unpacked, no larger than allowed; the format is guessed.
+r"""What the first bytes of a file tell: what is compressed is unpacked, no larger than allowed; the format is guessed.
 
     \x1f\x8b...           gzip, unpacked           PAR1...     looks like Parquet
     \x28\xb5\x2f\xfd...   zstd, unpacked           {... [...   looks like JSON, after blanks
-    anything else         read as it is            PK... xl/   looks like a workbook
-                                                   the rest    looks like CSV
+    BZh, \xfd7zXZ...      bzip2 and xz, unpacked   PK... xl/   looks like a workbook
+    anything else         read as it is            the rest    looks like CSV
 
 What is no text and none of these is refused under its own name, with what to do: zip, PDF, ... The encoding of a
 text is the work of `decode`.
 """
 
+import bz2
 import gzip
+import lzma
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import zstandard
 
@@ -27,23 +29,23 @@ if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
 BLOCK = 4 << 20
-ZSTD_PIECE = 1 << 10
+PIECE = 1 << 10
 """Compressed bytes taken at a time: zstd makes up to 32,000 bytes of each, and gives all that it made at once."""
-GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+GZIP_MAGIC, ZSTD_MAGIC, XZ_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"PAR1"
+BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
+XZ_MEMORY = 256 << 20
+"""More than any preset of xz needs; a file may ask for gigabytes."""
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 """Begins a zstd frame without content, as pzstd writes it before each of the others."""
 HEAD_BYTES = 4 << 10
 SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that, or as xlsx for a contract that says so"
 WORKBOOK = re.compile(rb"PK\x03\x04.*?(?:xl/|\[Content_Types\]\.xml|_rels/)", re.DOTALL)
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-UNPACK = "compressed by {}: unpack it, or compress it by gzip or zstd instead"
 FOREIGN = (
     (rb"PK(?:\x03\x04|\x05\x06).*?(?:xl/|\[Content_Types\]\.xml|_rels/)", SHEET.format("xlsx or another Office file")),
     (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", SHEET.format("OpenDocument")),
     (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a zip archive: unpack it and deliver the files in it"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", SHEET.format("xls or another Office file of the old kind, OLE2")),
-    (rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)", UNPACK.format("bzip2")),
-    (rb"\xfd7zXZ\0", UNPACK.format("xz")),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and deliver the files in it"),
     (rb"Rar!\x1a\x07", "a RAR archive: unpack it and deliver the files in it"),
     (rb"%PDF-", "a PDF: ask for the data behind it, as CSV"),
@@ -51,7 +53,10 @@ FOREIGN = (
         rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,1000}?-->\s*)*<(?i:!doctype\s+html|html|head|body|table)[\s>]",
         "a page of HTML: it may be the error of a failed download, or a spreadsheet's export; deliver the data as CSV",
     ),
-    (rb"\x1f\x8b|\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "compressed twice: unpack it once"),
+    (
+        rb"\x1f\x8b|\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18|\xfd7zXZ\0|BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
+        "compressed twice: unpack it once",
+    ),
 )
 """The first bytes of what is not read, and what it is and what to do; the first that fits counts."""
 BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
@@ -73,7 +78,7 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int, workbooks: boo
     """
     magic = _head(path)
     # The name does not count: files come as .csv.gz that were unpacked on the way, and the other way round.
-    if not is_gzip(magic) and not is_zstd(magic):
+    if compression_of(magic) is None:
         _ensure_known(magic, name, workbooks)
         if path.stat().st_size > max_bytes:
             raise too_large(name, max_bytes)
@@ -82,7 +87,10 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int, workbooks: boo
     try:
         with _decompressor(path, magic) as reader, target.open("wb") as writer:
             shutil.copyfileobj(_Bounded(reader, name, max_bytes), writer, BLOCK)
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError, lzma.LZMAError) as error:
+        # gzip and bz2 say by an OSError that data is damaged; one of the system has a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise FileRefused(
             "unreadable", f"{name!r} can't be decompressed: {error}; it is damaged or was cut off, deliver it again"
         ) from error
@@ -93,14 +101,15 @@ def decompress(path: Path, name: str, work: Path, max_bytes: int, workbooks: boo
     return target
 
 
-def is_gzip(beginning: bytes) -> bool:
-    """Whether a file that begins so is compressed by gzip."""
-    return beginning.startswith(GZIP_MAGIC)
-
-
-def is_zstd(beginning: bytes) -> bool:
-    """Whether a file that begins so is compressed by zstd."""
-    return beginning.startswith(ZSTD_MAGIC) or SKIPPABLE.match(beginning) is not None
+def compression_of(beginning: bytes) -> str | None:
+    """How a file that begins so is compressed; None if it is not."""
+    if beginning.startswith(ZSTD_MAGIC) or SKIPPABLE.match(beginning):
+        return "zstd"
+    if BZIP2.match(beginning):
+        return "bzip2"
+    if beginning.startswith(XZ_MAGIC):
+        return "xz"
+    return "gzip" if beginning.startswith(GZIP_MAGIC) else None
 
 
 def _head(path: Path) -> bytes:
@@ -143,12 +152,13 @@ def too_large(name: str, max_bytes: int) -> FileRefused:
 
 @contextmanager
 def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
-    if is_gzip(magic):
+    kind = compression_of(magic)
+    if kind == "gzip":
         with gzip.open(path) as stream:
             yield stream
     else:
         with path.open("rb") as raw:
-            yield _ZstdFrames(raw)
+            yield _Frames(raw, _FRAMES[str(kind)])
 
 
 class _Bounded:
@@ -171,8 +181,27 @@ class _Bounded:
         return data
 
 
-class _ZstdFrames:
-    """A zstd stream that notices when its last frame was cut off; the library's reader takes that for the end.
+class _Frame(Protocol):
+    """A decompressor of one frame."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+_FRAMES: dict[str, Callable[[], _Frame]] = {
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
+}
+
+
+class _Frames:
+    """A stream of zstd, bzip2 or xz that notices when its last frame was cut off, for which no library's reader cares.
 
         file  [frame 1][frame 2]       read -> text 1, text 2, b""
         file  [frame 1][fra            read -> text 1, what can be had of text 2, EOFError
@@ -180,9 +209,9 @@ class _ZstdFrames:
     A frame may end in the middle of a piece of the file: the rest of the piece begins the next frame.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+    def __init__(self, raw: BinaryIO, make: Callable[[], _Frame]) -> None:
+        self._raw, self._make = raw, make
+        self._frame = make()
         self._rest = b""
 
     def read(self, _size: int = 0, /) -> bytes:
@@ -191,15 +220,18 @@ class _ZstdFrames:
         Raises:
             EOFError: the last frame is not complete.
         """
-        while piece := self._rest or self._raw.read(ZSTD_PIECE):
+        while piece := self._rest or self._raw.read(PIECE):
             self._rest = b""
             if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                # xz fills up with NULs behind a frame; no frame begins with one.
+                if not (piece := piece.lstrip(b"\0")):
+                    continue
+                self._frame = self._make()
             data = self._frame.decompress(piece)
             self._rest = self._frame.unused_data if self._frame.eof else b""
             # No bytes at all would be taken for the end, and a piece may give none.
             if data:
                 return data
         if not self._frame.eof:
-            raise EOFError("the last zstd frame is not complete")
+            raise EOFError("the last frame is not complete")
         return b""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import PlatformError
 from orchestration_project.formats.decode import BOMS, as_utf8
-from orchestration_project.formats.decompress import GZIP_MAGIC, decompress
+from orchestration_project.formats.decompress import compression_of, decompress
 from orchestration_project.ingest.model import Candidate, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
@@ -109,7 +109,7 @@ def _outcome(
     return Known(loads=True, what=f"new, and replaces {', '.join(gone)}" if gone else "new")
 
 
-BLOCK = 4 << 20
+BLOCK, BEGINNING = 4 << 20, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
     path, name, own = candidate.file.path, candidate.file.name, Path(mkdtemp(dir=work))
     is_workbook = feed.source.format is FileFormat.XLSX
     plain = decompress(path, name, own, max_bytes, is_workbook)
-    compression = ("gzip" if _starts(path, GZIP_MAGIC) else "zstd") if plain != path else None
+    compression = compression_of(_head(path))
     header = candidate.prepared.header if candidate.prepared else None
     if is_workbook or feed.source.format is FileFormat.PARQUET:
         return Reading(feed.source.format, compression, None, header_line=header.line if header else None)
@@ -169,9 +169,13 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
     )
 
 
-def _starts(path: Path, magic: bytes) -> bool:
+def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(len(magic)) == magic
+        return stream.read(BEGINNING)
+
+
+def _starts(path: Path, magic: bytes) -> bool:
+    return _head(path).startswith(magic)
 
 
 def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candidate) -> list[ColumnFound]:

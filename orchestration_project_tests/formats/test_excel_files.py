@@ -2,7 +2,6 @@
 
 import datetime as dt
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import openpyxl
@@ -18,7 +17,6 @@ from orchestration_project_tests.ingest.test_values import formatted
 XLSX = SourceFormat(FileFormat.XLSX)
 CONTRACT = feed(column("id", "VARCHAR", Required()), column("n", "DECIMAL(18,4)"), source=XLSX)
 HEAD = ("id", "n")
-Rows = list[Sequence[object]]
 
 
 def on_sheet(sheet: str | int | None) -> SourceFormat:
@@ -45,7 +43,7 @@ def test_a_table_below_titles_and_beside_blank_columns(tmp_path: Path) -> None:
 def test_other_columns_are_rescued(tmp_path: Path) -> None:
     """A cell under an unknown name keeps its name, one without a name gets its column's letter."""
     shop = Shop(tmp_path, CONTRACT)
-    rows: Rows = [["id", "n", "note", None, "x", "x"], ["a", 1, "gift", 2.5, True, "=1"], ["b", 2], ["c", 3, " "]]
+    rows = [["id", "n", "note", None, "x", "x"], ["a", 1, "gift", 2.5, True, "=1"], ["b", 2], ["c", 3, " "]]
     made = openpyxl.load_workbook(io.BytesIO(workbook({"Data": rows})))
     made["Data"]["F2"].data_type = "s"
     shop.deliver(named(1), saved(made))

@@ -1,7 +1,9 @@
 """Compression, encodings and names: what a file is before its records are looked at."""
 
+import bz2
 import codecs
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,8 @@ ZSTD = zstandard.ZstdCompressor()
         pytest.param(gzip.compress(TEXT[:8].encode()) + gzip.compress(TEXT[8:].encode()), None, id="two gzip members"),
         pytest.param(ZSTD.compress(TEXT.encode()), None, id="zstd"),
         pytest.param(ZSTD.compress(TEXT[:8].encode()) + ZSTD.compress(TEXT[8:].encode()), None, id="two zstd frames"),
+        pytest.param(bz2.compress(TEXT[:8].encode()) + bz2.compress(TEXT[8:].encode()), None, id="two bzip2 parts"),
+        pytest.param(lzma.compress(TEXT[:8].encode()) + lzma.compress(TEXT[8:].encode()), None, id="two xz parts"),
         pytest.param(gzip.compress(codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")), None, id="gzip over UTF-16"),
     ],
 )
@@ -43,7 +47,7 @@ def test_compression_and_encoding(
 ) -> None:
     """A file is read the same in every compression and encoding, wherever its blocks end."""
     monkeypatch.setattr(decode, "BLOCK", block)
-    monkeypatch.setattr(decompress, "ZSTD_PIECE", block)
+    monkeypatch.setattr(decompress, "PIECE", block)
     assert records(tmp_path, feed(source=SourceFormat(encoding=encoding)), content) == EXPECTED
 
 

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import openpyxl
 
@@ -11,14 +12,14 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
-def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
+def workbook(sheets: Mapping[str, Any]) -> bytes:
     """A workbook by openpyxl with rows of values on each sheet; a formula has no value then."""
     made = openpyxl.Workbook()
     made.remove(made.worksheets[0])
     for name, rows in sheets.items():
         sheet = made.create_sheet(name)
         for row in rows:
-            sheet.append(row)
+            sheet.append(list(row))
     return saved(made)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import MASK, Bound, FileFormat, Required, SourceFormat
 from orchestration_project.inspection.explain import Explanation, Outcome, explain, first_records_sql, found_file
+from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 
@@ -150,6 +151,18 @@ def test_how_a_file_is_read(tmp_path: Path) -> None:
         ("gone", None, None, 0),
     ]
     assert told.extra == {"café": 1}
+
+
+def test_workbooks(tmp_path: Path) -> None:
+    """The header's row and the column's number are told, and records have the numbers of their rows."""
+    shop = Shop(tmp_path, feed(column("id"), column("n", "INTEGER"), source=SourceFormat(FileFormat.XLSX)))
+    rows = [["title"], [None, "n", "ID", "more"], [None, 1, "a", "x"], [None, "y", "b"]]
+    told = explained(shop, shop.deliver("s_2024-01-01.xlsx", workbook({"Data": rows})))
+    assert told.reading
+    assert (told.reading.format, told.reading.header_line) == (FileFormat.XLSX, 2)
+    assert [(item.header, item.position, item.records) for item in told.columns] == [("ID", 3, 2), ("n", 2, 2)]
+    assert told.extra == {"more": 1}
+    assert [item.row for reason in told.reasons for item in reason.examples] == [4]
 
 
 def test_json_files(tmp_path: Path) -> None:

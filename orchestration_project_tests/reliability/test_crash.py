@@ -103,9 +103,9 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     shop.deliver(named(2), workbook({"Sales": [("Sales",), head, ("a", 4), (), ("c", 5)]}))
     shop.load()
     shop.deliver(named(1), workbook({"Sales": [head, ("b", 2), ("d", "x")]}))
-    shop.deliver(named(3), workbook({"Sales": [head], "More": [head]}))
-    shop.deliver(named(4), workbook({"Sales": [head, ("e", "=1+1")]}))
-    shop.deliver(named(5), workbook({"Sales": [head, (None, 3), ("f", 1)]}))
+    shop.deliver(named(1, "t"), workbook({"Sales": [head], "More": [head]}))
+    shop.deliver(named(2, "t"), workbook({"Sales": [head, ("e", "=1+1")]}))
+    shop.deliver(named(3), workbook({"Sales": [head, (None, 3), ("f", 1)]}))
     return {}
 
 

@@ -6,6 +6,9 @@ import io
 import lzma
 import struct
 import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from click.testing import CliRunner
 
 from orchestration_project.cli.main import main
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
+from orchestration_project.settings import Settings
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, read
 from orchestration_project_tests.inspection.drafting.samples import drafted
 from orchestration_project_tests.reliability.evidence import tried
@@ -37,14 +41,13 @@ FOREIGN = {
     "zip": (archive("s.csv"), "a zip archive"),
     "zip of nothing": (archive(), "a zip archive"),
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504, "OLE2"),
-    "bzip2": (bz2.compress(LINES), "bzip2"),
-    "bzip2 of nothing": (bz2.compress(b""), "bzip2"),
-    "xz": (lzma.compress(LINES), "xz"),
     "PDF": (b"%PDF-1.4\n1 0 obj\n", "a PDF"),
     "HTML": (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html><head>", "HTML"),
     "HTML of a spreadsheet": (b'<?xml version="1.0"?>\n<HTML xmlns:x="y">\n<table><tr><td>id', "HTML"),
     "gzip in gzip": (gzip.compress(gzip.compress(LINES)), "compressed twice"),
     "zstd in gzip": (gzip.compress(zstandard.compress(LINES)), "compressed twice"),
+    "bzip2 in xz": (lzma.compress(bz2.compress(LINES)), "compressed twice"),
+    "xz in bzip2": (bz2.compress(lzma.compress(LINES)), "compressed twice"),
     "xlsx in gzip": (gzip.compress(archive("[Content_Types].xml", "xl/a.xml")), "a spreadsheet (xlsx"),
 }
 
@@ -64,6 +67,59 @@ def test_other_formats_are_named(form: FileFormat, tmp_path: Path) -> None:
         assert (name, note["rule"]) == (name, "unsupported_format")
         assert words in note["reason"]
         assert "encoding" not in note["reason"]
+
+
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress], ids=["bzip2", "xz"])
+def test_bzip2_and_xz(compress: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """They are read under any name and in many parts; damaged, cut off, empty or inflating ones are refused."""
+    whole = compress(LINES)
+    contents = {
+        "good": whole,
+        "parts": whole + compress(b"c,3\n"),
+        "damaged": whole[:-10] + b"\0\0" + whole[-8:],
+        "cut": compress(LINES * 5000)[:-30],
+        "rest": whole + b"rest",
+        "empty": compress(b""),
+        "bomb": compress(LINES + b"\n" * 10_000_000),
+    }
+    shop = Limited(tmp_path, feed())
+    for name, content in contents.items():
+        shop.deliver(named(1, name), content)
+    shop.load()
+    found = {name: note["rule"] for name, note in shop.quarantine().items()}
+    assert found == {
+        named(1, "damaged"): "unreadable",
+        named(1, "cut"): "unreadable",
+        named(1, "rest"): "unreadable",
+        named(1, "empty"): "empty_file",
+        named(1, "bomb"): "too_large",
+    }
+    assert shop.records(named(1, "parts")).keys() - shop.records(named(1, "good")).keys() == {3}
+    tried()
+
+
+class Limited(Shop):
+    """A shop in which files may have a megabyte."""
+
+    @property
+    def settings(self) -> Settings:
+        """The shop's settings with a low limit."""
+        return replace(super().settings, max_file_bytes=1_000_000)
+
+
+def test_xz_that_wants_too_much_memory(tmp_path: Path) -> None:
+    """A file may ask for a gigabyte to be unpacked, and is refused; NULs behind a part are no fault."""
+    greedy = bytearray(lzma.compress(LINES))
+    end = 12 + 4 * greedy[12]
+    # The size of the dictionary, as a power of two, and the checksum of the header that it stands in.
+    greedy[16] = 36
+    greedy[end : end + 4] = struct.pack("<I", zlib.crc32(greedy[12:end]))
+    shop = Shop(tmp_path, feed())
+    shop.deliver(named(1), bytes(greedy))
+    shop.deliver(named(2), lzma.compress(LINES) + b"\0" * 8)
+    shop.load()
+    assert "emory" in shop.quarantine()[named(1)]["reason"]
+    assert shop.records(named(2)).keys() == {1, 2}
 
 
 def skippable(content: bytes, kind: int = 0) -> bytes:

@@ -112,7 +112,9 @@ def _common(layouts: Sequence[Layout]) -> Layout:
             fields.setdefault(normalised(field), field)
     encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
     delimiter = next(iter(delimiters), None)
-    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()))
+    sheets = {layout.sheet for layout in layouts}
+    sheet = layouts[0].sheet if len(sheets) == 1 else None
+    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()), sheet=sheet)
 
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,6 +21,8 @@ from orchestration_project.formats.decode import as_utf8
 from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
+from orchestration_project.formats.sheet_csv import fields_of, first_rows
+from orchestration_project.formats.workbook import open_workbook
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
 
@@ -32,6 +34,7 @@ ENCODINGS = (None, "cp1252", "iso-8859-1")
 """What is tried for a file without a byte order mark: UTF-8 (None) first, since the others accept nearly any bytes."""
 RECORDS_LOOKED_AT = 300
 OBJECTS_LOOKED_AT = 5_000
+BEGINNING = 4 << 10
 VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
 """What is a value rather than the name of a column: a number, a date, a mail address."""
 
@@ -50,6 +53,7 @@ class Layout:
         delimiter: None if the format or the file has none.
         fields: the names of its columns as written, without blank and repeated ones, which no contract can name.
         left_out: how many columns these are.
+        sheet: to declare in the contract; None if the workbook has one table, or the file is none.
     """
 
     format: FileFormat
@@ -57,6 +61,7 @@ class Layout:
     delimiter: str | None
     fields: tuple[str, ...]
     left_out: int = 0
+    sheet: str | None = None
 
     @property
     def declared_delimiter(self) -> str | None:
@@ -66,7 +71,7 @@ class Layout:
     @property
     def source(self) -> SourceFormat:
         """The same as a contract has it."""
-        return SourceFormat(self.format, self.declared_delimiter, encoding=self.encoding)
+        return SourceFormat(self.format, self.declared_delimiter, encoding=self.encoding, sheet=self.sheet)
 
 
 def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max_bytes: int) -> Layout:
@@ -83,9 +88,11 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
         DraftError: it has no header, or its encoding can't be found.
     """
     own = Path(mkdtemp(dir=work))
-    plain = decompress(file.path, file.name, own, max_bytes)
+    plain = decompress(file.path, file.name, own, max_bytes, workbooks=True)
     with plain.open("rb") as stream:
-        beginning = stream.read(64)
+        beginning = stream.read(BEGINNING)
+    if kind_of(beginning) is FileFormat.XLSX:
+        return _of_workbook(plain, file.name, own, max_bytes)
     if kind_of(beginning) is FileFormat.PARQUET:
         return _named(FileFormat.PARQUET, None, None, _parquet_columns(connection, plain))
     encoding, text, start = _decoded(plain, beginning, file.name, own)
@@ -104,6 +111,30 @@ def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fiel
         field.strip("\ufeff \t\r\n") for field in fields if normalised(field) and times[normalised(field)] == 1
     )
     return Layout(format, encoding, delimiter, usable, len(fields) - len(usable))
+
+
+def _of_workbook(plain: Path, name: str, work: Path, max_bytes: int) -> Layout:
+    """The first sheet with a header; it is declared if another one has a header too."""
+    with open_workbook(plain, name, work, max_bytes) as workbook:
+        tables = {
+            sheet.name: header
+            for sheet in workbook.sheets
+            if (header := _header_row([fields_of(values) for _, values in first_rows(workbook, sheet)]))
+        }
+    if not tables:
+        raise DraftError(f"{name!r} has no sheet with a header that could be found: a row has to name the columns")
+    sheet, fields = next(iter(tables.items()))
+    return replace(_named(FileFormat.XLSX, None, None, fields), sheet=sheet if len(tables) > 1 else None)
+
+
+def _header_row(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The first row with as many filled cells as most rows have, or more, if it looks like a header."""
+    filled = [[field for field in row if field.strip()] for row in rows]
+    widths = Counter(map(len, filled))
+    width = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))[0]
+    # Records lack values where they are optional, the header names all columns.
+    first = next((row for row in filled if len(row) >= width > 0), [])
+    return [] if any(VALUE.fullmatch(field.strip()) for field in first) else first
 
 
 def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:

@@ -85,6 +85,9 @@ def _head(parts: DraftParts) -> Iterator[str]:
     if layout.declared_delimiter:
         yield "    customProperties:\n      - property: delimiter"
         yield f"        value: {_quoted(layout.declared_delimiter)}{_check('it gives the most even columns')}"
+    if layout.sheet:
+        yield "    customProperties:\n      - property: sheet"
+        yield f"        value: {_quoted(layout.sheet)}{_check('the first with a header; * means all with this one')}"
     if layout.left_out:
         yield f"# check: {layout.left_out} column(s) have no name, or one that stands twice; they go to _rescued"
     yield "\nslaProperties:"

@@ -1,5 +1,6 @@
 """What is drafted from samples, and that every draft loads and takes the samples."""
 
+import datetime as dt
 import gzip
 import json
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.contracts.feed import FileFormat
+from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import FileRefused
 from orchestration_project.inspection.drafting.draft import write_draft
 from orchestration_project.inspection.drafting.layout import DraftError
 from orchestration_project_tests.components.workbench import feeds
+from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.inspection.drafting.samples import drafted, table
 from orchestration_project_tests.reliability.evidence import effort, tried
 
@@ -221,6 +223,17 @@ def test_parquet(tmp_path: Path) -> None:
     assert [item.cleaned for item in found.draft.results] == [1]
 
 
+def test_workbooks(tmp_path: Path) -> None:
+    """The header is found below a title, and values have the types of their cells; a second table is no matter."""
+    rows = [["Sales"], [], ["id", "price", "day"], ["a", 1.5, dt.date(2024, 1, 31)], ["b", 2, dt.date(2024, 2, 1)]]
+    found = drafted(tmp_path, workbook({"Sales": rows}), names=("s_2024-01-31.xlsx",))
+    assert found.types == {"id": "VARCHAR", "price": "DECIMAL(18,2)", "day": "DATE"}
+    assert found.feed.source == SourceFormat(FileFormat.XLSX)
+    found = drafted(tmp_path / "two", workbook({"Sales": rows, "More": rows}), names=("s_2024-01-31.xlsx",))
+    assert found.feed.source.sheet == "Sales"
+    assert [(item.cleaned, item.rejected) for item in found.draft.results] == [(2, 0)]
+
+
 @pytest.mark.parametrize(
     ("contents", "said"),
     [
@@ -228,9 +241,12 @@ def test_parquet(tmp_path: Path) -> None:
         pytest.param(["ada@example.com,x\nb@example.com,y\n"], "has no header", id="addresses are no header"),
         pytest.param(["a,b\n1,2\n", '{"a": 1}\n'], "different formats or delimiters", id="two formats"),
         pytest.param(["[1, 2]"], "has no JSON object", id="JSON without objects"),
+        pytest.param(
+            [workbook({"A": [[1, 2], [3, 4]], "B": []})], "has no sheet with a header", id="a sheet of numbers"
+        ),
     ],
 )
-def test_what_no_feed_can_be_drafted_from(contents: list[str], said: str, tmp_path: Path) -> None:
+def test_what_no_feed_can_be_drafted_from(contents: list[str | bytes], said: str, tmp_path: Path) -> None:
     """It is said why."""
     with pytest.raises(DraftError, match=said):
         drafted(tmp_path, *contents)
