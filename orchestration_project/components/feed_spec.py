@@ -185,7 +185,7 @@ PLATFORM_DESCRIPTIONS = {
     "_batch_date": "Start of the batch that the file is for.",
     "_file": "Logical name of the file that the record came in.",
     "_file_version": "First 16 hex digits of the SHA-256 of the file's bytes.",
-    "_row": "Number of the record in its file, from 1, in file order.",
+    "_row": "Number of the record in its file, from 1, in file order; in a workbook, of its row.",
     "_rescued": "Values of columns that the contract does not know, as JSON.",
     "_raw_line": "Text of a record that could not be split into columns.",
     "_parse_error": "What was wrong with a record that could not be split.",

@@ -20,7 +20,6 @@ from orchestration_project.formats.decode import as_utf8
 from orchestration_project.formats.decompress import decompress
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
-from orchestration_project.formats.sheet_csv import convert
 from orchestration_project.formats.skipped import FIRST_LINE
 
 BLOCK = 4 << 20
@@ -146,6 +145,9 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
 
 
 def _prepare_workbook(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Prepared:
+    # The libraries of XML and archives would slow the start of every code location.
+    from orchestration_project.formats.sheet_csv import convert
+
     made = convert(feed, path, name, work, max_bytes)
     for header in made.headers:
         _refuse_misnamed_repair(name, header)

@@ -223,14 +223,13 @@ def test_parquet(tmp_path: Path) -> None:
     assert [item.cleaned for item in found.draft.results] == [1]
 
 
-def test_workbooks(tmp_path: Path) -> None:
-    """The header is found below a title, and values have the types of their cells; a second table is no matter."""
+@pytest.mark.parametrize("sheets", [["Sales"], ["Sales", "More"]])
+def test_workbooks(sheets: list[str], tmp_path: Path) -> None:
+    """The header is found below a title, values have the types of their cells, and one of several tables is chosen."""
     rows = [["Sales"], [], ["id", "price", "day"], ["a", 1.5, dt.date(2024, 1, 31)], ["b", 2, dt.date(2024, 2, 1)]]
-    found = drafted(tmp_path, workbook({"Sales": rows}), names=("s_2024-01-31.xlsx",))
+    found = drafted(tmp_path, workbook(dict.fromkeys(sheets, rows)), names=("s_2024-01-31.xlsx",))
     assert found.types == {"id": "VARCHAR", "price": "DECIMAL(18,2)", "day": "DATE"}
-    assert found.feed.source == SourceFormat(FileFormat.XLSX)
-    found = drafted(tmp_path / "two", workbook({"Sales": rows, "More": rows}), names=("s_2024-01-31.xlsx",))
-    assert found.feed.source.sheet == "Sales"
+    assert found.feed.source == SourceFormat(FileFormat.XLSX, sheet="Sales" if len(sheets) > 1 else None)
     assert [(item.cleaned, item.rejected) for item in found.draft.results] == [(2, 0)]
 
 
