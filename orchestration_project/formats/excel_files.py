@@ -43,7 +43,8 @@ def stage_excel(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Re
     for long_records, alike in groups.items():
         dialect = Dialect(",", '"', len(columns) + len(ADDED) + 1, skip=1, long_records=long_records)
         lines = read_lines(connection, alike, dialect)
-        if odd := uneven(lines):
+        # None of our own lines is blank or broken, so one that DuckDB left out is a fault as well.
+        if odd := uneven(lines) | {index for index, found in enumerate(lines.of_files) if found.skipped}:
             what = "has records that can't be separated reliably; deliver it as CSV"
             raise FilesUnfit({alike[index].key: unreadable(alike[index].name, what) for index in odd})
         insert_numbered(connection, lines, "c0::BIGINT", values)

@@ -23,7 +23,7 @@ from typing import TextIO
 from orchestration_project.contracts.feed import ALL_SHEETS, Feed
 from orchestration_project.errors import FileRefused, visible
 from orchestration_project.formats.cell_values import FAULT, plain
-from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES
+from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES
 from orchestration_project.formats.decompress import too_large
 from orchestration_project.formats.fields import BLANKS
 from orchestration_project.formats.header import (
@@ -41,6 +41,8 @@ from orchestration_project.formats.workbook import Sheet, Workbook, open_workboo
 ROWS_A_SHEET = 10_000_000
 """Added to the numbers of records of each further sheet where all sheets are read: so no two have the same."""
 CELLS_SHOWN = 5
+LONGER = 12
+"""So many bytes a character may take: four of UTF-8, among the values, in their line and escaped as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
                         "unreadable", f"{name!r}: the rows of sheet {table.sheet.name!r} don't add up; save it anew"
                     )
     headers = tuple(table.header for table in tables)
-    return Converted(target, headers, sum(counts), 4 * writer.longest > LONG_RECORD_BYTES)
+    return Converted(target, headers, sum(counts), writer.longest * LONGER > LONG_RECORD_BYTES)
 
 
 def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
@@ -235,6 +237,11 @@ class _Writer:
         # A text is stored once and may stand in every cell; a row number alone makes blank rows above it.
         if self._size > self._max_bytes:
             raise too_large(self._name, self._max_bytes)
+        if size * LONGER > MAX_RECORD_BYTES:
+            raise FileRefused(
+                "record_too_long",
+                f"{self._name!r} has a row of more than {MAX_RECORD_BYTES // LONGER:,} characters; split it",
+            )
         if self._blank > MAX_ROWS:
             raise FileRefused("too_large", f"{self._name!r} has more than {MAX_ROWS:,} blank rows; delete them")
 

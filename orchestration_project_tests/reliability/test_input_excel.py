@@ -281,6 +281,16 @@ def test_bombs(case: str, tmp_path: Path) -> None:
     assert sum(made.stat().st_size for made in tmp_path.iterdir()) < BIG
 
 
+def test_a_record_that_is_too_long(tmp_path: Path) -> None:
+    """Texts that are allowed by themselves may be too much for one record."""
+    path = tmp_path / "s.xlsx"
+    row = '<row r="2"><c r="A2" t="s"><v>0</v></c><c r="B2" t="s"><v>0</v></c></row>'
+    path.write_bytes(packed(parts(HEADER + row, f"<si><t>{'x' * 3_000_000}</t></si>")))
+    with pytest.raises(FileRefused, match="row of more than") as found:
+        convert(CONTRACT, path, "s.xlsx", tmp_path, max_bytes=1 << 30)
+    assert found.value.rule == "record_too_long"
+
+
 def test_rows_that_are_only_blank(tmp_path: Path) -> None:
     """A cell in the last row makes a million blank records of a sheet, but not of each of many sheets."""
     made = openpyxl.Workbook()
