@@ -27,6 +27,8 @@ _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _SURROGATES = range(0xD800, 0xE000)
 _MS_A_DAY = 86_400_000
 _LAST_DAY = dt.date(9999, 12, 31)
+_DAYS = 10_000_000
+"""More than there are up to the year 9999; a double may be too large for any count of milliseconds."""
 _LEAP_DAY = 60
 """The serial of 29 February 1900, a day that never was: later serials are one too large."""
 
@@ -111,6 +113,8 @@ def serial_text(stored: str, shown: Shown, from_1904: bool) -> str:
     """
     number = number_text(stored)
     if number.startswith("-"):
+        return NUMBER + number
+    if float(stored) > _DAYS:
         return NUMBER + number
     days, rest = divmod(round(float(stored) * _MS_A_DAY), _MS_A_DAY)
     time = _time(rest)

@@ -205,7 +205,7 @@ def _texts_by_type(workbook: Workbook) -> Callable[[str, str, str], str]:
     shown = workbook.shown
 
     def number(stored: str, style: str) -> str:
-        shows = shown[int(style)] if shown and int(style) < len(shown) else Shown.NUMBER
+        shows = shown[int(style)] if 0 <= int(style) < len(shown) else Shown.NUMBER
         if shows is Shown.NUMBER:
             return NUMBER + number_text(stored.strip())
         return serial_text(stored.strip(), shows, workbook.from_1904)

@@ -7,6 +7,7 @@ The file is input of strangers. No part is unpacked beyond the bytes that are al
 type: without one, XML has no entities that grow or that are fetched.
 """
 
+import errno
 import mmap
 import posixpath
 import struct
@@ -28,7 +29,7 @@ from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
 from orchestration_project.formats.decompress import too_large
 
 BLOCK = 1 << 16
-SMALL_PART_BYTES = 64 << 20
+SMALL_PART_BYTES = 16 << 20
 """More than the list of sheets, or the styles, of any workbook that people made."""
 ENCRYPTED = 0x1
 """The bit of a zip entry that says so."""
@@ -41,7 +42,7 @@ DAMAGED = (
     zlib.error,
     struct.error,
     EOFError,
-    NotImplementedError,  # a method of compression that Python does not know
+    NotImplementedError,
     RuntimeError,  # what zipfile raises for a password
     ValueError,
     ParseError,
@@ -132,7 +133,10 @@ def damage_refused(name: str) -> Iterator[None]:
     """Turn what the libraries say of a damaged file into its refusal."""
     try:
         yield
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        # A wrong offset in the archive sends the reader to a place that no file has; other errors are of the system.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise FileRefused(
             "unreadable",
             f"{name!r} is not a readable workbook: {visible(str(error))}; save it anew and deliver it again",
@@ -205,6 +209,9 @@ class _Parts:
             raise FileRefused("unreadable", f"{self._name!r} lacks its part {visible(part)}; save the workbook anew")
         if info.flag_bits & ENCRYPTED:
             raise _encrypted(self._name)
+        # Spreadsheets write no other; what these methods unpack can't ask for memory.
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile(f"compression method {info.compress_type}")
         if info.filename not in self._opened:
             self._opened.add(info.filename)
             self._left -= info.file_size

@@ -118,7 +118,8 @@ def test_formats(number: int, code: str | None, expected: Shown) -> None:
         pytest.param("-1", Shown.DATE, False, NUMBER + "-1", id="negative"),
         pytest.param("2958465", Shown.DATE, False, DATE + "9999-12-31", id="last day"),
         pytest.param("2958466", Shown.DATE, False, NUMBER + "2958466", id="beyond the last day"),
-        pytest.param("1E+300", Shown.DATE, True, NUMBER + "1" + "0" * 300, id="far beyond"),
+        pytest.param("1E+308", Shown.DATE, True, NUMBER + "1" + "0" * 308, id="far beyond"),
+        pytest.param("1E+999", Shown.ELAPSED, False, NUMBER + "1" + "0" * 999, id="beyond every double"),
     ],
 )
 def test_dates(stored: str, shown: Shown, from_1904: bool, expected: str) -> None:
