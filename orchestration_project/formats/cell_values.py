@@ -86,7 +86,7 @@ def number_text(stored: str) -> str:
     if len(stored) <= _CERTAIN_DIGITS and stored.isascii() and stored.isdigit() and stored[0] != "0":
         return stored
     if not _STORED.fullmatch(stored):
-        raise ValueError(f"{stored[:40]!r} is no number")
+        raise ValueError("what a number cell holds is no number")
     exact = Decimal(stored)
     digits = len(exact.as_tuple().digits)
     if digits in _DIGITS_OF_DOUBLES:

@@ -1,4 +1,4 @@
-"""The table of a workbook, written as CSV for DuckDB: the sheet is chosen, its header found, each row made a record.
+"""The table of a workbook, written as CSV for DuckDB: each row of its sheet below the header is a record.
 
     row  A            B        C                         the file's columns: id, n; anything else is rescued
     1    Sales of shop 7
@@ -8,15 +8,14 @@
     6    b            #DIV/0!  gift     ->  6,b,#DIV/0!,"{""note"":""gift""}","b,#DIV/0!,gift",error_cell: ...
 
 A record's number is its row in the sheet. Values keep the marks of `cell_values`; `excel_files` reads them.
+Which sheet is read is found out in `sheet_choice`.
 """
 
 import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
@@ -26,17 +25,11 @@ from orchestration_project.formats.cell_values import FAULT, plain
 from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES
 from orchestration_project.formats.decompress import too_large
 from orchestration_project.formats.fields import BLANKS
-from orchestration_project.formats.header import (
-    LINES_SEARCHED,
-    Header,
-    match_columns,
-    normalised,
-    require_columns,
-    spellings,
-)
-from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, Row, last_row, letters_of, rows
+from orchestration_project.formats.header import Header, normalised
+from orchestration_project.formats.sheet_choice import Table, tables_of
+from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, last_row, letters_of, rows
 from orchestration_project.formats.skipped import FIRST_LINE
-from orchestration_project.formats.workbook import Sheet, Workbook, open_workbook
+from orchestration_project.formats.workbook import Workbook, open_workbook
 
 ROWS_A_SHEET = 10_000_000
 """Added to the numbers of records of each further sheet where all sheets are read: so no two have the same."""
@@ -65,12 +58,6 @@ class Converted:
     long_records: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    sheet: Sheet
-    header: Header
-
-
 def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Converted:
     """Write the table of a workbook as CSV.
 
@@ -86,7 +73,7 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
     """
     target = work / "records.csv"
     with open_workbook(path, name, work, max_bytes) as workbook:
-        tables = _tables(feed, workbook)
+        tables = tables_of(feed, workbook)
         counts = [_count(workbook, table) for table in tables]
         writer = _Writer(feed, name, max_bytes)
         with target.open("w", encoding="utf-8", newline="") as stream:
@@ -100,104 +87,9 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
     return Converted(target, headers, sum(counts), writer.longest * LONGER > LONG_RECORD_BYTES)
 
 
-def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
-    """The rows with content among the first ones of a sheet."""
-    with workbook.open(sheet) as stream:
-        return list(takewhile(lambda row: row[0] <= count, rows(stream, workbook)))
-
-
-def fields_of(values: dict[int, str]) -> tuple[str, ...]:
-    """The values of a row as the names of columns."""
-    return tuple(plain(values.get(column, "")).strip(UNCACHED) for column in range(max(values, default=-1) + 1))
-
-
-def _count(workbook: Workbook, table: _Table) -> int:
+def _count(workbook: Workbook, table: Table) -> int:
     with workbook.open(table.sheet) as stream:
         return max(last_row(stream) - table.header.line, 0)
-
-
-def _tables(feed: Feed, workbook: Workbook) -> list[_Table]:
-    """The sheets to read, each with its header.
-
-    Raises:
-        FileRefused: there is none, or there are several and the contract does not choose; the sheets are named.
-    """
-    found = {sheet: _header(feed, workbook, sheet) for sheet in _candidates(feed, workbook)}
-    required = {column.name for column in feed.source_columns if column.required}
-    tables = [
-        _Table(sheet, header)
-        for sheet, header in found.items()
-        if header and header.positions and required <= header.positions.keys()
-    ]
-    if len(tables) > 1 and feed.source.sheet is None:
-        raise FileRefused(
-            "ambiguous_sheet",
-            f"{workbook.name!r} has several sheets with the header: {_names(table.sheet for table in tables)}; name one"
-            f" in the contract's server by the custom property `sheet`, or {ALL_SHEETS!r} for all",
-        )
-    if not tables:
-        raise _without_header(feed, found)
-    for table in tables:
-        match_columns(feed, table.header.fields)
-    return tables
-
-
-def _candidates(feed: Feed, workbook: Workbook) -> Sequence[Sheet]:
-    chosen = feed.source.sheet
-    if chosen in (None, ALL_SHEETS):
-        found = workbook.sheets
-    elif isinstance(chosen, int):
-        found = tuple(sheet for sheet in workbook.sheets if sheet.number == chosen)
-    else:
-        found = tuple(sheet for sheet in workbook.sheets if normalised(sheet.name) == normalised(str(chosen)))
-    if not found:
-        raise FileRefused(
-            "missing_sheet",
-            f"{workbook.name!r} has no sheet {chosen or ''!r}; found {_names(workbook.sheets) or 'none with cells'}."
-            " Correct the file, or the contract's custom property `sheet`",
-        )
-    return found
-
-
-def _names(sheets: "Iterator[Sheet] | Sequence[Sheet]") -> str:
-    return ", ".join(visible(sheet.name[:100]) for sheet in sheets)
-
-
-def _header(feed: Feed, workbook: Workbook, sheet: Sheet) -> Header | None:
-    """The first row that has every required column, else the one that has most; None if none names a column."""
-    known = {column.name: spellings(column) for column in feed.source_columns}
-    required = {column.name for column in feed.source_columns if column.required}
-    best: Header | None = None
-    for number, values in first_rows(workbook, sheet):
-        fields = fields_of(values)
-        names = [normalised(field) for field in fields]
-        positions = {
-            column: next(place for place, name in enumerate(names) if name in spelled)
-            for column, spelled in known.items()
-            if not spelled.isdisjoint(names)
-        }
-        if positions and (best is None or len(positions) > len(best.positions)):
-            best = Header(fields, ",", positions, number, 0)
-            if required <= positions.keys():
-                return best
-    return best
-
-
-def _without_header(feed: Feed, found: dict[Sheet, Header | None]) -> FileRefused:
-    best = max(found.items(), key=lambda item: len(item[1].positions) if item[1] else 0)
-    sheet, header = best
-    if header is None:
-        return FileRefused(
-            "no_header",
-            f"none of the first {LINES_SEARCHED} rows of {_names(list(found))} names a column of the contract: a header"
-            " row is needed",
-        )
-    try:
-        where = f"the header in row {header.line} of sheet {visible(sheet.name)}"
-        require_columns(feed, header.positions, header.fields, where, header.line)
-    except FileRefused as error:
-        return error
-    raise AssertionError("a header that lacks nothing is no reason for a refusal")
 
 
 class _Writer:
@@ -208,7 +100,7 @@ class _Writer:
         self._feed, self._name, self._max_bytes = feed, name, max_bytes
         self._size = self._blank = 0
 
-    def write(self, stream: TextIO, workbook: Workbook, table: _Table) -> int:
+    def write(self, stream: TextIO, workbook: Workbook, table: Table) -> int:
         """Write the records of a sheet; returns how many.
 
         Raises:
@@ -249,7 +141,7 @@ class _Writer:
 class _Record:
     """How the rows of one sheet become the fields of records."""
 
-    def __init__(self, feed: Feed, table: _Table) -> None:
+    def __init__(self, feed: Feed, table: Table) -> None:
         self._sheet, header = table.sheet, table.header
         self._positions = [header.positions.get(column.name, -1) for column in feed.source_columns]
         self._known = frozenset(self._positions)

@@ -22,7 +22,8 @@ from orchestration_project.formats.cell_values import (
     serial_text,
     unescaped,
 )
-from orchestration_project.formats.workbook import BLOCK, Workbook, parsed
+from orchestration_project.formats.workbook import Workbook
+from orchestration_project.formats.workbook_parts import BLOCK, parsed
 
 MAX_ROWS, MAX_COLUMNS = 1 << 20, 1 << 14
 """What a sheet can have."""
@@ -211,7 +212,9 @@ def _texts_by_type(workbook: Workbook) -> Callable[[str, str, str], str]:
         return serial_text(stored.strip(), shows, workbook.from_1904)
 
     number_of = lru_cache(1 << 15)(number)
-    shared = lru_cache(1 << 15)(lambda stored: marked_text(workbook.strings.text(int(stored))))
+    shared = lru_cache(1 << 15)(
+        lambda stored: marked_text(workbook.strings.text(int(stored) if stored.isdecimal() else -1))
+    )
 
     def text_of(stored: str, kind: str, style: str) -> str:
         match kind:
@@ -227,6 +230,6 @@ def _texts_by_type(workbook: Workbook) -> Callable[[str, str, str], str]:
                 return FAULT + stored.strip()
             case "d":
                 return iso_text(stored.strip())
-        raise ValueError(f"a cell of the type {kind[:40]!r} holds {stored[:40]!r}")
+        raise ValueError(f"what a cell of the type {kind[:40]!r} holds is none")
 
     return text_of

@@ -1,53 +1,29 @@
-"""A workbook as a zip archive of XML parts: its sheets, styles and shared strings. Cells are read in `sheet_rows`.
+"""A workbook: its sheets, styles and shared strings. Its archive is opened in `workbook_parts`.
 
     [Content_Types].xml, _rels/.rels  ->  xl/workbook.xml  ->  xl/worksheets/sheet1.xml, ...
                                                            ->  xl/styles.xml, xl/sharedStrings.xml
 
-The file is input of strangers. No part is unpacked beyond the bytes that are allowed, and no part may have a document
-type: without one, XML has no entities that grow or that are fetched.
+Cells are read in `sheet_rows`.
 """
 
-import errno
 import mmap
 import posixpath
-import struct
 import zipfile
-import zlib
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from typing import IO
+from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
-from orchestration_project.errors import FileRefused, visible
+from orchestration_project.errors import FileRefused
 from orchestration_project.formats.cell_values import Shown, shown_by, unescaped
-from orchestration_project.formats.csv_scanner import MAX_RECORD_BYTES
-from orchestration_project.formats.decompress import too_large
+from orchestration_project.formats.workbook_parts import Parts, damage_refused, parsed, refuse_other
 
-BLOCK = 1 << 16
-SMALL_PART_BYTES = 16 << 20
-"""More than the list of sheets, or the styles, of any workbook that people made."""
-ENCRYPTED = 0x1
-"""The bit of a zip entry that says so."""
-OLE2, ENCRYPTED_PACKAGE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "EncryptedPackage".encode("utf-16-le")
 TRUE = ("1", "true")
 SHEET_TYPE = "/worksheet"
-T = TypeVar("T")
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,  # what zipfile raises for a password
-    ValueError,
-    ParseError,
-    expat.ExpatError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +59,7 @@ class SharedStrings:
             ValueError: there is none.
         """
         if not 0 <= number < len(self._ends) - 1:
-            raise ValueError(f"there is no shared string {number}")
+            raise ValueError(f"a cell names the shared string {number}, which is not there")
         return self._bytes[self._ends[number] : self._ends[number + 1]].decode()
 
 
@@ -106,7 +82,7 @@ class Workbook:
     shown: Sequence[Shown]
     from_1904: bool
     uncalculated: bool
-    _parts: "_Parts"
+    _parts: Parts
 
     @contextmanager
     def open(self, sheet: Sheet) -> Iterator[IO[bytes]]:
@@ -129,21 +105,6 @@ def _children(element: Element, tag: str) -> Iterator[Element]:
 
 
 @contextmanager
-def damage_refused(name: str) -> Iterator[None]:
-    """Turn what the libraries say of a damaged file into its refusal."""
-    try:
-        yield
-    except (*DAMAGED, OSError) as error:
-        # A wrong offset in the archive sends the reader to a place that no file has; other errors are of the system.
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:
-            raise
-        raise FileRefused(
-            "unreadable",
-            f"{name!r} is not a readable workbook: {visible(str(error))}; save it anew and deliver it again",
-        ) from None
-
-
-@contextmanager
 def open_workbook(path: Path, name: str, work: Path, max_bytes: int) -> Iterator[Workbook]:
     """Open a workbook.
 
@@ -156,98 +117,15 @@ def open_workbook(path: Path, name: str, work: Path, max_bytes: int) -> Iterator
     Raises:
         FileRefused: it is none, or encrypted, damaged or too large.
     """
-    _refuse_other(path, name)
+    refuse_other(path, name)
     with ExitStack() as stack:
         with damage_refused(name):
-            parts = _Parts(stack.enter_context(zipfile.ZipFile(path)), name, max_bytes)
+            parts = Parts(stack.enter_context(zipfile.ZipFile(path)), name, max_bytes)
             found = _read(parts, name, SharedStrings(work / "strings"), stack)
         yield found
 
 
-def _refuse_other(path: Path, name: str) -> None:
-    with path.open("rb") as stream:
-        beginning = stream.read(8)
-        if beginning == OLE2:
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                encrypted = content.find(ENCRYPTED_PACKAGE) >= 0
-            if encrypted:
-                raise _encrypted(name)
-            raise FileRefused(
-                "unsupported_format", f"{name!r} is a workbook of the old kind, xls: save it as xlsx and deliver that"
-            )
-    if not beginning.startswith(b"PK"):
-        raise FileRefused("unreadable", f"{name!r} is not a workbook: xlsx files begin with PK; deliver it as xlsx")
-
-
-def _encrypted(name: str) -> FileRefused:
-    return FileRefused("encrypted", f"{name!r} is an encrypted workbook: save it without a password and deliver that")
-
-
-class _Parts:
-    """The parts of a workbook, by their names without case."""
-
-    def __init__(self, archive: zipfile.ZipFile, name: str, max_bytes: int) -> None:
-        self._archive, self._name, self._left = archive, name, max_bytes
-        self._max_bytes = max_bytes
-        self._opened: set[str] = set()
-        names = Counter(_part_name(info.filename) for info in archive.infolist())
-        if twice := [part for part, times in names.items() if times > 1]:
-            raise FileRefused("unreadable", f"{name!r} has the part {visible(twice[0])} twice; save the workbook anew")
-        self._infos = {_part_name(info.filename): info for info in archive.infolist()}
-
-    def __contains__(self, part: str) -> bool:
-        return _part_name(part) in self._infos
-
-    def open(self, part: str) -> IO[bytes]:
-        """A part's bytes, never more than the archive tells.
-
-        Raises:
-            FileRefused: it is missing or encrypted, has a document type, or there is no room left for it.
-        """
-        info = self._infos.get(_part_name(part))
-        if info is None:
-            raise FileRefused("unreadable", f"{self._name!r} lacks its part {visible(part)}; save the workbook anew")
-        if info.flag_bits & ENCRYPTED:
-            raise _encrypted(self._name)
-        # Spreadsheets write no other; what these methods unpack can't ask for memory.
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise zipfile.BadZipFile(f"compression method {info.compress_type}")
-        if info.filename not in self._opened:
-            self._opened.add(info.filename)
-            self._left -= info.file_size
-        if self._left < 0:
-            raise too_large(self._name, self._max_bytes)
-        self._refuse_document_type(info)
-        return self._archive.open(info)
-
-    def small(self, part: str) -> Element:
-        """The root of a part that is small in every honest workbook."""
-        with self.open(part) as stream:
-            data = stream.read(SMALL_PART_BYTES + 1)
-        if len(data) > SMALL_PART_BYTES:
-            raise FileRefused("unreadable", f"{self._name!r}: {visible(part)} has more than {SMALL_PART_BYTES:,} bytes")
-        return fromstring(data)  # noqa: S314 - what is known of attacks needs a document type, which `open` refuses
-
-    def _refuse_document_type(self, info: zipfile.ZipInfo) -> None:
-        """Read up to the first element: a document type can't come later."""
-        parser = expat.ParserCreate()
-        seen: list[str] = []
-        parser.StartDoctypeDeclHandler = lambda *_: seen.append("document type")
-        parser.StartElementHandler = lambda *_: seen.append("element")
-        with self._archive.open(info) as stream:
-            while not seen and (block := stream.read(BLOCK)):
-                parser.Parse(block)
-        if seen and seen[0] == "document type":
-            raise FileRefused(
-                "unreadable", f"{self._name!r}: {visible(info.filename)} has a document type, which no workbook has"
-            )
-
-
-def _part_name(name: str) -> str:
-    return name.replace("\\", "/").lstrip("/").casefold()
-
-
-def _read(parts: _Parts, name: str, strings: SharedStrings, stack: ExitStack) -> Workbook:
+def _read(parts: Parts, name: str, strings: SharedStrings, stack: ExitStack) -> Workbook:
     main = _main_part(parts, name)
     root = parts.small(main)
     related = _related(parts, main)
@@ -266,7 +144,7 @@ def _read(parts: _Parts, name: str, strings: SharedStrings, stack: ExitStack) ->
     )
 
 
-def _main_part(parts: _Parts, name: str) -> str:
+def _main_part(parts: Parts, name: str) -> str:
     found = _first(_related(parts, ""), "/officeDocument") if "_rels/.rels" in parts else None
     if found is None:
         raise FileRefused("unreadable", f"{name!r} is a zip archive, but not a workbook; deliver it as xlsx")
@@ -279,7 +157,7 @@ def _main_part(parts: _Parts, name: str) -> str:
     return found
 
 
-def _related(parts: _Parts, part: str) -> Mapping[str, tuple[str, str]]:
+def _related(parts: Parts, part: str) -> Mapping[str, tuple[str, str]]:
     """Type and name of the parts that a part names, by their ids there."""
     folder, file = posixpath.split(part)
     listed = posixpath.join(folder, "_rels", f"{file}.rels")
@@ -340,23 +218,3 @@ def _texts(stream: IO[bytes], name: str) -> Iterator[str]:
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     return parsed(stream, parser, ready, name)
-
-
-def parsed(stream: IO[bytes], parser: expat.XMLParserType, ready: list[T], name: str) -> Iterator[T]:
-    """What a parser's handlers put into a list, while they read a stream.
-
-    Raises:
-        FileRefused: more bytes than a record may have, and nothing in the list.
-    """
-    since = 0
-    while block := stream.read(BLOCK):
-        parser.Parse(block)
-        since = 0 if ready else since + len(block)
-        yield from ready
-        ready.clear()
-        if since > MAX_RECORD_BYTES:
-            raise FileRefused(
-                "record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it"
-            )
-    parser.Parse(b"", True)
-    yield from ready

@@ -235,7 +235,7 @@ DAMAGED = {
     "no shared string": (
         packed(parts(f'{HEADER}<row r="2"><c r="A2" t="s"><v>7</v></c></row>')),
         "unreadable",
-        "no shared string 7",
+        "shared string 7",
     ),
     "an unknown type": (packed(parts(f'{HEADER}<row r="2"><c r="A2" t="q"><v>7</v></c></row>')), "unreadable", "type"),
     "no boolean": (packed(parts(f'{HEADER}<row r="2"><c r="A2" t="b"><v>7</v></c></row>')), "unreadable", "'b'"),

@@ -21,7 +21,7 @@ from orchestration_project.formats.decode import as_utf8
 from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
-from orchestration_project.formats.sheet_csv import fields_of, first_rows
+from orchestration_project.formats.sheet_choice import fields_of, first_rows
 from orchestration_project.formats.workbook import open_workbook
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
