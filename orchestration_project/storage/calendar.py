@@ -197,7 +197,8 @@ def holidays_of(region: str, year: int) -> Mapping[dt.date, str]:
     import holidays
 
     country, _, subdivision = region.partition("-")
-    return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=year))
+    # In English where the package has it: its default follows the locale, and otherwise in Python 3.13 than in 3.11.
+    return dict(holidays.country_holidays(country, subdiv=subdivision or None, years=year, language="en_US"))
 
 
 def require_region(region: str) -> None:
