@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.errors import ContractError, Place, Problem, did_you_mean, listed, read_yaml
@@ -111,6 +111,7 @@ def test_what_is_refused(text: str, message: str) -> None:
     assert message in str(place.problems[0])
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!<?|> \n'\"#1.,~", max_size=60))
 def test_no_text_crashes_the_reader(text: str) -> None:
     """Every text is read or has a problem."""
