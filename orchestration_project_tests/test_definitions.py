@@ -85,9 +85,9 @@ def test_checks() -> None:
 
 
 def test_jobs_sensors_and_schedules() -> None:
-    """Each feed has a job, a sensor and a schedule, verification and health a job and a schedule; each is described."""
+    """Each feed has a job, a sensor and a schedule; what watches the platform has its own; each is described."""
     repository = project().get_repository_def()
-    names = {"platform_health_job", "products_job", "sales_job", "verification_job"}
+    names = {"daily_summary_job", "platform_health_job", "products_job", "sales_job", "verification_job"}
     jobs = [repository.get_job(name) for name in sorted(names)]
     assert {name for name in repository.job_names if not name.startswith("__")} == names
     assert {sensor.name for sensor in repository.sensor_defs} == {
@@ -96,6 +96,7 @@ def test_jobs_sensors_and_schedules() -> None:
         "sales_files_sensor",
     }
     assert {item.name for item in repository.schedule_defs} == {
+        "daily_summary_schedule",
         "platform_health_hourly_schedule",
         "products_daily_schedule",
         "sales_daily_schedule",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration_project.alerts.model import Kind
 from orchestration_project_tests.components.workbench import project
 from orchestration_project_tests.pages import PAGES, ROOT, WRITTEN, blocks_of, page_id, prose_of
 from orchestration_project_tests.reliability.evidence import PROMISES
@@ -111,6 +112,14 @@ def test_the_documented_checks_exist() -> None:
     documented = re.findall(r"^\| `([a-z_]+)`", page, re.MULTILINE)
     assert documented
     assert set(documented) <= {key.name for key in project().resolve_asset_graph().asset_check_keys}
+
+
+@pytest.mark.parametrize("name", ["operations.md", "alerts.md"])
+def test_each_kind_of_alarm_is_explained(name: str) -> None:
+    """The runbook says what to do about each kind of alarm, and the page about alerts when it is on."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([a-z]+_[a-z_]+|verification)(?::[\w.]+)?` ", text, re.MULTILINE)
+    assert sorted(set(named)) == sorted(Kind)
 
 
 def test_the_threat_model_names_tests_that_exist() -> None:

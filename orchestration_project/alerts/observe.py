@@ -52,7 +52,7 @@ class Declared:
 
     Attributes:
         jobs: the names of all jobs.
-        assets: all assets.
+        assets: the assets, but for those about the platform itself.
         checks: all checks, by asset and name.
         automation: by name, the sensors and schedules that are declared to be on.
     """
@@ -63,8 +63,15 @@ class Declared:
     automation: Collection[str]
 
 
-def declared_in(repository: dg.RepositoryDefinition, itself: str) -> Declared:
-    """What a code location declares, without the sensor that asks."""
+def declared_in(repository: dg.RepositoryDefinition, itself: str, operations: str) -> Declared:
+    """What a code location declares.
+
+    Args:
+        repository: the code location.
+        itself: the name of the sensor that asks, which is left out.
+        operations: the group of assets about the platform itself. They are left out: that it measures itself every hour
+            does not mean that data comes.
+    """
     graph = repository.asset_graph
     running = [item.name for item in repository.sensor_defs if item.default_status is dg.DefaultSensorStatus.RUNNING]
     running += [
@@ -72,7 +79,7 @@ def declared_in(repository: dg.RepositoryDefinition, itself: str) -> Declared:
     ]
     return Declared(
         frozenset(name for name in repository.job_names if not name.startswith("__")),
-        sorted(graph.get_all_asset_keys()),
+        sorted(key for key in graph.get_all_asset_keys() if graph.get(key).group_name != operations),
         frozenset((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys),
         frozenset(running) - {itself},
     )

@@ -56,6 +56,8 @@ for command in (
     waive,
     withdraw_file,
     verify_feeds,
+    alert_test,
+    send_alerts,
     print_metrics,
     rebuild_feed,
     drop_unknown_feed,

@@ -13,4 +13,14 @@ from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import SqlTable
 
-__all__ = ["FileFeed", "Platform", "PlatformHealth", "SqlTable", "WarehouseIOManager", "with_platform"]
+__all__ = [
+    "Alerts",
+    "DailySummary",
+    "FileFeed",
+    "Platform",
+    "PlatformHealth",
+    "SqlTable",
+    "WarehouseIOManager",
+    "noted",
+    "with_platform",
+]

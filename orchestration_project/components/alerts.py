@@ -13,7 +13,7 @@ from pydantic import Field
 
 from orchestration_project.alerts.targets import FeedRoute, read_routing
 from orchestration_project.components.feed_runs import sensor_status
-from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.components.feed_spec import OPERATIONS, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
@@ -152,7 +152,7 @@ def build_alerts_sensor(
             context.instance,
             settings,
             [FeedToWatch(spec.configured, spec.monitoring.warn_reject_rate) for spec in feeds],
-            declared_in(context.repository_def, SENSOR),
+            declared_in(context.repository_def, SENSOR, OPERATIONS),
             read_routing(settings, routes_of(feeds)),
             alerts.limits,
             alerts.rules,

@@ -18,6 +18,7 @@ from orchestration_project.components.check_results.subject import (
     Subject,
     not_refused,
 )
+from orchestration_project.components.check_states import note_results
 from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
@@ -30,7 +31,7 @@ from orchestration_project.warehouse.tables import exists
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-ABOUT_ALL = (*check_results.ABOUT_THE_FEED, "validated")
+ABOUT_ALL = ("files_accepted", "newest_batch", "validated")
 """The checks whose result is about all batches of the feed, whatever the run is for."""
 
 

@@ -183,7 +183,8 @@ def expects_of(spec: FeedSpec, now: dt.datetime) -> Callable[[Batch], bool]:
     return lambda batch: batch >= first and calendar.expects(batch)
 
 
-def _sensor_status() -> dg.DefaultSensorStatus:
+def sensor_status() -> dg.DefaultSensorStatus:
+    """Whether sensors start switched on: `AUTOMATION`."""
     return dg.DefaultSensorStatus.RUNNING if Settings.from_env().automation else dg.DefaultSensorStatus.STOPPED
 
 

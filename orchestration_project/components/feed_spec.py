@@ -32,6 +32,8 @@ class Monitoring:
     schedule: str
     warn_reject_rate: float
     volume_tolerance: float
+    retries: int
+    retry_minutes: float
     alerts: tuple[str, ...] | None = None
 
 

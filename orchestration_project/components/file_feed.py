@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -166,6 +167,18 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         str, Field(description="Cron expression of the schedule that loads the last complete batch and sweeps landing.")
     ] = "0 6 * * *"
     sensor_interval_seconds: Annotated[int, Field(ge=1, description="How often the sensor looks into landing.")] = 30
+    retries: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How often a run is tried again that failed because the warehouse was busy, or for a fault of"
+            " disk or network. What the data or a check is at fault for is never tried again.",
+        ),
+    ] = 2
+    retry_minutes: Annotated[
+        float,
+        Field(gt=0, description="Minutes until the first of these retries; each further one waits twice as long."),
+    ] = 5
     alerts: Annotated[
         Sequence[str] | None,
         Field(
@@ -258,6 +271,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             self.schedule,
             self.warn_reject_rate,
             self.volume_tolerance,
+            self.retries,
+            self.retry_minutes,
             None if self.alerts is None else tuple(self.alerts),
         )
         options, batching = self.options, self.options.batching

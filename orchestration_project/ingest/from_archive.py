@@ -72,7 +72,7 @@ def unfaithful_files(session: Session) -> tuple[list[Candidate], dict[FileKey, U
 def _unfaithful(session: Session) -> list[Entry]:
     feed = session.feed
     return ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed)
+        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), feed.source.consecutive
     )
 
 

@@ -157,6 +157,7 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         load_again=load_again(spec, found) if (found := gathered.ledger.otherwise.get(spec.name)) else "",
         rebatching=gathered.ledger.rebatching.get(spec.name, ""),
         half_done=None if entries is None else gathered.ledger.half_done.get(spec.name, []),
+        missing=[spec.options.batching.key(batch) for batch in stands.missing],
     )
 
 

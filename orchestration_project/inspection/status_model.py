@@ -124,6 +124,7 @@ class FeedStatus:
         rebatching: why no file can be loaded before the feed is rebuilt: its batching is another one now.
         half_done: what a kill left half done of a rebuild or a withdrawal, with what to do; None if the ledger could
             not be read: somebody may be at it.
+        missing: the partition keys of the batches that were expected and did not come, in order.
     """
 
     feed: str
@@ -139,6 +140,7 @@ class FeedStatus:
     load_again: str = ""
     rebatching: str = ""
     half_done: Sequence[str] | None = None
+    missing: Sequence[str] = ()
 
     @property
     def refused(self) -> list[QuarantinedFile]:

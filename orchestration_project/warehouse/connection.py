@@ -135,7 +135,7 @@ class Warehouse:
             ) from error
         try:
             # After the lock is held: a note of somebody who waits would name the wrong process.
-            _write_holder(holder, purpose)
+            _write_holder(note, purpose)
             reached(Point.LOCKED)
             yield
         finally:

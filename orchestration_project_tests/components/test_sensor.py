@@ -9,72 +9,8 @@ import pytest
 
 from orchestration_project.storage.sensor_evaluation import BACKOFF_SECONDS, MAX_REQUESTS, MAX_UNDER_WAY
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
-from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
-
-NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC).timestamp()
-DATE = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
-DEFS = REPOSITORY / "orchestration_project" / "defs"
-
-
-def spec_of(name: str, **attributes: str | float | dict[str, str]) -> FeedSpec:
-    """One of the project's contracts, run with other attributes."""
-    settings = {"contract": f"{name}.odcs.yaml", "batch_pattern": DATE, **attributes}
-    feed = FileFeed.model_validate(settings)
-    return feed.spec_of(load_feed(DEFS / name / f"{name}.odcs.yaml"))
-
-
-@dataclass
-class Watch:
-    """A feed's sensor with a clock that is set by hand, as the daemon would use it."""
-
-    bench: Workbench
-    spec: FeedSpec
-    now: float = NOW
-    cursor: str | None = None
-    requested: list[dg.RunRequest] = field(default_factory=list)
-    said: str = ""
-
-    def drop(self, name: str, *lines: str, age: float = 60) -> Path:
-        """Deliver a file that was last written to some seconds ago."""
-        return self.bench.drop(self.spec.name, name, sales(*lines), modified=self.now - age)
-
-    def tick(self, seconds: float = 30) -> list[dg.RunRequest]:
-        """Let time pass and the sensor tick; returns the requests."""
-        self.now += seconds
-        sensor = build_sensor(self.spec, build_job(self.spec), clock=lambda: self.now)
-        with self.bench.environment():
-            context = dg.build_sensor_context(
-                instance=self.bench.instance,
-                cursor=self.cursor,
-                resources={"platform": Platform()},
-                repository_def=self.bench.defs.get_repository_def(),
-            )
-            data = sensor.evaluate_tick(context)
-        self.cursor, self.said = data.cursor, data.skip_message or ""
-        self.requested += data.run_requests or []
-        return list(data.run_requests or [])
-
-    def launch(self, request: dg.RunRequest, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
-        """Run what was requested, with the tags that the daemon gives."""
-        tags = {**request.tags, "dagster/run_key": str(request.run_key)}
-        job = f"{self.spec.name}_job"
-        return self.bench.run(job=job, first=request.partition_key, tags=tags, raise_on_error=raise_on_error)
-
-
-@pytest.fixture
-def watch(bench: Workbench) -> Watch:
-    return Watch(bench, spec_of("sales"))
-
-
-def batches(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
-    """The range of each request."""
-    names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
-    return [
-        (request.partition_key, request.partition_key)
-        if request.partition_key
-        else (request.tags[names[0]], request.tags[names[1]])
-        for request in requests
-    ]
+from orchestration_project_tests.components.watch import DATE, NOW, Watch, batches, spec_of, swept
+from orchestration_project_tests.components.workbench import Workbench, project
 
 
 def test_an_expected_day_without_a_file_is_in_no_ones_run(bench: Workbench) -> None:

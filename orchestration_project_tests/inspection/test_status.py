@@ -132,6 +132,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "load_again": "",
         "rebatching": "",
         "half_done": [],
+        "missing": [],
     }
     assert [list(item) for item in feed["quarantined"]] == [
         ["file", "batch", "rule", "reason", "refused_at", "replaced"]

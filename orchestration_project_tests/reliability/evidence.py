@@ -17,6 +17,7 @@ PROMISES = {
     "security": "Names, values and contracts from outside cannot run, read or reveal what they should not.",
     "disk": "A full disk or a broken warehouse gives a clear error and has a way back.",
     "seen": "What went wrong, and what was left out, is told where one looks for it.",
+    "alerts": "Who must act hears of it once, and hears when it is over, whatever dies meanwhile.",
     "load": "Floods of files are worked off, and a look into landing stays bounded.",
 }
 

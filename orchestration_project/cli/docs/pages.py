@@ -16,7 +16,7 @@ import dagster as dg
 
 from orchestration_project.cli.docs import code, codes, page, table
 from orchestration_project.cli.main import main
-from orchestration_project.components import FileFeed, SqlTable
+from orchestration_project.components import Alerts, FileFeed, PlatformHealth, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
@@ -157,6 +157,8 @@ def manual() -> str:
         attributes(SqlTable),
         "Of the component `orchestration_project.components.PlatformHealth`.",
         attributes(PlatformHealth),
+        "Of the component `orchestration_project.components.Alerts`: [Alarms](alerts.md) says what they are for.",
+        attributes(Alerts),
         "## Metrics",
         "Of the table `platform_health`, and of the file for Prometheus: [Health](health.md) says more.",
         metrics(),
@@ -178,7 +180,7 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes(component: type[FileFeed] | type[Deliveries] | type[SqlTable]) -> str:
+def attributes(component: type[Alerts | Deliveries | FileFeed | PlatformHealth | SqlTable]) -> str:
     """The attributes of a component, or of a part of it, as its model describes them."""
     schema = component.model_json_schema()
     rows = [
