@@ -17,6 +17,8 @@ from dagster_graphql.schema import create_schema
 from orchestration_project_tests.components.test_file_feed import CONTRACT, DATE, folder
 from orchestration_project_tests.components.workbench import Workbench, feeds, materializations, value
 
+pytestmark = pytest.mark.promise("seen")
+
 TABLES = ("raw_meters", "cleaned_meters", "rejected_meters")
 DAYS = ("2024-03-05", "2024-03-06", "2024-03-07")
 FRESH = ["FRESH", "FRESH", "MISSING"]
@@ -28,7 +30,6 @@ from pathlib import Path
 from orchestration_project_tests.components.test_file_feed import DATE, folder
 from orchestration_project_tests.components.workbench import feeds
 
-pytestmark = pytest.mark.promise("seen")
 contract = Path(__file__).with_name("contract.yaml").read_text(encoding="utf-8")
 defs = ExitStack().enter_context(feeds(meters=folder(contract, batch_pattern=DATE)))
 """

@@ -647,6 +647,7 @@ def test_nothing_is_left_behind(shop: Shop) -> None:
     shop.load(day(1))
     assert sorted(path.name for path in shop.folder.iterdir()) == [
         "landing",
+        "state",
         "warehouse.duckdb",
         "warehouse.duckdb.lock",
     ]
