@@ -22,7 +22,7 @@ from orchestration_project.inspection.runs import AD_HOC_JOB, runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.feed_state import CheckState, read_checks
 from orchestration_project.warehouse.connection import holder_of
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import tables_of
 
 CAUSES = 10
 """How many causes of an error are followed, to the first that is the platform's own, else to the one that began it."""
@@ -36,14 +36,9 @@ class FeedToWatch:
     reject_limit: float
 
     @property
-    def job(self) -> str:
-        """The name of its job."""
-        return f"{self.source.name}_job"
-
-    @property
     def tables(self) -> frozenset[str]:
         """The assets that a load writes."""
-        return frozenset(table(self.source.feed) for table in (raw_table, cleaned_table, rejected_table))
+        return frozenset(tables_of(self.source.feed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +107,8 @@ def observe(
     seen: list[FeedObserved] = []
     not_watched: dict[str, str] = {}
     for feed in feeds:
-        under_way = runs_under_way(instance, feed.job)
-        cursor = cursors.get(f"{feed.source.name}_files_sensor")
+        under_way = runs_under_way(instance, feed.source.job)
+        cursor = cursors.get(feed.source.sensor)
         try:
             seen.append(observe_feed(settings, Watched(feed.source, feed.reject_limit, cursor, under_way), now))
         except (OSError, PlatformError) as error:
@@ -143,7 +138,7 @@ def _checks(settings: Settings, declared: Collection[tuple[str, str]]) -> list[C
 def _jobs(
     history: RunHistory, feeds: Sequence[FeedToWatch], jobs: Collection[str], limits: Thresholds, now: dt.datetime
 ) -> Iterable[JobRuns]:
-    last, of_jobs = history.last_runs(), {feed.job: feed for feed in feeds}
+    last, of_jobs = history.last_runs(), {feed.source.job: feed for feed in feeds}
     since = now - dt.timedelta(days=limits.failed_days)
     for job in sorted(jobs):
         its, feed = [item for item in last if item.job == job], of_jobs.get(job)

@@ -43,7 +43,7 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
     made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)
     return dg.define_asset_job(
-        f"{spec.name}_job",
+        spec.configured.job,
         # A feed's group has its name, and nothing keeps a feed from being named like that group.
         selection=dg.AssetSelection.assets(spec.raw) | published | made_from_it,
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
@@ -66,7 +66,7 @@ def build_sensor(
     """
 
     @dg.sensor(
-        name=f"{spec.name}_files_sensor",
+        name=spec.configured.sensor,
         job=job,
         minimum_interval_seconds=spec.monitoring.sensor_interval_seconds,
         default_status=sensor_status(),
@@ -143,7 +143,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
     batching = spec.options.batching
 
     @dg.schedule(
-        name=f"{spec.name}_{batching.cadence}_schedule",
+        name=spec.configured.schedule,
         job=job,
         cron_schedule=spec.monitoring.schedule,
         execution_timezone=batching.timezone.key,

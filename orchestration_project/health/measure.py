@@ -69,10 +69,10 @@ def measure(asked: Asked, runs: Sequence[FinishedRun]) -> list[Measurement]:
 
 def _of_runs(asked: Asked, runs: Sequence[FinishedRun]) -> Iterator[Measurement]:
     """Those of all jobs and schedules that had runs, and of the feeds' own: that these had none has to be seen."""
-    jobs = [f"{source.name}_job" for source in asked.sources]
+    jobs = [source.job for source in asked.sources]
     for name, own in figures.grouped(runs, lambda run: run.job, jobs).items():
         yield from figures.of_runs(Kind.JOB, name, own, asked.history.latest(name, figures.LAST))
-    schedules = [f"{source.name}_{source.options.batching.cadence}_schedule" for source in asked.sources]
+    schedules = [source.schedule for source in asked.sources]
     for name, own in figures.grouped(runs, lambda run: run.schedule, schedules).items():
         yield from figures.of_runs(Kind.SCHEDULE, name, own, asked.history.latest_of_schedule(name, figures.LAST))
 

@@ -14,7 +14,7 @@ from orchestration_project.formats.header import REJECT_ID
 from orchestration_project.ingest.duplicates import only_duplicates
 from orchestration_project.ingest.values import blank
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import rejected_table, tables_of
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.tables import batch_filter, ident, literal, literals
 
@@ -100,7 +100,7 @@ def _record_counts(feed: Feed, condition: str) -> str:
 
     Each table is grouped by itself and the few groups are added up: a join of the tables would compare all their rows.
     """
-    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    raw, cleaned, rejected = map(ident, tables_of(feed))
     attempt = is_attempt(feed)
     rejects = {
         "rejected": "count(*)",

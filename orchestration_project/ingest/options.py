@@ -153,6 +153,21 @@ class ConfiguredFeed:
         """The feed's name: x in `raw_x`."""
         return self.feed.name
 
+    @property
+    def job(self) -> str:
+        """The name of the job that loads it."""
+        return f"{self.name}_job"
+
+    @property
+    def sensor(self) -> str:
+        """The name of the sensor that watches its drop folder."""
+        return f"{self.name}_files_sensor"
+
+    @property
+    def schedule(self) -> str:
+        """The name of the schedule that loads its last complete batch."""
+        return f"{self.name}_{self.options.batching.cadence}_schedule"
+
     def key_of(self, batch: Batch | None) -> str:
         """The partition key of a value of `_batch_date`; empty for one that is no batch of the feed."""
         if batch is None or batch < self.options.batching.start:

@@ -19,7 +19,7 @@ from orchestration_project.ingest.model import Validated
 from orchestration_project.ingest.relations import ATTEMPTS, CORRECTED, DUPLICATES, REPAIRABLE
 from orchestration_project.storage.archive import read_waivers, waivers_listing
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import REPAIRS, cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import REPAIRS, rejected_table, tables_of
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.tables import append, batch_filter, ident, literal
 from orchestration_project.warehouse.waivers import TABLE as WAIVERS
@@ -159,7 +159,7 @@ def resolve(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
 
 def _resolvers(feed: Feed, condition: str) -> str:
     """Query of the rejects (`batch`, `id`) and what closes each of them (`resolver`, NULL for an open one)."""
-    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    raw, cleaned, rejected = map(ident, tables_of(feed))
     return f"""
         WITH attempts AS (SELECT {IDENTITY}, {REPAIRS} FROM {raw} WHERE {condition} AND {REPAIRS} IS NOT NULL),
         cleaned AS (SELECT {IDENTITY} FROM {cleaned} WHERE {condition}),

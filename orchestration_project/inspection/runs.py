@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.status_model import Availability, LastRun, StoreStatus
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import tables_of
 
 AD_HOC_JOB = "__ASSET_JOB"
 """Dagster's own job for assets that are materialized by hand, by the command line or in the UI."""
@@ -60,16 +60,16 @@ def _has_history(home: Path) -> bool:
 def cursor_of(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> str | None:
     """The text of the cursor of the feed's sensor; None if it has none yet."""
     for state in instance.all_instigator_state():
-        if state.instigator_name == f"{spec.name}_files_sensor":
+        if state.instigator_name == spec.sensor:
             return getattr(state.instigator_data, "cursor", None)
     return None
 
 
 def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> LastRun | None:
     """The last run of the feed's job, or the last that somebody started for one of its tables; None without any."""
-    own = instance.get_run_records(dg.RunsFilter(job_name=f"{spec.name}_job"), limit=1)
+    own = instance.get_run_records(dg.RunsFilter(job_name=spec.job), limit=1)
     ad_hoc = instance.get_run_records(dg.RunsFilter(job_name=AD_HOC_JOB), limit=AD_HOC_RUNS)
-    tables = {dg.AssetKey(table(spec.feed)) for table in (raw_table, cleaned_table, rejected_table)}
+    tables = {dg.AssetKey(table) for table in tables_of(spec.feed)}
     found = [*own, *(record for record in ad_hoc if tables & (record.dagster_run.asset_selection or frozenset()))]
     record = max(found, key=lambda record: record.create_timestamp, default=None)
     if record is None:

@@ -142,7 +142,7 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         newest = max((entry.batch for entry in loaded), default=None)
     stands = standing(spec, _delivered_batches(settings, spec, entries), _first_load(loaded), now)
     cursor = cursor_of(instance, spec) if instance else None
-    under_way = runs_under_way(instance, f"{spec.name}_job") if instance else None
+    under_way = runs_under_way(instance, spec.job) if instance else None
     return FeedStatus(
         feed=spec.name,
         newest_batch=newest,

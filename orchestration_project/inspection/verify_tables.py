@@ -14,7 +14,7 @@ from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import cleaned_table, layouts, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import layouts, raw_table, tables_of
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, columns_of, ident
@@ -154,7 +154,7 @@ def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: Fi
 
 
 def _named(source: ConfiguredFeed) -> str:
-    return ", ".join(table(source.feed) for table in (raw_table, cleaned_table, rejected_table))
+    return ", ".join(tables_of(source.feed))
 
 
 def _counts_in_words(records: int | None, cleaned: int | None, rejected: int | None, blank: int | None) -> str:
@@ -185,7 +185,7 @@ def odd_records_sql(feed: Feed, batches: Sequence[Batch]) -> str:
     The query's columns are `_file`, `_file_version`, `_batch_date` and four numbers of records: those with several raw
     rows, those without a raw row, those published too often, and those that were not published.
     """
-    raw, cleaned, rejected = (ident(table(feed)) for table in (raw_table, cleaned_table, rejected_table))
+    raw, cleaned, rejected = map(ident, tables_of(feed))
     identity, chosen = "_batch_date, _file, _file_version, _row", batch_filter(batches)
     return f"""
         WITH occurrences AS (

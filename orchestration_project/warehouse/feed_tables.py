@@ -78,3 +78,8 @@ def layouts(feed: Feed, batch_type: str) -> dict[str, dict[str, str]]:
         cleaned_table(feed): cleaned_layout(feed, batch_type),
         rejected_table(feed): rejected_layout(feed, batch_type),
     }
+
+
+def tables_of(feed: Feed) -> tuple[str, str, str]:
+    """The names of a feed's tables: raw, cleaned, rejected."""
+    return raw_table(feed), cleaned_table(feed), rejected_table(feed)
