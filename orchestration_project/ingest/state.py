@@ -15,14 +15,13 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.feed_state import FeedState, record_state
-from orchestration_project.warehouse.ledger import TABLE
+from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SIZES_KEPT = 30
 """The sizes of how many batches are noted: the newest ones."""
-OPEN = "coalesce(rejected, 0) - coalesce(repaired, 0) - coalesce(waived, 0) - coalesce(attempts, 0)"
 
 
 def note_state(
@@ -56,7 +55,7 @@ def note_state(
 def _state(connection: "DuckDBPyConnection", feed: str, options: FeedOptions, counts: Iterable[FileCount]) -> FeedState:
     row = connection.execute(
         f"""WITH counted AS (
-            SELECT batch, loaded_at, CASE WHEN status = 'loaded' THEN {OPEN} ELSE 0 END AS open
+            SELECT batch, loaded_at, CASE WHEN status = 'loaded' THEN {OPEN_REJECTS} ELSE 0 END AS open
             FROM {TABLE} WHERE feed = $1)
         SELECT coalesce(sum(open), 0)::BIGINT, min(batch) FILTER (open > 0), min(loaded_at) FILTER (open > 0),
             min(loaded_at) FROM counted""",

@@ -58,6 +58,8 @@ BATCH_DATE = """(try_strptime(left(batch, 16), ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])
     + to_seconds(CASE WHEN length(batch) > 16 THEN 1 ELSE 0 END))"""
 """SQL for the `_batch_date` of an entry's batch; NULL for a file without a batch. A key has at most 16 characters,
 unless it has the offset of an hour that comes for the second time (see `storage.batches`)."""
+OPEN_REJECTS = "(coalesce(rejected, 0) - coalesce(repaired, 0) - coalesce(waived, 0) - coalesce(attempts, 0))"
+"""SQL for the rejects of a loaded file that nobody has corrected or waived."""
 COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
 """The columns that say what became of a file's records."""
 

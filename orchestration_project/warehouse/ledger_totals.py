@@ -8,13 +8,10 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import TABLE
+from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-OPEN = "coalesce(rejected, 0) - coalesce(repaired, 0) - coalesce(waived, 0) - coalesce(attempts, 0)"
-"""SQL for the open rejects of a loaded file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,8 @@ def totals(connection: "DuckDBPyConnection") -> dict[str, FeedTotals]:
     """The totals of each feed that has accepted files; a withdrawn file is in the archive, too."""
     rows = connection.execute(
         f"""SELECT feed, count(*), coalesce(sum(bytes), 0)::BIGINT, max(batch) FILTER (status = 'loaded'),
-            coalesce(sum({OPEN}) FILTER (status = 'loaded'), 0)::BIGINT,
-            min(batch) FILTER (status = 'loaded' AND {OPEN} > 0)
+            coalesce(sum({OPEN_REJECTS}) FILTER (status = 'loaded'), 0)::BIGINT,
+            min(batch) FILTER (status = 'loaded' AND {OPEN_REJECTS} > 0)
         FROM {TABLE} WHERE status <> 'quarantined' GROUP BY feed ORDER BY feed"""
     ).fetchall()
     return {feed: FeedTotals(*found) for feed, *found in rows}
