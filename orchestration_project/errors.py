@@ -116,9 +116,14 @@ class WarehouseBroken(WarehouseError):
     """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""
 
 
+def platform_errors(base: type[PlatformError] = PlatformError) -> set[type[PlatformError]]:
+    """All errors that the platform raises on purpose, as far as their modules are imported."""
+    return {base}.union(*(platform_errors(error) for error in base.__subclasses__()))
+
+
 def transient_errors() -> set[str]:
     """The names of the errors that may pass by themselves."""
-    return {error.__name__ for error in PlatformError.__subclasses__() if error.transient}
+    return {error.__name__ for error in platform_errors() if error.transient}
 
 
 def without_values(error: Exception) -> str:

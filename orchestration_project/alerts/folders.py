@@ -6,12 +6,11 @@ hours, and who damaged it must be told of.
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration_project.alerts.model import SHOWN, Disk, FeedObserved, Files, MissingBatch
+from orchestration_project.alerts.model import SHOWN, FeedObserved, Files, MissingBatch
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import Freshness, standing
 from orchestration_project.inspection.quarantine import quarantine_by_archive
@@ -138,14 +137,3 @@ def _first_arrival(files: Sequence[FoundFile]) -> dt.datetime | None:
         except FileNotFoundError:  # a load has just taken it
             continue
     return dt.datetime.fromtimestamp(min(arrived), dt.UTC) if arrived else None
-
-
-def observe_disks(settings: Settings) -> list[Disk]:
-    """The disks that the platform writes to, each once."""
-    folders = {"data": settings.data_dir, "warehouse": settings.database.parent, "history": settings.dagster_home}
-    found: dict[int, Disk] = {}
-    for name, folder in folders.items():
-        if folder and folder.is_dir():
-            usage = shutil.disk_usage(folder)
-            found.setdefault(folder.stat().st_dev, Disk(name, str(folder), usage.free, usage.total))
-    return list(found.values())

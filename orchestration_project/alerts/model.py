@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestration_project.alerts.outbox import DeadTarget
+from orchestration_project.storage.disks import Disk
 from orchestration_project.storage.feed_state import CheckState, FeedState
 from orchestration_project.warehouse.connection import Holder
 
@@ -147,16 +148,6 @@ class FeedObserved:
     state: FeedState | None = None
     reject_limit: float = 1.0
     snapshot: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """A disk with something of the platform: what that is, its folder, and the disk's free and whole size in bytes."""
-
-    name: str
-    folder: str
-    free: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,20 +12,18 @@ from functools import partial
 
 import dagster as dg
 
-from orchestration_project.alerts.folders import Watched, observe_disks, observe_feed
+from orchestration_project.alerts.folders import Watched, observe_feed
 from orchestration_project.alerts.model import FeedObserved, JobRuns, Observed, Thresholds
 from orchestration_project.alerts.outbox import DeadTarget
-from orchestration_project.errors import PlatformError, visible, without_values
+from orchestration_project.errors import PlatformError, platform_errors, visible, without_values
 from orchestration_project.health.run_history import FILE, FinishedRun, RunHistory, newest_materialization
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.inspection.runs import AD_HOC_JOB, runs_under_way
+from orchestration_project.inspection.runs import AD_HOC_JOB, causes_of, runs_under_way
 from orchestration_project.settings import Settings
+from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.feed_state import CheckState, read_checks
 from orchestration_project.warehouse.connection import holder_of
 from orchestration_project.warehouse.feed_tables import tables_of
-
-CAUSES = 10
-"""How many causes of an error are followed, to the first that is the platform's own, else to the one that began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,7 @@ def observe(
         {table: feed.source.name for feed in feeds for table in feed.tables},
         sorted(off & set(declared.automation)),
         newest_materialization(instance, declared.assets),
-        observe_disks(settings),
+        disks_of(settings),
         holder_of(settings.database),
         dead_targets,
     )
@@ -171,11 +169,9 @@ def first_error(instance: dg.DagsterInstance, run: FinishedRun) -> str:
     found = getattr(events[0].event_specific_data, "error", None)
     if found is None:
         return visible(without_values(Exception(events[0].message or "")))
-    for _ in range(CAUSES):
-        if found.cls_name in _own_errors() or found.cause is None:
-            break
-        found = found.cause
-    return _told(found.cls_name or "", found.message)
+    *outer, root = causes_of(found)
+    first = next((error for error in outer if error.cls_name in _own_errors()), root)
+    return _told(first.cls_name or "", first.message)
 
 
 def _told(name: str, message: str) -> str:
@@ -186,5 +182,5 @@ def _told(name: str, message: str) -> str:
     return f"{name}: {visible(without_values(Exception(text)))}" if name.startswith("Dagster") else name
 
 
-def _own_errors(base: type[PlatformError] = PlatformError) -> frozenset[str]:
-    return frozenset({base.__name__}).union(*(_own_errors(each) for each in base.__subclasses__()))
+def _own_errors() -> set[str]:
+    return {error.__name__ for error in platform_errors()}

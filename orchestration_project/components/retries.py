@@ -14,21 +14,18 @@ Belongs here: judging failed runs by Dagster's history. Does not belong here: fi
 
 import datetime as dt
 from collections.abc import Iterator, Set
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration_project.components.feed_spec import RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.errors import transient_errors
-
-if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
+from orchestration_project.inspection.runs import causes_of
 
 REMEMBERED = dt.timedelta(days=1)
 """How long a failed run is looked at: what could not be tried again for so long has met its schedule since."""
 MOST = 50
 ROOT, NUMBER = "retry_of", "retry_number"
-"""Tags of a retry: the run that failed first, and the how-many-eth retry of it this is, from 1."""
+"""Tags of a retry: the run that failed first, and the number of this retry of it, from 1."""
 SYSTEM_FAULTS = frozenset(
     {
         "OSError",  # for I/O errors, full disks and stale network files Python has no class of its own
@@ -40,8 +37,6 @@ SYSTEM_FAULTS = frozenset(
         "TimeoutError",
     }
 )
-CHAIN = 10
-"""How many causes of an error are looked at."""
 
 
 def retry_requests(
@@ -99,17 +94,7 @@ def failed_for_a_while(instance: dg.DagsterInstance, run_id: str) -> bool:
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     faults = [entry.dagster_event.step_failure_data.error for entry in entries if entry.dagster_event]
     names = SYSTEM_FAULTS | transient_errors()
-    return bool(faults) and all(error is not None and not names.isdisjoint(_classes(error)) for error in faults)
-
-
-def _classes(error: "SerializableErrorInfo") -> Iterator[str]:
-    """The names of an error's class and of those of its causes."""
-    found: SerializableErrorInfo | None = error
-    for _ in range(CHAIN):
-        if found is None:
-            return
-        yield found.cls_name or ""
-        found = found.cause
+    return bool(faults) and all(any(cause.cls_name in names for cause in causes_of(error)) for error in faults)
 
 
 def _request(run: dg.DagsterRun) -> dg.RunRequest:

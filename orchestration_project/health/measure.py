@@ -5,7 +5,6 @@ Belongs here: reading. The arithmetic is in `figures`.
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON
+from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.files import discover
 from orchestration_project.storage.taken import delivered
 from orchestration_project.warehouse import ledger_queries
@@ -148,12 +148,5 @@ def history_size(home: Path | None) -> float | None:
 
 
 def _of_disks(settings: Settings) -> Iterator[Measurement]:
-    """The disk of the data, and those of warehouse and history where they are others."""
-    places = {"data": settings.data_dir, "warehouse": settings.database.parent, "history": settings.dagster_home}
-    seen: set[int] = set()
-    for name, place in places.items():
-        if place is None or not place.is_dir() or (device := place.stat().st_dev) in seen:
-            continue
-        seen.add(device)
-        usage = shutil.disk_usage(place)
-        yield from measured(Kind.DISK, name, **{model.FREE: usage.free, model.FREE_SHARE: usage.free / usage.total})
+    for disk in disks_of(settings):
+        yield from measured(Kind.DISK, disk.name, **{model.FREE: disk.free, model.FREE_SHARE: disk.free / disk.total})

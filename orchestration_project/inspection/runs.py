@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import yaml
@@ -16,10 +17,15 @@ from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.status_model import Availability, LastRun, StoreStatus
 from orchestration_project.warehouse.feed_tables import tables_of
 
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
 AD_HOC_JOB = "__ASSET_JOB"
 """Dagster's own job for assets that are materialized by hand, by the command line or in the UI."""
 AD_HOC_RUNS = 100
 """How many of its newest runs are searched: all feeds share this job."""
+CAUSES = 10
+"""How many causes of an error are followed."""
 RUN_KEY = "dagster/run_key"
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
@@ -77,6 +83,15 @@ def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> LastRun | No
     run = record.dagster_run
     started, ended = (_moment(seconds) for seconds in (record.start_time, record.end_time))
     return LastRun(run.run_id, run.job_name, run.status.value, started, ended)
+
+
+def causes_of(error: "SerializableErrorInfo | None") -> Iterator["SerializableErrorInfo"]:
+    """An error of a run, what caused it, and so on: Dagster puts its own around what an asset raised."""
+    for _ in range(CAUSES):
+        if error is None:
+            return
+        yield error
+        error = error.cause
 
 
 def _moment(seconds: float | None) -> dt.datetime | None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from orchestration_project.alerts.conditions import conditions
-from orchestration_project.alerts.model import Alarm, Disk, Files, Kind, MissingBatch, Observed, Thresholds
+from orchestration_project.alerts.model import Alarm, Files, Kind, MissingBatch, Observed, Thresholds
 from orchestration_project.alerts.outbox import DeadTarget
+from orchestration_project.storage.disks import Disk
 from orchestration_project.warehouse.connection import Holder
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, check, feed, job, run, seen, state
 from orchestration_project_tests.components.workbench import REPOSITORY
