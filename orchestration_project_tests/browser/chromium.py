@@ -12,6 +12,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, s
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+SCREENS = [
+    pytest.param((DESKTOP, False), id="desktop"),
+    pytest.param((DESKTOP, True), id="desktop, dark"),
+    pytest.param((PHONE, False), id="phone"),
+    pytest.param((PHONE, True), id="phone, dark"),
+]
+"""Parameters of a fixture: the size of a screen, and whether it is dark."""
 # What a page asks of other hosts fails at once and leaves the machine in no case.
 HERE_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 IN_CI = os.environ.get("CI") == "true"  # noqa: TID251 - for tests alone
@@ -57,6 +64,17 @@ class Visit:
         self.page.on("console", self._note_message)
         self.page.on("pageerror", self._note_exception)
         self.page.on("request", self._note_request)
+
+    @property
+    def asked_for(self) -> list[str]:
+        """The addresses that it asked for, but for data within the page."""
+        return [url for url in self.requests if not url.startswith("data:")]
+
+    @property
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than the screen."""
+        width = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return int(width)
 
     def _note_message(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from orchestration_project.components.pages.operations import render_operations
 from orchestration_project_tests.browser.axe import serious_faults
-from orchestration_project_tests.browser.chromium import DESKTOP, PHONE, Visit, visit
+from orchestration_project_tests.browser.chromium import DESKTOP, SCREENS, Visit, visit
 from orchestration_project_tests.browser.screenshots import photograph
 from orchestration_project_tests.components.pages.operations import operations
 
@@ -23,14 +23,7 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(
-    params=[
-        pytest.param((DESKTOP, False), id="desktop"),
-        pytest.param((DESKTOP, True), id="desktop, dark"),
-        pytest.param((PHONE, False), id="phone"),
-        pytest.param((PHONE, True), id="phone, dark"),
-    ]
-)
+@pytest.fixture(params=SCREENS)
 def visited(request: pytest.FixtureRequest, browser: Browser, written: Path, tmp_path: Path) -> Iterator[Visit]:
     """The page on a screen, with all that can be unfolded."""
     size: Mapping[str, int]
@@ -45,13 +38,12 @@ def visited(request: pytest.FixtureRequest, browser: Browser, written: Path, tmp
 def test_the_page_needs_nothing_but_itself(visited: Visit, written: Path) -> None:
     """It opens without an error, and asks for no other file and for no network."""
     assert visited.errors == []
-    assert [url for url in visited.requests if not url.startswith("data:")] == [written.as_uri()]
+    assert visited.asked_for == [written.as_uri()]
 
 
 def test_the_page_fits_the_screen(visited: Visit) -> None:
     """Nobody has to scroll sideways to read it; only what is too wide scrolls by itself."""
-    wider = visited.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider == 0
+    assert visited.overflow == 0
 
 
 def test_the_page_is_accessible(visited: Visit) -> None:

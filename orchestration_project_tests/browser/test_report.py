@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from orchestration_project_tests.browser.axe import serious_faults
-from orchestration_project_tests.browser.chromium import DESKTOP, PHONE, Visit, visit
+from orchestration_project_tests.browser.chromium import DESKTOP, SCREENS, Visit, visit
 from orchestration_project_tests.browser.screenshots import photograph
 from orchestration_project_tests.reliability.deployment import Deployment
 
@@ -23,14 +23,7 @@ def report(deployment: Deployment) -> Path:
     return deployment.settings.data_dir / "reports" / "index.html"
 
 
-@pytest.fixture(
-    params=[
-        pytest.param((DESKTOP, False), id="desktop"),
-        pytest.param((DESKTOP, True), id="desktop, dark"),
-        pytest.param((PHONE, False), id="phone"),
-        pytest.param((PHONE, True), id="phone, dark"),
-    ]
-)
+@pytest.fixture(params=SCREENS)
 def visited(request: pytest.FixtureRequest, browser: Browser, report: Path, tmp_path: Path) -> Iterator[Visit]:
     """The report on a screen."""
     size: Mapping[str, int]
@@ -44,14 +37,13 @@ def test_the_report_needs_nothing_but_itself(visited: Visit, report: Path) -> No
     """It opens without an error, asks for no other file and for no network, and is small."""
     visited.page.get_by_role("heading").first.wait_for()
     assert visited.errors == []
-    assert [url for url in visited.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert visited.asked_for == [report.as_uri()]
     assert report.stat().st_size < LARGEST
 
 
 def test_the_report_fits_the_screen(visited: Visit) -> None:
     """Nobody has to scroll sideways to read it."""
-    wider = visited.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wider == 0
+    assert visited.overflow == 0
 
 
 def test_the_report_is_accessible(visited: Visit) -> None:
