@@ -6,6 +6,7 @@ read from a copy (`health.run_history`), folders are listed once, and of errors 
 
 import datetime as dt
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from orchestration_project.alerts.folders import Watched, observe_feed
 from orchestration_project.alerts.model import FeedObserved, JobRuns, Observed, Thresholds
 from orchestration_project.alerts.outbox import DeadTarget
 from orchestration_project.errors import PlatformError, platform_errors, visible, without_values
-from orchestration_project.health.run_history import FILE, FinishedRun, RunHistory, newest_materialization
+from orchestration_project.health.run_history import FILE, FinishedRun, LastRuns, RunHistory, newest_materialization
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.runs import AD_HOC_JOB, causes_of, runs_under_way
 from orchestration_project.settings import Settings
@@ -136,10 +137,13 @@ def _checks(settings: Settings, declared: Collection[tuple[str, str]]) -> list[C
 def _jobs(
     history: RunHistory, feeds: Sequence[FeedToWatch], jobs: Collection[str], limits: Thresholds, now: dt.datetime
 ) -> Iterable[JobRuns]:
-    last, of_jobs = history.last_runs(), {feed.source.job: feed for feed in feeds}
+    of_jobs = {feed.source.job: feed for feed in feeds}
+    last = defaultdict[str, list[LastRuns]](list)
+    for item in history.last_runs():
+        last[item.job].append(item)
     since = now - dt.timedelta(days=limits.failed_days)
     for job in sorted(jobs):
-        its, feed = [item for item in last if item.job == job], of_jobs.get(job)
+        its, feed = last[job], of_jobs.get(job)
         failures = [item.failure for item in its if item.failure and item.failure.ended >= since]
         by_hand: list[FinishedRun] = []
         if feed and failures:
