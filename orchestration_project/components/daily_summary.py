@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 
 from orchestration_project.alerts.targets import read_routing
 from orchestration_project.components.feed_spec import POOL
-from orchestration_project.components.file_feed import feeds_of
+from orchestration_project.components.file_feed import feeds_of, time_zone
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table
@@ -80,10 +80,7 @@ class DailySummary(dg.Component, dg.Model, dg.Resolvable):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        try:
-            return ZoneInfo(value).key
-        except (ValueError, OSError, LookupError):
-            raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+        return time_zone(value)
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The job and its schedule."""

@@ -63,6 +63,18 @@ def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
     return all(before - after <= HOUR and not (before - after) % HOUR for before, after in pairwise(offsets))
 
 
+def time_zone(name: str) -> str:
+    """The name of a time zone as the system knows it.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"{name!r} is not a time zone; write it like Europe/Berlin") from None
+
+
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     """Files of one kind, as their contract describes them, become `raw_x`, `cleaned_x` and `rejected_x`.
 
@@ -198,10 +210,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     @field_validator("timezone")
     @classmethod
     def _is_a_zone(cls, value: str) -> str:
-        try:
-            return ZoneInfo(value).key
-        except (ValueError, OSError, LookupError):
-            raise ValueError(f"{value!r} is not a time zone; write it like Europe/Berlin") from None
+        return time_zone(value)
 
     @model_validator(mode="after")
     def _hours_stay_whole(self) -> "FileFeed":
