@@ -74,8 +74,14 @@ def decode(content: bytes, encoding: str | None) -> str:
 
 
 def normalised(name: str) -> str:
-    """A column's name as names are compared: its padding, case, and the way accents are encoded do not count."""
-    return unicodedata.normalize("NFC", name.strip(BLANKS + INVISIBLE)).casefold()
+    """A column's name as names are compared: padding, case, what is not seen and how accents are encoded do not count.
+
+    Every kind of blank is the same one.
+    """
+    seen = "".join(
+        " " if unicodedata.category(letter) == "Zs" else letter for letter in name if letter not in INVISIBLE
+    )
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", seen).strip(BLANKS).casefold())
 
 
 def spellings(column: Column) -> set[str]:
@@ -105,17 +111,16 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
         start: where the record begins.
         delimiter: one character.
         quote: one character.
-        padded: whether blanks may stand before a quote, as in a header.
+        padded: whether blanks may stand beside a field in quotes, as in a header.
     """
     fields: list[str] = []
     place = start
     while True:
-        begin = place
-        while padded and text[begin : begin + 1] in (" ", "\t"):
-            begin += 1
+        begin = padding_end(text, place, delimiter) if padded else place
         value: str | None
         if text[begin : begin + 1] == quote:
             value, place = quoted_at(text, begin, quote)
+            place = padding_end(text, place, delimiter) if padded else place
         else:
             found = re.compile(rf"[^{re.escape(delimiter)}\r\n]*").match(text, place)
             assert found is not None  # nothing at all matches, too
@@ -134,6 +139,15 @@ def line_at(text: str, start: int, delimiter: str, quote: str, padded: bool = Fa
     ended = LINE_END.search(text, start)
     stop, end = (ended.start(), ended.end()) if ended else (len(text), len(text))
     return Line(text[start:stop], None, end)
+
+
+def padding_end(text: str, place: int, delimiter: str) -> int:
+    """Where the padding that begins at a place ends: what is not seen and is no delimiter."""
+    while (
+        (letter := text[place : place + 1]) and letter != delimiter and letter not in "\r\n" and not normalised(letter)
+    ):
+        place += 1
+    return place
 
 
 def quoted_at(text: str, start: int, quote: str) -> tuple[str | None, int]:
@@ -233,9 +247,12 @@ def surplus_of(lines: list[Line], width: int) -> int:
     )
 
 
-def unmarked(text: str) -> str:
-    """A name without the byte order mark of its own file; behind one, quotes are a part of the field."""
-    return text.lstrip("\ufeff").strip(BLANKS).strip("\"'") if text.startswith("\ufeff") else text
+def is_name(text: str, name: str) -> bool:
+    """Whether a field is a name. Behind the byte order mark of its own file, quotes are a part of the field."""
+    if not text.startswith("\ufeff"):
+        return normalised(text) == normalised(name)
+    unquoted = [value.replace('"', "").replace("'", "") for value in (text, name)]
+    return normalised(unquoted[0]) == normalised(unquoted[1])
 
 
 def record_of(line: Line, header: Header, surplus: int) -> Record:
@@ -253,10 +270,7 @@ def record_of(line: Line, header: Header, surplus: int) -> Record:
     if any(fields[width:]) or (not empty and len(fields) > width + surplus):
         return Record(unsplit="too_many_columns")
     named = {name: fields[place] for name, place in header.positions.items()}
-    again = not empty and all(
-        normalised(header.fields[header.positions[name]]) in (normalised(value), normalised(unmarked(value)))
-        for name, value in named.items()
-    )
+    again = not empty and all(is_name(value, header.fields[header.positions[name]]) for name, value in named.items())
     if again:
         return Record(unsplit="repeated_header")
     times = Counter(header.fields[place] for place in range(width) if place not in header.positions.values())

@@ -68,7 +68,19 @@ def told(contract: Contract, content: bytes | Rows) -> object:
         pytest.param('id,"item,"note",x\n1,a,b,c\n', "bad_quoting", id="quotes of the header"),
         pytest.param("id,item,no\0te\n1,a,b\n", "nul_byte", id="NUL in the header"),
         pytest.param('id, "item", "note"\n1,a,b\n', [("1", "a", "b")], id="blanks before the header's quotes"),
+        pytest.param('"id"\u00a0,"item" ,"note"\t\n1,a,b\n', [("1", "a", "b")], id="blanks behind the header's quotes"),
+        pytest.param(
+            '"id"\t\t"item"\t"note"\n1\t\ta\tb\t\n',
+            [("1", "a", "b")],
+            id="tabs beside quotes are no blanks in a file of tabs",
+        ),
         pytest.param("id\u00a0,\u200bitem,note\n1,a,b\n", [("1", "a", "b")], id="blanks that are not seen"),
+        pytest.param("i\ufeffd,it\u200bem,note\n1,a,b\n", [("1", "a", "b")], id="what is not seen inside of names"),
+        pytest.param(
+            "i\ufeffd,item,note\n1,a,b\nid,ITEM,note\n",
+            [("1", "a", "b"), ["_raw_line: repeated_header"]],
+            id="the header again in another spelling",
+        ),
         pytest.param(
             "id,item,note\n1,a,b\n\ufeffid,item,note\n", [("1", "a", "b"), ["_raw_line: repeated_header"]], id="mark"
         ),
