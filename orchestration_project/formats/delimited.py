@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FilesUnfit
-from orchestration_project.formats.fields import BLANKS, stripped, unless_empty
+from orchestration_project.formats.fields import BLANKS, as_name, as_names, stripped, unless_empty
 from orchestration_project.formats.header import Header
 from orchestration_project.formats.lines import Dialect, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
@@ -61,34 +61,41 @@ def values_of(header: Header) -> dict[str, str]:
 
 
 def repeats(header: Header) -> str:
-    """A condition over the fields of a line that holds where the header stands again, in any case and padding.
+    """A condition over the fields of a line that holds where the header stands again, in any spelling of its names.
 
     In files that were put together it has the byte order mark of its own file in front.
     """
-    named = {position: header.fields[position].strip(BLANKS + BOM) for position in header.positions.values()}
-    condition = "true"
-    # DuckDB evaluates what stands twice in a query once, and then for every line. CASEs it leaves alone: so hardly a
-    # line comes further than to one field's length. The first field costs most, so it is looked at last.
-    for position, name in sorted(named.items()):
-        condition = _if_is(f"c{position}", name, condition) if position else _if_marked("c0", name, condition)
+    names = {position: literal(header.fields[position]) for position in sorted(header.positions.values())}
+    condition = _if_marked("c0", names.pop(0), "true") if 0 in names else "true"
+    if names:
+        # Hardly a line comes further than to the length of one field: not of the first one, which costs most.
+        found = as_names(f"c{position}" for position in names)
+        condition = f"CASE WHEN {found} = {as_names(names.values())} THEN {condition} ELSE false END"
+        position, name = next(iter(names.items()))
+        condition = _if(f"c{position}", name, condition)
     return condition
 
 
-def _if(condition: str, then: str) -> str:
-    return f"CASE WHEN {condition} THEN {then} ELSE false END"
-
-
-def _if_is(field: str, name: str, then: str) -> str:
-    """A condition that holds for a name, if another one does."""
-    text = stripped(field)
-    return _if(f"strlen({text}) = {len(name.encode())}", _if(f"lower({text}) = lower({literal(name)})", then))
+def _if(field: str, name: str, then: str) -> str:
+    """A condition that holds for a name (SQL for its text), if another one does."""
+    text, wanted = stripped(field), as_name(stripped(name))
+    # A text in ASCII is the name in its own letters, or none.
+    is_shorter_or_longer = f"strlen({text}) <> strlen({wanted}) AND strlen({text}) = length({text})"
+    return f"CASE WHEN {is_shorter_or_longer} THEN false WHEN {as_name(text)} = {wanted} THEN {then} ELSE false END"
 
 
 def _if_marked(field: str, name: str, then: str) -> str:
     """The same, for a name that may stand behind byte order marks; with these in front, quotes around it are data."""
-    text = f"trim(ltrim({field}, {literal(BOM)}), {literal(BLANKS)})"
-    is_marked = _if(f"lower(trim({text}, {literal(QUOTES)})) = lower({literal(name)})", then)
-    return f"CASE WHEN prefix({field}, {literal(BOM)}) THEN {is_marked} ELSE {_if_is(field, name, then)} END"
+    text, wanted = (_without_quotes(as_name(stripped(value))) for value in (field, name))
+    is_marked = f"CASE WHEN {text} = {wanted} THEN {then} ELSE false END"
+    return f"CASE WHEN prefix({field}, {literal(BOM)}) THEN {is_marked} ELSE {_if(field, name, then)} END"
+
+
+def _without_quotes(text: str) -> str:
+    """SQL for a text without quotes. A name has some of its own, and those in a quoted field are doubled."""
+    for quote in QUOTES:
+        text = f"replace({text}, {literal(quote)}, '')"
+    return f"trim({text}, {literal(BLANKS)})"
 
 
 def _distinct(unexpected: dict[int, str]) -> dict[str, str]:

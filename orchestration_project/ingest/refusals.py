@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileKey, FileRefused
-from orchestration_project.formats.fields import is_written_in_digits, stripped
+from orchestration_project.formats.fields import as_name, as_names, is_written_in_digits, stripped
 from orchestration_project.formats.header import spellings
 from orchestration_project.ingest.model import Staged
 from orchestration_project.ingest.options import REPEATED
@@ -169,28 +169,30 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
         validated: relation of the validated records.
         records: relation of their text.
     """
-    names = literals(_names(feed))
-    texts = [f"lower({stripped(ident(column.name))})" for column in feed.source_columns]
-    named = " + ".join(f"coalesce({text} IN ({names}), false)::INTEGER" for text in texts)
+    names, columns = literals(_names(feed)), feed.source_columns
     own = " OR ".join(
-        f"coalesce({text} IN ({literals(sorted(spellings(column)))}), false)"
-        for text, column in zip(texts, feed.source_columns, strict=True)
+        f"coalesce(_texts[{place}] IN ({literals(sorted(spellings(column)))}), false)"
+        for place, column in enumerate(columns, start=1)
     )
-    filled = " + ".join(f"coalesce({text} <> '', false)::INTEGER" for text in texts)
-    several = f"({named}) > 1 OR {own}"
-    typed = any(column.sql_type != "VARCHAR" for column in feed.source_columns)
+    typed = any(column.sql_type != "VARCHAR" for column in columns)
     condition, share = (f"_reasons IS NOT NULL AND {_may_be_header(feed)}", 2) if typed else ("true", 1)
     if is_empty(connection, f"{validated} WHERE {condition}"):
         return []
-    # Materialized where few records are suspects: else all would be looked at before they are joined with these few.
-    kind = "MATERIALIZED" if typed else "NOT MATERIALIZED"
+    # Where all has to be names, hardly a record comes further than to its first text.
+    first = "true" if typed else f"coalesce({as_name(stripped(ident(columns[0].name)))} IN ({names}, ''), true)"
     rows = connection.execute(
         f"""
-        WITH suspects AS {kind} (
-            FROM {records} SEMI JOIN (SELECT _rid FROM {validated} WHERE {condition}) USING (_rid))
-        SELECT _batch_date, _file, _file_version, min(_row) FROM suspects
-        WHERE _parse_error IS NULL AND ({named}) * {share} >= ({filled}) AND ({several})
-        AND ({filled}) >= {min(2, len(texts))}
+        WITH suspects AS MATERIALIZED (
+            FROM {records} SEMI JOIN (SELECT _rid FROM {validated} WHERE {condition}) USING (_rid)
+            WHERE _parse_error IS NULL AND {first}),
+        texts AS MATERIALIZED (
+            SELECT _batch_date, _file, _file_version, _row,
+                {as_names(ident(column.name) for column in columns)} AS _texts FROM suspects),
+        counts AS (
+            SELECT *, len(list_filter(_texts, lambda _text: _text <> '')) AS _filled,
+                len(list_filter(_texts, lambda _text: _text IN ({names}))) AS _named FROM texts)
+        SELECT _batch_date, _file, _file_version, min(_row) FROM counts
+        WHERE _named * {share} >= _filled AND (_named > 1 OR {own}) AND _filled >= {min(2, len(columns))}
         GROUP BY _batch_date, _file, _file_version"""
     ).fetchall()
     return [SecondHeader(*row) for row in rows]
@@ -204,19 +206,18 @@ def _may_be_header(feed: Feed) -> str:
     """
     names = _names(feed)
     listed, plain = literals(names), not any(character.isdigit() for name in names for character in name)
-    weights = []
+    weights, texts = [], dict[int, list[str]]()
     for column in feed.source_columns:
         value = ident(column.name)
         if column.sql_type == "VARCHAR":
-            absent = int(bool(column.parsing.null_words))
-            weights.append(
-                f"CASE WHEN {value} IS NULL THEN {absent} WHEN lower({stripped(value)}) IN ({listed})"
-                " THEN 1 ELSE -1 END"
-            )
+            texts.setdefault(int(bool(column.parsing.null_words)), []).append(value)
         elif plain and is_written_in_digits(column.sql_type):
             weights.append(f"CASE WHEN {value} IS NULL THEN 1 ELSE -1 END")
         else:
             weights.append("1")
+    for absent, values in texts.items():
+        weight = f"CASE WHEN _text IS NULL THEN {absent} WHEN _text IN ({listed}) THEN 1 ELSE -1 END"
+        weights.append(f"list_sum(list_transform({as_names(values)}, lambda _text: {weight}))")
     return f"({' + '.join(weights)}) >= 0"
 
 

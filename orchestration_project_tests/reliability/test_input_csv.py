@@ -194,6 +194,49 @@ def test_typed_files_put_together_with_their_marks(tmp_path: Path) -> None:
     assert shop.cleaned("id", "n") == [("a", 1), ("b", 2)]
 
 
+@pytest.mark.found("A header that stood again with quotes in its first name, behind a mark, refused its file.")
+@pytest.mark.parametrize(
+    "again", ['say "hi",n', '"say ""hi""",n', "SAY 'hi',n"], ids=["bare", "in quotes", "in other quotes"]
+)
+def test_a_name_with_quotes_behind_a_mark(again: str, tmp_path: Path) -> None:
+    """Behind a mark, quotes are no difference: where a quoted name begins can't be told there."""
+    shop = read(
+        tmp_path,
+        f'"say ""hi""",n\na,1\n\ufeff{again}\nb,2\n',
+        feed(column("id", source='say "hi"'), column("n", "INTEGER")),
+    )
+    assert shop.rejected() == {2: ["_raw_line: repeated_header"]}
+    assert shop.cleaned("id", "n") == [("a", 1), ("b", 2)]
+
+
+SIZES = feed(column("size", source="Größe"), column("price", "INTEGER", source="unit price"))
+
+
+@pytest.mark.found("A header that stood again in another spelling of its names refused its file: `several_tables`.")
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param("Gro\u0308ße,unit price", id="accents apart"),
+        pytest.param("Grö\u200bße,unit\u00a0price", id="not seen"),
+        pytest.param("GRÖSSE,Unit Price", id="capitals"),
+        pytest.param("\ufeffGro\u0308ße,unit\u2009price", id="behind a mark"),
+    ],
+)
+def test_a_header_again_in_another_spelling(again: str, tmp_path: Path) -> None:
+    """Names are the same in the header and below it, whichever of the spellings comes first."""
+    for folder, first, second in (("a", "Größe,unit price", again), ("b", again, "Größe,unit price")):
+        shop = read(tmp_path / folder, f"{first}\nXL,1\n{second}\nÉté,2\n", SIZES)
+        assert shop.rejected() == {2: ["_raw_line: repeated_header"]}
+
+
+@pytest.mark.found("The header of another table went unnoticed where its names have an ß, or accents apart.")
+@pytest.mark.parametrize("name", ["Größe", "GRÖSSE", "Gro\u0308ße", "grö\u200bße\u00a0"])
+def test_another_table_in_another_spelling(name: str, tmp_path: Path) -> None:
+    """The names of a second header count in every spelling that the first may have."""
+    shop = read(tmp_path, f"Größe,unit price\nXL,1\nunit price,{name}\n1,XL\n", SIZES)
+    assert shop.quarantine()[named(1)]["rule"] == "several_tables"
+
+
 def test_names_of_any_text_are_rescued(tmp_path: Path) -> None:
     """A name that the contract does not know is kept as it is, whatever characters it has."""
     names = ["a'b", "x\\", "$1", "{y}", "🛒", "é;--", "\x01", "%s", "'"]
