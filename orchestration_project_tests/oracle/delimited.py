@@ -165,41 +165,46 @@ def quoted_at(text: str, start: int, quote: str) -> tuple[str | None, int]:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header's fields, which of them each of the contract's columns is, and where the first record begins."""
+    """The header's fields, which of them each of the contract's columns is, and where the first record begins.
+
+    `fault` is the rule that it breaks by itself, if any.
+    """
 
     fields: list[str]
     positions: dict[str, int]
     delimiter: str
     end: int
+    fault: str = ""
 
 
 def header_of(feed: Feed, text: str) -> Header:
     """The first line that has every required column, and at least one.
 
     Raises:
-        Refused: there is none, or a column is in it twice.
+        Refused: there is none, a column is in it twice, or it has a broken quote; where there is none, the line that
+            has most of the columns tells why.
     """
     required = {column.name for column in feed.source_columns if column.required}
-    start, best = 0, 0
+    start, best = 0, Header([], {}, "", 0)
     for _ in range(LINES_SEARCHED):
         if start >= len(text):
             break
-        for header in sorted(headers_at(feed, text, start), key=lambda header: -len(header.positions)):
-            best = max(best, len(header.positions))
-            if header.positions and required <= header.positions.keys():
-                ensure_once(feed, header.fields)
-                return header
+        # Of equals the first counts.
+        best = max([best, *headers_at(feed, text, start)], key=lambda header: len(header.positions))
+        if best.positions and required <= best.positions.keys():
+            break
         line = LINE_END.search(text, start)
         start = line.end() if line else len(text)
-    raise Refused("missing_column" if best else "no_header")
+    if not best.positions:
+        raise Refused("no_header")
+    if best.fault or not required <= best.positions.keys():
+        raise Refused(best.fault or "missing_column")
+    ensure_once(feed, best.fields)
+    return best
 
 
 def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
-    """The line at a place as a header, in each delimiter that it may have.
-
-    Raises:
-        Refused: it names columns, and has a broken quote.
-    """
+    """The line at a place as a header, in each delimiter that it may have."""
     for delimiter in [feed.source.delimiter] if feed.source.delimiter else [",", ";", "\t", "|"]:
         line = line_at(text, start, delimiter, feed.source.quote, padded=True)
         fields = line.fields or [part.replace(feed.source.quote, "") for part in line.text.split(delimiter)]
@@ -209,9 +214,8 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
             for column in feed.source_columns
         }
         positions = {name: place for name, place in found.items() if place is not None}
-        if positions and (line.fields is None or "\0" in line.text):
-            raise Refused("nul_byte" if "\0" in line.text else "bad_quoting")
-        yield Header(fields, positions, delimiter, line.end)
+        broken = "bad_quoting" if line.fields is None else ""
+        yield Header(fields, positions, delimiter, line.end, "nul_byte" if "\0" in line.text else broken)
 
 
 def ensure_once(feed: Feed, fields: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestration_project.contracts.feed import FileFormat, Parsing, Required, SourceFormat
+from orchestration_project.contracts.feed import FileFormat, Parsing, Pattern, Required, SourceFormat
 from orchestration_project_tests.ingest.shop import column, feed
 from orchestration_project_tests.oracle.oracle import BLANK, Cleaned, Rejected, Rows, outcome, split
 from orchestration_project_tests.oracle.values import Cell, Contract, NoValue, Number, value_of
@@ -90,6 +90,7 @@ def told(contract: Contract, content: bytes | Rows) -> object:
         pytest.param("Report\n;;\nid;note\r1; \r\n", [("1", None, None)], id="preamble, delimiter, line ends"),
         pytest.param("id,note,NOTE\n1,a,b\n", "ambiguous_column", id="twice"),
         pytest.param("item,note\n1,a\n", "missing_column", id="required"),
+        pytest.param('item,note\nnote,"x,1\n', "missing_column", id="a broken quote in a line that is no header"),
         pytest.param("a,b\n1,2\n", "no_header", id="no header"),
         pytest.param("", "empty_file", id="empty"),
     ],
@@ -128,6 +129,13 @@ def test_typed_rows() -> None:
         {"id": "é", "at": None, "n": Number("1.105")},
     ]
     assert told(Contract(contract), Rows(("id", "at", "n"), tuple(rows))) == [("1001", moment, D("1.10")), ["n: type"]]
+
+
+def test_patterns_are_those_of_re2() -> None:
+    r"""What is a blank only beyond ASCII is one of `\S`, and `$` is the very end."""
+    contract = feed(column("id", "VARCHAR", Pattern(r"^\S*$"), parsing=Parsing(trim=False)))
+    found = told(Contract(contract), 'id\na\u0085b\n"a\n"\n'.encode())
+    assert found == [("a\u0085b",), ["id: pattern"]]
 
 
 def test_the_last_record_keeps_a_key() -> None:

@@ -383,7 +383,8 @@ def holds(value: Any, rule: Rule, column: Column) -> bool:
         case Length(rule=name, characters=characters):
             return len(value) >= characters if name == "minLength" else len(value) <= characters
         case Pattern(regex=regex):
-            return re.search(regex, value) is not None
+            # As in RE2: only blanks of ASCII are blanks, and nothing may stand behind the end.
+            return re.search(re.sub(r"\$$", r"\\Z", regex), value, re.ASCII) is not None
         case TextFormat(regex=regex):
             return re.fullmatch(regex, value, re.ASCII) is not None
         case OneOf(values=values):
