@@ -1,20 +1,25 @@
 """Which alarms are on: each condition as a pure function of what was observed.
 
-Belongs here: the alarms of checks and of the platform as a whole: when each condition holds, how bad it is, its words
-and what to do. Those of feeds and jobs are in `feed_conditions` and `run_conditions`. Does not belong here: how it is
-found out (`observe`), and when somebody is told (`changes`).
+Belongs here: the alarms of jobs, of checks and of the platform as a whole: when each condition holds, how bad it is,
+its words and what to do. Those of feeds are in `feed_conditions`. Does not belong here: how it is found out
+(`observe`), and when somebody is told (`changes`).
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from orchestration_project.alerts.feed_conditions import of_feed
-from orchestration_project.alerts.model import Alarm, Kind, Observed, Severity, Thresholds
-from orchestration_project.alerts.run_conditions import of_job
+from orchestration_project.alerts.model import SHOWN, Alarm, JobRuns, Kind, Observed, Severity, Thresholds
 from orchestration_project.alerts.words import listed, number, size, span
 from orchestration_project.storage.feed_state import CheckState
 
+if TYPE_CHECKING:
+    from orchestration_project.health.run_history import FinishedRun
+
+MOST_PARTITIONS = 10_000
+"""The longest range that is followed partition by partition."""
 VERIFICATION = "verification"
 """The asset that proves again that files, ledger and tables agree; its check is a kind of alarm of its own."""
 TOLD_BY_FOLDERS = frozenset({"files_accepted", "delivered"})
@@ -26,11 +31,100 @@ def conditions(observed: Observed, limits: Thresholds) -> list[Alarm]:
     """The alarms that are on, by id."""
     found = [
         *chain.from_iterable(of_feed(feed, observed.now, limits) for feed in observed.feeds),
-        *chain.from_iterable(of_job(job, observed, limits) for job in observed.jobs),
+        *chain.from_iterable(_of_job(job, observed, limits) for job in observed.jobs),
         *_of_checks(observed),
         *_of_platform(observed, limits),
     ]
     return sorted(found, key=lambda alarm: alarm.id)
+
+
+def _of_job(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
+    yield from _failed(job, observed, limits)
+    yield from _often_failed(job, limits)
+
+
+def _failed(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
+    failed = _unrepaired(job, observed.now - dt.timedelta(days=limits.failed_days))
+    if failed:
+        last = failed[-1]
+        yield Alarm(
+            Kind.RUN_FAILED,
+            job.job,
+            job.feed,
+            Severity.ERROR,
+            f"{number(len(failed), 'run', 'runs')} of {job.job} failed and did not succeed since",
+            failed[0].ended,
+            f"Mend what the error says, then run it again: in the UI by Re-execute, or by `{_launch(last)}`.",
+            len(failed),
+            [
+                f"{_partitions(run.first, run.last)}: {observed.error_of(run)}" if run.first else observed.error_of(run)
+                for run in reversed(failed[-SHOWN:])
+            ],
+            last.run_id,
+        )
+
+
+def _often_failed(job: JobRuns, limits: Thresholds) -> Iterator[Alarm]:
+    counted = [run for run in job.newest if run.succeeded or run.failed][-limits.success_runs :]
+    bad = [run for run in counted if run.failed]
+    if len(counted) == limits.success_runs and len(counted) - len(bad) < limits.success_rate * len(counted):
+        yield Alarm(
+            Kind.SUCCESS_RATE,
+            job.job,
+            job.feed,
+            Severity.WARN,
+            f"{job.job}: {len(bad)} of the last {len(counted)} runs failed",
+            bad[0].ended,
+            "Look at the failed runs in the UI for what they have in common.",
+            len(bad),
+            run_id=bad[-1].run_id,
+        )
+
+
+def _launch(run: "FinishedRun") -> str:
+    command = f"dg launch --job {run.job}"
+    if not run.first:
+        return command
+    one = run.first == run.last
+    return f"{command} --partition {run.first}" if one else f"{command} --partition-range {run.first}...{run.last}"
+
+
+def _partitions(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def _unrepaired(job: JobRuns, since: dt.datetime) -> "list[FinishedRun]":
+    """The failed runs of a job that nothing has made good, the oldest first.
+
+    Args:
+        job: its runs.
+        since: failures from before don't count: whoever has not mended them by then does not mean to.
+    """
+    failures = [item.failure for item in job.last if item.failure and item.failure.ended >= since]
+    successes = [*(item.success for item in job.last if item.success), *job.by_hand]
+    found = [run for run in failures if not _repaired(run, _after(successes, run), job.after)]
+    return sorted(found, key=lambda run: (run.ended, run.run_id))
+
+
+def _after(successes: "Sequence[FinishedRun]", failure: "FinishedRun") -> "list[FinishedRun]":
+    # A success that began before the failed run says nothing of what has changed since.
+    return [run for run in successes if (run.started or run.created) >= (failure.started or failure.created)]
+
+
+def _repaired(failure: "FinishedRun", successes: "Sequence[FinishedRun]", after: Callable[[str], str] | None) -> bool:
+    if not failure.first:
+        return bool(successes)
+    key, last = failure.first, failure.last
+    for _ in range(MOST_PARTITIONS):
+        reached = max((run.last for run in successes if run.first and run.first <= key <= run.last), default="")
+        if not reached:
+            return False
+        if reached >= last:
+            return True
+        if after is None:
+            return False
+        key = after(reached)
+    return False
 
 
 def _of_checks(observed: Observed) -> Iterator[Alarm]:

@@ -4,15 +4,13 @@ from typing import Any
 
 import click
 
-from orchestration_project.cli.alarms import show_alarms, silence_alarm
-from orchestration_project.cli.alerts import alert_test, send_alerts
+from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarms, silence_alarm
 from orchestration_project.cli.explain import explain
-from orchestration_project.cli.metrics import print_metrics
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
 from orchestration_project.cli.rejects import export_rejects, waive
 from orchestration_project.cli.samples import load_sample, sample
-from orchestration_project.cli.status import show_status
+from orchestration_project.cli.status import print_metrics, show_status
 from orchestration_project.cli.summary import summary
 from orchestration_project.cli.verify import make_history, verify_feeds
 from orchestration_project.errors import PlatformError
