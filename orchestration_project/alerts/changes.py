@@ -51,6 +51,7 @@ class Standing:
     @property
     def since(self) -> dt.datetime:
         """Since when it holds, as far as that is known."""
+        # The condition's own moment moves on when the first of several files is mended, and the alarm stays on.
         return min(self.alarm.since, self.on_since)
 
 
@@ -132,8 +133,10 @@ def step(
     for name in sorted(before.keys() | on.keys()):
         standing = _seen(before.get(name), on.get(name), now, unknown)
         about = [silence for silence in silences if silence.alarm == name]
+        # Without anybody to tell nothing counts as told: who sets ALERT_URLS later hears of all that is on.
         event = _event(standing, about, now, rules) if telling else None
         gone = standing.off_since is not None and now - standing.off_since >= rules.settle
+        # The highest level that was ever told: 1,000 files, then 10, then 900 are not worse than what people know.
         if event and event is not Event.OVER:
             standing = replace(standing, told_at=now, told_level=max(standing.told_level, standing.alarm.level))
         if event:
@@ -146,8 +149,10 @@ def step(
 def _seen(before: Standing | None, alarm: Alarm | None, now: dt.datetime, unknown: Collection[str]) -> Standing:
     """How it stands with an alarm, before anything is told."""
     if alarm is not None:
+        # `on_since` stays: what comes back within the settle time was never over.
         return replace(before, alarm=alarm, off_since=None) if before else Standing(alarm, now)
     assert before
+    # A folder that can't be read for a while must not tell that all of its alarms are over.
     if before.alarm.feed and before.alarm.feed in unknown:
         return before
     return replace(before, off_since=before.off_since or now)
@@ -155,12 +160,15 @@ def _seen(before: Standing | None, alarm: Alarm | None, now: dt.datetime, unknow
 
 def _event(standing: Standing, silences: Sequence[Silence], now: dt.datetime, rules: Rules) -> Event | None:
     told = standing.told_at
+    # Before silences: this is told in spite of them. What was never told needs no end.
     if standing.off_since is not None:
         return Event.OVER if told and now - standing.off_since >= rules.settle else None
     if any(silence.holds(now) for silence in silences):
         return None
     if told is None:
+        # Counted from when it was seen: what it is about may be hours old by then, and gone at the next tick.
         return Event.ON if now - standing.on_since >= rules.settle else None
+    # Not at each doubling: a thousand files that come one by one double ten times.
     if standing.alarm.level > standing.told_level and now - told >= rules.again:
         return Event.WORSE
     silence_ended = any(told < silence.end <= now for silence in silences)

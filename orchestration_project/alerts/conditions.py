@@ -46,6 +46,7 @@ def _of_job(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Al
 def _failed(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
     failed = _unrepaired(job, observed.now - dt.timedelta(days=limits.failed_days))
     if failed:
+        # The oldest tells since when it is wrong; the newest is the one to look at and to run again.
         last = failed[-1]
         yield Alarm(
             Kind.RUN_FAILED,
@@ -67,6 +68,7 @@ def _failed(job: JobRuns, observed: Observed, limits: Thresholds) -> Iterator[Al
 def _often_failed(job: JobRuns, limits: Thresholds) -> Iterator[Alarm]:
     counted = [run for run in job.newest if run.succeeded or run.failed][-limits.success_runs :]
     bad = [run for run in counted if run.failed]
+    # A job with fewer runs than that has no rate yet: one failure of two would be an alarm.
     if len(counted) == limits.success_runs and len(counted) - len(bad) < limits.success_rate * len(counted):
         yield Alarm(
             Kind.SUCCESS_RATE,
@@ -111,16 +113,23 @@ def _after(successes: "Sequence[FinishedRun]", failure: "FinishedRun") -> "list[
     return [run for run in successes if (run.started or run.created) >= (failure.started or failure.created)]
 
 
+# A run over partitions is made good by later successes for all of them, in one run or in several:
+#
+#     failed      01-01 ............... 01-04
+#     succeeded   01-01 . 01-02
+#     succeeded                 01-03 . 01-05      together they cover it
 def _repaired(failure: "FinishedRun", successes: "Sequence[FinishedRun]", after: Callable[[str], str] | None) -> bool:
     if not failure.first:
         return bool(successes)
     key, last = failure.first, failure.last
+    # Each turn goes as far as one success reaches. The bound is for a tick, which has a minute for everything.
     for _ in range(MOST_PARTITIONS):
         reached = max((run.last for run in successes if run.first and run.first <= key <= run.last), default="")
         if not reached:
             return False
         if reached >= last:
             return True
+        # Where nobody can tell which partition comes next, only one run over the whole range is proof.
         if after is None:
             return False
         key = after(reached)
@@ -146,6 +155,7 @@ def _check(check: CheckState, observed: Observed) -> Alarm:
         f"the check {check.name} of {check.asset} fails{where}",
         check.at,
         f"Mend what it says, then run it again.{again}",
+        # The check of an asset without partitions names no batch, and is one failure all the same.
         max(1, len(check.batches)),
         [check.description] if check.description else [],
         check.run_id,
@@ -176,6 +186,7 @@ def _of_platform(observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
 
 
 def _switched_off(observed: Observed) -> Iterator[Alarm]:
+    # Nothing else tells of a single one: where no run is started, none fails.
     for name in observed.switched_off:
         yield Alarm(
             Kind.AUTOMATION_OFF,
@@ -190,6 +201,7 @@ def _switched_off(observed: Observed) -> Iterator[Alarm]:
 
 def _idle(observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
     last = observed.newest_materialization
+    # Where nothing was ever materialized, the platform is new and not idle.
     if last and observed.now - last > dt.timedelta(hours=limits.idle_hours):
         yield Alarm(
             Kind.NOTHING_MATERIALIZED,
@@ -236,6 +248,7 @@ def _dead_targets(observed: Observed) -> Iterator[Alarm]:
         yield Alarm(
             Kind.TARGET_DEAD,
             target.label,
+            # Of no feed, so that it goes to all who take the platform's messages: the dead one can't tell it.
             "",
             Severity.ERROR,
             f"{target.label} takes no messages: {number(target.attempts, 'attempt', 'attempts')} failed in a row",

@@ -68,6 +68,7 @@ def evaluate(
     """
     listeners = bool(routing.targets())
     with store.open_store(store.path_of(settings)) as connection:
+        # A target that takes nothing is a condition like the others, so it is told by the other targets.
         dead = outbox.dead_targets(connection, routing)
         observed = observe(instance, settings, feeds, declared, dead, limits, now)
         alarms = conditions(observed, limits)
@@ -78,5 +79,6 @@ def evaluate(
             messages = compose(changes, settings.ui_url)
             store.write_standings(connection, after, now)
             outbox.put(connection, messages, routing, now)
+    # After the commit: what it starts reads the outbox, and would find nothing before.
     sender.start(settings)
     return Evaluated(len(alarms), [message.subject for message in messages], listeners)

@@ -31,6 +31,7 @@ def _missing(feed: FeedObserved) -> Iterator[Alarm]:
     if not feed.missing:
         return
     refused = [batch for batch in feed.missing if batch.refused]
+    # Where refused files came, the sender did deliver: asking for the files alone would bring the same ones again.
     told = [
         f"{batch.key}, due {batch.due:%F %R %Z}" + (", only refused files came" if batch.refused else "")
         for batch in feed.missing[:SHOWN]
@@ -61,6 +62,7 @@ def _quarantined(feed: FeedObserved, now: dt.datetime) -> Iterator[Alarm]:
             feed.name,
             Severity.ERROR,
             f"{feed.name}: {number(files.count, 'file was', 'files were')} refused and not replaced",
+            # A file that somebody moved there by hand has no note that says when.
             files.since or now,
             f"Correct the files in quarantine/{feed.name} and put them into landing/{feed.name} under the same names;"
             " `orchestration-project explain FILE` says what a load makes of one. Or delete them in quarantine.",
@@ -84,6 +86,7 @@ def _landing(feed: FeedObserved, now: dt.datetime, limits: Thresholds) -> Iterat
             given_up.count,
             given_up.first,
         )
+    # Files that the sensor gave up are no part of it: they wait for a person, and that is the alarm above.
     if waiting.count and waiting.since and now - waiting.since > dt.timedelta(hours=limits.landing_hours):
         yield Alarm(
             Kind.LANDING_FULL,
@@ -138,7 +141,7 @@ def _rejects(feed: FeedObserved, state: FeedState, now: dt.datetime, limits: Thr
 def _shrank(feed: FeedObserved, state: FeedState, limits: Thresholds) -> Iterator[Alarm]:
     sizes = [*state.records.items()][-SHRUNK_BEFORE - 1 :]
     if len(sizes) < 2:
-        return
+        return  # the first file has nothing to be compared with
     (newest, records), (before, most) = sizes[-1], max(sizes[:-1], key=lambda item: item[1])
     if records < most * (1 - limits.shrunk_share):
         yield Alarm(
@@ -150,6 +153,8 @@ def _shrank(feed: FeedObserved, state: FeedState, limits: Thresholds) -> Iterato
             state.at,
             "Ask the sender whether the file is whole. If not, have it delivered again, or take it back by"
             f" `orchestration-project withdraw {feed.name} FILE --reason WHY`.",
+            # How many times the allowed loss it is, so that a catalogue which goes on shrinking is told to be worse.
+            # The allowed loss of a small catalogue is less than a record.
             ceil((most - records) / max(1.0, most * limits.shrunk_share)),
             [f"{newest}: {records:,} records", f"{before}: {most:,} records"],
         )

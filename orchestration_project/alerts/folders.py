@@ -57,6 +57,7 @@ def observe_feed(settings: Settings, watched: Watched, now: dt.datetime) -> Feed
     """
     source = watched.source
     state = read_state(settings, source.name)
+    # Whether a file was replaced is asked of the archive: the ledger knows it too, but is in the warehouse.
     refused = [file for file in quarantine_by_archive(settings, source) if not file.replaced]
     given_up, waiting = _landing(settings, watched, now)
     return FeedObserved(
@@ -84,6 +85,7 @@ def _missing(
     if calendar:
         due = {batching.key(batch): calendar.due(batch) for batch in found.missing}
         return [MissingBatch(key, moment, key in refused) for key, moment in due.items()]
+    # Without a calendar only the contract's latency speaks. It says that the next batch is late, not which one that is.
     if found.freshness is Freshness.LATE and found.due and accepted:
         return [MissingBatch(f"the one after {batching.key(max(accepted))}", found.due)]
     return []

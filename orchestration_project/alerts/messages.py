@@ -45,6 +45,7 @@ def compose(changes: Sequence[Change], ui_url: str | None) -> list[Message]:
         changes: what is to be told.
         ui_url: where Dagster's UI is; None: links are left out.
     """
+    # `groupby` joins neighbours only, so the feed is the first part of the place.
     ordered = sorted(changes, key=_place)
     return [_message(feed, list(its), ui_url) for feed, its in groupby(ordered, key=lambda change: _alarm(change).feed)]
 
@@ -82,12 +83,14 @@ def _lines(change: Change, ui_url: str | None) -> Iterator[str]:
     standing, alarm = change.standing, _alarm(change)
     yield _head(change)
     yield _field("since", _time(standing.since))
+    # What is over needs nothing to be done, and nothing of it is left to be listed.
     if change.event is Event.OVER:
         if standing.off_since:
             yield _field("until", _time(standing.off_since))
         return
     for item in alarm.items[:SHOWN]:
         yield _field("", _short(item))
+    # "and 997 more" is said of items only: the number of some kinds counts something else, such as how bad it is.
     if alarm.count > len(alarm.items) and alarm.items and alarm.kind not in LISTED_ALL:
         yield _field("", f"and {alarm.count - len(alarm.items[:SHOWN]):,} more")
     yield _field("to do", visible(alarm.todo))
@@ -101,6 +104,7 @@ def _field(name: str, text: str) -> str:
 
 
 def _quoted(alarm: Alarm) -> str:
+    # People paste this line into a shell. An id has parts from outside: a target's label has blanks, for example.
     return visible(shlex.quote(alarm.id))
 
 
@@ -109,5 +113,6 @@ def _time(moment: dt.datetime) -> str:
 
 
 def _short(text: str) -> str:
+    # Errors have several lines, and reasons quote what stands in a file: their length is not ours to choose.
     line = visible(" ".join(text.split()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

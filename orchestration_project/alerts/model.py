@@ -89,6 +89,7 @@ class Alarm:
     @property
     def level(self) -> int:
         """How bad it is: one more for each doubling, so that a flood of files is not a message a file."""
+        # 1 -> 1, 2 and 3 -> 2, 4 to 7 -> 3, 1,000 -> 10.
         return self.count.bit_length()
 
 

@@ -72,9 +72,11 @@ def declared_in(repository: dg.RepositoryDefinition, itself: str, operations: st
         item.name for item in repository.schedule_defs if item.default_status is dg.DefaultScheduleStatus.RUNNING
     ]
     return Declared(
+        # Dagster has a job of its own for runs of chosen assets: __ASSET_JOB. Who starts such a run watches it.
         frozenset(name for name in repository.job_names if not name.startswith("__")),
         sorted(key for key in graph.get_all_asset_keys() if graph.get(key).group_name != operations),
         frozenset((key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys),
+        # A sensor that is off can't tell so itself. The heartbeat's service does.
         frozenset(running) - {itself},
     )
 
@@ -102,6 +104,7 @@ def observe(
     history = RunHistory(settings.data_dir / FILE)
     history.refresh(instance)
     instigators = {state.instigator_name: state for state in instance.all_instigator_state()}
+    # Schedules are among them, and have no cursor.
     cursors = {name: getattr(state.instigator_data, "cursor", None) for name, state in instigators.items()}
     seen: list[FeedObserved] = []
     not_watched: dict[str, str] = {}
@@ -110,8 +113,10 @@ def observe(
         cursor = cursors.get(feed.source.sensor)
         try:
             seen.append(observe_feed(settings, Watched(feed.source, feed.reject_limit, cursor, under_way), now))
+        # That a feed can't be looked at is an alarm of that feed. The others have to be looked at all the same.
         except (OSError, PlatformError) as error:
             not_watched[feed.source.name] = visible(str(error))
+    # STOPPED is what a person has switched off. What nobody has touched has another status, and does as the code says.
     off = {name for name, state in instigators.items() if state.status.value == "STOPPED"}
     return Observed(
         now,
@@ -138,6 +143,7 @@ def _jobs(
     history: RunHistory, feeds: Sequence[FeedToWatch], jobs: Collection[str], limits: Thresholds, now: dt.datetime
 ) -> Iterable[JobRuns]:
     of_jobs = {feed.source.job: feed for feed in feeds}
+    # Sorted by job once: there is an entry for each job and partition, too many to be searched again for each job.
     last = defaultdict[str, list[LastRuns]](list)
     for item in history.last_runs():
         last[item.job].append(item)
@@ -146,9 +152,11 @@ def _jobs(
         its, feed = last[job], of_jobs.get(job)
         failures = [item.failure for item in its if item.failure and item.failure.ended >= since]
         by_hand: list[FinishedRun] = []
+        # Asked for only where something failed: most ticks read nothing of these runs.
         if feed and failures:
             runs = history.finished(min(run.ended for run in failures), AD_HOC_JOB)
             by_hand = [run for run in runs if run.succeeded and feed.tables <= {*run.assets}]
+        # Twice as many as are counted, because cancelled ones are left out then.
         newest = history.latest(job, 2 * limits.success_runs)
         yield JobRuns(
             job, feed.source.name if feed else "", its, by_hand, newest, _following(feed.source) if feed else None
@@ -173,6 +181,7 @@ def first_error(instance: dg.DagsterInstance, run: FinishedRun) -> str:
     found = getattr(events[0].event_specific_data, "error", None)
     if found is None:
         return visible(without_values(Exception(events[0].message or "")))
+    # Dagster wraps what a step raises into errors of its own, so the outermost one says nothing of the cause.
     *outer, root = causes_of(found)
     first = next((error for error in outer if error.cls_name in _own_errors()), root)
     return _told(first.cls_name or "", first.message)
@@ -183,6 +192,7 @@ def _told(name: str, message: str) -> str:
     text = re.sub(rf"^[\w.]*{re.escape(name)}: ", "", message.strip())
     if name in _own_errors():
         return visible(" ".join(text.split()))
+    # Dagster quotes values in its messages, and those can be cut out. Elsewhere nobody knows where a value stands.
     return f"{name}: {visible(without_values(Exception(text)))}" if name.startswith("Dagster") else name
 
 

@@ -24,6 +24,7 @@ KEPT = dt.timedelta(days=30)
 """How long messages that were sent or given up are kept."""
 SUBJECT_LENGTH = 150
 _WAITING = "sent_at IS NULL AND given_up_at IS NULL"
+# A target that has no row in `targets` is well: rows are made by failures and deleted by the first success.
 _DUE = f"""{_WAITING} AND NOT EXISTS (SELECT 1 FROM targets WHERE label = target AND next_try > $now)"""
 GONE = "its URL is not in ALERT_URLS any more"
 
@@ -81,6 +82,7 @@ def create_tables(connection: sqlite3.Connection) -> None:
             given_up_at REAL,
             error TEXT NOT NULL DEFAULT '')"""
     )
+    # Messages are kept for 30 days, and each tick asks for the few that wait: the index has no others.
     connection.execute(f"CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (target) WHERE {_WAITING}")
     connection.execute(
         """CREATE TABLE IF NOT EXISTS targets (
@@ -115,6 +117,7 @@ def combined(messages: Sequence[Message]) -> Message:
     """One message that says all, as text in which neither a mail server nor a terminal finds an instruction."""
     subject = messages[0].subject if len(messages) == 1 else f"{messages[0].subject} (and {len(messages) - 1} more)"
     bodies = [messages[0].body] if len(messages) == 1 else map(_headed, messages)
+    # Line by line, because `visible` would spell out the line breaks too.
     lines = "\n\n\n".join(bodies).splitlines()
     # Apprise sends nothing that has no body.
     return Message(_line(subject, SUBJECT_LENGTH), "\n".join(map(visible, lines)) or visible(subject))
@@ -122,6 +125,7 @@ def combined(messages: Sequence[Message]) -> Message:
 
 def _headed(message: Message) -> str:
     """The body under its subject, unless it begins with that itself."""
+    # The body of a single alarm begins with the line that is its subject as well.
     body = message.body.strip()
     return body if body.startswith(message.subject) else f"{message.subject}\n\n{body}"
 
@@ -133,6 +137,7 @@ def _line(text: str, length: int) -> str:
 
 def dead_targets(connection: sqlite3.Connection, routing: Routing) -> list[DeadTarget]:
     """The targets that took nothing when they were tried the last times, and the heartbeat's address if it is one."""
+    # A target that was taken out of ALERT_URLS stays in the table, and would be an alarm for ever.
     known = {target.label for target in routing.targets()} | {routing.heartbeat}
     rows = connection.execute(
         f"""SELECT label, failing_since, attempts, error,
@@ -173,6 +178,8 @@ def due_targets(connection: sqlite3.Connection, configured: Sequence[Target], no
 
 def _reroute(connection: sqlite3.Connection, label: str, new: str | None, now: dt.datetime) -> None:
     """Have another target take what waits for one, but for what it got already; give up the rest."""
+    # One `put` gives all its rows the same `created_at`. So a row of that moment for the new target is the same tick's
+    # message, as when two URLs took all messages and one of them was removed.
     connection.execute(
         f"""UPDATE outbox AS o SET target = $new WHERE target = $label AND {_WAITING} AND $new IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM outbox AS i WHERE i.target = $new AND i.created_at = o.created_at)""",
@@ -240,6 +247,7 @@ def note_failure(
     connection: sqlite3.Connection, label: str, error: str, now: dt.datetime, next_try: dt.datetime
 ) -> None:
     """Note that an attempt failed, and when the next one may be made."""
+    # `failing_since` is that of the first failure in a row: the alarm tells since when.
     connection.execute(
         """INSERT INTO targets (label, failing_since, attempts, next_try, error) VALUES ($label, $now, 1, $next, $error)
             ON CONFLICT (label) DO UPDATE SET attempts = attempts + 1, next_try = $next, error = $error""",

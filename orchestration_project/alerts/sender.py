@@ -61,6 +61,7 @@ def _spawned(settings: Settings) -> subprocess.Popen[bytes]:
     # The module itself, not the command: it starts in half the time, and with a heartbeat it starts at every tick.
     command = [sys.executable, "-m", __name__, str(settings.data_dir)]
     with path.open("ab") as file:
+        # In a session of its own: Ctrl-C at `dagster dev` must not end it between an answer and the note of it.
         return subprocess.Popen(  # noqa: S603 - of this package itself
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, close_fds=True
         )
@@ -78,6 +79,7 @@ def run(settings: Settings, send: Send = services.send, clock: Clock = lambda: d
         SettingsError: `ALERT_URLS` can't be read.
         AlarmStoreError: the outbox can't be used.
     """
+    # Not under the lock: the heartbeat is due at each start, also while another sender is at work for minutes.
     beat = threading.Thread(target=_beat, args=(settings, clock))
     if settings.heartbeat_url:
         beat.start()
@@ -104,6 +106,7 @@ def _beat(settings: Settings, clock: Clock) -> None:
     label, error, now = heartbeat_label(settings.heartbeat_url), services.call(settings.heartbeat_url), clock()
     with store.open_store(store.path_of(settings)) as connection:
         if error:
+            # No pause: a service that alarms by silence has to hear of the next tick, whatever this one got.
             outbox.note_failure(connection, label, error, now, next_try=now)
             log.warning("%s: not called: %s", label, error)
         else:
@@ -112,6 +115,7 @@ def _beat(settings: Settings, clock: Clock) -> None:
 
 def _note_failure(connection: sqlite3.Connection, label: str, error: str, now: dt.datetime) -> None:
     attempts = outbox.attempts_of(connection, label) + 1
+    # The exponent has a limit of its own: after some forty attempts a timedelta can't hold the doubled pause.
     pause = min(FIRST_PAUSE * 2 ** min(attempts - 1, 10), LONGEST_PAUSE)
     outbox.note_failure(connection, label, error, now, now + pause)
     log.warning("%s: attempt %d failed: %s; next one in %d s", label, attempts, error, pause.total_seconds())
@@ -125,6 +129,7 @@ def _send_all(settings: Settings, send: Send, clock: Clock) -> None:
     """
     configured = read_targets(settings.alert_urls)
     at_work: dict[str, threading.Thread] = {}
+    # A thread can't raise to whoever started it, so it leaves its error here.
     faults: list[store.AlarmStoreError] = []
     with store.open_store(store.path_of(settings)) as connection:
         while not faults:
@@ -155,6 +160,7 @@ def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults:
                 error = send(target, waiting.message)
                 if error:
                     _note_failure(connection, target.label, error, clock())
+                    # Others that wait for it come after the pause: trying each of them now would only take longer.
                     if outbox.note_not_taken(connection, waiting.id, error, clock() - GIVEN_UP_AFTER, clock()):
                         log.error("%s: given up after a day: %s", target.label, waiting.message.subject)
                     return
@@ -165,6 +171,7 @@ def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults:
 
 def _main(arguments: Sequence[str]) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, level=logging.INFO)
+    # The folder of whoever started it: a project may give its `Platform` another one than the environment has.
     run(replace(Settings.from_env(), data_dir=Path(arguments[0])))
 
 

@@ -32,12 +32,15 @@ LIMIT_SECONDS = 30.0
 """How long a conversation may take: mail over TLS has ten answers to wait for."""
 INSTALL = "pip install 'orchestration-project[alerts]'"
 CHECKED = "alert_urls.json"
+# What is taken out of texts that may quote URLs and answers: nothing that can be a secret.
 REASONS = re.compile(
     r"Connection refused|timed out|Name or service not known|name resolution|No route to host|Network is unreachable"
     r"|certificate verify failed|Connection reset|Connection unexpectedly closed|WRONG_VERSION_NUMBER"
 )
+# In "SMTPAuthenticationError: (535, b'5.7.8 Authentication failed')" it is 535.
 SMTP_CODE = re.compile(r"\((\d{3}), b")
 SHORTEST_SECRET = 4
+"""Shorter parts of an URL, such as `to`, stand in ordinary words too, and a text full of *** helps nobody."""
 
 
 def require_usable(targets: Sequence[Target], data_dir: Path) -> None:
@@ -127,6 +130,8 @@ class _Listener(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Each target has a thread, and Apprise one logger for all: without this a target would be told the reasons, and
+        # the secrets, of another one.
         if record.thread == self.thread:
             self.records.append(record)
 
@@ -155,7 +160,9 @@ def _masked(text: str, url: str) -> str:
     """A text without the parts of an URL that may be secret."""
     parts = urlsplit(url)
     pieces = [parts.username, parts.password, *parts.path.split("/"), *re.split("[&=]", parts.query), parts.fragment]
+    # In slack://TOKEN-A/TOKEN-B the place of the host is a token.
     pieces += [] if parts.scheme.lower() in WITH_HOST else [parts.netloc, *re.split("[@:]", parts.netloc)]
+    # Decoded too, as services write them. The longest first: a shorter one inside it would leave the rest readable.
     for piece in sorted({unquote(piece) for piece in pieces if piece} | {*filter(None, pieces)}, key=len, reverse=True):
         if len(piece) >= SHORTEST_SECRET:
             text = re.sub(re.escape(piece), "***", text, flags=re.IGNORECASE)

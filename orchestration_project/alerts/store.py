@@ -42,9 +42,12 @@ def open_store(path: Path) -> Iterator[sqlite3.Connection]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Without isolation_level=None Python begins transactions by itself, before the first write. `transaction` has
+        # to begin them before the first read.
         with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             _make_tables(connection, path)
             yield connection
+    # Around what the caller does as well: damage shows when a page is read, not when the file is opened.
     except sqlite3.DatabaseError as error:
         raise AlarmStoreError(
             f"{path} can't be used: {error}. If it is damaged, move it away: alarms that are on are then told again,"
@@ -58,6 +61,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+    # SIGINT too: the other writers would wait for as long as this process goes on.
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -70,7 +74,9 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
         raise AlarmStoreError(f"{path} was made by a newer release: install that one again, or move the file away")
     if found == FORMAT:
         return
+    # So that `alarms` reads while somebody writes. SQLite can't change it inside a transaction.
     connection.execute("PRAGMA journal_mode = WAL")
+    # Two processes may be here at once: each statement is harmless to whoever comes second.
     with transaction(connection):
         connection.execute(
             """CREATE TABLE IF NOT EXISTS alarms (
@@ -153,6 +159,7 @@ def last_evaluation(connection: sqlite3.Connection) -> dt.datetime | None:
 
 def write_standings(connection: sqlite3.Connection, standings: Mapping[str, Standing], now: dt.datetime) -> None:
     """Replace how it stands with all alarms; inside the caller's transaction."""
+    # All of them anew: they are few, and what has been over for the settle time has to go.
     connection.execute("DELETE FROM evaluations")
     connection.execute("INSERT INTO evaluations VALUES (?)", (now.timestamp(),))
     connection.execute("DELETE FROM alarms")
@@ -196,6 +203,7 @@ def read_silences(connection: sqlite3.Connection) -> list[Silence]:
 def add_silence(connection: sqlite3.Connection, silence: Silence) -> None:
     """Silence an alarm. What held before for it ends with that, and very old silences are forgotten."""
     with transaction(connection):
+        # Ended, not replaced: who decided so before, and why, is kept.
         end_silences(connection, silence.alarm, silence.made_at)
         connection.execute("DELETE FROM silences WHERE until < ?", ((silence.made_at - SILENCES_KEPT).timestamp(),))
         connection.execute(

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestration_project.alerts.outbox import Message
+from orchestration_project.alerts.words import number
 from orchestration_project.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def came_in(connection: "DuckDBPyConnection", feeds: Sequence[str], until: dt.da
         until: with a time zone.
     """
     end = until.astimezone(dt.UTC).replace(tzinfo=None)
+    # Before the first load there is no ledger: then nothing came in, and the summary says so.
     ledger.stand_in(connection)
+    # Half open, so that a file that was seen at the very moment of a summary is in one of two summaries, not in both.
     rows = connection.execute(
         f"""WITH came AS (
                 SELECT *, status IN ('loaded', 'superseded') AS accepted FROM {ledger.TABLE}
@@ -120,7 +123,7 @@ def _told(item: CameIn) -> str:
 
 
 def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    return number(count, "file", "files")
 
 
 def _number(value: Figure) -> str:

@@ -21,7 +21,10 @@ from orchestration_project.settings import Settings, SettingsError
 MAIL = ("mailto", "mailtos")
 WITH_HOST = (*MAIL, "json", "jsons", "xml", "xmls", "form", "forms")
 """Schemes whose host is one. Elsewhere the first part of an URL may be a token."""
+# Commas separate only in front of the next entry: those within an URL are its own.
+# `mailtos://host?to=a@x.org,b@x.org, stores=json://hooks/stores` are two entries, and the first has two recipients.
 SEPARATOR = re.compile(r"[\s,]+(?=(?:[\w-]+=)?[A-Za-z][\w+.-]*://)")
+# "stores=json://hooks/stores" -> name "stores", url "json://hooks/stores"
 ENTRY = re.compile(r"(?:(?P<name>[A-Za-z][\w-]*)=)?(?P<url>[A-Za-z][\w+.-]*://[^\s/]\S*)", re.ASCII)
 ADDRESS = re.compile(r"[^@\s/,;<>&?#]+@[^@\s/,;<>&?#]+")
 
@@ -75,6 +78,7 @@ class Routing:
 
     def targets_of(self, feed: str) -> list[Target]:
         """The targets that take a feed's messages; of an empty name, those that take the platform's."""
+        # The name of those who take all messages is empty.
         names = ["", *self.routes.get(feed, FeedRoute()).names]
         return _unique(target for name in names for target in targets_named(self.configured, name))
 
@@ -95,6 +99,7 @@ def read_routing(settings: Settings, routes: Mapping[str, FeedRoute]) -> Routing
     """
     configured = read_targets(settings.alert_urls)
     for feed, route in routes.items():
+        # Where ALERT_URLS is not set, as on a laptop, no name is missed.
         if configured and route.required:
             _require_names(configured, feed, route.names)
     return Routing(configured, routes, heartbeat_label(settings.heartbeat_url))
@@ -127,6 +132,7 @@ def read_targets(text: str) -> list[Target]:
     found: dict[str, Target] = {}
     for number, entry in enumerate(entries, start=1):
         for target in _targets_of_entry(number, entry):
+            # Two webhooks of one host would have the same label, and the outbox knows a target by its label alone.
             label, others = target.label, sum(other.partition(" #")[0] == target.label for other in found)
             numbered = f"{label} #{others + 1}" if others else label
             if not any(target.url == other.url and target.route == other.route for other in found.values()):
@@ -142,7 +148,7 @@ def _targets_of_entry(number: int, entry: str) -> list[Target]:
     match = ENTRY.fullmatch(entry)
     try:
         parts = urlsplit(match["url"]) if match else None
-    except ValueError:
+    except ValueError:  # a bracket that is not closed, for example
         parts = None
     if match is None or parts is None:
         # The entry is not told: it may hold a password.
@@ -151,6 +157,7 @@ def _targets_of_entry(number: int, entry: str) -> list[Target]:
             " encode blanks in it as %20"
         )
     name, url = (match["name"] or "").casefold(), match["url"]
+    # A target for each recipient: if one mail for all were refused for one bad address, a retry would repeat it to all.
     if parts.scheme.lower() in MAIL and (recipients := _recipients(url)):
         return [mail_to(address, url, name) for address in recipients]
     host = f" {visible(parts.netloc.rpartition('@')[2])}" if parts.scheme.lower() in WITH_HOST else ""
@@ -173,9 +180,11 @@ def _recipients(url: str) -> list[str]:
 def mail_to(address: str, url: str, route: str) -> Target:
     """The target that mails to one address through the server of a mail URL."""
     parts = urlsplit(url)
+    # Recipients may stand in the query and in the path, so both are written anew, with this one alone.
     others = [item for item in parts.query.split("&") if item and not item.startswith("to=")]
     server = next((unquote(item[5:]) for item in others if item.startswith("smtp=")), parts.hostname or "")
     query = "&".join([*others, f"to={quote(address)}"])
+    # The route of a member of a team is the address itself, which the label has anyway.
     prefix = _prefix(route) if "@" not in route else ""
     label = f"{prefix}mail to {visible(address)} by {visible(server)}"
     return Target(label, route, urlunsplit(parts._replace(path="/", query=query)))
@@ -191,6 +200,7 @@ def targets_named(configured: Sequence[Target], name: str) -> list[Target]:
 
 def replacement(configured: Sequence[Target], label: str, route: str) -> Target | None:
     """The target that now takes what waits for a label: itself, else one of the same route, if its URL was changed."""
+    # A new password leaves the label as it is. A new host makes another label: then the route tells whose place it has.
     now = targets_named(configured, route)
     same = next((target for target in now if target.label == label), None)
     return same or next(iter(now), None)

@@ -20,6 +20,7 @@ def listed(keys: Sequence[str]) -> str:
 def span(time: dt.timedelta) -> str:
     """A time in words, rounded down: 3 days, 25 hours, 40 minutes."""
     hours = int(time.total_seconds() // 3600)
+    # Up to two days in hours: limits such as 25 hours are crossed there, and "1 day" would not show it.
     if hours >= 48:
         return f"{hours // 24:,} days"
     return number(hours, "hour", "hours") if hours else number(int(time.total_seconds() // 60), "minute", "minutes")
