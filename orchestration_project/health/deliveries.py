@@ -86,6 +86,7 @@ class WeekdayArrivals:
 def first_shown(batching: Batching, now: dt.datetime) -> Batch:
     """The first batch that is looked back at; daily ones begin with a whole week."""
     current = batching.current(now)
+    # Whole days of hours and whole weeks of days, since the page draws them as columns.
     if batching.cadence is Cadence.HOURLY:
         days = SHOWN[Cadence.HOURLY] // 24 - 1
         first: Batch = dt.datetime.combine(Batching.date(current) - dt.timedelta(days=days), dt.time())
@@ -94,6 +95,7 @@ def first_shown(batching: Batching, now: dt.datetime) -> Batch:
         first = monday - dt.timedelta(days=SHOWN[Cadence.DAILY] - 7)
     else:
         step = dt.timedelta(days=7 if batching.cadence is Cadence.WEEKLY else 31)
+        # Months are taken for 31 days each, so that there are never too few; `floor` makes it the start of a batch.
         first = Batching.date(current) - (SHOWN[batching.cadence] - 1) * step
         first = Batching.date(batching.floor(dt.datetime.combine(first, dt.time())))
     return max(first, batching.start)
@@ -117,6 +119,8 @@ def deliveries(
         now: the present moment, with a time zone.
     """
     batching, calendar = source.options.batching, source.options.calendar
+    # A calendar without `since` would expect batches from before anybody used the platform, and the page would be full
+    # of missing ones. It holds from the first accepted batch, and what was due before the first load is not waited for.
     waits_from = first_load if calendar and calendar.since is None else None
     if calendar and batching.is_key(first_accepted):
         calendar = calendar.beginning(batching.from_key(first_accepted))
@@ -130,6 +134,7 @@ def deliveries(
             state, why = _of_accepted(arrival, batch, calendar, first_load)
         elif arrival and arrival.refused:
             state, why = State.REFUSED, f"{arrival.refused} file(s) refused"
+        # Each file of a snapshot is the whole truth: a day without one has lost nothing, once a newer one came.
         elif source.options.snapshot and key < newest:
             state, why = State.NOT_EXPECTED, "a newer file is the whole truth"
         else:
@@ -150,6 +155,7 @@ def _of_accepted(
 ) -> tuple[State, str]:
     if calendar is None or arrival.first_seen is None or not calendar.expects(batch):
         return State.CAME, ""
+    # The first file decides: a correction weeks later does not make the batch late.
     due, seen = calendar.due(batch), arrival.first_seen.replace(tzinfo=dt.UTC)
     if seen <= due or (first_load and due < first_load):
         return State.CAME, ""
@@ -171,6 +177,7 @@ def by_weekday(arrivals: Sequence[Arrival], batching: Batching, now: dt.datetime
     """At what times of the day first files arrived in the last 90 days; weekdays without any are left out."""
     times: Mapping[int, list[dt.time]] = defaultdict(list)
     for arrival in arrivals:
+        # When a load first saw it, in the feed's zone: a sender at night is at night in summer and in winter.
         seen = arrival.first_seen and arrival.first_seen.replace(tzinfo=dt.UTC)
         if seen and seen >= now - ARRIVALS_OF:
             local = seen.astimezone(batching.timezone)

@@ -27,6 +27,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
     Example: the 95th percentile of 1, 2, ..., 20 is 19.
     """
     ordered = sorted(values)
+    # The nearest rank and no interpolation: the figure is the duration of a run that somebody can look at.
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
@@ -43,11 +44,13 @@ def success_share(runs: Iterable[FinishedRun]) -> float | None:
 
 def durations(runs: Iterable[FinishedRun]) -> list[float]:
     """The seconds that successful and failed runs took, from the start of their process."""
+    # A run that was cancelled in the queue has an end and no start.
     return [(run.ended - run.started).total_seconds() for run in runs if run.started and (run.succeeded or run.failed)]
 
 
 def lags(runs: Iterable[FinishedRun]) -> list[float]:
     """The seconds from the moment for which a schedule planned a run to its real start, never below zero."""
+    # The daemon and the run may be on two machines, whose clocks differ.
     return [max(0.0, (run.started - run.planned).total_seconds()) for run in runs if run.started and run.planned]
 
 
@@ -101,6 +104,8 @@ def growth(past: Mapping[dt.datetime, float], now: dt.datetime, size: float) -> 
         now: the present moment.
         size: the present size.
     """
+    # From the first moment of the window, not from the measurement before: a warehouse grows by loads, in steps, and
+    # one hour says nothing of a day.
     moments = [moment for moment in past if now - GROWTH_WINDOW <= moment <= now - LEAST_SPAN]
     if not moments:
         return None
@@ -116,6 +121,7 @@ def by_day(runs: Iterable[FinishedRun], last: dt.date, days: int) -> list[tuple[
         last: the last day.
         days: how many days.
     """
+    # Days without a run are days with an empty list: left out, a week of silence would not be seen on the page.
     ended: dict[dt.date, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         ended[run.ended.date()].append(run)

@@ -60,6 +60,7 @@ def measure(asked: Asked, runs: Sequence[FinishedRun]) -> list[Measurement]:
         asked: where they come from.
         runs: the finished runs of the last 30 days, the oldest first.
     """
+    # One query for all feeds, and the archive's size comes of the same.
     ledger = totals(asked.connection)
     found = [*_of_runs(asked, runs)]
     for source in asked.sources:
@@ -69,6 +70,7 @@ def measure(asked: Asked, runs: Sequence[FinishedRun]) -> list[Measurement]:
 
 def _of_runs(asked: Asked, runs: Sequence[FinishedRun]) -> Iterator[Measurement]:
     """Those of all jobs and schedules that had runs, and of the feeds' own: that these had none has to be seen."""
+    # The last ten are asked for apart: of a job that runs once a month they reach back beyond the 30 days.
     jobs = [source.job for source in asked.sources]
     for name, own in figures.grouped(runs, lambda run: run.job, jobs).items():
         yield from figures.of_runs(Kind.JOB, name, own, asked.history.latest(name, figures.LAST))
@@ -85,6 +87,7 @@ def _of_feed(asked: Asked, source: ConfiguredFeed, known: FeedTotals | None) -> 
         source.name,
         **{
             model.WAITING_FILES: len(waiting),
+            # A modification time may lie in the future: the writer's clock set it.
             model.WAITING_OLDEST: 0.0 if oldest is None else max(0.0, asked.now.timestamp() - oldest / 1e9),
             model.NEWEST_BATCH: _begin(source, known.newest if known else None),
             model.OPEN_REJECTS: known.open_rejects if known else 0,
@@ -112,10 +115,12 @@ def _quarantined(asked: Asked, source: ConfiguredFeed) -> int:
 def _of_stores(asked: Asked, ledger: Mapping[str, FeedTotals]) -> Iterator[Measurement]:
     sizes = {
         "warehouse": _size_of(asked.settings.database),
+        # From the ledger: walking a folder of 100,000 files every hour would cost more than all other figures.
         "archive": float(sum(known.bytes for known in ledger.values())),
         "history": history_size(asked.settings.dagster_home),
     }
     since = asked.now - figures.GROWTH_WINDOW
+    # The first measurement of all has no table yet, and so no growth.
     known = exists(asked.connection, asked.table)
     past = series(asked.connection, asked.table, Kind.STORE, model.SIZE, since) if known else {}
     for store, size in sizes.items():
@@ -127,6 +132,7 @@ def _of_stores(asked: Asked, ledger: Mapping[str, FeedTotals]) -> Iterator[Measu
 
 def _size_of(database: Path) -> float:
     """The bytes of a DuckDB file and of what was written and not yet merged into it."""
+    # DuckDB writes a commit to the .wal first, and merges it at a checkpoint.
     files = (database, database.with_name(f"{database.name}.wal"))
     return float(sum(file.stat().st_size for file in files if file.exists()))
 
@@ -136,6 +142,7 @@ def history_size(home: Path | None) -> float | None:
     folders = [home / name for name in HISTORY_FOLDERS if (home / name).is_dir()] if home else []
     if not folders:
         return None
+    # By scandir, whose entries know their kind: Dagster's SQLite history has a database for each run.
     total = 0
     while folders:
         with os.scandir(folders.pop()) as entries:

@@ -26,6 +26,7 @@ def exposition(measured_at: dt.datetime, measurements: Sequence[Measurement]) ->
     # A tenth of a second that only this run has to pay.
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+    # One of its own: the library's default registry adds figures of this Python process to each file.
     registry = CollectorRegistry()
     gauges = {metric: Gauge(metric.exported_as, metric.description, [NAME], registry=registry) for metric in METRICS}
     for item in measurements:

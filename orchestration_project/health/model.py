@@ -40,6 +40,7 @@ class Metric:
     @property
     def exported_as(self) -> str:
         """Its name for Prometheus, which ends with the unit."""
+        # `job`, `duration_p95`, seconds -> orchestration_project_job_duration_p95_seconds
         suffix = "" if self.unit is Unit.COUNT else f"_{self.unit.value}"
         return f"orchestration_project_{self.kind.value}_{self.name}{suffix}"
 
@@ -53,6 +54,7 @@ class Measurement:
     value: float
 
 
+# Names are rows of `platform_health` and series of Prometheus: people's queries and alarms break when one changes.
 RUNS, LAST_10, LAST_30_DAYS = "runs", "success_last_10", "success_30_days"
 DURATION_MEAN, DURATION_P95 = "duration_mean", "duration_p95"
 LAG_MEAN, LAG_P95 = "start_lag_mean", "start_lag_p95"
@@ -99,6 +101,7 @@ _BY_NAME = {(metric.kind, metric.name): metric for metric in METRICS}
 
 def measured(kind: Kind, subject: str, **values: float | None) -> list[Measurement]:
     """Measurements of a subject, by names of metrics; what is None is unknown and left out."""
+    # A metric that is not in METRICS is a KeyError here, before it gets into the table without a description.
     return [
         Measurement(_BY_NAME[kind, name], subject, float(value)) for name, value in values.items() if value is not None
     ]

@@ -25,6 +25,7 @@ from orchestration_project.warehouse.ledger_totals import arrivals
 DAYS_SHOWN = 30
 SIZES_OF = dt.timedelta(days=90)
 ALARMS = "alarms.sqlite"
+"""Read as a file: what keeps it is `alerts.store`, a layer above this one."""
 Figures = Mapping[str, Mapping[str, float]]
 """Values by subject and name of the metric."""
 
@@ -132,11 +133,13 @@ def runs_of_days(runs: Sequence[FinishedRun], now: dt.datetime) -> list[RunsOfDa
 
 def sizes_by_day(sizes: Mapping[str, Mapping[dt.datetime, float]]) -> dict[str, dict[dt.date, float]]:
     """The last value of each day, by subject."""
+    # Of old days the table has the last measurement only, so the newer ones are drawn the same way.
     return {subject: {moment.date(): values[moment] for moment in sorted(values)} for subject, values in sizes.items()}
 
 
 def _feed(asked: Asked, source: ConfiguredFeed) -> FeedOperations:
     batching, connection = source.options.batching, asked.connection
+    # Only of the batches that are shown: a feed may have years of files.
     came = arrivals(connection, source.name, batching.key(first_shown(batching, asked.now)))
     return FeedOperations(
         source.name,
@@ -153,12 +156,13 @@ def read_alarms(path: Path) -> list[Alarm] | None:
     if not path.is_file():
         return None
     try:
+        # Read-only: a page must neither make the file nor wait to write to it.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(
                 "SELECT subject, what, severity, since, todo FROM alarms WHERE off_since IS NULL ORDER BY since, id"
             ).fetchall()
     except sqlite3.Error:
-        return None
+        return None  # a page without alarms is better than none; who keeps the file tells that it is damaged
     return [
         Alarm(subject, what, severity, dt.datetime.fromtimestamp(since, dt.UTC), todo)
         for subject, what, severity, since, todo in rows

@@ -52,6 +52,7 @@ def add(
     claim(connection, table, table)
     ensure_table(connection, table, COLUMNS)
     moment = _naive(measured_at)
+    # Lists and unnest: one statement for all figures, however many feeds and jobs there are.
     connection.execute(
         f"""INSERT INTO {ident(table)} BY NAME
             SELECT $moment AS measured_at, unnest($kinds) AS subject_kind, unnest($subjects) AS subject,
@@ -70,6 +71,7 @@ def add(
 
 def _thin_out(connection: "DuckDBPyConnection", table: str, now: dt.datetime) -> None:
     """Of each day that is over for longer than `HOURS_KEPT`, keep the last measurement."""
+    # Whole days only: of the day that is half beyond the limit the last measurement would change with every hour.
     first_whole = dt.datetime.combine((now - HOURS_KEPT).date(), dt.time())
     connection.execute(
         f"""DELETE FROM {ident(table)} WHERE measured_at < $1 AND measured_at NOT IN (
@@ -102,4 +104,5 @@ def series(
 
 
 def _naive(moment: dt.datetime) -> dt.datetime:
+    # The column has no zone, so it is UTC that is written and compared, whatever zone the machine is in.
     return moment.astimezone(dt.UTC).replace(tzinfo=None)
