@@ -61,12 +61,14 @@ def export_rejects(
         RepairError: the folder is in landing, or has a file with one of the names; nothing was written.
     """
     landing = settings.landing(feed.name)
+    # A file there would be loaded before anybody has corrected it.
     if folder.resolve().is_relative_to(landing.resolve()):
         raise RepairError(f"{folder} is in the drop folder: export somewhere else, correct, then move the files there")
     files = {
         folder / _free_name(connection, feed, batching, batch, landing): rows
         for batch, rows in _open_rejects(connection, feed, batches)
     }
+    # All names are looked at before the first file is written: a half export would look like a whole one.
     if there := [str(path) for path in files if path.exists()]:
         raise RepairError(
             f"{', '.join(there)} exists already and may have been worked on: deliver or remove it, or give another"
@@ -96,7 +98,9 @@ def _open_rejects_sql(feed: Feed, batches: Sequence[Batch]) -> str:
         ORDER BY _batch_date, _file, _row"""
 
 
+# 2024-01-15.repair.csv, and 2024-01-15.2.repair.csv once that was delivered. One that waits in landing counts too.
 def _free_name(connection: "DuckDBPyConnection", feed: Feed, batching: Batching, batch: Batch, landing: Path) -> str:
+    # As for a snapshot feed, because then names are listed whose file was superseded: those are taken too.
     known = ledger_queries.known_deliveries(connection, feed.name, [batching.key(batch)], snapshot=True)
     taken = {name for _, name in known}
     names = (batching.repair_name(batch, number) for number in count(1))
@@ -107,6 +111,7 @@ def _text(feed: Feed, rows: Sequence[Sequence[str | None]]) -> bytes:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(repair_header(feed))
+    # `protected`: a spreadsheet executes what looks like a formula, and the values come from whoever sent the file.
     writer.writerows([None if value is None else protected(value) for value in row] for row in rows)
     # Spreadsheets take a text without a byte order mark for one in their own encoding.
     return stream.getvalue().encode("utf-8-sig")

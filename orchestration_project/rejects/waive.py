@@ -79,10 +79,13 @@ def waive(
         which = f" that broke {choice.reason!r}" if choice.reason else ""
         raise RepairError(f"{feed.name}: batch {batching.key(choice.batch)} has no open rejects{which}")
     archive = settings.archive(feed.name)
+    # The first waiver of a reject counts: another file about closed ones would only tell a second truth.
     if found.new:
         write_waiver(archive, Waiver(who, why, now, tuple(found.new)))
     counts: list[FileCount] = []
     with transaction(connection):
+        # From the archive, as every load does, and not from `found`: so a waiver whose command was killed before the
+        # tables knew it is taken as well.
         if batches := take_waivers(connection, archive, feed):
             resolve(connection, feed, batches)
             counts = count_records(connection, feed, batches)
@@ -90,6 +93,7 @@ def waive(
                 (batching.key(count.batch), count.file, count.version): count.written for count in counts if count.batch
             }
             ledger.write_counts(connection, feed.name, written)
+    # After the commit, and for alarms: these may not open the warehouse, where open rejects are counted.
     note_state(connection, settings, feed, options, counts, log)
     return found
 
@@ -107,6 +111,7 @@ def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> 
             [list(ids)],
         ).fetchall()
     )
+    # One mistyped id stops all: whoever waives wants to know that the decision is about other rows.
     if unknown := [reject for reject in dict.fromkeys(ids) if reject not in known]:
         raise RepairError(
             f"{feed.name} has no reject {', '.join(unknown)}: nothing was waived. The ids are in"
@@ -119,6 +124,8 @@ def _by_id(connection: "DuckDBPyConnection", feed: Feed, ids: Sequence[str]) -> 
 def _of_batch(connection: "DuckDBPyConnection", feed: Feed, choice: Choice) -> Waived:
     """The open rejects of a batch. None of them is closed, so `closed` is empty."""
     table, batch = ident(rejected_table(feed)), batch_filter([choice.batch])
+    # _reasons is a list like ['quantity: minimum', 'order_id: duplicate_key (kept: a.csv row 7)']. What stands in
+    # brackets is taken away first, so that one --reason fits all rows that broke the rule.
     broke = f"list_contains(list_transform(_reasons, lambda _reason: {RULE_OF_REASON}), $reason)"
     rows = connection.execute(
         f"""SELECT _reject_id FROM {table} WHERE {batch} AND {is_open(feed)} AND ($reason IS NULL OR {broke})
