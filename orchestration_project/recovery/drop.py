@@ -41,6 +41,7 @@ def drop_feed(
         RecoveryError: it has a definition, or nobody knows it; nothing was changed.
         WarehouseBusy: somebody else held the warehouse for too long.
     """
+    # It becomes a part of paths that are moved, and no definition vouches for it.
     ensure_feed_name(feed)
     if feed in configured:
         raise RecoveryError(f"{feed} has a definition: remove its folder from defs first, else it would come back")
@@ -51,6 +52,7 @@ def drop_feed(
     if not (known or present):
         raise RecoveryError(f"there is neither a feed nor a folder {feed!r}{did_you_mean(feed, configured)}")
     forget_state(settings, feed)
+    # With the moment in its name: the feed may come back and be dropped again.
     aside = settings.data_dir / KEPT / f"{feed}-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
     kept = []
     for folder in present:
@@ -68,6 +70,7 @@ def _drop_rows(warehouse: Warehouse, settings: Settings, feed: str) -> bool:
         return False
     with warehouse.connection(f"drop of {feed}") as connection:
         ledger.ensure_ledger(connection)
+        # A rebuild under this name may have been killed: what it left must not come back after the drop.
         settle_recovery(connection, settings, warehouse.database, feed)
         known = feed in feeds_of_warehouse(connection)
         with transaction(connection):

@@ -129,6 +129,7 @@ def _keeps_batches(
     """Whether the folders of the archive say which batch each file is for."""
     before, present = loaded_with(connection, names[0]), loading_of(options)
     # An archive that came back without its times still has its folders, which are right as long as nothing changed.
+    # `undated` says which file replaces which, and moves none into another batch.
     if before:
         return replace(before, undated=present.undated) == present
     return not any(misplaced_file(settings.archive(name), options.batching) for name in names)
@@ -140,6 +141,7 @@ def _build(settings: Settings, feed: Feed, options: FeedOptions, names: Sequence
     total = build_tree(sources, target, options.batching, keep, options.by_name)
     if not total:
         raise RecoveryError(f"{' and '.join(map(str, sources))} have no files, so there is nothing to rebuild from")
+    # The ids of rejects are made with the first name of a feed, and repairs and waivers refer to them.
     if len(names) > 1:
         note_first_name(target, first_name(sources[0]) or names[0])
     return total
@@ -150,7 +152,9 @@ def _load(
 ) -> None:
     """Fill a scratch warehouse from the new tree."""
     root = settings.archive(feed.name)
+    # A load finds its folders below a data folder: for this one the new tree is the archive, and landing is empty.
     own = replace(settings, data_dir=tree_root(root))
+    # Of a snapshot feed only the newest file counts, and that is not known before all are looked at.
     ranges = [None] if options.snapshot else list(_ranges(new_tree(root, feed.name), options))
     for number, batches in enumerate(ranges, 1):
         if batches:

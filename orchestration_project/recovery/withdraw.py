@@ -79,6 +79,7 @@ def withdraw(
         entries = ledger_queries.kept_entries(session.connection, feed.name)
         file = _chosen(entries, chosen, options.snapshot)
         same = [entry for entry in entries if _is_same(entry, file)]
+        # Bytes that are not there can't be set aside, and `--undo` could never bring them back.
         if gone := [entry.file for entry in same if find(session.archive / str(entry.archived_as)) is None]:
             raise RecoveryError(f"{gone[0]!r} is not in the archive: load its batch again first")
         aside = list[Entry]()
@@ -120,6 +121,8 @@ def undo(
         if not named:
             told = ", ".join(sorted({item.note.file for item in noted})) or "none"
             raise RecoveryError(f"{feed.name} has no withdrawn file {chosen.name!r}; there are: {told}")
+        # The last decision is the one that somebody wants to take back: a name may be withdrawn, delivered with other
+        # bytes, and withdrawn again.
         last = max(named, key=lambda item: (item.note.withdrawn_at, item.number))
         same = [item for item in noted if (item.key, item.note.sha256) == (last.key, last.note.sha256)]
         # A ledger that was lost learns of the withdrawal first, so that the load knows what comes back.
@@ -128,6 +131,7 @@ def undo(
             for item in same:
                 take_back(session.archive, item.place)
             _load(session, [last.key])
+        # All are withdrawn again, as if nobody had tried: their notes are the decision that still holds.
         except Exception:
             for item in same:
                 if find(session.archive / item.place):
@@ -144,6 +148,7 @@ def _chosen(entries: Sequence[Entry], chosen: Chosen, snapshot: bool) -> Entry:
         RecoveryError: there is none, or there are several.
     """
     named = [entry for entry in entries if entry.file == chosen.name and entry.status is not Status.WITHDRAWN]
+    # In a snapshot feed each newer file supersedes the one before, so there an old file is withdrawn as well.
     named = [entry for entry in named if snapshot or entry.status is not Status.SUPERSEDED]
     named = [entry for entry in named if entry.batch == (chosen.key or entry.batch)]
     last = {entry.batch: entry for entry in sorted(named, key=lambda entry: entry.delivery)}
@@ -156,12 +161,14 @@ def _chosen(entries: Sequence[Entry], chosen: Chosen, snapshot: bool) -> Entry:
 
 def _is_same(entry: Entry, file: Entry) -> bool:
     """Whether an entry stands for the same bytes in the same batch, under whatever name."""
+    # The decision is about bytes: a copy under another name would take the file's place with the next load.
     current = entry.status in (Status.LOADED, Status.DUPLICATE) or entry == file
     return current and (entry.batch, entry.sha256) == (file.batch, file.sha256)
 
 
 def _load(session: Session, keys: Sequence[str]) -> None:
     batches = None if session.options.snapshot else [session.batching.from_key(key) for key in keys]
+    # Without landing: a command about one file must not take in whatever was delivered meanwhile.
     report = run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
     note_state(session.connection, session.settings, session.feed, session.options, report.counts, session.log)
 
@@ -183,6 +190,7 @@ def _changed(session: Session, files: Sequence[Entry]) -> Changed:
     counting = {entry.file for entry in loaded if options.identity(entry.batch, entry.file) in names}
     return Changed(
         [(entry.file, entry.batch) for entry in files],
+        # A duplicate has the same records as the file that was loaded, and no rows of its own.
         sum(entry.records or 0 for entry in files if entry.status is not Status.DUPLICATE),
         sorted(counting),
     )
