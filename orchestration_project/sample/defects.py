@@ -86,6 +86,7 @@ MEANINGS: Mapping[Defect, str] = {
     Defect.STALE_PRODUCT: "the next record is the same product; the later one counts",
 }
 
+# Beginnings only: what follows (which record was kept, which value it was) depends on the rest of the file.
 REASONS: Mapping[Defect, tuple[str, ...]] = {
     Defect.MISSING_PRODUCT: ("product_id: required",),
     Defect.TEXT_QUANTITY: ("quantity: type",),
@@ -108,6 +109,7 @@ REASONS: Mapping[Defect, tuple[str, ...]] = {
     Defect.STALE_PRODUCT: ("product_id: duplicate_key",),
 }
 
+# LONG_LINE and STRAY_QUOTE work because records are written without quoting: the value brings a comma or a quote along.
 WRONG_VALUES: Mapping[Defect, Mapping[str, str]] = {
     Defect.MISSING_PRODUCT: {"product_id": ""},
     Defect.TEXT_QUANTITY: {"quantity": "two"},
@@ -180,6 +182,7 @@ class SampleSpec:
         """Refuse what cannot be generated."""
         if self.days < 0 or self.rows < 1 or self.products < 1 or self.seed < 0:
             raise ValueError(f"days and seed must be at least 0, rows and products at least 1: {self}")
+        # Every second record at most: the one before has to be sound, because it lends its key.
         if not 0 <= self.defect_rate <= 0.5:
             raise ValueError(f"defect_rate must be from 0 to 0.5, not {self.defect_rate}")
 

@@ -67,6 +67,7 @@ def _write_sales(spec: SampleSpec, index: int, today: SalesDay, yesterday: Sales
     unknown = spec.products + 1000
     changed: dict[int, str] = {}
     for position, kind in chosen.items():
+        # The record before lends its key: of today, or of yesterday's file where the key is to repeat across days.
         lender = yesterday if kind is Defect.REPEATED_KEY and yesterday else today
         key = lender.fields(position - 1)[:2]
         changed[position] = ",".join(damaged(kind, today.fields(position), key, unknown))
@@ -80,10 +81,12 @@ def _choose(spec: SampleSpec, index: int) -> dict[int, Defect]:
 
     Only every second record is eligible: the one before a damaged record is sound and can lend its key.
     """
+    # On the first day there is no day before, whose keys could repeat.
     kinds = [kind for kind in spec.defects if kind in SALES_DEFECTS and (index or kind is not Defect.REPEATED_KEY)]
     count = min(round(spec.rows * spec.defect_rate), spec.rows // 2) if kinds else 0
     pairs = RandomNumbers(spec.seed, 2, index).shuffled(spec.rows // 2)[:count]
     positions = sorted((pairs * 2 + 1).tolist())
+    # Each day goes on where the one before ended, so that every kind comes even if a day has fewer defects than kinds.
     return {position: kinds[(index * count + turn) % len(kinds)] for turn, position in enumerate(positions)}
 
 
@@ -109,6 +112,7 @@ def _write(path: Path, parts: Iterator[str]) -> None:
     """Write under a name that readers of a drop folder leave alone, until all is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.part")
+    # newline="" keeps line ends as they are: the same bytes on every platform.
     with partial.open("w", encoding="utf-8", newline="") as stream:
         stream.writelines(parts)
     partial.replace(path)
@@ -144,6 +148,7 @@ def deliver(source: Path, landing: Callable[[str], Path], archive: Callable[[str
 
 
 def _has(folder: Path, file: Path) -> bool:
+    # Below the folder, because an archive has a folder a batch. By bytes: a correction has the same name.
     return any(filecmp.cmp(file, found, shallow=False) for found in folder.rglob(file.name) if found.is_file())
 
 

@@ -24,10 +24,12 @@ class RandomNumbers:
 
     def below(self, limit: int, count: int) -> IntArray:
         """`count` numbers from 0 to `limit` - 1."""
+        # The remainder of 64 bits prefers small numbers by less than one in 10^14: for a sample that is even.
         return (self._raw(count) % limit).astype(np.int64)
 
     def shuffled(self, count: int) -> IntArray:
         """The numbers from 0 to `count` - 1 in random order."""
+        # A stable sort is one algorithm on every platform; the others may order equal numbers as they like.
         return np.argsort(self._raw(count), kind="stable").astype(np.int64)
 
     def _raw(self, count: int) -> npt.NDArray[np.uint64]:
@@ -66,6 +68,7 @@ class Product:
 
 def catalogue(count: int, seed: int) -> list[Product]:
     """Products 1 to `count`, without a defect."""
+    # The catalogue, each day and each choice of defects have a stream of their own: one more day changes none before.
     numbers = RandomNumbers(seed, 0)
     whole = numbers.below(DEAREST - CHEAPEST, count) + CHEAPEST
     odd = numbers.below(3, count)
@@ -95,6 +98,7 @@ def catalogue_defects(
     injected: dict[Defect, tuple[int, ...]] = {}
     if Defect.STALE_PRODUCT in kinds:
         last = entries[-1]
+        # In front of the product itself, because the later record of a key counts.
         entries.insert(len(products) - 1, replace(last, name=f"{last.name} (old)", cents=last.cents + 1000))
         injected[Defect.STALE_PRODUCT] = (len(products),)
     if Defect.NAMELESS_PRODUCT in kinds:
@@ -106,6 +110,7 @@ def catalogue_defects(
     return entries, injected
 
 
+# Chances are written as lists: what stands six times of twelve is chosen half of the time.
 STORES = [f"ST{number:02d}" for number in range(1, 13)]
 CHANNELS = ["store"] * 6 + ["online"] * 3 + ["marketplace"] * 2 + ["phone"]
 CUSTOMERS = [f"C{number:05d}" for number in range(1, 5001)] + [""] * 2000
@@ -135,6 +140,7 @@ class SalesDay:
         bought = (self.order, self.line, self.product, self.quantity, self.cents)
         where = (self.customer, self.store, self.channel, self.second)
         order_prefix, date = f"S{self.day:%Y%m%d}-", f"{self.day:%Y-%m-%d}"
+        # Whole columns as Python lists: numbers that are read from an array one by one are slow.
         return [
             f"{order_prefix}{order:06d},{line},{product},{CUSTOMERS[customer]},{STORES[store]},{CHANNELS[channel]},"
             f"{quantity},{cents // 100}.{cents % 100:02d},{date} {CLOCK[second]}"
@@ -166,6 +172,7 @@ def sales_day(day: dt.date, rows: int, list_cents: Sequence[int], numbers: Rando
     product = np.minimum(numbers.below(len(list_cents), rows), numbers.below(len(list_cents), rows))
     paid = PERCENT_PAID[numbers.below(len(PERCENT_PAID), rows)]
 
+    # One number an order, repeated for its lines: they share customer, store and channel.
     def of_order(limit: int) -> IntArray:
         return numbers.below(limit, len(starts))[order - 1]
 
@@ -178,6 +185,7 @@ def sales_day(day: dt.date, rows: int, list_cents: Sequence[int], numbers: Rando
         store=of_order(len(STORES)),
         channel=of_order(len(CHANNELS)),
         quantity=QUANTITIES[numbers.below(len(QUANTITIES), rows)],
+        # In whole cents, rounded down: a float would not be exact, and the price would have to be rounded when written.
         cents=np.array(list_cents, dtype=np.int64)[product] * paid // 100,
         second=np.sort(numbers.below(CLOSES - OPENS, len(starts)))[order - 1],
     )
