@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration_project.cli.common import printable
+from orchestration_project.cli.common import new_table, printable
 from orchestration_project.defs.product_marts.queries import PRODUCTS
 from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.warehouse.ledger import BATCH_DATE
@@ -110,7 +110,7 @@ def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
     batches = [(batch, refused, dict(zip(COUNTS, counts, strict=True))) for batch, refused, *counts in reversed(rows)]
     shown = [name for name in COUNTS if name not in SHOWN_IF_ANY or any(counts[name] for *_, counts in batches)]
     reasons = _reasons(connection, feed)
-    table = _table(feed)
+    table = new_table(feed)
     table.add_column("batch", no_wrap=True)
     for name in shown:
         table.add_column(name, justify="right")
@@ -120,13 +120,6 @@ def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
         why += [f"[red]{refused} file(s) in quarantine[/red]"] if refused else []
         table.add_row(printable(batch or "none"), *(f"{counts[name]:,}" for name in shown), ", ".join(why))
     return table
-
-
-def _table(title: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]]:
@@ -163,7 +156,7 @@ def _top_products(connection: "DuckDBPyConnection") -> "Table":
         f"""SELECT product_id, product_code, name, category, price_category, units_sold, revenue FROM {PRODUCTS}
             ORDER BY revenue DESC, product_id LIMIT {PRODUCTS_SHOWN}"""
     ).fetchall()
-    table = _table("top products")
+    table = new_table("top products")
     for name in ("product", "code", "name", "category", "price"):
         table.add_column(name)
     table.add_column("units", justify="right")

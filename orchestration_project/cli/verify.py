@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration_project.cli.common import batch_of, feed_named, new_console, print_json
+from orchestration_project.cli.common import batch_of, feed_named, new_console, new_table, print_json
 from orchestration_project.cli.project import project_here
 
 if TYPE_CHECKING:
@@ -56,12 +56,10 @@ def verify_feeds(context: click.Context, feeds: Sequence[str], batches: Sequence
 
 def render_verification(console: "Console", found: "Verification") -> None:
     """Print what was compared, what disagrees, and the remedies, each once and unbroken, to be copied."""
-    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
-    from rich.table import Table
 
     if found.findings:
-        table = Table(title="Findings", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table = new_table("Findings")
         for name in ("feed", "batch", "file", "what", "expected", "found"):
             table.add_column(name, no_wrap=name in ("feed", "batch"), overflow="fold")
         for item in found.findings:

@@ -34,3 +34,14 @@ def code(value: object) -> str:
 def codes(values: Iterable[object]) -> str:
     """Several values as code, with commas."""
     return ", ".join(code(value) for value in values)
+
+
+def default(value: object) -> str:
+    """The default of something that can be set, as code; nothing and empty ones are none."""
+    if isinstance(value, list):
+        return codes(value) or "none"
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return code("on" if value else "off")
+    return code(f"{value:g}" if isinstance(value, float) else value)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import dagster as dg
 
-from orchestration_project.cli.docs import code, codes, page, table
+from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.main import main
 from orchestration_project.components import Alerts, FileFeed, PlatformHealth, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
@@ -136,8 +136,6 @@ INTRODUCTION = (
     " [Contracts](contracts.md) explains the latter with an example, [Add a feed](add-a-feed.md) leads through it all."
 )
 SETTING = re.compile(r"^    (\w+): (.*?);\s+`([A-Z_]+)`\.$", re.MULTILINE | re.DOTALL)
-
-
 YAML_WORDS = {"array": "list", "object": "mapping"}
 
 
@@ -174,7 +172,7 @@ def settings() -> str:
     listed = (inspect.getdoc(Settings) or "").partition("Attributes:\n")[2]
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     rows = [
-        (code(variable), _default(defaults[name]), _sentence(meaning))
+        (code(variable), default(defaults[name]), _sentence(meaning))
         for name, meaning, variable in SETTING.findall(listed)
     ]
     return table(("variable", "default", "meaning"), rows)
@@ -187,7 +185,7 @@ def attributes(component: type[Alerts | Deliveries | FileFeed | PlatformHealth |
         (
             code(name),
             _type(field),
-            "required" if name in schema.get("required", ()) else _default(field.get("default")),
+            "required" if name in schema.get("required", ()) else default(field.get("default")),
             field["description"],
         )
         for name, field in schema["properties"].items()
@@ -242,16 +240,6 @@ def _kinds(field: Mapping[str, Any]) -> Iterator[str]:
     yield from (kind.get("type", "object") for kind in field.get("anyOf", [field]))
 
 
-def _default(value: object) -> str:
-    if isinstance(value, list):
-        return codes(value) or "none"
-    if value is None or value == "":
-        return "none"
-    if isinstance(value, bool):
-        return code("on" if value else "off")
-    return code(f"{value:g}" if isinstance(value, float) else value)
-
-
 def _sentence(text: str) -> str:
     joined = " ".join(text.split())
     return joined[:1].upper() + joined[1:] + "."
@@ -293,11 +281,6 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
         yield f"{before}`{typed}`\n" if example else f"{text}\n"
     options = [item for item in command.params if isinstance(item, click.Option)]
     if options:
-        yield "| option | meaning |\n|---|---|"
-        yield from (_option(option, context) for option in options)
+        records = [option.get_help_record(context) or ("", "") for option in options]
+        yield table(("option", "meaning"), [(code(names), meaning) for names, meaning in records])
         yield ""
-
-
-def _option(option: click.Option, context: click.Context) -> str:
-    names, meaning = option.get_help_record(context) or ("", "")
-    return f"| `{names}` | {' '.join(meaning.split()).replace('|', chr(92) + '|')} |"
