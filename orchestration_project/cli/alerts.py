@@ -35,6 +35,7 @@ class Until(click.ParamType[dt.datetime]):
         self, value: str | dt.datetime, param: click.Parameter | None, ctx: click.Context | None
     ) -> dt.datetime:
         """The moment, with a time zone."""
+        # click also hands over what is converted already.
         if isinstance(value, dt.datetime):
             return value
         now = dt.datetime.now(dt.UTC)
@@ -126,6 +127,7 @@ def render_alarms(console: "Console", found: Listed) -> None:
             told = "silenced" if standing.alarm.id in silenced else _time(standing.told_at)
             table.add_row(printable(standing.alarm.id), _time(standing.since), told, printable(standing.alarm.what))
         console.print(table)
+        # Below the table and unbroken, because there are commands in it to be copied.
         for standing in found.alarms:
             line = f"{printable(standing.alarm.id)}: {printable(standing.alarm.todo)}"
             console.print(line, soft_wrap=True, highlight=False)
@@ -160,6 +162,7 @@ def silence_alarm(alarm: str, until: dt.datetime | None, reason: str, who: str, 
     from orchestration_project.alerts.changes import Silence
     from orchestration_project.settings import Settings
 
+    # --end stands alone. Without it both others are needed: whoever finds a silence at night has to know the reason.
     if end == bool(until or reason.strip()) or (not end and not (until and reason.strip())):
         raise click.UsageError("Give --until and --reason, or --end.")
     now = dt.datetime.now(dt.UTC)
@@ -185,6 +188,8 @@ def _require_known(alarm: str, on: Collection[str]) -> None:
     from orchestration_project.alerts.model import Kind
     from orchestration_project.contracts.errors import did_you_mean
 
+    # An alarm that is not on may be silenced ahead, so only its kind can be looked up. A mistyped id would silence
+    # nothing, and that would show at night.
     kinds = [str(kind) for kind in Kind]
     if alarm not in on and alarm.partition(":")[0] not in kinds:
         hint = did_you_mean(alarm, on) or did_you_mean(alarm.partition(":")[0], kinds)
@@ -213,6 +218,7 @@ def alert_test(context: click.Context, feed: str | None) -> None:
     if not routing.configured and not routing.heartbeat:
         raise click.UsageError("There is nobody to send to: neither ALERT_URLS nor HEARTBEAT_URL is set.")
     require_usable(routing.configured, settings.data_dir)
+    # Past the outbox: it is to be told now whether a target takes a message, and not to be tried for a day.
     errors = _tested(settings, routing, feed)
     for label, error in errors.items():
         click.echo(f"{printable(label)}: {f'not taken: {error}' if error else 'taken'}")
@@ -224,6 +230,7 @@ def _tested(settings: "Settings", routing: "Routing", feed: str | None) -> dict[
     from orchestration_project.alerts.services import call, send
 
     targets = routing.targets() if feed is None else routing.targets_of(feed)
+    # All at once: one that does not answer takes half a minute. One thread more is for the heartbeat.
     with ThreadPoolExecutor(max_workers=len(targets) + 1) as pool:
         results = {target.label: pool.submit(send, target, _test_message(feed)) for target in targets}
         if routing.heartbeat and feed is None:

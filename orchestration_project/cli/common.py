@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from orchestration_project.storage.batches import Batch
 
 PIPED_WIDTH = 1000
+"""rich takes 80 columns where there is no terminal: names that were piped into a program were cut to 12 characters."""
 EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
 
@@ -59,8 +60,10 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
         raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
     with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
         ensure_ledger(connection)
+        # What a kill left of a rebuild comes first: before that, ledger and folders may be of two batchings.
         settle_recovery(connection, settings, settings.database, name)
         ensure_same_batching(connection, name, spec.options, settings.archive(name))
+        # A new contract may add columns. One that reads otherwise is refused below: its rejects may be others.
         ensure_feed_tables(connection, spec.feed, spec.options.batching)
         ensure_current(connection, spec.feed, spec.options)
         yield connection, settings, spec
@@ -99,6 +102,7 @@ def new_table(title: str, **columns: bool) -> "Table":
 
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name, is_number in columns.items():
+        # In a narrow terminal rich would break names of columns within a word.
         longest_word = max(map(len, name.split("_")))
         table.add_column(
             name.replace("_", " ").strip(),
@@ -115,6 +119,7 @@ def printable(value: object) -> str:
 
     from orchestration_project.errors import visible
 
+    # Names of files are the choice of their sender. `[red]` is markup for rich; an escape sequence moves the cursor.
     return escape(visible(str(value)))
 
 
@@ -124,4 +129,5 @@ def print_json(value: object) -> None:
 
 
 def _plain(value: object) -> str:
+    # Called for what JSON has no form of; a datetime is a date, too.
     return value.isoformat() if isinstance(value, dt.date) else str(value)

@@ -63,6 +63,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
         print_json(found_out.as_dict())
     else:
         render_explanation(new_console(), found_out)
+    # What the load would bring decides: bytes that are known already need nobody.
     codes = {Outcome.LOADED: 0, Outcome.NOTHING_NEW: 0, Outcome.LOADED_WITH_REJECTS: 1, Outcome.REFUSED: 2}
     context.exit(codes[found_out.outcome])
 
@@ -80,6 +81,7 @@ def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapp
         return feed_named(name, specs)
     feeds = {spec.name: (spec.feed, spec.options) for spec in specs.values()}
     matches = matching_feeds(feeds, found, settings.max_file_bytes)
+    # Feeds may share their columns and differ in their file names only: a name that fits decides.
     best = [match for match in matches if match.named] or matches
     if not best:
         raise click.UsageError(
@@ -88,6 +90,7 @@ def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapp
         )
     if len(best) > 1:
         raise click.UsageError(f"{file} fits {', '.join(match.feed for match in best)}: name one with --feed.")
+    # On stderr: stdout is the result, which --json makes for programs.
     click.echo(f"{found.name} has the format and the columns of {best[0].feed}.", err=True)
     return specs[best[0].feed]
 

@@ -19,6 +19,7 @@ from orchestration_project.errors import PlatformError
 class Failed(click.ClickException):
     """What was asked for could not be done, or could not be told."""
 
+    # 1 is an answer: of `status` that a person is needed, of `verify` that something disagrees.
     exit_code = 2
 
 
@@ -31,8 +32,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PlatformError as error:
             raise Failed(str(error)) from error
+        # Before OSError, of which it is a kind.
         except BrokenPipeError:
             raise  # click's own affair: whoever read the output has seen enough
+        # A disk that is full or a folder that is not ours: the operating system's own words say what to do.
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise Failed(f"{where}{error.strerror or error}") from error
@@ -43,6 +46,7 @@ def main() -> None:
     """Commands around the pipeline; the pipeline itself is run by `dagster` and `dg`."""
 
 
+# In this order docs/commands.md has them: what people ask every day first.
 for command in (
     show_status,
     show_alarms,

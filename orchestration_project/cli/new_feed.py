@@ -43,6 +43,7 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
             "There is no Dagster project here (a pyproject.toml with [tool.dg.project]). Go to one, or name a folder"
             " with --output."
         )
+    # Looked at before the samples are: drafting reads all of them.
     folder = output or project.defs / name
     if folder.exists() and any(folder.iterdir()):
         raise click.UsageError(f"{folder} is there already and will not be overwritten; give another with --output.")
@@ -75,6 +76,7 @@ def render_draft(
     for path in paths:
         console.print(f"written: {printable(path)}", soft_wrap=True, highlight=False)
     steps = [f"go through each `check:` in {paths[0].name} and {paths[-1].name}"]
+    # A draft in a folder of its own is found by nobody: Dagster loads what is in the project's defs folder.
     steps += [] if paths[0].resolve().parent == (project.defs / name).resolve() else [_move(project, name)]
     steps += ["dg check defs", f"drop files in {landing}"]
     tables = f"raw_{name},cleaned_{name},rejected_{name}"

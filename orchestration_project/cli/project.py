@@ -67,6 +67,7 @@ class Project:
         from orchestration_project.components.file_feed import feeds_of
         from orchestration_project.components.proofs import proofs_of
 
+        # Of one tree: loading the components is what takes long.
         with self._components() as tree:
             return {spec.name: spec for spec in feeds_of(tree)}, proofs_of(tree)
 
@@ -97,6 +98,7 @@ def project_here() -> Project:
     Raises:
         UsageError: such a file is no TOML.
     """
+    # The nearest one upward, as git finds its repository: a project may lie in the checkout of another.
     here = Path.cwd()
     found = (_project_in(folder) for folder in (here, *here.parents))
     return next((project for project in found if project), SHOP)
@@ -105,10 +107,12 @@ def project_here() -> Project:
 def _project_in(folder: Path) -> Project | None:
     tool = _toml(folder / "pyproject.toml").get("tool", {})
     project = _toml(folder / "dg.toml").get("project") or tool.get("dg", {}).get("project") or {}
+    # `[tool.dagster]` is read by `dagster` and names the module of the definitions itself; `dg` reads the other tables.
     named = tool.get("dagster", {}).get("module_name", "")
     root_module = project.get("root_module") or named.removesuffix(".definitions")
     if not root_module:
         return None
+    # The names that `dg` gives where a project says nothing.
     definitions = project.get("code_location_target_module") or named or f"{root_module}.definitions"
     return Project(folder, definitions, project.get("defs_module") or f"{root_module}.defs")
 

@@ -30,6 +30,7 @@ def rebuild_feed(feed: str, old: str, accept_loss: bool) -> None:
 
     settings, specs = Settings.from_env(), project_here().feeds()
     spec = feed_named(feed, specs)
+    # All that it has would move to FEED, and its own next load would begin with nothing.
     if old in specs:
         raise click.UsageError(f"{old} has a definition, so {feed} is not that feed renamed")
     found = rebuild(Warehouse.from_settings(settings), settings, spec.feed, spec.options, click.echo, old, accept_loss)

@@ -28,6 +28,7 @@ def export_rejects(feed: str, keys: Sequence[str], output: Path | None) -> None:
         batches = [batch_of(spec, key) for key in keys]
         folder = output or settings.repairs(feed)
         written = export.export_rejects(connection, settings, spec.feed, spec.options.batching, batches, folder)
+    # Printed when the warehouse is free again: with a pager, printing ends when somebody closes it.
     for item in written:
         click.echo(f"{item.path}: {item.rejects} rejects")
     if not written:

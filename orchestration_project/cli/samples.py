@@ -110,6 +110,7 @@ def _sample(source: Path | None) -> Iterator[Path]:
         return
     from orchestration_project.sample import generate
 
+    # Only until the files are delivered: landing gets copies.
     with TemporaryDirectory() as folder:
         generate(DEFAULTS, Path(folder))
         yield Path(folder)

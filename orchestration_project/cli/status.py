@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FILES_SHOWN = 10
 UNKNOWN = "?"
+"""What can't be known while a load holds the warehouse; a 0 there would say that all is well."""
 COLOURS = {
     Freshness.LATE: "[red]late[/red]",
     Freshness.FRESH: "[green]fresh[/green]",
@@ -54,6 +55,7 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
     project = project_here()
     specs = project.feeds()
     chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
+    # Messages name commands to be typed here, so with the module of this project.
     sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
     found = status_of(Settings.from_env(), sources, specs, dt.datetime.now(dt.UTC))
     if as_json:
@@ -76,6 +78,7 @@ def render_status(console: "Console", found: PlatformStatus) -> None:
         console.print(printable(note), soft_wrap=True, highlight=False)
     for unknown in found.unknown:
         console.print(f"[yellow]?[/yellow] {printable(unknown)}", soft_wrap=True, highlight=False)
+    # Not where something is unknown: "All is well" has to be true.
     if not found.exit_code:
         console.print("[green]All is well.[/green]")
 
@@ -127,6 +130,7 @@ def _age(seconds: float) -> str:
 
 
 def _run(run: LastRun | None, history: StoreStatus) -> str:
+    # No run at all, or nobody could ask: the second must not look like the first.
     if run is None:
         return "-" if history.state is Availability.READY else UNKNOWN
     status = f"[red]{run.status}[/red]" if run.status == "FAILURE" else run.status
@@ -140,6 +144,7 @@ def _files(found: PlatformStatus) -> "Table":
         rows = [(name, "given up: see why its runs failed") for name in feed.landing.given_up or []]
         rows += [(item.file, f"in quarantine, {item.rule}: {item.reason}") for item in feed.refused]
         rows += [(place, "left out by an earlier release: rebuild brings it in") for place in feed.left_out or []]
+        # A thousand refused files would push what is wrong out of the window.
         for name, why in rows[:FILES_SHOWN]:
             table.add_row(feed.feed, printable(name), printable(why))
         if len(rows) > FILES_SHOWN:
@@ -161,6 +166,7 @@ def print_metrics(context: click.Context) -> None:
     from orchestration_project.health.metrics import metrics_file
     from orchestration_project.settings import Settings
 
+    # The file, not the table: a load may hold the warehouse for longer than a scrape waits.
     path = metrics_file(Settings.from_env())
     try:
         click.echo(path.read_text(encoding="utf-8"), nl=False)

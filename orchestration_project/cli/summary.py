@@ -32,6 +32,7 @@ COUNTS = {
     "waived": "waived",
 }
 SHOWN_IF_ANY = ("repaired", "waived")
+"""With them the table is wider than 80 columns, and mostly they are empty."""
 
 
 @click.command()
@@ -74,6 +75,7 @@ def render_summary(console: "Console", settings: "Settings", since: dt.datetime 
         if not exists(connection, LEDGER):
             console.print("The warehouse has no files yet.")
             return
+        # From the ledger, not from the definitions: what was loaded is told, also of a feed that was removed since.
         feeds = [feed for (feed,) in connection.execute(f"SELECT DISTINCT feed FROM {LEDGER} ORDER BY 1").fetchall()]
         tables = [_batches(connection, feed) for feed in feeds]
         if exists(connection, PRODUCTS):
@@ -101,6 +103,8 @@ def _report(settings: "Settings") -> list[str]:
 
 
 def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
+    # Of loaded versions only: the records of one that was replaced are not in the tables any more. A refused file has
+    # no counts, and is counted itself.
     sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
     rows = connection.execute(
         f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
@@ -129,6 +133,9 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
     rejected = f"rejected_{feed}"
     if not exists(connection, rejected):
         return {}
+    # Rejects have a `_batch_date`, the rows above partition keys. The ledger has both, so none is made of the other
+    # here: that went wrong for the second of two hours with one name, in autumn. What a reason says of its one record,
+    # such as `(kept: a.csv row 7)` after `order_id: duplicate_key`, is taken away before reasons are counted.
     rows = connection.execute(
         f"""WITH ledger AS (
                 SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, batch AS _batch
@@ -175,6 +182,7 @@ def _top_products(connection: "DuckDBPyConnection") -> "Table":
 
 
 def _news(connection: "DuckDBPyConnection", since: dt.datetime) -> list[str]:
+    # By when a load saw a file: `make run` gives the moment at which it began, and tells what that run brought.
     counts = dict(
         connection.execute(
             f"SELECT status, count(*) FROM {LEDGER} WHERE seen_at >= $1 GROUP BY 1",

@@ -28,6 +28,7 @@ from orchestration_project.health.model import METRICS
 from orchestration_project.settings import Settings
 
 if TYPE_CHECKING:
+    # Dagster has no public names for these two. For type checks only, so an upgrade can't break the pages.
     from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 CATALOGUE_INTRODUCTION = (
@@ -50,6 +51,7 @@ def catalogue(definitions: dg.Definitions) -> str:
 
 
 def _asset(node: "AssetNode", graph: "AssetGraph") -> str:
+    # Tags with a slash are Dagster's own, such as the kinds, which have a line of their own.
     facts = [
         ("Owners", codes(owner.removeprefix("team:") for owner in node.owners)),
         ("Kinds", codes(sorted(node.kinds))),
@@ -90,6 +92,7 @@ def _checks(node: "AssetNode", graph: "AssetGraph") -> str:
 
 
 def _automation(repository: dg.RepositoryDefinition) -> Iterator[str]:
+    # Names that begin with __ are Dagster's own jobs for assets that somebody materializes by hand.
     jobs = [repository.get_job(name) for name in sorted(repository.job_names) if not name.startswith("__")]
     yield "## Jobs"
     yield table(("job", "does"), [(code(job.name), job.description or "") for job in jobs])
@@ -135,6 +138,8 @@ INTRODUCTION = (
     "What can be set: by environment variables, in a feed's `defs.yaml`, and in its contract."
     " [Contracts](contracts.md) explains the latter with an example, [Add a feed](add-a-feed.md) leads through it all."
 )
+# From "automation: whether sensors and schedules start switched on; `AUTOMATION`." it takes the field's name, the
+# sentence, and the variable.
 SETTING = re.compile(r"^    (\w+): (.*?);\s+`([A-Z_]+)`\.$", re.MULTILINE | re.DOTALL)
 YAML_WORDS = {"array": "list", "object": "mapping"}
 
@@ -169,6 +174,8 @@ def manual() -> str:
 
 def settings() -> str:
     """The environment variables, as the docstring of `Settings` describes them."""
+    # The docstring is the one place that describes a setting; a field without an entry there is missing on the page,
+    # which a test compares with what settings.py reads.
     listed = (inspect.getdoc(Settings) or "").partition("Attributes:\n")[2]
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     rows = [
@@ -266,6 +273,7 @@ def reference() -> str:
 
 def with_reference(page: str) -> str:
     """A page with the reference between its two marks as it is now."""
+    # People write the rest of that page, so it is never made anew as a whole.
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n\n{reference()}\n{END}{rest.partition(END)[2]}"
 
@@ -275,6 +283,7 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"### `{name}`\n"
     yield f"`orchestration-project {name} {usage}`\n"
+    # The help's last paragraph is "Example: orchestration-project ...", which becomes code.
     for paragraph in (command.help or "").split("\n\n"):
         text = " ".join(paragraph.split())
         before, example, typed = text.partition("Example: ")
