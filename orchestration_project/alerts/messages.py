@@ -45,12 +45,12 @@ def compose(changes: Sequence[Change], ui_url: str | None) -> list[Message]:
         changes: what is to be told.
         ui_url: where Dagster's UI is; None: links are left out.
     """
-    # `groupby` joins neighbours only, so the feed is the first part of the place.
-    ordered = sorted(changes, key=_place)
+    # `groupby` joins neighbours only, so the feed is the first part of the rank.
+    ordered = sorted(changes, key=_rank)
     return [_message(feed, list(its), ui_url) for feed, its in groupby(ordered, key=lambda change: _alarm(change).feed)]
 
 
-def _place(change: Change) -> tuple[str, int, bool, str]:
+def _rank(change: Change) -> tuple[str, int, bool, str]:
     alarm = _alarm(change)
     return alarm.feed, ORDER.index(change.event), alarm.severity is not Severity.ERROR, alarm.id
 

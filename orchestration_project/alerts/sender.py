@@ -130,14 +130,14 @@ def _send_all(settings: Settings, send: Send, clock: Clock) -> None:
     configured = read_targets(settings.alert_urls)
     at_work: dict[str, threading.Thread] = {}
     # A thread can't raise to whoever started it, so it leaves its error here.
-    faults: list[store.AlarmStoreError] = []
+    errors: list[store.AlarmStoreError] = []
     with store.open_store(store.path_of(settings)) as connection:
-        while not faults:
+        while not errors:
             # Asked before the threads are looked at: what a thread left is either seen here, or put later.
             targets = outbox.due_targets(connection, configured, clock())
             for target in targets:
                 if target.label not in at_work:
-                    arguments = (settings, target, send, clock, faults)
+                    arguments = (settings, target, send, clock, errors)
                     at_work[target.label] = threading.Thread(target=_serve, args=arguments)
                     at_work[target.label].start()
             if not at_work:
@@ -146,12 +146,12 @@ def _send_all(settings: Settings, send: Send, clock: Clock) -> None:
             at_work = {label: thread for label, thread in at_work.items() if thread.is_alive()}
         for thread in at_work.values():
             thread.join()
-        if faults:
-            raise faults[0]
+        if errors:
+            raise errors[0]
         outbox.forget_old(connection, clock())
 
 
-def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults: list[store.AlarmStoreError]) -> None:
+def _serve(settings: Settings, target: Target, send: Send, clock: Clock, errors: list[store.AlarmStoreError]) -> None:
     """Send a target what waits for it, until it does not take one."""
     try:
         with store.open_store(store.path_of(settings)) as connection:
@@ -166,7 +166,7 @@ def _serve(settings: Settings, target: Target, send: Send, clock: Clock, faults:
                     return
                 outbox.note_taken(connection, waiting.id, target.label, clock())
     except store.AlarmStoreError as error:
-        faults.append(error)
+        errors.append(error)
 
 
 def _main(arguments: Sequence[str]) -> None:

@@ -38,8 +38,8 @@ def mean(values: Sequence[float]) -> float | None:
 
 def success_share(runs: Iterable[FinishedRun]) -> float | None:
     """The share (0 to 1) of the runs that succeeded; None if there is none to tell. Cancelled runs do not count."""
-    judged = [run.succeeded for run in runs if run.succeeded or run.failed]
-    return sum(judged) / len(judged) if judged else None
+    counted = [run.succeeded for run in runs if run.succeeded or run.failed]
+    return sum(counted) / len(counted) if counted else None
 
 
 def durations(runs: Iterable[FinishedRun]) -> list[float]:
