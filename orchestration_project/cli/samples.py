@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMITTED_SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 """There in a checkout only. An installed package makes the same bytes anew, so the wheel carries no data."""
+# What `sample` makes without options is what `data/sample` holds, so both ways to load the sample give the same rows.
 DEFAULTS = SampleSpec()
 
 
@@ -59,7 +60,7 @@ def sample(
     """
     from rich.console import Console
 
-    from orchestration_project.sample import generate
+    from orchestration_project.sample.files import generate
 
     spec = SampleSpec(days, rows, first_day.date(), products, defect_rate, seed=seed)
     manifest = generate(spec, folder)
@@ -108,7 +109,7 @@ def _sample(source: Path | None) -> Iterator[Path]:
     if source or COMMITTED_SAMPLE.is_dir():
         yield source or COMMITTED_SAMPLE
         return
-    from orchestration_project.sample import generate
+    from orchestration_project.sample.files import generate
 
     # Only until the files are delivered: landing gets copies.
     with TemporaryDirectory() as folder:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from orchestration_project.sample import Manifest, SampleSpec, generate
+from orchestration_project.sample.defects import Manifest, SampleSpec
+from orchestration_project.sample.files import generate
 from orchestration_project_tests.components.workbench import Workbench, project
 
 SPEC = SampleSpec(days=4, rows=300, defect_rate=0.2)

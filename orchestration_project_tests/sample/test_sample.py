@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration_project.sample import Defect, Manifest, SampleFile, SampleSpec, generate
-from orchestration_project.sample.defects import CATALOGUE_DEFECTS, SALES_DEFECTS, SALES_HEADER, WRONG_VALUES
+from orchestration_project.sample.defects import (
+    CATALOGUE_DEFECTS,
+    SALES_DEFECTS,
+    SALES_HEADER,
+    WRONG_VALUES,
+    Defect,
+    Manifest,
+    SampleFile,
+    SampleSpec,
+)
+from orchestration_project.sample.files import generate
 from orchestration_project.sample.records import catalogue
 
 REPOSITORY = Path(__file__).parents[2]
