@@ -14,10 +14,12 @@ import re
 from decimal import Decimal
 from enum import StrEnum
 
+# XML can't hold these characters but by an escape, so hardly a text of a cell begins with one.
 DATE, MOMENT, TIME, NUMBER, TEXT, FAULT = "\1\2\3\4\5\6"
 """The marks. `FAULT` stands before an error of the workbook, such as `#DIV/0!`."""
 MARKS = frozenset({DATE, MOMENT, TIME, NUMBER, TEXT, FAULT})
 
+# Three digits of exponent are enough for every double. `1e999999999`, written out, would be a text of a gigabyte.
 _STORED = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _CERTAIN_DIGITS = 15
 """So many digits every double keeps."""
@@ -51,6 +53,8 @@ _BUILTIN: dict[int, Shown] = (
     # In these the language of whoever wrote the file decides whether a date or a time is shown.
     | dict.fromkeys((*range(27, 37), *range(50, 59), *range(71, 82)), Shown.BY_VALUE)
 )
+# What a format shows as it stands: words in quotes, escaped and padding characters, colours, languages, exponents.
+# `[Red]"day" d\d` -> ` d`. The brackets of `[h]` stay, since they count hours.
 _LITERAL = re.compile(r'"[^"]*"?|\\.|[_*].|\[(?![hms]+\])[^\]]*\]|[eE][+-]|AM/PM|A/P', re.IGNORECASE | re.DOTALL)
 _ELAPSED = re.compile(r"\[[hms]+\]", re.IGNORECASE)
 
@@ -64,6 +68,7 @@ def shown_by(number: int, code: str | None) -> Shown:
     """
     if code is None:
         return _BUILTIN.get(number, Shown.NUMBER)
+    # A semicolon in quotes ends no section, so where there are quotes their words go first.
     # The first section is that of the positive numbers, and dates are such.
     letters = _LITERAL.sub("", code.split(";")[0] if '"' not in code else _LITERAL.sub("", code).split(";")[0])
     if _ELAPSED.search(letters):
@@ -83,12 +88,15 @@ def number_text(stored: str) -> str:
     Raises:
         ValueError: it is no number.
     """
+    # Most numbers are such, and are spared the decimals.
     if len(stored) <= _CERTAIN_DIGITS and stored.isascii() and stored.isdigit() and stored[0] != "0":
         return stored
     if not _STORED.fullmatch(stored):
         raise ValueError("what a number cell holds is no number")
     exact = Decimal(stored)
     digits = len(exact.as_tuple().digits)
+    # 17 digits stand for a double only if that double, written with as many, has the same ones. If not, some program
+    # wrote a number of its own that long, an article number, say: then each digit counts.
     if digits in _DIGITS_OF_DOUBLES:
         double = float(stored)
         if Decimal(f"{double:.{digits}g}") == exact:
@@ -118,6 +126,7 @@ def serial_text(stored: str, shown: Shown, from_1904: bool) -> str:
         return NUMBER + number
     days, rest = divmod(round(float(stored) * _MS_A_DAY), _MS_A_DAY)
     time = _time(rest)
+    # No type of a column has times of a day and more, so this is text: no mark stands before it.
     if shown is Shown.ELAPSED and days:
         return f"{days * 24 + rest // 3_600_000}{time[2:]}"
     # Day 0 is the first of 1904, but none of 1900.
@@ -128,6 +137,8 @@ def serial_text(stored: str, shown: Shown, from_1904: bool) -> str:
         return NUMBER + number
     whole_day = shown is Shown.DATE or (shown is Shown.BY_VALUE and not rest)
     mark, text = (DATE, day) if whole_day and not rest else (MOMENT, f"{day} {time}")
+    # With a mark, these would be cast to dates, and a day that never was becomes NULL: a value would be gone without a
+    # word. As text it breaks the type.
     return text if days in (0, _LEAP_DAY) and not from_1904 else mark + text
 
 
@@ -141,12 +152,14 @@ def _day(days: int, from_1904: bool) -> str | None:
     """ISO text of a day, also of the two that never were; None for one after the year 9999."""
     if not from_1904 and days in (0, _LEAP_DAY):
         return "1900-02-29" if days else "1900-01-00"
+    # Serial 61 is 1 March 1900, the 60th day of that year: from there on, the day that never was is taken off.
     first = dt.date(1904, 1, 1) if from_1904 else dt.date(1899, 12, 31 if days < _LEAP_DAY else 30)
     return (first + dt.timedelta(days)).isoformat() if days <= (_LAST_DAY - first).days else None
 
 
 def iso_text(stored: str) -> str:
     """The marked text of a date or time that is stored as ISO 8601; as it stands if it is not."""
+    # One with a zone is none of these: as text it is read by the format that the contract declares.
     for mark, form in (
         (DATE, r"\d{4}-\d\d-\d\d"),
         (MOMENT, r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"),
@@ -174,4 +187,5 @@ def unescaped(text: str) -> str:
 
 def _character(match: re.Match[str]) -> str:
     code = int(match[1], 16)
+    # Half a surrogate pair is no character: it could not be written as UTF-8.
     return match[0] if code in _SURROGATES else chr(code)

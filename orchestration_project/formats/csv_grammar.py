@@ -87,6 +87,7 @@ def records_in(path: Path, offset: int, grammar: Grammar) -> Iterator[tuple[byte
 
 def what_is_wrong(raw: bytes) -> str:
     """What is wrong (`code: message`) with a record that is not well-formed, or that has a NUL byte."""
+    # First, since of such a record nothing but its beginning is at hand.
     if len(raw) > MAX_RECORD_BYTES:
         return f"record_too_long: the record has more than {MAX_RECORD_BYTES:,} bytes"
     if b"\0" in raw:
@@ -117,6 +118,7 @@ def surplus_of(path: Path, offset: int, grammar: Grammar, width: int) -> int:
     found: set[int] = set()
     for raw, well_formed in records_in(path, offset, grammar):
         cells = grammar.cells(raw) if well_formed else []
+        # One with a value beyond the header is wrong anyway, so it says nothing of the others.
         if len(cells) >= width and not any(cells[width:]) and any(cell.strip(BLANKS) for cell in cells):
             found.add(len(cells) - width)
         # Mostly the first record decides.

@@ -54,6 +54,7 @@ def split_records(path: Path, offset: int, width: int, delimiter: str, quote: st
             count += 1
             cells = grammar.cells(raw) if well_formed else [raw.decode()]
             if not any(cell.strip(BLANKS) for cell in cells):
+                # The empty line stays: DuckDB counts it, and its errors name records by that count.
                 left_out.add_blank(np.array([count]))
                 writer.writerow([])
             elif error := what_is_wrong(raw) if not well_formed or b"\0" in raw else wrong_width(cells, width, surplus):
@@ -147,6 +148,7 @@ def take_out_broken(
 
 
 def _copy(data: mmap.mmap, begin: int, end: int, target: BinaryIO) -> None:
+    # Block by block: a slice of a mapped file is a copy of it in memory.
     target.writelines(data[start : min(start + BLOCK, end)] for start in range(begin, end, BLOCK))
 
 
@@ -156,6 +158,7 @@ def _blocks(data: mmap.mmap, offset: int) -> Iterator[tuple[int, int]]:
         stop = min(offset + BLOCK, len(data))
         if stop < len(data):
             cut = data.rfind(b"\n", offset, stop)
+            # A line that is longer than a block makes the block longer; `Scan.uniform` bounds its length.
             cut = data.find(b"\n", stop) if cut < 0 else cut
             stop = len(data) if cut < 0 else cut + 1
         yield offset, stop
@@ -169,6 +172,8 @@ def _lines(data: mmap.mmap, start: int, stop: int, delimiter: str, quote: str, m
     if not len(ends) or ends[-1] != len(values) - 1:
         ends = np.append(ends, len(values))
     starts = np.concatenate(([0], ends[:-1] + 1))
+    # The grammar looks at each suspect line, which costs time only. So the questions here are cheap, and say yes when
+    # in doubt: a bad record that they let pass would be joined with others, or shifted, by DuckDB.
     suspect = np.zeros(len(ends), dtype=bool)
     suspect[np.searchsorted(ends, np.flatnonzero(values == 0))] = True
     if (wide := may_end_empty(values, ends, ord(delimiter), ord(quote))).any():
@@ -194,6 +199,7 @@ def _badly_quoted(values: Bytes, starts: Positions, ends: Positions, quotes: Pos
     line = np.searchsorted(ends, quotes)
     # The position of each quote among the quotes of its line, from 0: even ones open, odd ones close.
     place = np.arange(len(quotes)) - np.searchsorted(quotes, starts)[line]
+    # A quote at an edge of its line stands beside the line end.
     before = np.where(quotes > starts[line], values[np.maximum(quotes - 1, 0)], LF)
     after = np.where(quotes < len(values) - 1, values[np.minimum(quotes + 1, len(values) - 1)], LF)
     wrong = ~np.where(place % 2 == 0, may_stand_beside[before], may_stand_beside[after])
@@ -215,6 +221,7 @@ def _broken_records(
             continue
         number, match = progress.count + index + 1 - hidden, fields.grammar.record_at(data, begin)
         if match is None:
+            # Only this line: the next one is asked again, so that a quote left open costs no other record.
             end = min(int(lines.ends[index]) + 1, len(data))
             yield number, begin, end, what_is_wrong(data[begin:end])
             continue

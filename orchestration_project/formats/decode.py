@@ -26,6 +26,7 @@ BOMS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+# Python's "surrogateescape" turns the bytes 0x80 to 0xFF that it can't decode into these halves of pairs.
 LAST_ASCII, FIRST_ESCAPED, LAST_ESCAPED = 0x7F, 0xDC80, 0xDCFF
 NEED_A_MARK = ("utf-16", "utf-32")
 
@@ -46,6 +47,7 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
         beginning = stream.read(4)
     declared = codecs.lookup(encoding).name if encoding else None
     mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
+    # The mark says what these bytes are, whatever the contract expects.
     if mark and BOMS[mark] != "utf-8":
         return _transcode(path, BOMS[mark], len(mark), name, work), 0
     if declared in NEED_A_MARK:
@@ -58,12 +60,16 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
     # Not tried as UTF-8 first: ASCII text in UTF-16 is valid UTF-8, with NUL bytes in between.
     if declared and declared.startswith(("utf-16", "utf-32")):
         return _transcode(path, declared, 0, name, work), 0
+    # UTF-8 before what is declared: cp1252 and its like take nearly any bytes, so UTF-8 would be read as other letters
+    # without an error. The other way round, an error is all but certain.
     try:
         _transcode_blocks(path, "utf-8", len(mark), None)
     except _Undecodable as error:
         # With a mark it is UTF-8, whatever the contract declares, and damaged.
         if mark or not declared or declared in ("utf-8", "ascii"):
             raise _undecodable(path, name, "UTF-8", error) from None
+        # Once, one wrong byte in a UTF-8 file made every other letter beyond ASCII wrong where cp1252 was declared, and
+        # all of it loaded.
         if wrong := _wrong_bytes(path):
             raise _damaged(path, name, declared, wrong, error) from None
         return _transcode(path, declared, 0, name, work), 0

@@ -32,6 +32,8 @@ BLOCK = 4 << 20
 PIECE = 1 << 10
 """Compressed bytes taken at a time: zstd makes up to 32,000 bytes of each, and gives all that it made at once."""
 GZIP_MAGIC, ZSTD_MAGIC, XZ_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"PAR1"
+# Three letters and a digit may begin any text. Behind them stand the digits of pi before a block of data, or those of
+# its square root in a file of nothing.
 BZIP2 = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
 XZ_MEMORY = 256 << 20
 """More than any preset of xz needs; a file may ask for gigabytes."""
@@ -39,6 +41,7 @@ SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)
 """Begins a zstd frame without content, as pzstd writes it before each of the others."""
 HEAD_BYTES = 4 << 10
 SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that, or as xlsx for a contract that says so"
+# Any zip archive begins with PK, so a part that only Office files have is looked for, as far as the head goes.
 WORKBOOK = re.compile(rb"PK\x03\x04.*?(?:xl/|\[Content_Types\]\.xml|_rels/)", re.DOTALL)
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 FOREIGN = (
@@ -123,6 +126,7 @@ def _ensure_known(beginning: bytes, name: str, workbooks: bool) -> None:
     Raises:
         FileRefused: it is; with what to do.
     """
+    # An encrypted xlsx is an OLE2 file, as an old xls is. `workbook_parts` tells them apart.
     if workbooks and (WORKBOOK.match(beginning) or beginning.startswith(OLD_WORKBOOK)):
         return
     for form, what in FOREIGN:
@@ -153,6 +157,7 @@ def too_large(name: str, max_bytes: int) -> FileRefused:
 @contextmanager
 def _decompressor(path: Path, magic: bytes) -> Iterator["SupportsRead[bytes]"]:
     kind = compression_of(magic)
+    # Python's own reader goes on with the next member, and raises when the last one was cut off.
     if kind == "gzip":
         with gzip.open(path) as stream:
             yield stream
@@ -196,6 +201,7 @@ class _Frame(Protocol):
 _FRAMES: dict[str, Callable[[], _Frame]] = {
     "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
     "bzip2": bz2.BZ2Decompressor,
+    # Without a limit, the file itself says how much memory its decompressor takes.
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
 }
 

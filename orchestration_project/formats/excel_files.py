@@ -5,7 +5,8 @@
     a text cell '1.5' or '2024-02-01'                            ->  as it stands
     a date cell in a column of numbers                           ->  '2024-02-01', which breaks the type
 
-How cells are read and marked is in `cell_values`, `sheet_rows` and `sheet_csv`.
+How cells are read and marked is in `cell_values`, `sheet_rows` and `sheet_csv`. No workbook is opened here: every
+start of a code location imports this module, and would be slower by the libraries for XML and archives.
 """
 
 from collections import defaultdict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ADDED = ("_rescued", "_raw_line", "_parse_error")
+# Above all marks: a text that begins with this character or a later one has none.
 AFTER_MARKS = ord(max(MARKS)) + 1
 
 
@@ -40,6 +42,7 @@ def stage_excel(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Re
     columns = feed.source_columns
     values = {column.name: _text(f"c{place}", column) for place, column in enumerate(columns, start=1)}
     values |= {name: f"c{place}" for place, name in enumerate(ADDED, start=len(columns) + 1)}
+    # Apart, since DuckDB's larger buffers are for all files of a scan, and cost memory.
     for long_records, alike in groups.items():
         dialect = Dialect(",", '"', len(columns) + len(ADDED) + 1, skip=1, long_records=long_records)
         lines = read_lines(connection, alike, dialect)

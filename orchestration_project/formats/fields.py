@@ -8,6 +8,7 @@ from orchestration_project.warehouse.tables import literal
 
 BLANKS = " \t\r\n\u00a0"
 """Characters that count as padding: a field that has no others is empty."""
+# `{"x":null,"y":" \t"}` matches; `{"x":0}`, `{"x":{}}` and `{"x":"a"}` do not.
 EMPTY_OBJECT = r'^\{(?:"(?:[^"\\]|\\.)*":(?:null|"(?:[ \x{a0}]|\\[trn])*"),?)*\}$'
 """JSON in which no field has a value."""
 UNCOMPOSED = f"[{ZERO_WIDTH}{SPACES}\\p{{M}}\\x{{1100}}-\\x{{11ff}}]"
@@ -35,15 +36,18 @@ def as_name(text: str) -> str:
 
     Composing costs twenty times as much as all else, so it is left to the texts that may need it.
     """
+    # First of all letters, for `lower` leaves nothing to know this one by.
     folded = text
     for letter, same in UPPER.items():
         folded = f"replace({folded}, {literal(letter)}, {literal(same)})"
     folded = f"lower({folded})"
+    # After `lower`, which makes a capital ẞ the ß that is replaced here.
     for letter, same in LOWER.items():
         folded = f"replace({folded}, {literal(letter)}, {literal(same)})"
     seen = f"regexp_replace(regexp_replace({folded}, '[{SPACES}]', ' ', 'g'), '[{ZERO_WIDTH}]', '', 'g')"
     composed = f"nfc_normalize(trim({seen}, {literal(BLANKS)}))"
     beyond_ascii = f"CASE WHEN regexp_matches({text}, {literal(UNCOMPOSED)}) THEN {composed} ELSE {folded} END"
+    # As many bytes as characters: ASCII, whose letters have one form each.
     return f"CASE WHEN strlen({text}) = length({text}) THEN lower({text}) ELSE {beyond_ascii} END"
 
 

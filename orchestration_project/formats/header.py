@@ -65,6 +65,7 @@ def normalised(name: str) -> str:
     """A column name as names are compared: without padding, case and what is not seen, its accents composed."""
     if name.isascii():
         return name.strip(" \t\r\n").casefold()
+    # As Unicode compares texts without case: taken apart, folded, and put together at the end.
     folded = unicodedata.normalize("NFD", name).translate(UNSEEN).strip(" \t\r\n").casefold()
     return unicodedata.normalize("NFC", folded)
 
@@ -107,6 +108,7 @@ def require_columns(
         for column in feed.source_columns
         if column.required and column.name not in positions
     ]
+    # A contract may require nothing. Then one of its columns has to be there, else any text would be a table.
     if missing or not positions:
         wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
         found = ", ".join(_shown(feed, positions, fields)) or "nothing"
@@ -148,6 +150,7 @@ def find_header(feed: Feed, head: str) -> Header:
         # Each line is tried with each delimiter: a preamble may have other ones than the records below it.
         for delimiter in [feed.source.delimiter] if feed.source.delimiter else DELIMITERS:
             candidate = _read_header(head, line.start(), number, delimiter, feed.source.quote, known)
+            # With a single column every delimiter finds the same, and the first one tried, the comma, stays.
             if best is None or len(candidate.positions) > len(best.positions):
                 best = candidate
         if best and best.positions and required <= best.positions.keys():
@@ -172,8 +175,10 @@ def _ensure_reliable(header: Header, head: str) -> None:
         FileRefused: it is not.
     """
     where = f"the header in line {header.line}"
+    # Once, a NUL in a name stopped the load of all files: no literal of SQL can hold it.
     if any("\0" in name for name in header.fields):
         raise FileRefused("nul_byte", f"{where} has a NUL byte: correct the file", line=header.line)
+    # Once, a broken quote put values under another column's name.
     if not header.well_formed:
         raise FileRefused(
             "bad_quoting",
@@ -215,6 +220,8 @@ def _read_header(
 @cache
 def _name_form(delimiter: str, quote: str) -> str:
     """Regular expression for a name: in quotes, which may be padded, or bare, with whole pairs of quotes at most."""
+    # `"Order ""No"""` and ` "Order No" ` are names in quotes, `5"-6" pipe` is bare; `5" pipe` and `"a"x` are none.
+    # The text may be anything, and with possessive quantifiers none makes the expression backtrack.
     d, q = re.escape(delimiter), re.escape(quote)
     padding, plain = rf"(?:(?!{d})[ \t{SPACES}{ZERO_WIDTH}])*+", rf"(?:(?!{d}|{q})[^\r\n])*+"
     quoted = rf"{padding}{q}((?:(?!{q})[\s\S]|{q}{q})*+){q}{padding}"
@@ -231,6 +238,7 @@ def _names(record: str, delimiter: str, quote: str) -> Iterator[str]:
     """The names of a well-formed header."""
     for match in re.finditer(rf"{_name_form(delimiter, quote)}(?:{re.escape(delimiter)}|\Z)", record):
         yield match[0].removesuffix(delimiter) if match[1] is None else match[1].replace(quote * 2, quote)
+        # Else one more name, of no characters, would be found behind the last one.
         if match.end() == len(record) and not match[0].endswith(delimiter):
             return
 

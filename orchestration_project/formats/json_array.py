@@ -45,6 +45,7 @@ def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
     Raises:
         FileRefused: the array does not end, or something comes after its end.
     """
+    # Not by DuckDB: it reads an array by taking it into memory as a whole.
     elements = _Elements()
     with source.open("rb") as reader, target.open("wb") as writer:
         reader.seek(offset)
@@ -52,6 +53,7 @@ def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
             writer.write(elements.lines(np.frombuffer(data, dtype=np.uint8)))
     if fault := elements.fault or ("" if elements.ended else "it does not end: a quote or a bracket is open"):
         raise FileRefused("unreadable", f"{name!r} is not a JSON array of objects: {fault}; deliver it again")
+    # The line end in the place of the closing bracket would count as a blank record.
     if not elements.filled:
         target.write_bytes(b"")
 

@@ -40,10 +40,13 @@ MAX_KEYS = 100_000
 IS_OBJECT = "CASE WHEN json_valid(c0) THEN json_type(c0) = 'OBJECT' ELSE false END"
 KEYS = "json_keys(CASE WHEN error IS NULL THEN c0 END)"
 # DuckDB reads numbers with a fraction or an exponent as doubles, and these keep no more than 15 digits for sure.
+# 17 characters are 16 digits and the point. Whole numbers as long may be exact: to keep their digits does no harm.
 MAY_BE_ROUNDED = r"[0-9.]{17}|[0-9][eE]"
+# In `{"a 1":"1e5","n":-2.50}` it finds "a 1", "1e5" and "n" as strings (\1), -2.50 as a number (\2).
 STRING_OR_NUMBER = r"""("(?:[^"\\]|\\.)*")|(-?[0-9][0-9.eE+-]*)"""
 # A double forgets zeros at its end. In columns of text 1.10 is not 1.1.
 MAY_LOSE_ZEROS = r"-?[0-9]+\.|-0|[\[{].*(?:[0-9]\.|-0)"
+# What `keep_digits` makes of a number, as it stands in JSON text: `"\u00001.10"`.
 MARKED_NUMBER = r'"\\u0000([^"]*)"'
 LONGEST_NAMES = 20_000
 SPELLINGS_PARAMETER = "spellings"
@@ -77,6 +80,7 @@ def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Rea
         objects = _parse(connection, read_lines(connection, alike, dialect))
         if refused := _refused(feed, objects):
             raise FilesUnfit(refused)
+        # From here on the SQL depends on the keys of these files, which are input: they enter it as literals only.
         keys = _keys_of_columns(feed, objects)
         connection.execute(keep_digits(objects.lines.relation, _keys_of_texts(keys)))
         _mark_ambiguous(connection, objects, keys)

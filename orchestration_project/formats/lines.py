@@ -119,6 +119,7 @@ def read_lines(connection: "DuckDBPyConnection", files: Sequence[ReadyFile], dia
     scan = _scan((file.path for file in files), dialect)
     # In a single column DuckDB gives blank lines as NULL; they are known already, as skipped records.
     condition = "WHERE c0 IS NOT NULL" if dialect.width == 1 else ""
+    # DuckDB keeps the order of a scan where it inserts (its default), so rowids follow files and records.
     try:
         connection.execute(f"CREATE TEMP TABLE {LINES} AS SELECT file_index AS _f, * FROM {scan} {condition}")
     except duckdb.Error:
@@ -156,6 +157,7 @@ def _scan(paths: Iterable[str], dialect: Dialect) -> str:
 def _explicit(dialect: Dialect) -> str:
     """Options that leave DuckDB nothing to guess from a sample or from a path."""
     delimiter, quote = literal(dialect.delimiter), literal(dialect.quote)
+    # Not for all files: with buffers for 64 MB, every delimited file was refused where the memory limit was small.
     long = f", max_line_size = {MAX_RECORD_BYTES}, buffer_size = {MAX_RECORD_BYTES}" if dialect.long_records else ""
     return f"""auto_detect = false, header = false, delim = {delimiter}, quote = {quote}, escape = {quote},
         comment = '', skip = {dialect.skip}, strict_mode = true, encoding = 'utf-8', compression = 'none',
@@ -209,6 +211,7 @@ def unsplit_records(dialect: Dialect) -> str:
     """
     codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
     return f"""
+        -- DuckDB notes the path of a file, not which one it was of those that were read.
         WITH paths AS (SELECT unnest(range(len($paths)))::UBIGINT AS _f, unnest($paths) AS file_path),
         -- A record can have an error in several columns: the first one counts.
         failed AS (
@@ -217,6 +220,7 @@ def unsplit_records(dialect: Dialect) -> str:
                 || arg_min(error_message, column_idx) AS error
             FROM {READER_ERRORS} JOIN {READER_SCANS} USING (scan_id, file_id) JOIN paths USING (file_path)
             GROUP BY _f, line),
+        -- Blank records are not taken out: their lines are still there to be counted.
         taken_out AS (
             SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth
             FROM {SKIPPED} WHERE error IS NOT NULL),
@@ -241,4 +245,5 @@ def _counts_by_file() -> str:
     return f"""
         WITH lines AS (SELECT _f, min(rowid) AS first, count(*) AS lines FROM {LINES} GROUP BY _f),
         skipped AS (SELECT _f, count(*) AS skipped FROM {SKIPPED} GROUP BY _f)
+        -- A file may have lines only, or skipped records only.
         SELECT _f, first, coalesce(lines, 0), coalesce(skipped, 0) FROM lines FULL JOIN skipped USING (_f)"""

@@ -36,7 +36,8 @@ def insert_lines(
     of_files = _of_files(connection, lines)
     listed = ", ".join(f"{value} AS {ident(name)}" for name, value in values.items())
     in_order = f"{of_files}, {_number_in_order(lines)} AS _row, {listed} FROM {lines.relation}"
-    # A line's number depends on its rowid only then, so a view can give it, and nothing has to be copied.
+    # A line's number depends on its rowid only then, so a view can give it, and nothing has to be copied. 10 M records
+    # under a memory limit of 2 GB, where the copy went to disk, took 45 s with it and 36 s without.
     if stay and len(complete) == len(lines.files):
         show_staged(connection, f"SELECT rowid AS _nth, {in_order}")
         return
@@ -90,13 +91,17 @@ def lines_beside_skipped(lines: Lines) -> str:
         shifts     from rowid 10: -9, from 11: -8, from 12: -6
         number     1                     3                        6
     """
+    # A list of the places of all lines, or a hash join with them, needed more than a small memory limit for one broken
+    # quote in a large file.
     return f"""
         WITH starts AS (SELECT _f, min(rowid) AS first FROM {lines.relation} GROUP BY _f),
         skipped AS (
             SELECT _f, record, row_number() OVER (PARTITION BY _f ORDER BY record) AS nth FROM {lines.skipped}),
         steps AS (
             SELECT _f, record - nth AS lines_before, nth AS skipped_before FROM skipped
+            -- The lines before the first skipped record.
             UNION ALL SELECT DISTINCT _f, 0, 0 FROM {lines.skipped}),
+        -- Of a run of skipped records only the last step counts: no line stands between them.
         shifts AS (
             SELECT _f, first + lines_before AS reached, max(skipped_before) - first + 1 AS shift
             FROM steps JOIN starts USING (_f) GROUP BY _f, lines_before, first),
@@ -107,6 +112,7 @@ def lines_beside_skipped(lines: Lines) -> str:
 
 def _of_files(connection: "DuckDBPyConnection", lines: Lines) -> str:
     """The columns that tell a record's file, as SQL over `_f`."""
+    # As text, name and version took 47 bytes a record wherever it was copied or written to disk.
     batches = _by_file((literal(file.batch) for file in lines.files), types_of(connection, COPIED)["_batch_date"])
     names, versions = (
         _by_file(map(literal, of), _enumeration(of))

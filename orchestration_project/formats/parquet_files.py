@@ -55,6 +55,7 @@ def text_of(value: str, sql_type: str, column: Column) -> str:
         return f"to_json({value})::VARCHAR"
     if sql_type == "BLOB":
         return _decoded(value, column)
+    # A number for a number is read by its value; for a text, by its digits, and these have to be all there.
     if is_number(sql_type):
         if is_number(column.sql_type):
             return localised(plain, column.parsing)
@@ -118,6 +119,7 @@ def _zoned_as_text(value: str, column: Column) -> str:
         form = literal(pattern.replace("%z", _utc(column)).replace("%Z", "UTC"))
         written = f"strftime({local}, {form})"
         read_back = f"try_strptime({written}, {form})"
+    # Of an hour that the clocks repeat, text without an offset can mean one only: the other keeps its offset.
     return f"CASE WHEN timezone({literal(zone)}, {read_back}) = {value} THEN {written} ELSE {plain} END"
 
 
@@ -229,6 +231,7 @@ def _unreadable(connection: "DuckDBPyConnection", groups: Sequence[_Alike]) -> d
     for group in groups:
         for file in group.files:
             try:
+                # By itself: for the error of one damaged file, all files after it were once refused as well.
                 with connection.cursor() as cursor:
                     # Into a table: a damaged page is noticed only if all values are taken from it.
                     cursor.execute(
@@ -263,6 +266,7 @@ def _values(feed: Feed, schema: Schema) -> dict[str, str]:
         FileRefused: a required column is missing, or one is there twice.
     """
     names = tuple(field.name for field in schema)
+    # By the names in the file: DuckDB gives another name to a column that differs from one before by case only.
     positions = match_columns(feed, names)
     require_columns(feed, positions, names, "the Parquet schema")
     values = {

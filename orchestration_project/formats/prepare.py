@@ -79,6 +79,7 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
     plain = decompress(path, name, work, max_bytes, workbooks=feed.source.format is FileFormat.XLSX)
     if feed.source.format is FileFormat.XLSX:
         return _prepare_workbook(feed, plain, name, work, max_bytes)
+    # Parquet and xlsx are no text: they say themselves how theirs is encoded.
     if feed.source.format is FileFormat.PARQUET:
         return Prepared(name, _plainly_named(plain, work))
     text, start = as_utf8(plain, feed.source.encoding, name, work)
@@ -92,6 +93,7 @@ def split_carefully(feed: Feed, file: Prepared, work: Path) -> Prepared:
     header, text = _parts(file)
     good, skipped = work / "records.csv", work / "skipped.csv"
     found = split_records(text, file.offset, len(header.fields), header.delimiter, feed.source.quote, good, skipped)
+    # What was split is written with commas, whatever the delivered file has.
     plain = replace(file, readable=good, header=replace(header, delimiter=","), quote='"', line_end="\n", skip=1)
     return _counted(plain, found, skipped)
 
@@ -135,9 +137,11 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
         found = scan(stream, header.delimiter, feed.source.quote, skipped, len(header.fields))
     plain = Prepared(name, text, header, feed.source.quote, line_end=found.line_end, skip=1, text=text, offset=offset)
     file = _counted(plain, found, skipped)
+    # By blocks where that can be done: record by record takes thirty times as long.
     if not found.regular:
         return _without_broken(feed, file, work) if found.uniform else split_carefully(feed, file, work)
-    # DuckDB takes the end of the first line for that of all lines.
+    # DuckDB takes the end of the first line for that of all lines. And it skips one line: a header over two lines, a
+    # preamble or a byte order mark above the data has to go.
     same_end = not found.count or first[len(first.rstrip("\r\n")) :] == found.line_end
     if start == 0 and is_one_line(first) and same_end:
         return replace(file, readable=_plainly_named(text, work))
@@ -195,6 +199,7 @@ def _no_delimiter(path: Path, name: str) -> str:
     Raises:
         FileRefused: all of them are.
     """
+    # JSON forbids them all, so almost always the first one is free.
     for character in NO_DELIMITERS:
         with path.open("rb") as stream:
             if not any(character in block for block in iter(lambda: stream.read(BLOCK), b"")):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FOR_THE_READER = ("_reasons", "_raw_line")
+# Apostrophes in front count, so that a text which had one keeps it: `'=1` becomes `''=1`.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 # Spreadsheets take a number with an apostrophe for text, and it is no formula.
 NUMBER = re.compile(r"[+-]?[.,]?[0-9]+([.,][0-9]+)*([eE][+-]?[0-9]+)?")
@@ -45,6 +46,7 @@ def form_of(feed: Feed, name: str) -> Feed:
 
 def repair_form(feed: Feed) -> Feed:
     """The contract of a feed's repair files."""
+    # A name in the header may look like a formula, too; a spreadsheet gives it back protected.
     columns = [replace(column, aliases=(*column.aliases, protected(_source(column)))) for column in feed.source_columns]
     target = Column(REPAIRS, "VARCHAR", REJECT_ID, rules=(Required(),))
     others = [Column(name, "VARCHAR", name) for name in FOR_THE_READER]

@@ -34,12 +34,15 @@ class Table:
 
 def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
     """The rows with content among the first ones of a sheet."""
+    # The rows come as a stream, so of a large sheet only its beginning is read for this.
     with workbook.open(sheet) as stream:
         return list(takewhile(lambda row: row[0] <= count, rows(stream, workbook)))
 
 
 def fields_of(values: dict[int, str]) -> tuple[str, ...]:
     """The values of a row as the names of columns."""
+    # A formula above the table, such as the date in a title, may never have been calculated. Its value is not needed;
+    # only below the header none may be missing.
     return tuple(plain(values.get(column, "")).strip(UNCACHED) for column in range(max(values, default=-1) + 1))
 
 
@@ -64,6 +67,7 @@ def tables_of(feed: Feed, workbook: Workbook) -> list[Table]:
         )
     if not tables:
         raise _without_header(feed, found)
+    # Only now: a sheet that is not read may name a column twice.
     for table in tables:
         match_columns(feed, table.header.fields)
     return tables
@@ -73,6 +77,7 @@ def _candidates(feed: Feed, workbook: Workbook) -> Sequence[Sheet]:
     chosen = feed.source.sheet
     if chosen in (None, ALL_SHEETS):
         found = workbook.sheets
+    # A text of digits is a name, for sheets are called 2024, too.
     elif isinstance(chosen, int):
         found = tuple(sheet for sheet in workbook.sheets if sheet.number == chosen)
     else:
@@ -103,6 +108,7 @@ def _header(feed: Feed, workbook: Workbook, sheet: Sheet) -> Header | None:
             for column, spelled in known.items()
             if not spelled.isdisjoint(names)
         }
+        # A row with fewer columns of the contract may still be the header that was meant: the refusal names it.
         if positions and (best is None or len(positions) > len(best.positions)):
             best = Header(fields, ",", positions, number, 0)
             if required <= positions.keys():

@@ -74,6 +74,7 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
     target = work / "records.csv"
     with open_workbook(path, name, work, max_bytes) as workbook:
         tables = tables_of(feed, workbook)
+        # Before and by another way than they are written, so that a fault in one of the two is noticed.
         counts = [_count(workbook, table) for table in tables]
         writer = _Writer(feed, name, max_bytes)
         with target.open("w", encoding="utf-8", newline="") as stream:
@@ -129,6 +130,7 @@ class _Writer:
         # A text is stored once and may stand in every cell; a row number alone makes blank rows above it.
         if self._size > self._max_bytes:
             raise too_large(self._name, self._max_bytes)
+        # DuckDB would leave the line out, and the record would be missing.
         if size * LONGER > MAX_RECORD_BYTES:
             raise FileRefused(
                 "record_too_long",
@@ -163,6 +165,7 @@ class _Record:
         texts = [values.get(place, "") for place in self._positions]
         joined = "".join(values.values())
         error = ""
+        # Of all cells at once, since hardly a row has such a one.
         if UNCACHED in joined:
             self._refuse_uncached(name, number, values)
         if FAULT in joined or "\0" in joined:
@@ -174,6 +177,8 @@ class _Record:
         return [*texts, "" if values.keys() <= self._known else self._rescued(values), raw, error]
 
     def _refuse_uncached(self, name: str, number: int, values: dict[int, str]) -> None:
+        # Also in a column that the contract does not know: its value belongs in `_rescued`. Cells are named by their
+        # places, since values may be about people.
         cells = [f"{letters_of(place)}{number}" for place, value in values.items() if value == UNCACHED]
         if cells:
             raise FileRefused(
@@ -186,6 +191,7 @@ class _Record:
 
     def _error(self, number: int, values: dict[int, str]) -> str:
         """What is wrong in columns of the contract; empty if it is in others."""
+        # An error beside the contract's columns is kept in `_rescued`, and is no reason to reject the record.
         for place in self._positions:
             value = values.get(place, "")
             if value[:1] == FAULT:

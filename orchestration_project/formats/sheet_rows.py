@@ -48,6 +48,7 @@ def last_row(stream: IO[bytes]) -> int:
 
     def root(tag: str, _: dict[str, str]) -> None:
         nonlocal row_tag, contents
+        # Two namespaces are in use, and elements may have a prefix: what the root has counts for all.
         space = _namespace(tag)
         row_tag, contents = space + "row", frozenset(space + name for name in ("v", "is", "f"))
         parser.StartElementHandler = start
@@ -86,6 +87,7 @@ def _namespace(tag: str) -> str:
 
 def _row_number(attributes: dict[str, str], before: int) -> int:
     number = int(attributes.get("r", before + 1))
+    # Rows out of order, or one that stands twice, would be two records of one number.
     if not before < number <= MAX_ROWS:
         raise ValueError(f"row {number} comes after row {before}")
     return number
@@ -96,6 +98,7 @@ def _column(letters: str) -> int:
     """The 0-based number of a column."""
     number = 0
     for letter in letters:
+        # Looked at in between: the letters are input, and a million of them would make a number as long.
         if not "A" <= letter <= "Z" or number > MAX_COLUMNS:
             raise ValueError(f"there is no column {letters[:40]!r}")
         number = number * 26 + ord(letter) - 64
@@ -121,6 +124,7 @@ class _Reader:
 
     def __init__(self, workbook: Workbook) -> None:
         self.parser = expat.ParserCreate(namespace_separator="}")
+        # Else a text comes in a piece for each of its lines and entities.
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._root
         self.ready: list[Row] = []
@@ -156,6 +160,7 @@ class _Reader:
         elif tag == self._inline:
             self._has_value = True
         elif tag == self._phonetic:
+            # Hints how a word is pronounced, as in Japanese workbooks, are no part of it.
             self._hints = True
 
     def _end(self, tag: str) -> None:
@@ -185,6 +190,7 @@ class _Reader:
         if place:
             letters = place.rstrip("0123456789")
             column = _column(letters)
+            # A cell that names another place would put its value under another column, or into another record.
             if column <= before or place[len(letters) :] != self._digits:
                 raise ValueError(f"cell {place[:40]} is not in its place in row {self._number}")
         elif (column := before + 1) >= MAX_COLUMNS:
@@ -211,7 +217,9 @@ def _texts_by_type(workbook: Workbook) -> Callable[[str, str, str], str]:
             return NUMBER + number_text(stored.strip())
         return serial_text(stored.strip(), shows, workbook.from_1904)
 
+    # What cells repeat is found out once. Bounded, since a sheet may hold any number of different values.
     number_of = lru_cache(1 << 15)(number)
+    # -1 is the number of no text, and refused as such.
     shared = lru_cache(1 << 15)(
         lambda stored: marked_text(workbook.strings.text(int(stored) if stored.isdecimal() else -1))
     )

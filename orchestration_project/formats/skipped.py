@@ -18,7 +18,7 @@ Positions = npt.NDArray[np.intp]
 FIRST_LINE = b"records"
 """The first line of each file that is written for DuckDB, which takes the end of this line for that of all lines."""
 RAW_BYTES = 512 << 10
-"""How much is kept of the text of a broken record."""
+"""How much is kept of the text of a broken record: with every quote in it doubled, it is no long record to DuckDB."""
 PIECE = 64 << 10
 
 
@@ -48,6 +48,7 @@ class SkippedRecords:
     def add_broken(self, number: int, raw: bytes, error: str) -> None:
         """Write down a record that can't be split, with the beginning of its text."""
         self.count += 1
+        # A character may be cut in two. A NUL would make this file one that DuckDB can't split, too.
         text = raw[:RAW_BYTES].decode(errors="ignore").rstrip("\r\n").replace("\0", "\u2400")
         self._writer.writerow([number, text, error])
 

@@ -115,6 +115,7 @@ def show(connection: "duckdb.DuckDBPyConnection", view: str, sides: Sequence[str
 
     DuckDB 1.5.5 reads a union with a single thread if one of its sides turns out to be empty.
     """
+    # A question costs little: it ends with the first row that is found.
     filled = [side for side in sides if not is_empty(connection, f"({side})")]
     union = " UNION ALL BY NAME ".join(f"({side})" for side in filled or sides)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {union}")
@@ -139,5 +140,6 @@ def unreadable(name: str, what: str, error: "duckdb.Error | None" = None) -> Fil
     """
     if error and no_fault_of_files(error):
         raise error
+    # DuckDB quotes what it could not read, and that may be about a person.
     told = f": {without_values(error)}" if error and str(error) else ""
     return FileRefused("unreadable", f"{name!r} {what}{told}")

@@ -132,6 +132,8 @@ def _read(parts: Parts, name: str, strings: SharedStrings, stack: ExitStack) -> 
     if strings_part := _first(related, "/sharedStrings"):
         with parts.open(strings_part) as stream:
             strings.fill(_texts(stream, name), stack)
+    # A workbook that asks to be calculated when it is opened has values that nobody has calculated, or old ones, as the
+    # files of some libraries do.
     properties, calculation = _child(root, "workbookPr"), _child(root, "calcPr")
     return Workbook(
         name,
@@ -148,6 +150,7 @@ def _main_part(parts: Parts, name: str) -> str:
     found = _first(_related(parts, ""), "/officeDocument") if "_rels/.rels" in parts else None
     if found is None:
         raise FileRefused("unreadable", f"{name!r} is a zip archive, but not a workbook; deliver it as xlsx")
+    # xlsb has the same archive and the same lists, but its parts are no XML.
     if found.endswith(".bin"):
         raise FileRefused(
             "unsupported_format", f"{name!r} is a binary workbook, xlsb: save it as xlsx and deliver that"
@@ -164,6 +167,7 @@ def _related(parts: Parts, part: str) -> Mapping[str, tuple[str, str]]:
     if listed not in parts:
         return {}
     base = posixpath.join("/", folder)
+    # A part names others relative to its own folder, or from the root. What is outside of the archive is never opened.
     return {
         item.get("Id", ""): (item.get("Type", ""), posixpath.normpath(posixpath.join(base, item.get("Target", ""))))
         for item in parts.small(listed)
@@ -188,6 +192,7 @@ def _sheets(root: Element, related: Mapping[str, tuple[str, str]]) -> Iterator[S
 
 def _shown(styles: Element) -> Sequence[Shown]:
     """What the format of a cell shows, by the cell's style."""
+    # A cell names its style, a style its format, and a format has a code unless it is built in.
     codes = {int(item.get("numFmtId", "0")): item.get("formatCode") for item in _children(styles, "numFmts")}
     numbers = [int(item.get("numFmtId") or 0) for item in _children(styles, "cellXfs")]
     known = {number: shown_by(number, codes.get(number)) for number in set(numbers)}
@@ -202,6 +207,7 @@ def _texts(stream: IO[bytes], name: str) -> Iterator[str]:
     parser.buffer_text = True
     hints = 0
 
+    # Of a text with several formats each run is a `t` of its own; hints of pronunciation have one, too.
     def start(tag: str, _: object) -> None:
         nonlocal hints
         hints += tag.endswith("}rPh")

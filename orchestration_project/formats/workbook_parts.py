@@ -66,6 +66,7 @@ def refuse_other(path: Path, name: str) -> None:
         beginning = stream.read(8)
         if beginning == OLE2:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                # The name of the stream in which Office puts a workbook that it encrypts, as OLE2 writes names.
                 has_package = content.find(ENCRYPTED_PACKAGE) >= 0
             if has_package:
                 raise encrypted(name)
@@ -89,6 +90,7 @@ class Parts:
         self._max_bytes = max_bytes
         self._opened: set[str] = set()
         names = Counter(_part_name(info.filename) for info in archive.infolist())
+        # Programs don't agree which of two parts counts, so what is loaded might not be what people saw.
         if twice := [part for part, times in names.items() if times > 1]:
             raise FileRefused("unreadable", f"{name!r} has the part {visible(twice[0])} twice; save the workbook anew")
         self._infos = {_part_name(info.filename): info for info in archive.infolist()}
@@ -110,11 +112,13 @@ class Parts:
         # Spreadsheets write no other; what these methods unpack can't ask for memory.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise zipfile.BadZipFile(f"compression method {info.compress_type}")
+        # Once, though a sheet is opened three times: for its header, its count and its rows.
         if info.filename not in self._opened:
             self._opened.add(info.filename)
             self._left -= info.file_size
         if self._left < 0:
             raise too_large(self._name, self._max_bytes)
+        # zipfile gives no more bytes of a part than its entry tells, so what was counted above is a bound.
         self._refuse_document_type(info)
         return self._archive.open(info)
 
@@ -142,6 +146,7 @@ class Parts:
 
 
 def _part_name(name: str) -> str:
+    # Names of parts have no case, begin with a slash in lists and with none in archives, and some programs write `\`.
     return name.replace("\\", "/").lstrip("/").casefold()
 
 
@@ -154,6 +159,7 @@ def parsed(stream: IO[bytes], parser: expat.XMLParserType, ready: list[T], name:
     since = 0
     while block := stream.read(BLOCK):
         parser.Parse(block)
+        # Text without an end would be kept by the parser, however much of it comes.
         since = 0 if ready else since + len(block)
         yield from ready
         ready.clear()
