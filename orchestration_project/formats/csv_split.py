@@ -52,7 +52,8 @@ def split_records(path: Path, offset: int, width: int, delimiter: str, quote: st
         writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for raw, well_formed in records_in(path, offset, grammar):
             count += 1
-            cells = grammar.cells(raw) if well_formed else [raw.decode()]
+            # Of a record that is too long the end was cut off, maybe in the middle of a character.
+            cells = grammar.cells(raw) if well_formed else [raw.decode(errors="ignore")]
             if not any(cell.strip(BLANKS) for cell in cells):
                 # The empty line stays: DuckDB counts it, and its errors name records by that count.
                 left_out.add_blank(np.array([count]))

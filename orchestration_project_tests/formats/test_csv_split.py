@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestration_project.formats import csv_grammar
 from orchestration_project.formats import csv_split as module
 from orchestration_project.formats.csv_grammar import Grammar
 from orchestration_project.formats.csv_scanner import scan
@@ -126,4 +127,16 @@ def test_record_by_record_ragged_lines_are_taken_out_too(tmp_path: Path) -> None
         ("2", "bad_quoting"),
         ("3", ""),
         ("5", "too_few_columns"),
+    ]
+
+
+def test_a_record_that_is_too_long_may_have_any_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken out, also where the part of it that is kept ends in the middle of a character."""
+    monkeypatch.setattr(csv_grammar, "MAX_RECORD_BYTES", 6)
+    (tmp_path / "in.csv").write_bytes("aaaaaaé,1\nb,2\n".encode())
+    skipped = tmp_path / "skipped.csv"
+    found = split_records(tmp_path / "in.csv", 0, 2, ",", '"', tmp_path / "good.csv", skipped)
+    assert (found.count, found.skipped) == (2, 1)
+    assert [(number, raw, error.split(":")[0]) for number, raw, error in _rows(skipped)] == [
+        ("1", "aaaaaa", "record_too_long")
     ]
