@@ -207,7 +207,7 @@ _FRAMES: dict[str, Callable[[], _Frame]] = {
 
 
 class _Frames:
-    """A stream of zstd, bzip2 or xz that notices when its last frame was cut off, for which no library's reader cares.
+    """A stream of zstd, bzip2 or xz in which every byte belongs to a whole frame.
 
         file  [frame 1][frame 2]       read -> text 1, text 2, b""
         file  [frame 1][fra            read -> text 1, what can be had of text 2, EOFError
@@ -215,6 +215,8 @@ class _Frames:
     A frame may end in the middle of a piece of the file: the rest of the piece begins the next frame.
     """
 
+    # The libraries have readers of their own. That of zstandard gives what can be had of a frame that was cut off, as
+    # if that were all; those of Python leave out what follows the last frame, and xz has no limit of memory there.
     def __init__(self, raw: BinaryIO, make: Callable[[], _Frame]) -> None:
         self._raw, self._make = raw, make
         self._frame = make()

@@ -36,7 +36,7 @@ def as_name(text: str) -> str:
 
     Composing costs twenty times as much as all else, so it is left to the texts that may need it.
     """
-    # First of all letters, for `lower` leaves nothing to know this one by.
+    # Before `lower`, which makes an İ a plain i.
     folded = text
     for letter, same in UPPER.items():
         folded = f"replace({folded}, {literal(letter)}, {literal(same)})"

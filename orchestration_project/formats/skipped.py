@@ -48,7 +48,7 @@ class SkippedRecords:
     def add_broken(self, number: int, raw: bytes, error: str) -> None:
         """Write down a record that can't be split, with the beginning of its text."""
         self.count += 1
-        # A character may be cut in two. A NUL would make this file one that DuckDB can't split, too.
+        # The cut may go through a character.
         text = raw[:RAW_BYTES].decode(errors="ignore").rstrip("\r\n").replace("\0", "\u2400")
         self._writer.writerow([number, text, error])
 
