@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.common import new_table, printable
-from orchestration_project.defs.product_marts.queries import PRODUCTS
-from orchestration_project.defs.sales_report import NEWEST
 from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import exists, ident
@@ -18,6 +16,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from orchestration_project.settings import Settings
+
+# Named here and not imported: who has feeds of their own deletes the shop's folders, and this command still counts theirs.
+PRODUCTS = "product_warehouse"
+REPORT = "index.html"
 
 BATCHES_SHOWN = 14
 REASONS_SHOWN = 2
@@ -98,7 +100,7 @@ def render_summary(console: "Console", settings: "Settings", since: dt.datetime 
 
 
 def _report(settings: "Settings") -> list[str]:
-    path = settings.reports / NEWEST
+    path = settings.reports / REPORT
     return [f"Report     {printable(path)}"] if path.is_file() else []
 
 
