@@ -1,4 +1,7 @@
-"""A property of the standard as a column: its name, type, headers in the file, rules and expression."""
+"""A property of the standard as a column: its name, type, headers in the file, rules and expression.
+
+Belongs here also: whether a column's values are personal, by its classification, or by its name where it has none.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -27,6 +30,20 @@ NOT_PERSONAL = frozenset(
 )
 """Classifications (case, blanks and hyphens aside) whose values may be shown. Every other one is masked: a word that
 this platform does not know, or a typing error, must not bring a customer's data into a log."""
+
+PERSONAL_WORDS = frozenset(
+    "mail email phone telephone tel mobile cell fax birth birthday birthdate dob ssn iban bic passport"
+    " address addr street zip zipcode postal postcode postleitzahl plz strasse telefon geburtsdatum kunde kundennr"
+    " surname firstname lastname fullname vorname nachname username login ip customer client household member person"
+    " patient employee contact recipient cardholder".split()
+)
+THING_WORDS = frozenset(
+    "product item article store shop branch category brand company file column country city region state channel sheet"
+    " table event department vendor supplier campaign".split()
+)
+"""What has a name, but is no person."""
+# `customerEMail_IPAddress` is customer, E, Mail, IP, Address.
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 # Names that start with _ are the platform's own columns.
 _COLUMN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -147,6 +164,18 @@ def _column(
 def is_personal(classification: str) -> bool:
     """Whether values of a column with this classification are masked when shown."""
     return re.sub(r"[\s_-]", "", classification.casefold()) not in NOT_PERSONAL
+
+
+def is_about_people(name: str) -> bool:
+    """Whether a column's name says that it is about people: `customer_email`, `CustomerEmail`, `name of buyer`.
+
+    It is for columns without a contract, such as those of a DataFrame or a draft. A contract's classification decides
+    by itself.
+    """
+    words = [word.lower() for word in _WORD.findall(name)]
+    # `name` alone is as a rule that of a thing: the one that the table is about.
+    has_name = "name" in words and not THING_WORDS & {*words} and words != ["name"]
+    return has_name or bool(PERSONAL_WORDS & {*words})
 
 
 def _rules(prop: "SchemaProperty", literals: Literals, place: Place) -> list[Rule]:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestration_project.contracts.columns import is_about_people
 from orchestration_project.contracts.feed import MASK
-from orchestration_project.contracts.personal import is_about_people
 from orchestration_project.errors import WarehouseError, visible
 from orchestration_project.warehouse.frame_values import as_plain, is_plain, is_unicode
 from orchestration_project.warehouse.tables import ident

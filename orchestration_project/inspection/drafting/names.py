@@ -12,8 +12,8 @@ from itertools import combinations
 from math import prod
 from typing import TYPE_CHECKING
 
+from orchestration_project.contracts.columns import is_about_people
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.contracts.personal import is_about_people
 from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.drafting.types import IS_ID, Guess
 from orchestration_project.warehouse.feed_tables import raw_table
