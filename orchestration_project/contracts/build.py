@@ -40,6 +40,7 @@ from orchestration_project.contracts.patterns import unusable
 from orchestration_project.contracts.quality import QualityReader
 from orchestration_project.contracts.service import read_owners, read_service, read_source
 
+# Only for the type checker: importing the model takes 300 ms, see `odcs`.
 if TYPE_CHECKING:
     from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
@@ -73,6 +74,7 @@ def load_feed(path: Path, name: str | None = None, refused_patterns: PatternChec
 
 
 def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
+    # All at once: the engine compiles the patterns of a contract in one statement.
     refused = refused_patterns([regex for _, regex in place.patterns])
     for here, regex in place.patterns:
         if regex in refused:
@@ -82,6 +84,7 @@ def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
     source, parsing = read_source(document.servers, place.key("servers"))
     promised = read_service(document.slaProperties, place.key("slaProperties"))
+    # None of ours belongs to the document or to an object. One that stands there has slipped from a column or a server.
     read_custom(document.customProperties, (), place)
     found = _object(document.schema_ or [], name, place.key("schema"))
     if found is None:
@@ -165,6 +168,8 @@ def _quality(table: "SchemaObject", built: list[BuiltColumn], place: Place) -> I
 
 def _in_order(built: list[BuiltColumn], place: Place) -> tuple[Column, ...]:
     """The columns in the contract's order. Derived ones change places so that each comes after those that it uses."""
+    # Example: total (net + tax), price, net (price * 2), tax become net, price, total, tax. Columns of the file keep
+    # their places, and the two computed ones change theirs.
     derived = {item.column.name: item for item in built if item.column.source is None}
     ready: list[Column] = []
     waiting = dict(derived)

@@ -65,6 +65,7 @@ def read_columns(properties: "Sequence[SchemaProperty]", parsing: Parsing, place
         parsing: how the feed's files write values, unless a column says otherwise.
         place: that of the list of properties.
     """
+    # Of broken columns, too: an expression that uses one is not at fault itself.
     names = [prop.name or "" for prop in properties]
     _check_names(names, place)
     built = []
@@ -104,6 +105,7 @@ def _check_headers(columns: list[Column], names: list[str], place: Place) -> Non
         own: set[str] = set()
         for header in (column.source, *column.aliases):
             key = header.strip().casefold()
+            # The same header twice for one column is harmless: an alias may differ from the name in its case alone.
             if key in own:
                 continue
             own.add(key)
@@ -118,6 +120,7 @@ def _check_headers(columns: list[Column], names: list[str], place: Place) -> Non
 def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place: Place) -> BuiltColumn | None:
     before = len(place.problems)
     options = prop.logicalTypeOptions or {}
+    # What is no text is reported with the other options, in `rules`.
     number_format = options.get("format")
     declared = sql_type(
         prop.physicalType, prop.logicalType, number_format if isinstance(number_format, str) else None, place
@@ -128,6 +131,7 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
         return None
     literals, parsing = read_moments(declared, options, base, place.key("logicalTypeOptions"))
     custom = read_custom(prop.customProperties, OF_A_COLUMN, place)
+    # Not `declared`: an offset in the texts has made a TIMESTAMPTZ of a TIMESTAMP.
     parsing = read_column_parsing(custom, parsing, literals.type, derived=prop.transformLogic is not None)
     rules = _rules(prop, literals, place)
     expression = _expression(prop, names, place)
@@ -180,6 +184,7 @@ def is_about_people(name: str) -> bool:
 
 def _rules(prop: "SchemaProperty", literals: Literals, place: Place) -> list[Rule]:
     """The rules of a column, the one that forbids missing values first."""
+    # As in SQL: a primary key forbids missing values, whether the contract repeats that or not.
     rules: list[Rule] = [Required()] if prop.required or prop.primaryKey else []
     rules += read_rules(prop.logicalTypeOptions or {}, literals, place.key("logicalTypeOptions"))
     if prop.enum:
@@ -196,6 +201,7 @@ def _check_structure(prop: "SchemaProperty", place: Place) -> None:
         place.key("semanticType").problem(
             "measure is an aggregate over rows and is not supported; allowed: column, dimension"
         )
+    # Tools write the standard's default, -1, for columns outside of the key.
     if (prop.primaryKeyPosition or -1) > 0 and not prop.primaryKey:
         place.key("primaryKeyPosition").problem("has no effect without `primaryKey: true`")
     if prop.transformLogic is not None and prop.physicalName not in (None, prop.name):

@@ -26,6 +26,8 @@ from typing import Literal, NamedTuple
 
 from orchestration_project.contracts.errors import listed
 
+# A quoted text, a run of one letter, or another character: `dd.MM.yyyy 'at' HH` is dd, ., MM, ., yyyy, a blank, 'at',
+# a blank, HH. In a quoted text '' stands for one quote.
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z'])")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 # Up to 18 hours, as in the JDK. strptime and casts take +99:99, too, and make another day of it.
@@ -80,6 +82,8 @@ _FIELDS: dict[str, _Part] = {
     **dict.fromkeys(("Z", "ZZ", "ZZZ"), _Part("offset", "%z", 5, OFFSET)),
     **dict.fromkeys(("z", "zz", "zzz", "VV"), _Part("offset", "%Z", None, r"[A-Za-z0-9_+\-/]+")),
 }
+# Letters that the JDK has for something else than most people mean. `YYYY` is the year of the week: it is wrong only
+# around New Year, so nobody notices in a test.
 _SIMILAR = {
     "Y": "y (year)",
     "D": "d (day of the month)",
@@ -109,9 +113,11 @@ class DateFormat:
 
     def parse(self, text: str) -> dt.datetime | None:
         """The moment in a text, None when it does not have the format (or names a zone)."""
-        # Python's strptime has neither names of zones nor nanoseconds.
+        # The expression first: strptime is lax in Python too, and takes 2024-3-7 for %Y-%m-%d. It has neither names of
+        # zones nor nanoseconds.
         if not re.fullmatch(self.regex, text, re.ASCII) or "%Z" in self.strptime or "%n" in self.strptime:
             return None
+        # Python has no %g and no %-d. Its %f takes 1 to 6 digits and its %d also one; the expression has counted them.
         pattern = re.sub(
             r"%(%|-?[A-Za-z])", lambda match: {"%g": "%f"}.get(match[0], match[0].replace("-", "")), self.strptime
         )
@@ -137,6 +143,7 @@ def translate(pattern: str, kind: Literal["date", "timestamp", "time"]) -> DateF
         width=sum(widths) if len(widths) == len(parts) else None,
         regex=regex,
         has_offset="offset" in fields,
+        # Only offsets with the letters X and ZZZZZ begin like this.
         utc_letter="(Z|" in regex,
     )
 
@@ -149,6 +156,7 @@ def _parts(pattern: str) -> Iterator[_Part]:
         end = match.end()
         if match[2]:
             part = _field(match[0])
+            # An offset or zone has no fixed length, as a rule: what stands behind it could be a part of it.
             if part.field == "offset" and end != len(pattern):
                 raise ValueError(f"{match[0]!r} must be the last field of the format {pattern!r}")
             yield part

@@ -98,6 +98,7 @@ def listed(words: Iterable[object]) -> str:
 
 def did_you_mean(word: str, allowed: Iterable[str], cutoff: float = 0.6) -> str:
     """`; did you mean 'x'?` for the allowed word that is closest to `word`, or nothing when none is close."""
+    # `null_values` differs from `nullValues` in two characters, but not for the person who typed it.
     by_key = {_without_spelling(candidate): candidate for candidate in allowed}
     close = difflib.get_close_matches(_without_spelling(word), by_key, n=1, cutoff=cutoff)
     return f"; did you mean {by_key[close[0]]!r}?" if close else ""
@@ -121,10 +122,12 @@ def excerpt(value: Any) -> str:
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "merge"))
+# DOUBLE ends at 1e308. Also how many digits a whole number may have.
 _LARGEST_EXPONENT = 300
 # No contract is half as deep. What comes after recurses, and Python ends that at a thousand calls.
 _DEEPEST = 50
-# Aliases of aliases make millions of values of a few lines, and everything that reads a contract visits each of them.
+# Aliases of aliases make millions of values of a few lines, and everything that reads a contract visits each of them:
+# such a contract once kept the process busy for minutes.
 _MOST_VALUES = 100_000
 # In a statement DuckDB ends at NUL, and half of a pair can't be encoded.
 _UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
@@ -137,6 +140,7 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 _Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+# As in YAML 1.2: 007 is seven and not octal, 1_000 is text.
 _Loader.add_implicit_resolver(
     _TAG + "int", re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
 )
@@ -176,6 +180,7 @@ def read_yaml(text: str, place: Place) -> Any:
     loader: _Loader | None = None
     try:
         loader = _Loader(text)
+        # Only composed: the nodes know their lines, and an alias is still one node. Constructed values know neither.
         root = loader.get_single_node()
         if root is None:
             place.problem("the file is empty; a contract starts with `apiVersion: v3.1.0`")
@@ -191,6 +196,7 @@ def read_yaml(text: str, place: Place) -> Any:
         place.problem(f"line {mark.line + 1 if mark else '?'}: not valid YAML: {error.problem or error.context}")
     except yaml.YAMLError as error:
         place.problem(f"not valid YAML: {' '.join(str(error).split())}")
+    # PyYAML's parser calls itself for each bracket, so 5,000 of them never reach our own check of the depth.
     except RecursionError:
         place.problem("nested too deeply")
     finally:
@@ -264,6 +270,7 @@ def _key_problems(node: yaml.MappingNode) -> Iterator[tuple[int, str]]:
 def _scalar_problems(node: yaml.ScalarNode, line: int) -> Iterator[tuple[int, str]]:
     if _UNPRINTABLE.search(node.value):
         yield line, "a text may not hold NUL or half of a surrogate pair"
+    # Made here once to find out: an error from a constructor later would not know the line.
     if node.tag in (_TAG + "int", _TAG + "float"):
         try:
             (_int if node.tag.endswith("int") else _float)(yaml.SafeLoader(""), node)

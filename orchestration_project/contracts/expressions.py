@@ -67,7 +67,9 @@ MAX_DEPTH = 300
 MAX_WIDTH = 999
 """To how many characters `lpad`, `rpad` and `printf` may fill a text, and how often `repeat` may repeat one."""
 
+# A width that is taken from an argument, as in `%*d`, or has four digits and more, as in `%5000d`.
 _TOO_WIDE = re.compile(r"%[^%a-zA-Z]*(\*|\d{4})")
+# `lpad(code, greatest(length(code), 8), '0')` has a width of such parts.
 _OF_A_WIDTH = frozenset({"Greatest", "Least", "Cast", "DataType", "Paren", "Length"})
 # By the node that runs a regular expression: the argument with its options.
 _OPTIONS_OF_PATTERN = {
@@ -95,6 +97,7 @@ def parse_expression(text: str, names: Sequence[str], place: Place) -> Expressio
     root = parse_statement(text, place)
     if root is None or not (check_nodes(root, SCALAR, place) and check_bounds(root, place)):
         return None
+    # DuckDB's names have no case, but `Column.uses` is compared with the names as they are declared.
     declared = {name.casefold(): name for name in names}
     used: dict[str, None] = {}
     for column in root.find_all(exp.Column):
@@ -143,6 +146,7 @@ def write_statement(root: "exp.Expr", place: Place) -> str | None:
     from sqlglot.errors import ErrorLevel, SqlglotError
 
     try:
+        # In quotes, since `order` may be a column. Unless told to raise, sqlglot only warns and writes something else.
         return root.sql(dialect="duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except (SqlglotError, ValueError, RecursionError) as error:
         place.problem(f"can't be written as DuckDB SQL: {error}")
@@ -154,6 +158,7 @@ def remember_patterns(root: "exp.Expr", place: Place) -> None:
     from sqlglot import exp
 
     for node in root.walk():
+        # A pattern that comes from a column is unknown here; the engine compiles it row by row.
         options = _OPTIONS_OF_PATTERN.get(type(node).__name__)
         pattern = node.args.get("expression")
         if options is None or not isinstance(pattern, exp.Literal) or not pattern.is_string:
@@ -178,6 +183,7 @@ def _is_allowed(node: "exp.Expr", allowed: frozenset[str]) -> bool:
     if kind == "Anonymous":
         return node.name.lower() in NAMED_FUNCTIONS
     if kind == "DataType":
+        # sqlglot has renamed this enumeration between releases.
         return str(node.this).removeprefix("DType.").removeprefix("Type.") in CAST_TYPES and not node.args.get("nested")
     if kind == "Var":
         return type(node.parent).__name__ in _UNIT_PARENTS
@@ -216,6 +222,7 @@ def check_bounds(root: "exp.Expr", place: Place) -> bool:
     if depth > MAX_DEPTH:
         place.problem(f"is nested {depth} deep; at most {MAX_DEPTH} are allowed (a + b + c counts as 3)")
         return False
+    # Three of them inside each other would make a text a thousand million times as long.
     for repeat in root.find_all(exp.Repeat):
         if not _is_small(repeat.args["times"]) or repeat.find_ancestor(exp.Repeat):
             place.problem(f"repeat: write how often as a number, at most {MAX_WIDTH}, and no repeat inside of another")
@@ -240,6 +247,7 @@ def _depth(root: "exp.Expr") -> int:
 
 
 def _is_small(node: "exp.Expr") -> bool:
+    # Digits alone: not 1e9, and not -1, which is an operator and a number.
     digits = node.name if type(node).__name__ == "Literal" else ""
     return digits.isdecimal() and len(digits) <= len(str(MAX_WIDTH))
 

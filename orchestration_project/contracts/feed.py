@@ -26,10 +26,15 @@ class FileFormat(StrEnum):
     XLSX = "xlsx"
 
 
+# The repr of rules is a part of what loads remember of a contract (`ingest.fingerprints`). If a class or a field had
+# another name, every batch of a deployed feed would count as validated by another contract.
+
+
 @dataclass(frozen=True, slots=True)
 class Required:
     """The value may not be missing."""
 
+    # Without an annotation it belongs to the class, and is no field that somebody could set.
     rule = "required"
 
 
@@ -38,6 +43,7 @@ class Bound:
     """The value is limited on one side; `limit` is text in the column's own type (ISO for dates)."""
 
     rule: Literal["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]
+    # Never a float: 0.1 would be another limit than the 0.1 in a file.
     limit: str
 
 
@@ -139,6 +145,7 @@ class Column:
         return any(isinstance(rule, Required) for rule in self.rules)
 
 
+# The names of the standard's fields: `quality` finds a rule's operator by them.
 Operator = Literal[
     "mustBe",
     "mustNotBe",
@@ -238,7 +245,7 @@ class Feed:
     owners: tuple[str, ...] = ()
     title: str = ""
     description: str = ""
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
     first_name: str = ""
 
     @property
@@ -255,6 +262,7 @@ class Feed:
         """The names of the columns of the file that a column is computed from, directly or through others."""
         if column.source is not None:
             return (column.name,)
+        # It comes to an end: a contract whose columns use each other in a circle is refused.
         used = [self.sources_of(other) for other in self.columns if other.name in column.uses]
         return tuple(dict.fromkeys(name for names in used for name in names))
 

@@ -116,6 +116,8 @@ def _with_metrics(node: Any) -> Any:
 
 
 def _renamed(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    # `{rule: duplicateCount, mustBe: 0}` becomes `{metric: duplicateValues, mustBe: 0}`. Where a rule has both with
+    # different values, both stay: which of them its author meant is unknown.
     old_name = rule.get("rule")
     for key, value in rule.items():
         if key == "rule" and isinstance(old_name, str) and rule.get("metric") in (None, old_name):
@@ -149,6 +151,8 @@ def _messages(leaf: "ValidationError", leaves: "list[ValidationError]", root: An
 
 def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
     """The errors that tell a reader what to change: a choice is followed into the branch that was meant."""
+    # Of `team: {membrs: []}` jsonschema says that it is neither a list of members nor a team. Only the branch of a team
+    # says that `membrs` is no field, which is what the author has to know.
     if error.validator not in ("oneOf", "anyOf") or not error.context or _required_choice(error) or _types(error):
         yield error
         return
@@ -161,12 +165,14 @@ def _leaves(error: "ValidationError") -> Iterator["ValidationError"]:
 
 def _meant(branches: "list[list[ValidationError]]") -> "list[ValidationError]":
     """The errors of the branch that needs the fewest changes: of the right type, all fields there, few errors."""
+    # Where a mapping stands, the branch for lists is not the one that was meant, however few errors it has.
     right_type = [errors for errors in branches if not any(e.validator == "type" and not e.path for e in errors)]
     return min(right_type or branches, key=lambda errors: (any(e.validator == "required" for e in errors), len(errors)))
 
 
 def _place(path: tuple[str | int, ...], document: Any, place: Place) -> Place:
     """The place of a path of jsonschema below `place`; a column on the way becomes the subject."""
+    # (schema, 0, properties, 3, name) is `schema[0].properties[3].name`, about the column that `node` holds on the way.
     node, container = document, ""
     for part in path:
         node = node[part]
@@ -208,6 +214,7 @@ def _branches(error: "ValidationError") -> list[dict[str, Any]]:
 
 def _required_choice(error: "ValidationError") -> list[str]:
     """The fields of a choice whose branches each require one field, unless just one is there (its value is wrong)."""
+    # Each operator of a quality rule is such a branch: `{required: [mustBe]}`, `{required: [mustNotBe]}` and so on.
     branches, found = _branches(error), error.instance
     names = [branch["required"][0] for branch in branches if "required" in branch and set(branch) <= _CHOICE_FIELDS]
     if not names or len(names) != len(branches) or not isinstance(found, dict):
@@ -241,6 +248,7 @@ def _known_fields(schema: Any, root: Any) -> set[str]:
         for part in schema["$ref"].removeprefix("#/").split("/"):
             target = target[part]
         fields |= _known_fields(target, root)
+    # Of the branches that failed, too. Their fields are no typing errors, though jsonschema calls both unevaluated.
     branches = [
         *schema.get("allOf", []),
         *schema.get("oneOf", []),
@@ -257,5 +265,6 @@ def _type_name(name: Any) -> str:
 
 
 def _quote_hint(value: Any, allowed: Any) -> str:
+    # `version: 1.0` is what people write, and YAML makes a number of it.
     plain = not isinstance(value, dict | list) and value is not None
     return " (put it in quotes)" if allowed == "string" and plain else ""

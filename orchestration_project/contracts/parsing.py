@@ -25,6 +25,7 @@ NUMERIC = ("decimalSeparator", "thousandsSeparator", "currencySymbols")
 OURS = (*OF_A_SERVER, *NAMES)
 
 DECIMAL_SEPARATORS = (".", ",")
+# The Swiss write 1'000 with either apostrophe; programs that write French put one of the two no-break blanks.
 THOUSANDS_SEPARATORS = ("", ",", ".", " ", "'", "\u2019", "_", "\u00a0", "\u202f")
 # Near enough to be a slip of ours, far enough from what other tools call theirs.
 _CLOSE = 0.82
@@ -205,6 +206,7 @@ def _zone(options: dict[str, Any], place: Place) -> str:
         return "UTC"
     try:
         zoneinfo.ZoneInfo(name)
+    # A path gives a ValueError, a folder such as `Europe` an OSError, a number a TypeError.
     except (ValueError, TypeError, OSError, zoneinfo.ZoneInfoNotFoundError):
         known = zoneinfo.available_timezones()
         place.problem(

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestration_project.contracts.errors import Place, excerpt
 
-# An escape, an opening bracket, flags, a repetition; else one character.
+# An escape, an opening bracket, flags, a repetition; else one character: `^\d{2}[a-z]` is ^, \d, {2}, [, a, -, z, ].
 _PART = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|[pP]\{\^?\w+\}|[pP][A-Z]|.)|\[\^?|\(\?[A-Za-z-]+\)|\{\d+(?:,\d*)?\}|.", re.DOTALL
 )
@@ -37,6 +37,8 @@ UNTESTED_FORMATS = frozenset({"password"})
 
 def _ipv6() -> str:
     """Eight groups, or fewer on both sides of one `::`; the last two may be an IPv4 address."""
+    # `1:2::7:8` is of the form for two groups before the `::`. RE2 can't count the groups of both sides together, so
+    # there is a form for each number of groups before it.
     group = "[0-9A-Fa-f]{1,4}"
     ipv4 = TEXT_FORMATS["ipv4"].strip("^$")
     tail = f"(?:{group}:{group}|{ipv4})"
@@ -99,6 +101,7 @@ def _check_meaning(pattern: str) -> None:
 
 def _check_escape(part: str, in_class: bool) -> None:
     following = part[1:]
+    # Inside of a class, \b is a backspace in ECMA-262, and \B is nothing.
     if len(part) > 2 or (following in _SAME_ESCAPES and not (in_class and following in "bB")):
         return
     if following.isdigit() or following == "k":

@@ -90,6 +90,7 @@ class QualityReader:
 
     def _several(self, names: Any, place: Place) -> tuple[str, ...]:
         here = place.key("arguments", "properties")
+        # DuckDB's names have no case.
         declared = {name.casefold(): name for name in self._columns}
         if not isinstance(names, list) or not names:
             here.problem("duplicateValues of the object needs a list of its columns")
@@ -119,6 +120,7 @@ class QualityReader:
         return found
 
     def _unique_name(self, rule: "DataQuality", column: str | None) -> str:
+        # `nullValues` of column `price` is the check price_null_values.
         metric = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", rule.metric or "").lower() if rule.type != "sql" else "sql"
         wanted = rule.name or rule.id or (f"{column}_{metric}" if column else metric)
         # Dagster takes only these characters in a check's name, and no name twice.
@@ -141,6 +143,7 @@ def _is_run(rule: "DataQuality", severity: str, place: Place) -> bool:
             f"custom rules (engine {rule.engine!r}) are not run; allowed: library, sql, or severity info"
         )
         return False
+    # The standard's schema takes any word: a rule of severity `eror` would never block.
     if severity not in SEVERITIES:
         place.key("severity").problem(
             f"found {rule.severity!r}; allowed: {listed(SEVERITIES)}{did_you_mean(severity, SEVERITIES)}"
@@ -149,6 +152,7 @@ def _is_run(rule: "DataQuality", severity: str, place: Place) -> bool:
 
 
 def _check_argument_names(names: Iterable[str], metric: Metric, place: Place) -> None:
+    # To the standard's schema they are just a mapping: `patern` beside validValues would silently test nothing.
     allowed = _ARGUMENTS.get(metric, ())
     choice = f"allowed: {listed(allowed)}" if allowed else "none is allowed"
     for name in names:
@@ -170,6 +174,7 @@ def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
     except ValueError:
         place.key(operator).problem(f"found {excerpt(value)}; allowed: a number")
         return None
+    # Nothing lies between 9 and 1: the check would fail for ever, and its negation never.
     if len(numbers) == 2 and numbers[0] > numbers[1]:
         place.key(operator).problem(f"found {excerpt(value)}; the smaller limit goes first")
         return None
@@ -177,6 +182,7 @@ def _comparison(rule: "DataQuality", place: Place) -> Comparison | None:
 
 
 def _finite(value: Any) -> float:
+    # float() takes True for 1, and the text nan for a number.
     if isinstance(value, bool | str):
         raise ValueError("not a number")  # noqa: TRY004 - reported like a number that is too large
     try:

@@ -23,6 +23,8 @@ TABLE = "{table}"
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row", "_rescued")
 # Stands for `{table}` while sqlglot has the query: it takes no braces for a name.
 _MARKER = "__rows_of_the_batch"
+# `${table}` and `{schema}.{object}` are the table, `{property}` is the column, and any other `${...}` is a slip. Other
+# braces are left alone, since patterns in a query have them: '[0-9]{1}'.
 _PLACEHOLDER = re.compile(
     r"(?:\$?\{schema\}\.)?\$?\{(?P<table>table|object|model|schema)\}|\$?\{(?P<column>column|property|field)\}|\$\{(?P<other>[^}]*)\}",
     re.IGNORECASE,
@@ -68,6 +70,7 @@ def _with_names(text: str, column: str | None, place: Place) -> str:
     def name(match: re.Match[str]) -> str:
         if match["table"]:
             return _MARKER
+        # Quoted here: a column may be called `order`.
         if match["column"] and column is not None:
             return '"' + column.replace('"', '""') + '"'
         if match["column"]:
@@ -129,6 +132,8 @@ def _check_columns(root: "exp.Select", columns: Sequence[str], place: Place) -> 
     """Report names that are neither columns of the table nor defined in the query."""
     from sqlglot import exp
 
+    # DuckDB would tell a typing error when the check runs, after the load. All names that the query itself gives are
+    # taken together: whether one is visible where it is used is left to DuckDB.
     known = {name.casefold() for name in (*columns, *PLATFORM_COLUMNS)}
     defined = {alias.alias.casefold() for alias in root.find_all(exp.Alias)}
     for aliases in root.find_all(exp.TableAlias):

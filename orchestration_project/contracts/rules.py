@@ -50,6 +50,7 @@ COMPARISONS = {
 
 def rule_in_words(rule: Rule) -> str:
     """What a rule demands of a value, e.g. `is at least 1`."""
+    # There is no default: mypy then finds a new kind of rule that has no words yet.
     match rule:
         case Required():
             return "is given"
@@ -96,6 +97,7 @@ _FORMAT_HINTS = {
 
 def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> list[Rule]:
     """The rules that a column's `logicalTypeOptions` make; `place` is that of the options."""
+    # The standard's schema goes by logicalType, which a property with a physicalType need not have.
     allowed = OPTIONS[literals.type.kind]
     for name in options:
         if name not in allowed:
@@ -110,6 +112,7 @@ def read_rules(options: dict[str, Any], literals: Literals, place: Place) -> lis
 
 def read_enum(values: list[Any], literals: Literals, place: Place) -> list[Rule]:
     """The rule that an `enum` makes. A null in it has no effect, since only `required` forbids missing values."""
+    # By their texts: 1 and "1" are one value of an integer column.
     texts: dict[str, None] = {}
     for index, value in enumerate(values):
         if value is not None:
@@ -132,6 +135,7 @@ def _bounds(options: dict[str, Any], literals: Literals, place: Place) -> Iterat
                 place.key(name).problem(str(error))
             else:
                 yield Bound(name, text)
+    # The standard allows a minimum beside an exclusiveMinimum, so there may be two of each.
     lows = [(limits[name], name) for name in ("minimum", "exclusiveMinimum") if name in limits]
     highs = [(limits[name], name) for name in ("maximum", "exclusiveMaximum") if name in limits]
     for low, low_name in lows:
@@ -173,6 +177,7 @@ def _text_rules(options: dict[str, Any], text_type: SqlType, place: Place) -> It
     limits = [limit for limit in (longest, text_type.max_length) if limit is not None]
     if shortest is not None and limits and shortest > min(limits):
         place.problem(f"no text can have at least {shortest} and at most {min(limits)} characters")
+    # Every text has at least 0 characters.
     if shortest:
         yield Length("minLength", shortest)
     if limits:
@@ -189,6 +194,7 @@ def _length(name: str, options: dict[str, Any], place: Place) -> int | None:
     value = options.get(name)
     if name not in options:
         return None
+    # In Python True is an int.
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         place.key(name).problem(f"found {excerpt(value)}; allowed: a whole number from 0 on")
         return None

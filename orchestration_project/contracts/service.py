@@ -31,6 +31,7 @@ _PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 _OF_A_FORMAT = {FileFormat.CSV: ("delimiter", "quote"), FileFormat.XLSX: ("sheet",)}
 """The properties of a server that mean something for one format only."""
+# What the standard's `delimiter` says of JSON: how objects are told apart, not fields.
 _JSON_DELIMITERS = ("new_line", "array")
 
 _UNITS = {
@@ -45,7 +46,9 @@ _UNITS = {
 }
 UNITS = {word: unit for unit, words in _UNITS.items() for word in words}
 _DURATIONS, _TIME = ("latency", "frequency"), "timeOfAvailability"
+# Stricter than fromisoformat, which takes 09 and 0900 too: a number that somebody forgot to put in quotes.
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?")
+# Dagster refuses an owner that is neither a mail address nor a team, and with it all definitions.
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 
 
@@ -133,6 +136,7 @@ def _encoding(name: str | None, place: Place) -> str | None:
         return None
     try:
         codec = codecs.lookup(name).name
+        # lookup also knows base64, rot13 and the like, which make no bytes of text.
         "a".encode(codec)
     except (LookupError, ValueError):
         # unicode_escape and the like are text codecs as well, but no file is written in them.
@@ -215,6 +219,7 @@ def _owners(team: "Team | Sequence[TeamMember] | None") -> Iterator[str]:
     if team is None:
         return
     members: Sequence[TeamMember]
+    # Up to 3.0 a team was the list of its members.
     if isinstance(team, Sequence):
         members = team
     else:

@@ -63,6 +63,7 @@ _INTEGERS = {
     for name, bits in (("TINYINT", 8), ("SMALLINT", 16), ("INTEGER", 32), ("BIGINT", 64), ("HUGEINT", 128))
     for prefix in ("", "U")
 }
+# As in PostgreSQL, INT8 has 8 bytes. The standard's format i8 has 8 bits: see `INTEGER_FORMATS`.
 SYNONYMS = {
     "TINYINT": ("INT1",),
     "SMALLINT": ("INT2", "SHORT", "INT16"),
@@ -97,6 +98,7 @@ _TYPES: dict[str, SqlType] = {
 }
 _CANONICAL = {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
 NAMES = tuple(sorted([*_TYPES, *_CANONICAL, "DECIMAL"]))
+# `DECIMAL(10, 2)` is DECIMAL, 10, 2; `DOUBLE PRECISION` has a blank in its name.
 _DECLARATION = re.compile(r"([A-Z][A-Z0-9 _]*?)\s*(?:\(\s*(\d{1,6})\s*(?:,\s*(\d{1,6})\s*)?\))?", re.ASCII)
 
 INTEGER_FORMATS = {
@@ -151,6 +153,7 @@ def _physical(declaration: str, place: Place) -> SqlType | None:
     first, second = (int(part) if part else None for part in match.group(2, 3))
     if name == "DECIMAL":
         return _checked_decimal(first, second, place)
+    # Both hold microseconds, so TIMESTAMP(9) would promise digits that are lost.
     if first is None or (name in ("TIMESTAMP", "TIME") and second is None and first <= 6):
         return _TYPES[name]
     if name == "VARCHAR" and second is None and first > 0:
@@ -176,6 +179,7 @@ def decimal(precision: int, scale: int) -> SqlType:
 
 
 def _agreed(declared: SqlType, physical: str, logical: str, number_format: str | None, place: Place) -> SqlType | None:
+    # DECIMAL(20,0) is how some databases spell an integer of 20 digits.
     whole = declared.kind is Kind.DECIMAL and declared.scale == 0 and logical == "integer"
     if declared.kind not in _LOGICAL[logical] and not whole:
         place.problem(f"physicalType {physical!r} and logicalType {logical!r} contradict each other")
@@ -252,6 +256,7 @@ class Literals:
 
     def _moment(self, text: str) -> tuple[Comparable, str]:
         kind = self.type.kind
+        # ISO 8601 first: every column's limits may be written so, whatever form its files have.
         parsed = _iso(text, kind)
         if parsed is None and self.date_format and (moment := self.date_format.parse(text)):
             parsed = moment if kind is Kind.TIMESTAMP else moment.date() if kind is Kind.DATE else moment.time()
