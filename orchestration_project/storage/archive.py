@@ -26,6 +26,7 @@ from orchestration_project.storage.files import FoundFile, discover, sha256_of
 DELIVERY = re.compile(r"v([1-9]\d*)")
 DUPLICATES = "duplicate"
 REASON = ".reason.json"
+# What Linux's file systems allow for a name.
 NAME_BYTES = 255
 LONGEST_ENDING = 16
 
@@ -49,6 +50,7 @@ def archive_folder(root: Path, key: str, number: int, duplicate: bool) -> Path:
 def archived(root: Path, key: str) -> list[Archived]:
     """All files in the archive for a batch, in order of delivery: first deliveries, then second ones, and so on."""
     folder = root / key
+    # Duplicates, too: only all deliveries together tell under which name the same bytes came first.
     found = [*_deliveries(folder), *_deliveries(folder / DUPLICATES)]
     return sorted(found, key=lambda item: (item.number, item.file.name))
 
@@ -71,6 +73,7 @@ def ensure_storable(name: str) -> None:
         raise FileRefused(
             "name_too_long", f"{name!r} has more than {NAME_BYTES} bytes; deliver it under a shorter name"
         )
+    # It would lie where the folder of a later delivery, or of a duplicate, has to be made.
     if name == DUPLICATES or DELIVERY.fullmatch(name):
         raise FileRefused("reserved_name", f"{name!r} is the name of a folder in the archive; deliver it as {name}.csv")
 
@@ -85,6 +88,7 @@ def write_reason(refused: Path, reason: Mapping[str, object]) -> None:
     with refused.with_name(f"{refused.name}{REASON}").open("w", encoding="utf-8") as stream:
         json.dump(reason, stream, ensure_ascii=False, indent=2, default=str)
         stream.write("\n")
+        # The refused file follows at once, and none may be in quarantine without a reason, not even after a power cut.
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -92,12 +96,15 @@ def write_reason(refused: Path, reason: Mapping[str, object]) -> None:
 def free_name(folder: Path, name: str) -> Path:
     """The name, or the first of `name.2.csv`, ... that is not taken; cut so that its reason's name fits too."""
     stem, dot, ending = name.rpartition(".")
+    # A long part behind the last dot is no ending but a piece of the name, and may be cut like the rest.
     if not stem or len(ending) > LONGEST_ENDING:
         stem, dot, ending = name, "", ""
+    # Cut by bytes: a letter beyond ASCII has up to four, and half of one is left away.
     room = NAME_BYTES - len(f".{'9' * 6}{dot}{ending}{REASON}".encode())
     stem = stem.encode()[:room].decode(errors="ignore")
     numbers = chain([""], (f".{number}" for number in count(2)))
     targets = (folder / f"{stem}{number}{dot}{ending}" for number in numbers)
+    # lexists: a link that leads nowhere takes the name as well.
     return next(target for target in targets if not os.path.lexists(target))
 
 
@@ -126,11 +133,13 @@ def write_whole(path: Path, content: bytes, replacing: bool = False) -> None:
     ensure_folder(path.parent)
     if not replacing and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "will not be overwritten", str(path))
+    # In the same folder, since a rename is one step only within a file system; hidden, so that no reader lists it.
     partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as writer:
             writer.write(content)
             writer.flush()
+            # Bytes before the name: after a power cut the name could otherwise lead to an empty file.
             os.fsync(writer.fileno())
         partial.rename(path)
     finally:
@@ -142,6 +151,7 @@ def ensure_folder(folder: Path) -> None:
     """Make a folder and its parents, and flush each to disk: else a power cut could take the files in it away."""
     if not folder.is_dir():
         ensure_folder(folder.parent)
+        # Another process may make it at the same time.
         folder.mkdir(exist_ok=True)
         flush(folder.parent)
 
@@ -172,6 +182,7 @@ def write_waiver(archive: Path, waiver: Waiver) -> Path:
     """Write a waiver to a feed's archive, whole or not at all; returns its file."""
     text = json.dumps(asdict(waiver), ensure_ascii=False, indent=2, default=dt.datetime.isoformat) + "\n"
     moment = waiver.waived_at.astimezone(dt.UTC)
+    # The names sort by time; the digest keeps two decisions of one moment apart.
     path = archive / FOLDER / f"{moment:%Y%m%dT%H%M%S.%fZ}-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
     write_whole(path, text.encode())
     return path
@@ -179,6 +190,7 @@ def write_waiver(archive: Path, waiver: Waiver) -> Path:
 
 def waivers_listing(archive: Path) -> str:
     """A digest of the names, sizes and times of a feed's waiver files, without reading them; empty without files."""
+    # Asked at each load, while waivers change seldom: reading them all each time made a day cost more with the years.
     found = ((path.name, path.lstat()) for path in _files(archive / FOLDER))
     listed = "".join(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n" for name, stat in found)
     return hashlib.sha256(listed.encode()).hexdigest() if listed else ""
@@ -209,6 +221,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _waiver(waived_by: str, because: str, waived_at: str, reject_ids: list[str]) -> Waiver:
+    # A text in the place of the list would be read as the ids of its letters.
     if not isinstance(reject_ids, list):
         raise TypeError("reject_ids is a list")
     moment = dt.datetime.fromisoformat(waived_at).astimezone(dt.UTC)

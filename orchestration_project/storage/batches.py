@@ -42,12 +42,8 @@ class Cadence(StrEnum):
     MONTHLY = "monthly"
 
 
-KEY_FORMATS = {
-    Cadence.HOURLY: "%Y-%m-%d-%H:%M",
-    Cadence.DAILY: "%Y-%m-%d",
-    Cadence.WEEKLY: "%Y-%m-%d",
-    Cadence.MONTHLY: "%Y-%m-%d",
-}
+# Dagster's own forms: a key is also the name of a partition and of a folder in the archive.
+KEY_FORMATS = {**dict.fromkeys(Cadence, "%Y-%m-%d"), Cadence.HOURLY: "%Y-%m-%d-%H:%M"}
 HOUR_KEY_LENGTH = len("2024-10-27-02:00")
 
 
@@ -59,6 +55,7 @@ def is_any_key(name: str) -> bool:
 
 def _reads_as(name: str, form: str) -> bool:
     try:
+        # And written again: strptime also takes 2024-3-7, which is no key.
         return dt.datetime.strptime(name, form).strftime(form) == name
     except ValueError:
         return False
@@ -90,6 +87,7 @@ def _start(found: re.Match[str] | None) -> dt.datetime:
         TypeError: a group took no part in the match.
         ValueError: there is no such moment.
     """
+    # A group that took no part is None, which int refuses: without its hour, a name would mean midnight.
     parts = {group: int(found[group]) for group in GROUPS if group in found.re.groupindex} if found else {}
     return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
 
@@ -130,6 +128,7 @@ class Batching:
         Raises:
             FileRefused: as `batch_of`, or there is no date for the time at which it was last modified.
         """
+        # Its time tells when somebody last wrote to it, which may be a day later.
         if file.taken and not self.is_dated(file.name) and self.is_key(file.taken.key):
             return self.from_key(file.taken.key)
         if not file.has_date:
@@ -193,11 +192,8 @@ class Batching:
             ) from None
 
     def _existing(self, name: str, batch: Batch) -> Batch:
-        """The batch, unless it is an hour that clocks skip.
-
-        Raises:
-            FileRefused: it is one.
-        """
+        """The batch. Raises FileRefused for an hour that clocks skip."""
+        # In UTC and back: 2:00, which Berlin skips in March, comes back as 3:00.
         if self.cadence is Cadence.HOURLY and self.current(self.begin(batch)) != batch:
             raise FileRefused(
                 "no_such_hour",
@@ -207,11 +203,8 @@ class Batching:
         return batch
 
     def _single(self, name: str, batch: Batch) -> Batch:
-        """The batch, unless it is an hour that comes twice.
-
-        Raises:
-            FileRefused: it is one.
-        """
+        """The batch. Raises FileRefused for an hour that comes twice."""
+        # Taken for the first of the two, the file of the second would replace that of the first as its correction.
         if isinstance(batch, dt.datetime) and (second := self._offset(batch + AGAIN)):
             first = f"{batch.replace(tzinfo=self.timezone):%z}"
             raise FileRefused(
@@ -258,6 +251,7 @@ class Batching:
             case Cadence.WEEKLY:
                 return batch + dt.timedelta(days=7)
             case Cadence.MONTHLY:
+                # 31 days after the first of any month lie in the next one.
                 return (batch + dt.timedelta(days=31)).replace(day=1)
 
     def last_complete(self, now: dt.datetime) -> Batch:

@@ -68,6 +68,7 @@ class DueAfter:
         """When a batch is due. A day after midnight is midnight, though a change of clocks makes it 23 or 25 hours."""
         end = batching.begin(batching.after(batch))
         if batching.cadence is Cadence.HOURLY:
+            # In UTC: after an hour, a delay is time that passes; after a day, it is time on the wall clock.
             over = (end + self.delay).astimezone(batching.timezone)
         else:
             over = end.astimezone(batching.timezone) + self.delay
@@ -76,6 +77,7 @@ class DueAfter:
     @property
     def reach(self) -> dt.timedelta:
         """No batch is due longer after its begin than this."""
+        # A time of day comes within a day, which has 25 hours where clocks are put back.
         return LONGEST_BATCH + self.delay + 2 * DAY
 
 
@@ -83,6 +85,8 @@ Deadline = DueAt | DueAfter
 
 
 def _local(day: dt.date, at: dt.time, zone: "ZoneInfo") -> dt.datetime:
+    # Berlin's skipped 2:30 in March is 3:30 with fold 0 and 1:30 with fold 1; of the two 2:30 in October, fold 1 is the
+    # second. So the later one is right in both cases.
     both = [dt.datetime.combine(day, at.replace(fold=fold), zone).astimezone(dt.UTC) for fold in (0, 1)]
     return max(both).astimezone(zone)
 
@@ -92,6 +96,7 @@ def _next(moment: dt.datetime, at: dt.time) -> dt.datetime:
     zone = moment.tzinfo
     assert zone
     day = moment.astimezone(at.tzinfo or zone).date()
+    # Today's may be over. With an offset of its own, `today` is the day there.
     found = (dt.datetime.combine(day + days * DAY, at, at.tzinfo or zone) for days in (0, 1))
     return next(item for item in found if item >= moment).astimezone(zone)
 
@@ -158,6 +163,7 @@ class DeliveryCalendar:
 
     def next_expected(self, now: dt.datetime) -> Iterator[Batch]:
         """The expected batches that are not due at `now`, in order, as far as they begin within a year."""
+        # Batches that began long ago may be due yet.
         first = self.batching.current(now - self.deadline.reach)
         for batch in self._from(first, now + dt.timedelta(days=366)):
             if self.expects(batch) and self.due(batch) > now:

@@ -29,5 +29,6 @@ def disks_of(settings: Settings) -> list[Disk]:
     for name, folder in folders.items():
         if folder and folder.is_dir():
             usage = shutil.disk_usage(folder)
+            # By device: folders on one disk would be one full disk told three times.
             found.setdefault(folder.stat().st_dev, Disk(name, str(folder), usage.free, usage.total))
     return list(found.values())

@@ -94,6 +94,7 @@ class CheckState:
         remaining = [key for key in last.batches if key not in set(self.batches)]
         if self.failed:
             return replace(self, batches=tuple(sorted({*remaining, *self.batches})[-MOST_BATCHES:]))
+        # The older result stays with its words and its run: they say what is wrong with the batches that are left.
         return replace(last, batches=tuple(remaining)) if remaining else self
 
 
@@ -111,7 +112,9 @@ def record_state(settings: Settings, feed: str, state: FeedState, log: Callable[
     def renewed(found: object) -> object:
         before = _feed_state(found) or FeedState(state.at)
         rates = {**before.reject_rates, **state.reject_rates}
+        # Keys sort as time does. Without an end the note would grow with each day that is loaded.
         kept = {key: rates[key] for key in sorted(rates)[-RATES_KEPT:]}
+        # The earliest: by a ledger that is made anew the feed began today, and what is missing from before is forgiven.
         first = min((at for at in (before.first_load, state.first_load) if at), default=None)
         return asdict(replace(state, reject_rates=kept, first_load=first))
 
@@ -163,11 +166,13 @@ def _of_asset(settings: Settings, asset: str) -> Path:
 
 def _update(path: Path, renewed: Callable[[object], object], log: Callable[[str], None]) -> None:
     """Replace a file's content by what is made of it, one writer after the other."""
+    # Renamed into place, so that no reader finds half a file.
     new = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS):
             try:
+                # Read under the lock: of two runs that end together, one would put back what the other has replaced.
                 new.write_text(json.dumps(renewed(_read(path)), default=dt.datetime.isoformat), encoding="utf-8")
                 new.replace(path)
             finally:

@@ -23,8 +23,10 @@ from orchestration_project.errors import FileChanged, FileRefused
 
 UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", ".filepart", ".uploading", ".inprogress", "~")
 """Name endings that writers give to a file which they have not finished."""
+# Excel's `~$sales.xlsx` ends like a workbook, and is none.
 OWNER_FILE = "~$"
 """What the name of the file begins with that an office program keeps beside one that is open in it."""
+# A time outside of these once stopped all files of a feed: Python has no date for it.
 EARLIEST, LATEST = -62_103_628_800, 253_370_764_799
 """The years 2 to 9998, in seconds since the epoch: every time zone has dates for them. File systems know more years."""
 LARGE_BYTES = 1 << 20
@@ -65,6 +67,7 @@ class FoundFile:
     def modified_at(self) -> dt.datetime:
         """When it was last modified, UTC, to the microsecond; the first or last date there is for times beyond it."""
         seconds, nanoseconds = divmod(self.mtime_ns, 1_000_000_000)
+        # Bounded, not refused: the ledger has a line for such a file, too.
         bounded = max(EARLIEST, min(seconds, LATEST))
         return dt.datetime.fromtimestamp(bounded, dt.UTC) + dt.timedelta(microseconds=nanoseconds // 1000)
 
@@ -129,6 +132,7 @@ def find(path: Path) -> FoundFile | None:
 
 
 def _found(location: str, own_name: str, status: os.stat_result) -> FoundFile:
+    # Of bytes that are no UTF-8, such as Latin-1, Python makes halves of pairs, which no DuckDB and no JSON file takes.
     name = os.fsencode(own_name).decode("utf-8", errors="backslashreplace")
     return FoundFile(location, name, status.st_size, status.st_mtime_ns)
 
@@ -146,6 +150,7 @@ def fingerprint(found: FoundFile) -> str:
         raise FileChanged(found.name, "vanished") from error
     except OSError as error:
         raise FileRefused("unreadable", f"{found.name!r} can't be read: {error.strerror}") from error
+    # Afterwards: the bytes were read while anybody could write to them.
     ensure_unchanged(found)
     return digest
 
@@ -174,6 +179,7 @@ def is_at(found: FoundFile, path: Path) -> bool:
         status = path.lstat()
     except FileNotFoundError:
         return False
+    # A link in its place may lead to any file of the machine.
     return S_ISREG(status.st_mode) and (status.st_size, status.st_mtime_ns) == (found.size, found.mtime_ns)
 
 
@@ -196,6 +202,7 @@ def map_files(
     def attempt(item: Item) -> Result | FileRefused | FileChanged:
         try:
             return work(item)
+        # What is wrong with one file costs that file; any other error is about the load.
         except (FileRefused, FileChanged) as error:
             return error
 
@@ -209,6 +216,7 @@ def map_files(
             for index, item in enumerate(items):
                 yield item, begun[index].result() if index in begun else attempt(item)
         finally:
+            # Who stops in the middle, at an error, does not wait for hashes of gigabytes that nobody wants any more.
             pool.shutdown(cancel_futures=True)
 
 
@@ -230,9 +238,11 @@ def copy_bytes(source: Path, target: Path) -> str:
     Raises:
         OSError: one can't be read, or the other not be written.
     """
+    # A pipe that somebody has put in its place since would hold up the load for ever, but for O_NONBLOCK.
     reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with FileIO(reading) as reader, FileIO(target, "w+") as writer:
         digest = _hashed(writer) if _shared(reader, writer) else _written(reader, writer)
+        # After the bytes, since writing sets the time; before the flush, which takes both to disk.
         shutil.copystat(source, target, follow_symlinks=False)
         os.fsync(writer.fileno())
     return digest
@@ -260,5 +270,6 @@ def _written(reader: FileIO, writer: FileIO) -> str:
         digest.update(block)
         view = memoryview(block)
         while view:
+            # Without a buffer, a write may take less than it is given, as on a disk that is nearly full.
             view = view[writer.write(view) :]
     return digest.hexdigest()

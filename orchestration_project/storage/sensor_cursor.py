@@ -69,9 +69,12 @@ def read_cursor(text: str | None, now: float) -> SensorCursor:
 
 
 def _batch_request(digest: str, requests: int, at: float, run_key: str) -> BatchRequest:
+    # The pause before the next request doubles with their number: with 0 and less it would be halved.
     return BatchRequest(str(digest), max(1, int(requests)), float(at), str(run_key))
 
 
 def write_cursor(cursor: SensorCursor) -> str:
     """The cursor as JSON text."""
+    # Dagster writes it to its database at each tick, twice a minute. With an entry for each file it had 20 MB for
+    # 100,000 files.
     return json.dumps(asdict(cursor), separators=(",", ":"))

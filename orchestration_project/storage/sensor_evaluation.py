@@ -100,6 +100,7 @@ def group_by_batch(files: Iterable[FoundFile], batching: Batching, now: dt.datet
             batch = batching.batch_for(found)
         except FileRefused:
             batch = current
+        # One to come has no partition yet for which a run could be requested.
         if batching.start <= batch <= current:
             grouped[batch].append(found)
     return dict(grouped)
@@ -151,6 +152,7 @@ def _settling(
     }
     # A time after now is from before our clock was set back: it would delay the file.
     known = {identity: at for identity in young if (at := cursor.unsettled.get(identity, inf)) <= now}
+    # The others wait for their turn: whoever has settled leaves room.
     room = max(0, MAX_UNSETTLED - len(known))
     seen = known | dict.fromkeys(islice((identity for identity in young if identity not in known), room), now)
     waiting = {name for identity, name in young.items() if now - seen.get(identity, now) < settle_seconds}
@@ -162,8 +164,10 @@ def _classify(
 ) -> None:
     """Note whether a batch with settled files is ready, in a run, given up, or waits for its next request."""
     last, digest = evaluation.cursor.batches.get(str(batch)), _digest(map(_identity, settled))
+    # First of all: whatever has changed meanwhile, its files are in a run that may still take them.
     if last and last.run_key in under_way:
         evaluation.running += len(settled)
+    # Also after it was given up: somebody has changed a file, so it deserves new attempts.
     elif last is None or last.digest != digest:
         evaluation.ready[batch] = ReadyBatch(digest, len(settled))
     elif last.requests >= MAX_REQUESTS:
@@ -174,6 +178,7 @@ def _classify(
 
 
 def _identity(file: FoundFile) -> str:
+    # No name has a slash, so names and signatures can't be mixed up when they are joined.
     return f"{file.name}/{file.signature}"
 
 
@@ -232,6 +237,7 @@ def _runs(
         alone = requests == MAX_REQUESTS - 1
         others = evaluation.present - sizes.keys()
 
+        # A run over a range has all batches in it, and would take what belongs to another run.
         def apart(batch: Batch, others: Set[Batch] = others) -> bool:
             return batch in others or expects(batch)
 

@@ -109,6 +109,7 @@ def take_over(old: Sequence[Path], new: Sequence[Path]) -> None:
     for source, target in zip(old, new, strict=True):
         for folder in _hours(source):
             ensure_folder(target)
+            # Both names may have a folder of that hour.
             shutil.move(folder, free_name(target, folder.name))
         with suppress(OSError):  # mostly there is none
             source.rmdir()
@@ -134,6 +135,7 @@ def forget(folders: Sequence[Path], grace_seconds: float, now: float) -> None:
         now: seconds since the epoch.
     """
     for folder in (hour for root in folders for hour in _hours(root)):
+        # The folder's name tells its age, so that most of them need not be listed.
         begun = dt.datetime.strptime(folder.name[: len("2024-03-01T12")], HOUR).replace(tzinfo=dt.UTC)
         if begun.timestamp() + grace_seconds <= now:
             notes = _notes(folder)

@@ -67,6 +67,7 @@ class Transfer:
             if place is not None and not (self.archive / place).exists():
                 _rename(file.path, self.archive / place)
                 flush((self.archive / place).parent)
+        # What was not committed is still in landing: its copy is of no use.
         self.tidy()
         reached(Point.RECOVERED)
 
@@ -175,6 +176,7 @@ class Transfer:
             write_reason(target, reason)
             reached(Point.NOTED)
             sha256 = _copy_or_move(taken, target)
+            # Before the file itself goes: until then it is the only one that a power cut can't take.
             flush(self.quarantine)
             if sha256 is not None:
                 left = replace(file, location=str(taken))
@@ -213,6 +215,7 @@ def _take(file: FoundFile, move: Callable[[], Path]) -> Path:
 
 def _put_back(taken: Path, original: Path) -> None:
     """Put a file back to where it was, unless there is a newer one of its name."""
+    # As if its writer had overwritten it in landing: there, too, the newer file would be all that is left.
     if os.path.lexists(original):
         taken.unlink()
     else:
@@ -234,6 +237,7 @@ def _copy_or_move(source: Path, target: Path) -> str | None:
     whole = target.with_name(INCOMING)
     try:
         sha256 = copy_bytes(source, whole)
+    # A rename needs no right to read, and an unreadable file is what is refused here.
     except PermissionError:
         source.rename(target)
         return None

@@ -62,6 +62,7 @@ def ensure_feed_name(name: str) -> None:
     Raises:
         RecoveryError: it is not.
     """
+    # `../sales` would be a folder elsewhere, and `.rebuild` one of our own.
     if not name or Path(name).name != name or name.startswith("."):
         raise RecoveryError(f"{name!r} is not the name of a feed")
 
@@ -109,6 +110,7 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
     placed, refused = list[tuple[FoundFile, Path]](), list[str]()
     for source in sources:
         for kept in _in_order([*_files_of(source)], by_name):
+            # With its note, which `_link_others` would else put in place once more.
             planned |= {kept.file.path, note_of(kept.file.path)}
             try:
                 key = kept.key if keep else batching.key(batching.batch_of(kept.file.name, kept.file.modified_at))
@@ -120,6 +122,7 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
             last[identity] = number = max(kept.item.number, last[identity] + 1)
             root = target / WITHDRAWN if kept.withdrawn else target
             placed.append((kept.file, archive_folder(root, key, number, kept.duplicate) / kept.file.path.name))
+    # Told before a byte is placed: a rebuild that fails has changed nothing.
     if refused:
         raise RecoveryError(
             f"{len(refused)} archived file(s) have no batch now, so nothing was changed: {'; '.join(refused[:10])}."
@@ -129,6 +132,7 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
         return 0
     for file, place in placed:
         _put(file.path, place)
+        # The note is the decision: in `withdrawn`, a file without one is no withdrawn file.
         if note_of(file.path).exists():
             _put(note_of(file.path), note_of(place))
     for source in sources:
@@ -144,6 +148,7 @@ def _in_order(files: Sequence[_Kept], by_name: bool) -> list[_Kept]:
     If a name was another file in each batch until now, its numbers do not tell which one is newer: their times do.
     """
     numbers = Counter((kept.file.name, kept.item.number) for kept in files)
+    # Example: each day's export.csv is v1 of its day; as one name for all days, these have to be put in a row by age.
     by_age = {name for (name, _), times in numbers.items() if times > 1} if by_name else set()
 
     def place(kept: _Kept) -> tuple[int, str, str]:
@@ -195,6 +200,7 @@ def _put(source: Path, target: Path) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
         with target.open("rb") as stream:
             os.fsync(stream.fileno())
+        # The old tree is thrown away in the end, so nobody would notice later.
         if sha256_of(source) != sha256_of(target):
             raise RecoveryError(f"{target} could not be read back as it was written; nothing was changed") from error
 

@@ -101,6 +101,7 @@ def withdrawals(archive: Path) -> list[Withdrawal]:
 
 
 def _read(root: Path) -> Iterator[Withdrawal]:
+    # By the notes and not by the files: a note without its file is a decision, a file without a note is none.
     for path in root.rglob(f"*{NOTE}"):
         try:
             told = json.loads(path.read_bytes())
@@ -110,6 +111,7 @@ def _read(root: Path) -> Iterator[Withdrawal]:
             raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
         file = path.with_name(path.name.removesuffix(NOTE))
         place = file.relative_to(root)
+        # 2024-03-01/duplicate/v2/a.csv is the second delivery of its name; the first has no folder of its own.
         folders = [DELIVERY.fullmatch(part) for part in place.parts[1:-1] if part != DUPLICATES]
         number = next((int(found[1]) for found in folders if found), 1)
         yield Withdrawal(note, place.as_posix(), place.parts[0], number, find(file))
@@ -137,10 +139,12 @@ def take_back(archive: Path, place: str) -> None:
     # It is there already if somebody was killed between the move and the note.
     if not os.path.lexists(archive / place):
         _move(aside, archive / place)
+    # The note goes last: as long as it is there the next load moves the file aside again, so it is never half undone.
     reached(Recovery.TAKEN_BACK)
     note_of(aside).unlink(missing_ok=True)
     flush(aside.parent)
     reached(Recovery.UNNOTED)
+    # `was_withdrawn` looks for the folder first: without it, loads ask nothing.
     _remove_empty(aside.parent, archive)
 
 

@@ -31,6 +31,7 @@ class Writing(StrEnum):
 def writing_to(path: Path) -> Writing:
     """Whether somebody has the file at a path open for writing."""
     try:
+        # Only for reading, as a read lease demands; a pipe or a lease of somebody else must not make it wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return Writing.UNKNOWN
