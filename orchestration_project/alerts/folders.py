@@ -21,7 +21,7 @@ from orchestration_project.storage.feed_state import FeedState, read_state
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS, evaluate, group_by_batch
-from orchestration_project.storage.taken import delivered
+from orchestration_project.storage.writers import delivered
 
 RECENT = 200
 """How many of the newest batch folders are looked into: a withdrawal may have emptied one."""

@@ -28,8 +28,7 @@ from orchestration_project.storage.sensor_evaluation import (
     plan_requests,
     ranges,
 )
-from orchestration_project.storage.taken import delivered
-from orchestration_project.storage.writers import being_written
+from orchestration_project.storage.writers import being_written, delivered
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition

@@ -14,7 +14,6 @@ from orchestration_project.failpoints import Recovery, reached
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
-from orchestration_project.storage.taken import roots, take_over
 from orchestration_project.storage.trees import (
     is_switching,
     is_unfinished,
@@ -25,6 +24,7 @@ from orchestration_project.storage.trees import (
     undo_tree,
 )
 from orchestration_project.storage.withdrawals import finish_withdrawals
+from orchestration_project.storage.writers import roots, take_over
 from orchestration_project.warehouse import ledger_batches, ledger_queries
 from orchestration_project.warehouse.batching import (
     LoadedWith,

@@ -23,8 +23,8 @@ from orchestration_project.ingest.withdrawals import refusal_of, taken_back, wit
 from orchestration_project.storage.archive import archived, batch_keys, ensure_storable
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, fingerprint, map_files
-from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.withdrawals import Withdrawal, withdrawals
+from orchestration_project.storage.writers import delivered
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity

@@ -9,8 +9,7 @@ from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.taken import delivered
-from orchestration_project.storage.writers import Writing, is_young, writing_to
+from orchestration_project.storage.writers import Writing, delivered, is_young, writing_to
 
 
 def settled_files(

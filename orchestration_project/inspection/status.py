@@ -37,8 +37,7 @@ from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import count_ignored, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
-from orchestration_project.storage.taken import delivered
-from orchestration_project.storage.writers import Writing, can_tell, writing_to
+from orchestration_project.storage.writers import Writing, can_tell, delivered, writing_to
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status

@@ -1,4 +1,4 @@
-"""The disks that the platform writes to. Who judges how much room they have is elsewhere."""
+"""The disks that the platform writes to. How little room is too little is decided in `alerts`."""
 
 import shutil
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ It is safe against a kill, a power cut, and a writer that writes to the file aga
     landing/<feed>/<name>              as it was delivered
     archive/<feed>/.incoming/<name>    a copy of its bytes, secured before the commit
     archive/<feed>/<batch>/<name>      the copy's place, after the commit
-    archive/<feed>/.taken/...          the file itself, taken off landing and watched for a while, see `taken`
+    archive/<feed>/.taken/...          the file itself, taken off landing and watched for a while, see `writers`
     landing/<feed>/.taken/<name>       on its way to quarantine
 
 Each step is on disk before the next one begins. `recover` finishes or undoes what a killed run has left half done.
@@ -26,7 +26,7 @@ from orchestration_project.errors import FileChanged, FileRefused, WarehouseErro
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.storage.archive import ensure_bytes, ensure_folder, flush, free_name, write_reason
 from orchestration_project.storage.files import FoundFile, copy_bytes, discover, ensure_unchanged, is_at, sha256_of
-from orchestration_project.storage.taken import TAKEN, Note, forget, put_aside, roots
+from orchestration_project.storage.writers import TAKEN, Note, forget, put_aside, roots
 
 INCOMING = ".incoming"
 COPIERS = 4

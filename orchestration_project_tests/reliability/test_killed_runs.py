@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from orchestration_project.failpoints import Point
-from orchestration_project.storage.taken import TAKEN
+from orchestration_project.storage.writers import TAKEN
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.watch import Watch, spec_of, swept
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project

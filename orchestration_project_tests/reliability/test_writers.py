@@ -16,8 +16,7 @@ import pytest
 
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.taken import delivered, roots
-from orchestration_project.storage.writers import Writing, can_tell, writing_to
+from orchestration_project.storage.writers import Writing, can_tell, delivered, roots, writing_to
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named, options
 from orchestration_project_tests.reliability.disks import another_disk
 

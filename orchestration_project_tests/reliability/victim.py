@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration_project.failpoints import listen
-from orchestration_project.storage.taken import TAKEN
+from orchestration_project.storage.writers import TAKEN
 from orchestration_project_tests.ingest.shop import Shop
 
 # A fork of a server that has imported the modules starts in a few milliseconds, and has no threads of this process.

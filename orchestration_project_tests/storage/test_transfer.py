@@ -14,8 +14,8 @@ import pytest
 from orchestration_project.errors import FileChanged, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.storage.files import FoundFile, discover
-from orchestration_project.storage.taken import TAKEN, roots
 from orchestration_project.storage.transfer import Transfer
+from orchestration_project.storage.writers import TAKEN, roots
 from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.stops import acting, dying
 
