@@ -84,7 +84,7 @@ def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
     source, parsing = read_source(document.servers, place.key("servers"))
     promised = read_service(document.slaProperties, place.key("slaProperties"))
-    # None of ours belongs to the document or to an object. One that stands there has slipped from a column or a server.
+    # None of ours belongs to the document or to an object: one that stands there was meant for a column or a server.
     read_custom(document.customProperties, (), place)
     found = _object(document.schema_ or [], name, place.key("schema"))
     if found is None:

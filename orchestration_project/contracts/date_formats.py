@@ -156,7 +156,7 @@ def _parts(pattern: str) -> Iterator[_Part]:
         end = match.end()
         if match[2]:
             part = _field(match[0])
-            # An offset or zone has no fixed length, as a rule: what stands behind it could be a part of it.
+            # Most offsets and zones have no fixed length: what stands behind one could be a part of it.
             if part.field == "offset" and end != len(pattern):
                 raise ValueError(f"{match[0]!r} must be the last field of the format {pattern!r}")
             yield part

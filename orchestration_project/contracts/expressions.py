@@ -187,6 +187,7 @@ def _is_allowed(node: "exp.Expr", allowed: frozenset[str]) -> bool:
         return str(node.this).removeprefix("DType.").removeprefix("Type.") in CAST_TYPES and not node.args.get("nested")
     if kind == "Var":
         return type(node.parent).__name__ in _UNIT_PARENTS
+    # sqlglot takes `a IN ()` and `()`, DuckDB does not: a load would fail.
     if kind in ("In", "Tuple") and not (node.expressions or node.args.get("query") or node.args.get("field")):
         return False
     return kind in allowed

@@ -101,7 +101,7 @@ def _check_meaning(pattern: str) -> None:
 
 def _check_escape(part: str, in_class: bool) -> None:
     following = part[1:]
-    # Inside of a class, \b is a backspace in ECMA-262, and \B is nothing.
+    # Inside of a class, \b is a backspace in ECMA-262, and RE2 knows neither \b nor \B there.
     if len(part) > 2 or (following in _SAME_ESCAPES and not (in_class and following in "bB")):
         return
     if following.isdigit() or following == "k":

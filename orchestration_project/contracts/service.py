@@ -46,7 +46,7 @@ _UNITS = {
 }
 UNITS = {word: unit for unit, words in _UNITS.items() for word in words}
 _DURATIONS, _TIME = ("latency", "frequency"), "timeOfAvailability"
-# Stricter than fromisoformat, which takes 09 and 0900 too: a number that somebody forgot to put in quotes.
+# fromisoformat alone would also take 09 and 0900: too little to be sure that a time of day is meant.
 _CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:?\d{2})?")
 # Dagster refuses an owner that is neither a mail address nor a team, and with it all definitions.
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")

@@ -90,6 +90,8 @@ _TYPES: dict[str, SqlType] = {
     "FLOAT": SqlType("FLOAT", Kind.FLOAT),
     "BOOLEAN": SqlType("BOOLEAN", Kind.BOOLEAN),
     "VARCHAR": TEXT,
+    # DuckDB's own UUID also takes braces and texts without hyphens, and writes all in small letters. So it would change
+    # what was delivered.
     "UUID": SqlType("VARCHAR", Kind.TEXT, text_format="uuid"),
     "DATE": SqlType("DATE", Kind.DATE),
     "TIME": SqlType("TIME", Kind.TIME),

@@ -204,7 +204,7 @@ class Batching:
 
     def _single(self, name: str, batch: Batch) -> Batch:
         """The batch. Raises FileRefused for an hour that comes twice."""
-        # Taken for the first of the two, the file of the second would replace that of the first as its correction.
+        # Else the file of the second hour would pass for a correction of the first one's file, and replace it.
         if isinstance(batch, dt.datetime) and (second := self._offset(batch + AGAIN)):
             first = f"{batch.replace(tzinfo=self.timezone):%z}"
             raise FileRefused(

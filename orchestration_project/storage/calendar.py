@@ -163,7 +163,7 @@ class DeliveryCalendar:
 
     def next_expected(self, now: dt.datetime) -> Iterator[Batch]:
         """The expected batches that are not due at `now`, in order, as far as they begin within a year."""
-        # Batches that began long ago may be due yet.
+        # A batch that began long ago may still become due.
         first = self.batching.current(now - self.deadline.reach)
         for batch in self._from(first, now + dt.timedelta(days=366)):
             if self.expects(batch) and self.due(batch) > now:

@@ -114,7 +114,8 @@ def record_state(settings: Settings, feed: str, state: FeedState, log: Callable[
         rates = {**before.reject_rates, **state.reject_rates}
         # Keys sort as time does. Without an end the note would grow with each day that is loaded.
         kept = {key: rates[key] for key in sorted(rates)[-RATES_KEPT:]}
-        # The earliest: by a ledger that is made anew the feed began today, and what is missing from before is forgiven.
+        # The earliest: by a ledger that is made anew the feed began today, and batches that were due before would not
+        # be missed.
         first = min((at for at in (before.first_load, state.first_load) if at), default=None)
         return asdict(replace(state, reject_rates=kept, first_load=first))
 

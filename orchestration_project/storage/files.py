@@ -132,7 +132,7 @@ def find(path: Path) -> FoundFile | None:
 
 
 def _found(location: str, own_name: str, status: os.stat_result) -> FoundFile:
-    # Of bytes that are no UTF-8, such as Latin-1, Python makes halves of pairs, which no DuckDB and no JSON file takes.
+    # Python makes lone surrogates of bytes that are no UTF-8, and neither DuckDB nor a JSON file takes these.
     name = os.fsencode(own_name).decode("utf-8", errors="backslashreplace")
     return FoundFile(location, name, status.st_size, status.st_mtime_ns)
 

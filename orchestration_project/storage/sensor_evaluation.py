@@ -100,7 +100,7 @@ def group_by_batch(files: Iterable[FoundFile], batching: Batching, now: dt.datet
             batch = batching.batch_for(found)
         except FileRefused:
             batch = current
-        # One to come has no partition yet for which a run could be requested.
+        # A batch to come has no partition yet, so no run could be requested for it.
         if batching.start <= batch <= current:
             grouped[batch].append(found)
     return dict(grouped)

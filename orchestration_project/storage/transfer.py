@@ -176,7 +176,7 @@ class Transfer:
             write_reason(target, reason)
             reached(Point.NOTED)
             sha256 = _copy_or_move(taken, target)
-            # Before the file itself goes: until then it is the only one that a power cut can't take.
+            # Before the file itself goes: without it, a power cut could lose the name of the copy.
             flush(self.quarantine)
             if sha256 is not None:
                 left = replace(file, location=str(taken))
@@ -237,7 +237,7 @@ def _copy_or_move(source: Path, target: Path) -> str | None:
     whole = target.with_name(INCOMING)
     try:
         sha256 = copy_bytes(source, whole)
-    # A rename needs no right to read, and an unreadable file is what is refused here.
+    # A rename needs no right to read, so a file that nobody can read gets to quarantine as well.
     except PermissionError:
         source.rename(target)
         return None

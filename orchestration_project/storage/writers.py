@@ -184,7 +184,7 @@ def take_over(old: Sequence[Path], new: Sequence[Path]) -> None:
     for source, target in zip(old, new, strict=True):
         for folder in _hours(source):
             ensure_folder(target)
-            # Both names may have a folder of that hour.
+            # The old and the new name may both have a folder of that hour.
             shutil.move(folder, free_name(target, folder.name))
         with suppress(OSError):  # mostly there is none
             source.rmdir()
