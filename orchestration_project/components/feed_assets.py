@@ -16,10 +16,9 @@ from orchestration_project.components.feed_spec import POOL, FeedSpec, file_sche
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.source_links import link_to
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.fingerprints import version_of
+from orchestration_project.ingest.fingerprints import reading_of, version_of
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Request
-from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.report import Report
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch

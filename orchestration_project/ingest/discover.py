@@ -1,33 +1,43 @@
-"""The stage that discovers: list landing and archive, place files in batches, and prepare those that are new.
+"""The stage that discovers: which files a load is about, what each brings that is new, and how it is read.
 
-Belongs here: what waits in landing, which candidates bring something new, and leaving out those that prove unfit. What
-a load takes from the archive is in `from_archive`.
+Belongs here: comparing candidates with the ledger, preparing those that count, and leaving out those that prove unfit.
+Where candidates come from is in `from_landing` and `from_archive`.
 """
 
-import time
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.from_archive import not_in_ledger, to_read_again, unfaithful_files
-from orchestration_project.ingest.model import Candidate, Candidates, Decided, Refused, Unfit
+from orchestration_project.formats.prepare import Prepared, prepare
+from orchestration_project.formats.repair_files import form_of
+from orchestration_project.formats.stage import count
+from orchestration_project.ingest.from_archive import (
+    not_in_ledger,
+    taken_back,
+    to_read_again,
+    unfaithful_files,
+    without_withdrawn,
+)
+from orchestration_project.ingest.from_landing import landed
+from orchestration_project.ingest.model import Candidate, Candidates, Decided, Unfit
 from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.plan import entry_of
-from orchestration_project.ingest.prepare import prepare_latest
 from orchestration_project.ingest.session import Session
-from orchestration_project.ingest.settle import ensure_left_alone
-from orchestration_project.ingest.withdrawals import refusal_of, taken_back, withdrawn_bytes, without_withdrawn
-from orchestration_project.storage.archive import archived, batch_keys, ensure_storable
-from orchestration_project.storage.batches import Batch
-from orchestration_project.storage.files import FoundFile, ensure_unchanged, fingerprint, map_files
-from orchestration_project.storage.withdrawals import Withdrawal, withdrawals
-from orchestration_project.storage.writers import delivered
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, map_files
+from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
@@ -46,8 +56,8 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     # Notes in the archive decide, not the ledger: they are there after the warehouse was lost, too.
     back = taken_back(session, noted)
     from_archive = [*not_in_ledger(session), *to_read_again(session), *back]
-    landed, refused, changed = _landed(session, settled, noted) if session.request.landing else ([], [], [])
-    found = without_withdrawn(session, _recognised(session, [*from_archive, *landed]), back, noted)
+    new, refused, changed = landed(session, settled, noted) if session.request.landing else ([], [], [])
+    found = without_withdrawn(session, _recognised(session, [*from_archive, *new]), back, noted)
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 
 
@@ -149,86 +159,63 @@ def _comes_back(candidate: Candidate, entry: Entry) -> bool:
     return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
 
-def _landed(
-    session: Session, settled: Set[FoundFile], noted: Iterable[Withdrawal]
-) -> tuple[list[Candidate], list[Refused], list[str]]:
-    """The files that wait for a load, those that have to be refused, and the names of those that are being written to.
+def prepare_latest(session: Session, candidates: Candidates) -> Candidates:
+    """Prepare the candidate of each file that counts; of one that can't be read, the candidate before it.
+
+    Raises:
+        WarehouseError: a file in the archive can't be read any more.
+    """
+    while waiting := [candidate for candidate in candidates.latest if candidate.prepared is None]:
+        prepared, faults = _prepare_all(session, waiting)
+        candidates = candidates.with_prepared(prepared).without(faults)
+    return candidates
+
+
+def _prepare_all(
+    session: Session, waiting: list[Candidate]
+) -> tuple[Mapping[FileKey, Prepared], Mapping[FileKey, Unfit]]:
+    """How each file is read, and what is wrong with the others."""
+    prepared: dict[FileKey, Prepared] = {}
+    faults: dict[FileKey, Unfit] = {}
+    tried = map_files(lambda item: _prepare(session, item), waiting, lambda item: item.file.size)
+    told = f"{session.feed.name}: files prepared"
+    for candidate, result in session.progress.of(tried, told, len(waiting)):
+        if isinstance(result, Prepared):
+            prepared[candidate.key] = result
+            reached(Point.PREPARED)
+        else:
+            faults[candidate.key] = result
+    return prepared, faults
+
+
+def _prepare(session: Session, candidate: Candidate) -> Prepared:
+    path, limit = candidate.file.path, session.settings.max_file_bytes
+    try:
+        prepared = prepare_counted(session.connection, session.feed, path, candidate.name, session.work, limit)
+    except (FileNotFoundError, FileRefused):
+        # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.
+        ensure_unchanged(candidate.file)
+        raise
+    ensure_unchanged(candidate.file)
+    return prepared
+
+
+def prepare_counted(
+    connection: "DuckDBPyConnection", feed: Feed, path: Path, name: str, work: Path, max_bytes: int
+) -> Prepared:
+    """Prepare one file, its records counted.
 
     Args:
-        session: of the load.
-        settled: young files that were left alone while the load waited for them.
-        noted: the withdrawn files.
+        connection: counts what is not text.
+        feed: the contract.
+        path: the file.
+        name: its logical name.
+        work: a folder in which one for this file's rewritten copies is made.
+        max_bytes: how large the file may be, decompressed.
+
+    Raises:
+        FileRefused: the file can't be read.
+        FileNotFoundError: there is none.
     """
-    now, patience = time.time(), session.options.settle_seconds
-
-    def hashed(item: tuple[FoundFile, Batch]) -> str:
-        # Before the hash: to read a large file that is being written to is time for nothing.
-        ensure_left_alone(item[0], settled, now, patience)
-        return fingerprint(item[0])
-
-    placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
-    refused, changed = _left_alone(unplaced, settled, now, patience)
-    candidates, withdrawn = [], withdrawn_bytes(noted)
-    tried = map_files(hashed, placed, lambda item: item[0].size)
-    for (found, batch), digest in session.progress.of(tried, f"{session.feed.name}: files hashed"):
-        if isinstance(digest, FileChanged):
-            changed.append(found.name)
-        elif isinstance(digest, FileRefused):
-            refused.append(Refused(found, digest, batch))
-        elif error := _outdated(session, found):
-            refused.append(Refused(found, error, batch, digest))
-        elif note := withdrawn.get((session.batching.key(batch), digest)):
-            refused.append(Refused(found, refusal_of(session.feed.name, found, note), batch, digest))
-        else:
-            candidates.append(Candidate(found, batch, digest))
-            reached(Point.FINGERPRINTED)
-    return candidates, refused, changed
-
-
-def _left_alone(
-    refused: Iterable[Refused], settled: Set[FoundFile], now: float, settle_seconds: float
-) -> tuple[list[Refused], list[str]]:
-    """The files that nobody writes to, and the names of the others."""
-    alone, changed = [], []
-    for item in refused:
-        try:
-            ensure_left_alone(item.file, settled, now, settle_seconds)
-        except FileChanged as error:
-            changed.append(error.name)
-        else:
-            alone.append(item)
-    return alone, changed
-
-
-def _outdated(session: Session, file: FoundFile) -> FileRefused | None:
-    """Why a file that was written to after it was taken off landing may not come in: a later delivery has its place."""
-    if file.taken is None or not file.taken.key:
-        return None
-    keys = batch_keys(session.archive) if session.options.by_name else [file.taken.key]
-    same = (item.file for key in keys for item in archived(session.archive, key) if item.file.name == file.name)
-    if all(item.mtime_ns <= file.taken.mtime_ns for item in same):
-        return None
-    return FileRefused(
-        "delivered_anew",
-        f"{file.name!r} was written to after it was loaded, and a newer file of its name was loaded since: see which of"
-        " them is right, and deliver that one",
-    )
-
-
-def _placed(session: Session, listed: Sequence[FoundFile]) -> tuple[list[tuple[FoundFile, Batch]], list[Refused]]:
-    """The files of the batches asked for, and those that have no batch. One for a batch to come waits in landing."""
-    reached(Point.LISTED)
-    latest = session.batching.current(session.request.now)
-    wanted = None if session.request.batches is None else set(session.request.batches)
-    placed, refused = [], []
-    for found in listed:
-        try:
-            ensure_storable(found.name)
-            batch = session.batching.batch_for(found)
-        except FileRefused as error:
-            refused.append(Refused(found, error))
-        else:
-            # Others are left in landing, not refused: a batch to come has begun when a later load looks again.
-            if batch <= latest and (wanted is None or batch in wanted):
-                placed.append((found, batch))
-    return placed, refused
+    prepared = prepare(form_of(feed, name), path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
+    return replace(prepared, records=count(connection, feed, prepared, max_bytes))

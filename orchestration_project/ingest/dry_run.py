@@ -15,10 +15,10 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.ingest.counts import FileCount, nothing_of
 from orchestration_project.ingest.deduplicate import deduplicate
+from orchestration_project.ingest.discover import prepare_counted
 from orchestration_project.ingest.model import Candidate, Candidates, Request, Staged
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter
-from orchestration_project.ingest.prepare import prepare_counted
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
 from orchestration_project.ingest.session import Session, ensure_feed_tables

@@ -2,7 +2,7 @@
 
 `making_of` is about what a value is: with another one the tables have to be made anew. `version_of` is about everything
 that a load looks at, the rules too: with another one old batches are still right, but were validated otherwise.
-How files are read is identified by `plan.reading_of`. Descriptions, owners and checks decide no row.
+`reading_of` is about how files are read. Descriptions, owners and checks decide no row.
 """
 
 import hashlib
@@ -11,7 +11,13 @@ from dataclasses import fields
 from orchestration_project.contracts.feed import Column, Feed, Parsing
 from orchestration_project.ingest.keys import keys_of
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.plan import reading_of
+
+
+def reading_of(feed: Feed) -> str:
+    """Identifies what of a contract decides how files are read: with another one they have to be read again."""
+    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    sheet = () if feed.source.sheet is None else (feed.source.sheet,)
+    return hashlib.sha256(repr((feed.source, read, *sheet)).encode()).hexdigest()[:16]
 
 
 def making_of(feed: Feed, options: FeedOptions) -> str:

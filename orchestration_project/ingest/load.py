@@ -17,6 +17,7 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.archive import archive, archive_known, secure
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import blaming_changes, discover, leave_out
+from orchestration_project.ingest.from_landing import settled_files
 from orchestration_project.ingest.model import Request, Staged
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter
@@ -25,7 +26,6 @@ from orchestration_project.ingest.read import read
 from orchestration_project.ingest.renew import renew
 from orchestration_project.ingest.report import Report
 from orchestration_project.ingest.session import Session, open_session
-from orchestration_project.ingest.settle import settled_files
 from orchestration_project.ingest.state import note_state
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings

@@ -4,13 +4,13 @@ The plan is pure, but that it looks which names are free in the archive.
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session
@@ -124,13 +124,6 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
             entry = replace(entry, archived_as=path.relative_to(archive).as_posix(), delivery=number)
         number += 1
     return entry
-
-
-def reading_of(feed: Feed) -> str:
-    """Identifies what of a contract decides how files are read: with another one they have to be read again."""
-    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
-    sheet = () if feed.source.sheet is None else (feed.source.sheet,)
-    return hashlib.sha256(repr((feed.source, read, *sheet)).encode()).hexdigest()[:16]
 
 
 def _date(batch: Batch) -> dt.date:

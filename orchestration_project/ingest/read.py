@@ -12,9 +12,9 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.stage import stage
 from orchestration_project.formats.staging import STAGED, ReadyFile
+from orchestration_project.ingest.discover import prepare_counted
 from orchestration_project.ingest.model import Candidates, Staged, lost_file
 from orchestration_project.ingest.plan import make_plan
-from orchestration_project.ingest.prepare import prepare_counted
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes

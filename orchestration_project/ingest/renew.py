@@ -18,10 +18,10 @@ from orchestration_project.errors import FileKey, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
-from orchestration_project.ingest.fingerprints import making_of
+from orchestration_project.ingest.fingerprints import making_of, reading_of
 from orchestration_project.ingest.model import Candidates, Published, Validated
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.plan import enter, reading_of
+from orchestration_project.ingest.plan import enter
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import has_unknown_files, read
 from orchestration_project.ingest.refusals import reject_rates

@@ -1,18 +1,17 @@
-"""One load's session: its connection under the warehouse's lock, its folders, and what it is asked to do."""
+"""One load's session: its connection under the warehouse's lock, its folders, what it is asked to do, its progress."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.batching import ensure_same_batching, settle_recovery
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.progress import Progress, pace
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.transfer import Transfer
@@ -29,6 +28,48 @@ from orchestration_project.warehouse.waivers import ensure_waivers
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+
+INTERVAL_SECONDS = 5.0
+"""A line is written at most so often; work that is done before says nothing."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Tells how far work has come.
+
+    Attributes:
+        log: takes a line.
+        clock: tells the seconds since some moment.
+    """
+
+    log: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+
+    def of(self, items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+        """The items, unchanged and one at a time; an item counts as done when the next one is asked for.
+
+        Args:
+            items: what is worked on.
+            what: such as `sales: files hashed`.
+            total: how many there are, where that is known.
+        """
+        began = told = self.clock()
+        of_all = "" if total is None else f" of {total:,}"
+        for done, item in enumerate(items):
+            now = self.clock()
+            if now - told >= INTERVAL_SECONDS:
+                told = now
+                self.log(f"{what}: {pace(done, now - began, of_all)}")
+            yield item
+
+
+def pace(done: int, seconds: float, of_all: str = "") -> str:
+    """How much was done in which time, and how much a second; no rate where the time is too short to tell one."""
+    rate = f", {done / seconds:,.0f} a second" if seconds >= 1 else ""
+    return f"{done:,}{of_all} in {seconds:,.1f} s{rate}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
+from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.ingest.plan import reading_of
 from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
 from orchestration_project.storage.batches import Batch

@@ -14,7 +14,7 @@ from orchestration_project.contracts.feed import FileFormat, Required, SourceFor
 from orchestration_project.errors import FileRefused, WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.formats.prepare import Prepared, prepare
-from orchestration_project.ingest import discover, session
+from orchestration_project.ingest import from_landing, session
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.verify import verify
 from orchestration_project.storage.batches import Batching, Cadence
@@ -437,7 +437,7 @@ def after_reading(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str, act: C
             act(path)
         return prepared
 
-    monkeypatch.setattr("orchestration_project.ingest.prepare.prepare", prepare_and_act)
+    monkeypatch.setattr("orchestration_project.ingest.discover.prepare", prepare_and_act)
 
 
 def test_a_file_that_grows_while_it_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -629,7 +629,7 @@ def test_an_unreadable_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None
             raise FileRefused("unreadable", f"{found.name!r} can't be read: Permission denied")
         return fingerprint(found)
 
-    monkeypatch.setattr(f"{discover.__name__}.fingerprint", denied)
+    monkeypatch.setattr(f"{from_landing.__name__}.fingerprint", denied)
     shop.deliver(named(1), A)
     shop.deliver(named(2), B)
     shop.load()

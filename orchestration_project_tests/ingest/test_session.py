@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration_project.progress import INTERVAL_SECONDS, Progress, pace
+from orchestration_project.ingest.session import INTERVAL_SECONDS, Progress, pace
 
 
 def test_it_tells_how_far_the_work_has_come() -> None:
