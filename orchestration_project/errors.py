@@ -4,9 +4,10 @@ PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── project.DefinitionsError  the definitions can't be built, for one of the other reasons
 ├── settings.SettingsError    an environment variable can't be used
-├── history.HistoryError      the databases of Dagster's history can't be made
-├── drafting.layout.DraftError  no feed can be drafted from sample files
-├── mart_definition.MartError  a mart's SELECT can't be used
+├── run_launcher.HistoryError the databases of Dagster's history can't be made
+├── layout.DraftError         no feed can be drafted from sample files
+├── mart_definition.MartError a mart's SELECT can't be used
+├── store.AlarmStoreError     the file with the state of alarms can't be used
 ├── FileRefused               a file can't be accepted as a whole: it goes to quarantine, the others go on
 ├── FileChanged               a file changed while it was read: it stays in landing for the next run
 ├── FilesUnfit                some files of a load are refused or changed; caught by the load itself
@@ -16,7 +17,8 @@ PlatformError
 ├── NotWritable               a folder may not be written to; names it and what to do
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
-    └── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
+    ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
+    └── frames.Unfit          a column of a DataFrame can't be stored as it is
 """
 
 import re

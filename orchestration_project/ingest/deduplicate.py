@@ -78,7 +78,7 @@ def _affected(session: Session, batches: list[Batch], later: list[Batch], repair
     # A repair is judged by all records with its key, kept or not, so it may be valid otherwise where no winner
     # changed.
     others = [batch for batch in later if batch in repaired and batch not in affected]
-    return sorted([*affected, *affected_batches(connection, feed, batches, others, window, rivals=True)])
+    return sorted([*affected, *affected_batches(connection, feed, batches, others, window, with_duplicates=True)])
 
 
 def _repaired(session: Session) -> set[Batch]:

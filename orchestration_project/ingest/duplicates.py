@@ -64,7 +64,7 @@ def affected_batches(
     batches: Sequence[Batch],
     later: Sequence[Batch],
     window_seconds: float,
-    rivals: bool = False,
+    with_duplicates: bool = False,
 ) -> list[Batch]:
     """The later batches with a key that the validated batches keep otherwise than before, within its reach.
 
@@ -76,12 +76,14 @@ def affected_batches(
         batches: the validated ones.
         later: other batches; the result is a part of them.
         window_seconds: how far a record reaches.
-        rivals: whether it counts too that records came or went that are not kept.
+        with_duplicates: whether it counts too that records came or went that are not kept.
     """
     # A record may have lost one key and kept another, so each key is asked by itself.
     affected: set[Batch] = set()
     for key in keys_of(feed) if later else ():
-        rows = connection.execute(affected_select(feed, key, batches, later, window_seconds, rivals)).fetchall()
+        rows = connection.execute(
+            affected_select(feed, key, batches, later, window_seconds, with_duplicates)
+        ).fetchall()
         affected |= {batch for (batch,) in rows}
     return [batch for batch in later if batch in affected]
 
@@ -143,7 +145,7 @@ def affected_select(
     batches: Sequence[Batch],
     later: Sequence[Batch],
     window_seconds: float,
-    rivals: bool = False,
+    with_duplicates: bool = False,
 ) -> str:
     """Query of the later batches with a key that the validated batches keep otherwise than before, within its reach.
 
@@ -155,7 +157,7 @@ def affected_select(
         f"""FROM ({own_candidates(key)})
         ANTI JOIN (SELECT _rid FROM {DUPLICATES} WHERE {key.beaten("reason")}) USING (_rid)""",
     )
-    if rivals:
+    if with_duplicates:
         before, now = published_candidates, own_candidates(key)
     place = f"{columns}, _batch_date, _file, _row"
     # Differences both ways: a key that came takes later records out, one that went lets them back in.

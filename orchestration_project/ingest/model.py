@@ -7,7 +7,7 @@ that stands for rows names the relation that holds them. All of them are frozen:
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit, WarehouseError
@@ -279,8 +279,3 @@ class Published:
     counts: list[FileCount]
     reasons: list[ReasonCount]
     newest: list[DayCount]
-
-
-def batches_of(entries: Iterable[Entry], from_key: Callable[[str], Batch]) -> set[Batch]:
-    """The batches of some ledger entries."""
-    return {from_key(entry.batch) for entry in entries}

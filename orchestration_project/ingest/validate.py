@@ -1,24 +1,25 @@
 """The stage that validates: one pass gives every record its values and every rule of the contract that it breaks.
 
 Records are checked each by itself here. Which of several with one key counts is decided in `deduplicate.py`, what
-corrects what in `repairs.py`. `values.py` has the SQL of single values and rules.
+corrects what in `repairs.py`. The SQL of single values is in `values.py`, that of rules in `conditions.py`.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
-from orchestration_project.ingest.model import Staged, Validated, batches_of
+from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.values import filled, text_of, value_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
+from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, is_empty, literal
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def validate(session: Session, staged: Staged) -> Validated:
     # Removals count: a batch of which all files go has to lose its published rows.
     batches = _touched(session, staged)
     # Where nothing is published, only what is new is looked at: it may be refused.
-    new = batches_of(staged.plan.loads, session.batching.from_key)
+    new = _batches_of(session, staged.plan.loads)
     condition = batch_filter(batches) if session.request.publish else batch_filter(new)
     with session.timed("validated") as done:
         show_records(session.connection, session.feed, staged, condition)
@@ -53,7 +54,11 @@ def _touched(session: Session, staged: Staged) -> list[Batch] | None:
     if session.request.batches is None:
         return None
     plan = staged.plan
-    return sorted({*session.request.batches, *batches_of([*plan.loads, *plan.removals], session.batching.from_key)})
+    return sorted({*session.request.batches, *_batches_of(session, [*plan.loads, *plan.removals])})
+
+
+def _batches_of(session: Session, entries: Iterable[Entry]) -> set[Batch]:
+    return {session.batching.from_key(entry.batch) for entry in entries}
 
 
 def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:

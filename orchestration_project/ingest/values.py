@@ -1,11 +1,10 @@
-"""From text to values, and the contract's rules as SQL conditions. Pure functions of the contract: nothing is run here.
+"""From text to values, as SQL. Pure functions of the contract: nothing is run here. Its rules are in `conditions`.
 
 A cast in DuckDB accepts more than a contract should: `1.5` becomes the integer 2, `1_000` is 1000, 9.999 is rounded to
 10.00. So a value counts only when it is written back the same, or matches the form that its type allows.
 
 No expression here may raise, whatever a text holds: it would stop the load of all files, and DuckDB's message quotes
-the value. So values of a column are compared with literals of its own type only; DuckDB casts to a common type
-otherwise, and that cast fails for numbers which the common type can't hold.
+the value.
 """
 
 import re
