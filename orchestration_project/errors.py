@@ -25,6 +25,9 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+# `Could not convert string 'Ann "B"' to INT32` -> `Could not convert string ... to INT32`: from the first quote to the
+# last one of any kind, since a value may have quotes in it. Without a second one all of the rest goes: too little is
+# told rather than too much.
 _QUOTED = re.compile(r"""["'`].*["'`]|["'`].*""")
 
 
@@ -64,6 +67,7 @@ class FileChanged(PlatformError):
         self.name = name
 
 
+# Not the name alone: an undated feed has `export.csv` of many days in one load, and one of them may be refused.
 FileKey = tuple[str, str]
 """What tells the files of one load apart: batch, as text, and logical name."""
 
@@ -120,6 +124,7 @@ class WarehouseBroken(WarehouseError):
 
 def platform_errors(base: type[PlatformError] = PlatformError) -> set[type[PlatformError]]:
     """All errors that the platform raises on purpose, as far as their modules are imported."""
+    # Errors of errors, too: retries once knew only the direct subclasses.
     return {base}.union(*(platform_errors(error) for error in base.__subclasses__()))
 
 
@@ -135,4 +140,5 @@ def without_values(error: Exception) -> str:
 
 def visible(text: str) -> str:
     """A text from outside as one line in which a terminal finds no instruction."""
+    # A product's name could clear the terminal, and a file's name begin a line of its own in the log.
     return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)

@@ -11,6 +11,7 @@ from orchestration_project.errors import PlatformError
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+# Decompressed: a frame of zstd may hold 32,000 times its size.
 MAX_FILE_BYTES = 10_000_000_000
 
 
@@ -89,6 +90,7 @@ class Settings:
                 "WAREHOUSE_URL has another form than duckdb:///relative/path or duckdb:////absolute/path, which are the"
                 " ones supported"
             )
+        # As in any URL: a blank is written %20.
         return Path(unquote(path)).expanduser().absolute()
 
     def landing(self, feed: str) -> Path:
@@ -125,6 +127,7 @@ def _number(name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
+    # NaN, too, is in no range. To wait for ever is not offered: a holder that hangs would stop all.
     if not 0 <= value < float("inf"):
         raise SettingsError(f"{name}={text!r} is not a number of seconds")
     return value
@@ -133,6 +136,7 @@ def _number(name: str, text: str) -> float:
 def _whole(name: str, text: str) -> int | None:
     if not text:
         return None
+    # `int` alone would also take blanks, signs and 1_000.
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name}={text!r} is not a whole number above zero")
     return int(text)
