@@ -26,9 +26,12 @@ def archive_known(session: Session, candidates: Candidates) -> LeftInLanding:
     """
     moves = _Moves(session)
     for candidate, entry in candidates.known:
+        # One that was found in the archive is where it belongs.
         if candidate.archived_as is None:
             place = session.archive / str(entry.archived_as)
             with moves.leaving(candidate.file):
+                # The load that committed it died before the copy had its place, or the copy was lost since: the same
+                # bytes, delivered again, mend the archive.
                 if not place.exists():
                     session.transfer.secure([(candidate.file, candidate.sha256)])
                 moves.secured.append((candidate.file, place, candidate.sha256))
@@ -41,6 +44,8 @@ def secure(session: Session, candidates: Candidates) -> None:
     Raises:
         FilesUnfit: names those that are not.
     """
+    # Asked at the last moment: a file that its writer replaced between commit and move once left rows whose bytes the
+    # archive never had.
     if changed := changed_files(candidates.latest):
         raise FilesUnfit(changed)
     landed = candidates.landed
@@ -50,6 +55,7 @@ def secure(session: Session, candidates: Candidates) -> None:
     try:
         session.transfer.secure(_with_progress(session, files, "secured"))
     except FileChanged as error:
+        # The transfer knows files by their names; in landing each name is there once.
         changed = {candidate.key: error for candidate in landed if candidate.name == error.name}
         raise FilesUnfit({**changed, **changed_files(landed)}) from error
 
@@ -73,6 +79,7 @@ def archive(session: Session, candidates: Candidates, published: Published) -> L
             key = session.batching.key(item.batch) if item.batch else ""
             session.transfer.refuse(item.file, _note(session, item), key)
     session.transfer.tidy()
+    # Here, since no process of its own watches over the grace periods.
     session.transfer.forget(session.options.grace.total_seconds())
     reached(Point.MOVED)
     return moves.left
@@ -96,6 +103,8 @@ class _Moves:
         """Give the secured files their places, then take them off landing."""
         session, transfer = self.session, self.session.transfer
         if self.secured:
+            # Every copy has its place before the first file leaves landing, so a kill leaves bytes twice, never
+            # nowhere.
             transfer.archive_all(_with_progress(session, self.secured, "archived"))
             for file, place, sha256 in _with_progress(session, self.secured, "taken off landing"):
                 with self.leaving(file):
@@ -110,8 +119,10 @@ class _Moves:
         except FileChanged as error:
             self.left += LeftInLanding(changed=[error.name])
         except OSError as error:
+            # A full disk is no trouble of this one file: the others would fail like it.
             if no_room(error):
                 raise
+            # With a read-only drop folder the run once failed after its commit, and so did every run after it.
             self.left += LeftInLanding(stuck={file.name: str(error.strerror)})
 
 

@@ -77,6 +77,8 @@ def ensure_same_batching(connection: "DuckDBPyConnection", feed: str, options: F
     """
     if loaded_with(connection, feed) == loading_of(options):
         return
+    # A load under another batching once made a second file of each correction, in another batch, and doubled its
+    # records.
     if fault := rebatching(connection, feed, options, archive):
         raise WarehouseError(
             f"{feed}: {fault}. Its files would fall into other batches than the ones they were loaded for, or replace"
@@ -92,11 +94,14 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     if before == present:
         return ""
     if not ledger_queries.has_accepted(connection, feed):
+        # The ledger has no file, so the warehouse is new or was lost. In a lost one only the folders of the archive
+        # still tell for which batches files were accepted.
         if before is None and (odd := misplaced_file(archive, batching)):
             return f"the archive has {odd}, which is another batch under the attributes of defs.yaml"
         if before is None and options.by_name and (name := numbered_twice(archive)):
             return f"the archive has several first deliveries of {name!r}, which are one file under undated: replace"
         return ""
+    # A release that recorded no batching is taken as it is, if all of its files are where they would be now.
     if before is None:
         odd = _odd_file(connection, feed, batching)
         return f"{odd} was loaded for another batch than the attributes of defs.yaml say now" if odd else ""
@@ -173,6 +178,7 @@ def _take_folders(settings: Settings, old: str, feed: str) -> None:
     """Move what waits or was refused under a feed's old name; its archive goes, since the new one has the files."""
     if not old:
         return
+    # Else what a writer adds to a file after its feed was renamed is lost.
     take_over(*(roots(settings.landing(name), settings.archive(name)) for name in (old, feed)))
     for folder in (settings.landing, settings.quarantine, settings.repairs):
         if folder(old).is_dir():

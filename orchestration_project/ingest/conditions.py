@@ -44,6 +44,8 @@ def source_conditions(column: Column, text: str) -> Iterator[Condition]:
     if column.required:
         yield Condition(f"{column.name}: {Required.rule}", f"{text} IS NULL")
     if column.sql_type != "VARCHAR":
+        # `values` gives NULL for a text that does not have the form of its type; a text that is missing gives NULL,
+        # too.
         yield Condition(f"{column.name}: type", f"{text} IS NOT NULL AND {value} IS NULL")
     yield from value_conditions(column)
 
@@ -73,6 +75,8 @@ def broken(rule: Rule, column: Column) -> str:
         case Length(rule=name, characters=characters):
             return f"length({value}) {'<' if name == 'minLength' else '>'} {characters}"
         case Pattern(regex=regex):
+            # A pattern of the standard (ECMA-262) may match anywhere in the text, unless `^` and `$` hold it; a format
+            # is about all of the text.
             return f"NOT regexp_matches({value}, {literal(regex)})"
         case TextFormat(regex=regex):
             return f"NOT regexp_full_match({value}, {literal(regex)})"
@@ -86,6 +90,9 @@ def _typed(text: str, sql_type: str) -> str:
 
 def _broken_decimal(rule: Bound | MultipleOf | OneOf, value: str, sql_type: str) -> str:
     """A condition in which numbers that have more decimals than the column are replaced by ones that it can hold.
+
+    Compared with the contract's own number, the first value of 36 digits stopped its feed: the cast to a common type
+    failed.
 
     v DECIMAL(9,2)   minimum 0.001      ->   v < 0.01
                      multipleOf 0.003   ->   v % 0.03 <> 0
@@ -101,6 +108,8 @@ def _broken_decimal(rule: Bound | MultipleOf | OneOf, value: str, sql_type: str)
 
     match rule:
         case Bound(rule=name, limit=limit):
+            # Between the limit and the number that takes its place lies none that the column can hold, so the same
+            # values break both.
             toward = ceil if name in ("minimum", "exclusiveMaximum") else floor
             return f"{value} {OPERATORS[name]} {written(toward(units(limit)))}"
         case MultipleOf(step=step):

@@ -28,11 +28,14 @@ IS_WAIVED = f"coalesce(starts_with(_resolved_by, {literal(WAIVED_BY)}), false)"
 
 def reject_id(feed: Feed) -> str:
     """What identifies a rejected record; it depends on the file and the record's number alone."""
+    # By the first name of a feed that was renamed: repair files and waivers of before go on naming its rejects.
     return f"left(sha256(concat_ws('/', {literal(feed.first_name or feed.name)}, _file, _file_version, _row)), 16)"
 
 
 def is_attempt(feed: Feed) -> str:
     """A condition that holds for the failed corrections of other rejects."""
+    # A record that names no reject of its batch, or that could not be split so that nobody knows what it names, stands
+    # for itself: it has to be repaired or waived like any other.
     aimless = f"_reason IN ({literals([NOT_REJECTED, WITHOUT_ID])}) OR starts_with(_reason, '_raw_line: ')"
     return f"({of_repairs(feed.name)} AND len(list_filter(_reasons, lambda _reason: {aimless})) = 0)"
 
@@ -42,6 +45,8 @@ def is_open(feed: Feed) -> str:
     return f"(_resolved_by IS NULL AND NOT {is_attempt(feed)})"
 
 
+# `id: duplicate_key (kept: a.csv row 3)` -> `id: duplicate_key`. (?s), since a file's name may have a line end: such
+# duplicates were once counted for no check.
 RULE_OF_REASON = "regexp_replace(_reason, '(?s) \\(kept: .*$', '')"
 """SQL that takes the details of `_reason` away, so that equal rules are counted together."""
 
@@ -111,6 +116,7 @@ def _record_counts(feed: Feed, condition: str) -> str:
     }
     parts = [
         ({"records": "count(*)"}, raw, condition),
+        # Not a filter of the count above: as a condition, `blank` spares DuckDB all columns but one of most rows.
         ({"blank": "count(*)"}, raw, f"{condition} AND {blank(feed)}"),
         ({"cleaned": "count(*)"}, cleaned, condition),
         (rejects, rejected, condition),

@@ -75,7 +75,7 @@ def _affected(session: Session, batches: list[Batch], later: list[Batch], repair
     """The later batches whose records may be kept otherwise now, or whose repairs may be valid otherwise."""
     connection, feed, window = session.connection, session.feed, _reach(session).total_seconds()
     affected = affected_batches(connection, feed, batches, later, window)
-    # A repair is judged by all records with its key, kept or not, so it may be valid otherwise where no winner
+    # A repair is validated against all records with its key, kept or not: it may be valid otherwise where no winner
     # changed.
     others = [batch for batch in later if batch in repaired and batch not in affected]
     return sorted([*affected, *affected_batches(connection, feed, batches, others, window, with_duplicates=True)])

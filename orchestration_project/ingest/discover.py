@@ -108,6 +108,8 @@ def blaming_changes(candidates: Candidates) -> Iterator[None]:
         yield
     except FilesUnfit:
         raise
+    # Whatever is raised: a file that grew has more records than were counted, which looks like a fault of the load. It
+    # once failed the load of all other files.
     except Exception as error:
         if changed := changed_files(candidates.latest):
             raise FilesUnfit(changed) from error
@@ -140,10 +142,13 @@ def _recognised(session: Session, candidates: Sequence[Candidate]) -> Candidates
     for candidate in candidates:
         file = options.identity(key_of(candidate.batch), candidate.name)
         entry = current.get(file)
+        # `reread`: the ledger knows the file, but its rows are not what its bytes say.
         if candidate.reread or entry is None:
             fresh[file].append(candidate)
         elif entry.sha256 == candidate.sha256 and not _comes_back(candidate, entry):
             known.append((candidate, entry))
+        # From landing any other bytes are a correction. In the archive older versions lie as well, which were replaced
+        # for good: one that the contract refuses by now must not stop a rebuild.
         elif not candidate.archived_as or candidate.number > entry.delivery:
             fresh[file].append(candidate)
         elif entry.batch != key_of(candidate.batch):
@@ -155,6 +160,7 @@ def _recognised(session: Session, candidates: Sequence[Candidate]) -> Candidates
 
 def _comes_back(candidate: Candidate, entry: Entry) -> bool:
     """Whether bytes that were superseded are delivered anew: they may be the newest snapshot again, or repair it."""
+    # Only with a later time: an outdated snapshot that came again unchanged was once archived anew each time.
     modified = candidate.file.modified_at.replace(tzinfo=None)
     return entry.status is Status.SUPERSEDED and modified > entry.modified_at
 
@@ -165,6 +171,7 @@ def prepare_latest(session: Session, candidates: Candidates) -> Candidates:
     Raises:
         WarehouseError: a file in the archive can't be read any more.
     """
+    # Until none waits: where a file can't be read, an earlier delivery of it counts, which nobody has looked at yet.
     while waiting := [candidate for candidate in candidates.latest if candidate.prepared is None]:
         prepared, faults = _prepare_all(session, waiting)
         candidates = candidates.with_prepared(prepared).without(faults)
@@ -217,5 +224,7 @@ def prepare_counted(
         FileRefused: the file can't be read.
         FileNotFoundError: there is none.
     """
+    # A folder for each file: files of different batches may have one name, and so would their copies.
     prepared = prepare(form_of(feed, name), path, name, Path(tempfile.mkdtemp(dir=work)), max_bytes)
+    # Counted from the bytes, while DuckDB splits the records later: `publish` holds the one against the other.
     return replace(prepared, records=count(connection, feed, prepared, max_bytes))

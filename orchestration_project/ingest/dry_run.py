@@ -57,6 +57,7 @@ def scratch_warehouse(settings: Settings, folders: Iterable[Path]) -> Iterator[t
     with TemporaryDirectory(prefix="orchestration-project-") as folder:
         work = Path(folder) / "work"
         work.mkdir()
+        # A file of its own, so that this works while a load holds the warehouse.
         own = replace(Warehouse.from_settings(settings), database=Path(folder) / "scratch.duckdb")
         with own.connection("dry run", [*folders, work]) as connection:
             yield connection, work
@@ -115,10 +116,12 @@ def dry_run(session: Session, candidate: Candidate) -> DryRun:
         staged = read_file(session, candidate)
     except FileRefused as error:
         return DryRun(candidate, [error])
+    # Not `ensure_fit`: whoever asks wants to see the records of a file that is refused, too.
     validated = validate(session, staged)
     with transaction(session.connection):
         unique = deduplicate(session, enter(session, validated))
         published = publish(session, unique)
     (prepared,) = staged.candidates.latest
+    # The tables tell nothing of a file without records.
     nothing = nothing_of(candidate.name, candidate.sha256[:VERSION_LENGTH])
     return DryRun(prepared, list(validated.refusals.values()), next(iter(published.counts), nothing))

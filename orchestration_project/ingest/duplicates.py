@@ -40,6 +40,7 @@ def find_duplicates(
         ordinary: whether only records of ordinary files take part, and any earlier one with the key counts, kept or
             not: so what repair files may correct does not depend on what other repair files bring.
     """
+    # A query of no rows, so that `_batch_date` has the type that it has in this feed.
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {DUPLICATES} AS
             SELECT _rid, {IDENTITY}, ''::VARCHAR AS reason FROM {VALIDATED} LIMIT 0"""
@@ -136,6 +137,7 @@ def repeated_keys_select(key: Key, own: str, shared: bool) -> str:
 
 def shared_keys_select(key: Key, own: str, outside: str) -> str:
     """Query of the published rows outside of the validated batches that have a key of a validated record."""
+    # SEMI: a key that several validated records have must not repeat the published row.
     return f"FROM ({outside}) SEMI JOIN ({own}) own USING ({key.listed})"
 
 
@@ -151,6 +153,7 @@ def affected_select(
 
     Another version of a file that has the key in the same row keeps it as before: what others say of it stays true.
     """
+    # What is kept before comes from the published rows, what is kept now from the validated ones less the beaten.
     columns, before, now = (
         key.listed,
         published_keepers,

@@ -16,6 +16,7 @@ from orchestration_project.ingest.options import FeedOptions
 def reading_of(feed: Feed) -> str:
     """Identifies what of a contract decides how files are read: with another one they have to be read again."""
     read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    # Left out where none is named: the text is what it was before there were workbooks, so no file is read anew for it.
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
     return hashlib.sha256(repr((feed.source, read, *sheet)).encode()).hexdigest()[:16]
 
@@ -26,6 +27,7 @@ def making_of(feed: Feed, options: FeedOptions) -> str:
     A rule is no part of it: it decides on which side a record is, never what a value is.
     """
     keys = [(key.columns, key.rule) for key in keys_of(feed)]
+    # Sorted, since the order of columns changes no value. Without a key nobody looks back.
     return _digest(sorted(map(_value_of, feed.columns)), keys, options.key_look_back if keys else None)
 
 

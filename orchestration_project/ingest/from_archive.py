@@ -135,6 +135,7 @@ def taken_back(session: Session, noted: Iterable[Withdrawal]) -> list[Candidate]
     versions = {item.identity for item in noted}
     found = []
     for entry in ledger_queries.withdrawn_entries(session.connection, session.feed.name):
+        # Undone by moving it back, then removing the note: so it lies where it did before.
         place = str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
         file = None if entry.identity in versions else find(session.archive / place)
         if file is not None:
@@ -158,16 +159,19 @@ def without_withdrawn(
         noted: the withdrawn files.
     """
     fresh = [candidate for candidates in found.fresh.values() for candidate in candidates]
+    # A later version came meanwhile: what is taken back is history, and nothing of it is read.
     outdated = [_superseded(session, item) for item in back if item not in fresh]
     decided = [*found.decided, *_newly_withdrawn(session, noted), *outdated]
     gone = {item.entry.identity for item in decided if item.entry.status is Status.WITHDRAWN}
     if not gone:
         return replace(found, decided=decided)
     connection, feed, options = session.connection, session.feed.name, session.options
+    # Their batches may be none of those asked for: a withdrawal that died is finished by whatever load comes next.
     concerned = ledger_queries.current_entries(connection, feed, gone, options.snapshot, options.by_name)
     current = {options.identity(entry.batch, entry.file): entry for entry in concerned} | dict(found.current)
     current = {file: entry for file, entry in current.items() if entry.identity not in gone}
     without = {options.identity(batch, name) for batch, name, _ in gone} - {*current}
+    # As if the correction had never come: `settle` loads the version before it, whose bytes the archive has.
     for entry in ledger_queries.replaced_versions(connection, feed, [name for _, name in without]):
         file = options.identity(entry.batch, entry.file)
         if file in without and entry.identity not in gone:

@@ -57,6 +57,8 @@ def _asked(settings: Settings, feed: Feed, options: FeedOptions, request: Reques
         try:
             if wanted is None or options.batching.batch_for(file) in wanted:
                 yield file
+        # Refused files are waited for, too: what is refused for a part that its writer has not written yet would be
+        # good a second later.
         except FileRefused:
             yield file
 
@@ -83,6 +85,7 @@ def landed(
         ensure_left_alone(item[0], settled, now, patience)
         return fingerprint(item[0])
 
+    # Among the delivered ones are files that were written to after they had been taken off landing.
     placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
     refused, changed = _left_alone(unplaced, settled, now, patience)
     candidates, withdrawn = [], withdrawn_bytes(noted)
@@ -159,6 +162,7 @@ def _outdated(session: Session, file: FoundFile) -> FileRefused | None:
     """Why a file that was written to after it was taken off landing may not come in: a later delivery has its place."""
     if file.taken is None or not file.taken.key:
         return None
+    # Under `undated: replace` the newer file may be in any batch.
     keys = batch_keys(session.archive) if session.options.by_name else [file.taken.key]
     same = (item.file for key in keys for item in archived(session.archive, key) if item.file.name == file.name)
     if all(item.mtime_ns <= file.taken.mtime_ns for item in same):

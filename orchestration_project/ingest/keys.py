@@ -45,6 +45,7 @@ class Key:
 
 def keys_of(feed: Feed) -> list[Key]:
     """What may occur only once in a feed."""
+    # A unique column that is the primary key alone would give each duplicate two reasons.
     unique = [
         Key((column.name,), UNIQUE) for column in feed.columns if column.unique and (column.name,) != feed.primary_key
     ]
@@ -82,12 +83,14 @@ def duplicates_select(
     across = f"compared AS (SELECT *, NULL::{WINNER} AS _earlier FROM in_batch)"
     if window_seconds:
         taken = _taken_by_any(columns, window_seconds) if ordinary else _taken_by_kept(columns, window_seconds)
+        # Only one record of each batch can be kept, so batches are compared by these alone.
         across = f"""winners AS (SELECT {columns}, _at, _winner FROM in_batch WHERE _place = 1),
         {taken},
         compared AS (SELECT in_batch.*, taken._earlier FROM in_batch JOIN taken USING ({columns}, _at))"""
     # Joined by LEFT: a record that no line of the ledger dates must not drop out, as if nobody had its key. A
     # snapshot has no batch: 0 puts its records at one moment. Rows of the look-back have no `_rid`: they decide, but
-    # what becomes of them is told by their own batches.
+    # what becomes of them is told by their own batches. `_repaired` comes last in the order: a repair has the place of
+    # the record that it corrects, and of the two it is the one that counts.
     return f"""
         WITH RECURSIVE pool AS (FROM ({pool}) WHERE hash({columns}) IN (FROM {REPEATED_KEYS})),
         ages AS ({ages_select(feed)}),
@@ -114,6 +117,8 @@ def duplicates_select(
 
 def _taken_by_any(columns: str, window_seconds: float) -> str:
     """Table expression `taken`: of each winner the first earlier one within the window, kept or not, or NULL."""
+    # `1 PRECEDING` is a second, and no batches are closer: of an hour that clocks repeat the second batch is one second
+    # after the first.
     return f"""taken AS (
             SELECT {columns}, _at, first_value(_winner) OVER (PARTITION BY {columns} ORDER BY _at
                 RANGE BETWEEN {window_seconds} PRECEDING AND 1 PRECEDING) AS _earlier
@@ -131,6 +136,7 @@ def _taken_by_kept(columns: str, window_seconds: float) -> str:
         run (_head)     1   1   1   1    1    30     15 is beyond the window of 1: a chain
         kept            x            x         x     4 and 8 go to 1, 20 goes to 15
     """
+    # Counted from any record, kept or not, a key that comes back weekly was once refused for ever.
     return f"""begun AS (
             SELECT *, coalesce(_at - lag(_at) OVER (PARTITION BY {columns} ORDER BY _at) > {window_seconds}, true)
                 AS _begins
@@ -160,5 +166,7 @@ def _taken_by_kept(columns: str, window_seconds: float) -> str:
 
 def ages_select(feed: Feed) -> str:
     """Query of when each version of a feed's files was last modified; the same bytes may be in several batches."""
+    # With its batch: a name may bring the same bytes for two days, each with a time of its own; joined by name and
+    # version alone, their records would come twice.
     return f"""SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, modified_at AS _modified_at
         FROM {LEDGER} WHERE feed = {literal(feed.name)}"""

@@ -57,6 +57,7 @@ def load(
         WarehouseError: the contract was changed and archived files do not fit it, counts do not balance, or an archived
             file is lost; no row was changed.
     """
+    # Waited before the lock is taken: nobody else has to wait because a file is young.
     settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log) as session:
         report = run_stages(session, settled)
@@ -71,8 +72,10 @@ def run_stages(whole: Session, settled: Set[FoundFile] = frozenset()) -> Report:
         whole: the session; where all batches have to be made anew, it is narrowed to what is new afterwards.
         settled: young files that were left alone while the load waited for them.
     """
+    # First of all: a table must not hold values that two contracts have made differently of equal text.
     renewed = renew(whole)
     candidates = discover(whole, settled)
+    # A renewal has published all batches, so only those that change are left.
     session = whole.of_changes() if renewed else whole
     left = archive_known(session, candidates)
     staged: Staged | None = None
@@ -89,6 +92,7 @@ def run_stages(whole: Session, settled: Set[FoundFile] = frozenset()) -> Report:
                     entered = enter(session, validated)
                     unique = deduplicate(session, entered)
                     published = publish(session, unique)
+                    # Last, so that as little time as possible lies between this look at the files and the commit.
                     secure(session, candidates)
             break
         except FilesUnfit as error:

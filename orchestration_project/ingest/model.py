@@ -154,10 +154,13 @@ class Candidates:
         for key, error in faults.items():
             identity = of_keys.get(key, key)
             *earlier, last = fresh.pop(identity, ()) or (None,)
+            # None: no candidate but a duplicate, read from the archive to take the place of a file that went.
             if last is None or (last.archived_as is not None and not last.reread):
                 raise lost_file(key[1], error) from error
+            # The delivery before it is tried next. A bad one must not displace good ones that wait beside it.
             if earlier:
                 fresh[identity] = tuple(earlier)
+            # Its rows stay: it was accepted once, and a stricter contract does not say that they are to go.
             if last.reread:
                 unreadable[key] = error
             elif isinstance(error, FileRefused):

@@ -60,6 +60,7 @@ class FeedOptions:
 
     def identity(self, batch: str, file: str) -> Identity:
         """What makes a delivery of a file the same file as another: the partition key and the name, or the name."""
+        # With the name alone, each day's `export.csv` once deleted the rows of the day before.
         return ("" if self.by_name else batch, file)
 
     @property
@@ -128,6 +129,7 @@ def promised_calendar(feed: Feed, batching: Batching) -> DeliveryCalendar | None
     None if they don't say when a batch is due, or if data comes less often than there are batches: then it is not known
     for which of them.
     """
+    # A catalogue that comes weekly into a feed of days would be missing on six of seven.
     deadline = promised_deadline(feed)
     if deadline is None or (feed.frequency and feed.frequency > LONGEST[batching.cadence]):
         return None

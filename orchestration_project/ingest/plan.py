@@ -44,7 +44,10 @@ def make_plan(
     """
     delivered = {file: [entry_of(item, feed, options, request) for item in items] for file, items in fresh.items()}
     replaced = [current[file] for file in delivered if file in current]
+    # They take part: a duplicate inherits when the file that holds its bytes is corrected, and of a snapshot feed the
+    # newest of all files counts.
     unchanged = [entry for file, entry in current.items() if file not in delivered]
+    # A file that is read again replaces itself: its old rows go, and what it is read as now comes in.
     plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
     for entry in settle([*unchanged, *(entries[-1] for entries in delivered.values())], options.snapshot):
         file = options.identity(entry.batch, entry.file)
@@ -119,6 +122,7 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
     """The entry with a place in the archive: its own, else the first free one after that of the current version."""
     number = current.delivery + 1 if current else 1
     while not entry.archived_as:
+        # Free of withdrawn files as well: `--undo` puts one back where it had been.
         path = archive_folder(archive, entry.batch, number, entry.status is Status.DUPLICATE) / entry.file
         if not path.exists() and not was_withdrawn(archive, entry.batch, number, entry.file):
             entry = replace(entry, archived_as=path.relative_to(archive).as_posix(), delivery=number)
@@ -131,6 +135,7 @@ def _date(batch: Batch) -> dt.date:
 
 
 def _naive(moment: dt.datetime) -> dt.datetime:
+    # The ledger's times are of the type TIMESTAMP, which has no zone: they are UTC.
     return moment.astimezone(dt.UTC).replace(tzinfo=None)
 
 

@@ -25,6 +25,7 @@ from orchestration_project.warehouse.waivers import has_waivers
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# What the chart in a run's metadata shows, whichever batches the run was about.
 NEWEST_DAYS = 60
 
 
@@ -122,6 +123,7 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
     key_of = session.batching.key
     found = {(key_of(count.batch), count.file, count.version): count for count in counts if count.batch}
     for entry in plan.loads:
+        # A file of which no table has a row must be missed here, not left out.
         count = found.setdefault((entry.batch, entry.file, entry.version), nothing_of(entry.file, entry.version))
         # The ledger has what the file's own reader counted; the tables have what DuckDB read.
         if entry.records not in (None, count.records):

@@ -45,6 +45,7 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     ).with_decided(candidates.decided)
     _note_removed(session, plan.removals)
     loads = {(str(session.batching.from_key(entry.batch)), entry.file, entry.version) for entry in plan.loads}
+    # After one unfit file all files of a load were once read a second time.
     if before and loads <= {_identity(file) for file in before.files}:
         return _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
     ready = _ready_files(session, candidates, plan.loads)
@@ -74,6 +75,7 @@ def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str, str]]
         f"INSERT INTO {LEFT_OUT} SELECT unnest($batches), unnest($files), unnest($versions)",
         {name: [row[index] for row in left_out] for index, name in enumerate(("batches", "files", "versions"))},
     )
+    # A view over what was read, since the files that are left out are few and a copy of the others is not.
     kept = f"FROM {STAGED} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {KEPT} AS {kept}")
     records = sum(file.prepared.records or 0 for file in staged.files if _identity(file) in loads)
@@ -87,6 +89,7 @@ def _ready_files(session: Session, candidates: Candidates, loads: Sequence[Entry
     ready = []
     for entry in loads:
         batch = str(session.batching.from_key(entry.batch))
+        # A correction of the file that held its bytes can make a duplicate count long after it came.
         how = prepared.get((batch, entry.file)) or _from_archive(session, entry)
         ready.append(ReadyFile(how, batch, entry.version, session.work))
     return ready
@@ -114,6 +117,8 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
             "versions": [entry.version for entry in removals],
         },
     )
+    # Rows that no loaded file has brought once stayed: after the ledger had lost entries, no count balanced and each
+    # load failed.
     if session.request.read:
         connection.execute(
             f"INSERT INTO {REMOVED} {_unknown_files(session)}",
@@ -123,6 +128,7 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
 
 def has_unknown_files(session: Session) -> bool:
     """Whether the raw table has rows of files that the ledger does not have as loaded."""
+    # The table as a whole is to be a source, whatever batches are asked for.
     everything = replace(session, request=replace(session.request, batches=None))
     query = f"FROM ({_unknown_files(everything)}) LIMIT 1"
     return session.connection.execute(query, {"feed": session.feed.name}).fetchone() is not None

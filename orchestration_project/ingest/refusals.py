@@ -46,6 +46,7 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
         for rate in reject_rates(connection, validated, limit)
         if (*rate.key, rate.version) in new
     }
+    # In the other formats names stand beside each value or in the schema, so no record can be a header.
     has_headers = feed.source.format in (FileFormat.CSV, FileFormat.XLSX)
     headers = second_headers(connection, feed, validated, records) if has_headers else []
     tables = {
@@ -56,6 +57,7 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
         for header in headers
         if (*header.key, header.version) in new
     }
+    # The later ones count: another table below the first explains the many rejects that it brings.
     return {**found, **_repeated(session, staged), **tables}
 
 
@@ -64,9 +66,12 @@ def _repeated(session: Session, staged: Staged) -> Mapping[FileKey, FileRefused]
     if session.options.repeated_bytes != "refuse":
         return {}
     landed = {item.key: item for item in staged.candidates.landed}
+    # A day without records repeats nothing, nor does a repair.
     loads = [entry for entry in staged.plan.loads if entry.records != 0 and not entry.repair]
     new = {(str(session.batching.from_key(entry.batch)), entry.file): entry for entry in loads}
     earlier: dict[str, Entry] = {}
+    # Two new files of one load may repeat each other; the ledger knows neither of them yet, so the older one is the
+    # first.
     for entry in sorted(loads, key=lambda entry: entry.rank):
         earlier.setdefault(entry.sha256, entry)
     asked = [(entry.batch, entry.file, entry.sha256) for key, entry in new.items() if key in landed]
@@ -161,7 +166,15 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
 
     A record is one when it breaks a rule and at least half of what is in it are names of columns: two of them, or one
     in that column's own place. Where every column is text, and a header would break nothing, all of it has to be names:
-    some of them may well be data.
+    some of them may well be data. What stood below such a record was once loaded as data of the first table.
+
+    Example, for the columns `id`, `place` and `n`, a number:
+
+        id,place,city   header: `n` is no number, and two names of three
+        id,,y           header: half of two, and `id` in its own place
+        N,,y            data: a name, but that of another column
+        id,x,y          data: one name of three
+        id,place,2      data: it breaks no rule
 
     Args:
         connection: to the warehouse.
@@ -170,6 +183,7 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
         records: relation of their text.
     """
     names, columns = literals(_names(feed)), feed.source_columns
+    # A single name may be data; in the column that it names it hardly is.
     own = " OR ".join(
         f"coalesce(_texts[{place}] IN ({literals(sorted(spellings(column)))}), false)"
         for place, column in enumerate(columns, start=1)
@@ -180,6 +194,8 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
         return []
     # Where all has to be names, hardly a record comes further than to its first text.
     first = "true" if typed else f"coalesce({as_name(stripped(ident(columns[0].name)))} IN ({names}, ''), true)"
+    # The text of the few suspects is read, never that of all records. Their fields are compared as one list: a
+    # condition for each column made DuckDB plan for seconds where a contract has 50 texts.
     rows = connection.execute(
         f"""
         WITH suspects AS MATERIALIZED (
@@ -209,8 +225,11 @@ def _may_be_header(feed: Feed) -> str:
     weights, texts = [], dict[int, list[str]]()
     for column in feed.source_columns:
         value = ident(column.name)
+        # NULL may stand for one of the contract's words for missing, which may be a name as well; else the field was
+        # empty.
         if column.sql_type == "VARCHAR":
             texts.setdefault(int(bool(column.parsing.null_words)), []).append(value)
+        # What was read as a number is no name, unless names have digits. What could not be read may be one.
         elif plain and is_written_in_digits(column.sql_type):
             weights.append(f"CASE WHEN {value} IS NULL THEN 1 ELSE -1 END")
         else:

@@ -64,6 +64,8 @@ def renew(session: Session) -> Renewal | None:
     drop_remains(connection)
     need = _need(connection, feed, options)
     if need is Need.NOTHING:
+        # An older release recorded nothing. Its tables are as this contract has them, so this is what they count as
+        # made with.
         if made_as(connection, feed.name) is None:
             note_contract(connection, feed.name, making_of(feed, options), feed.version, session.request.now)
         return None
@@ -134,6 +136,7 @@ def _is_damaged(session: Session) -> bool:
 
 
 def _renewed(session: Session, raw: bool) -> Renewal:
+    # By its type alone the stages find other tables: none of them knows that it works beside the published ones.
     feed = RenewedFeed(**{item.name: getattr(session.feed, item.name) for item in fields(Feed)}, raw_anew=raw)
     ranges = list(_ranges(session))
     if ranges:
@@ -142,6 +145,8 @@ def _renewed(session: Session, raw: bool) -> Renewal:
             f" first, from {'the files in the archive' if raw else raw_table(session.feed)}"
         )
     connection, batch_type = session.connection, session.batching.sql_type
+    # Columns were once converted in place: 1.25 became 1.3, times of the day went, and what did not fit stayed
+    # rounded.
     with beside(connection, feed, batch_type):
         parts = _make(replace(session, feed=feed), ranges, raw)
         with transaction(connection):

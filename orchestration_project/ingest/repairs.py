@@ -43,6 +43,7 @@ def take_waivers(connection: "DuckDBPyConnection", archive: Path, feed: Feed) ->
     listing = waivers_listing(archive)
     if has_taken(connection, feed.name, listing):
         return []
+    # Files in the archive, since a lost warehouse has to come back with them; the table follows.
     rows: dict[str, Row] = {}
     for waiver in read_waivers(archive):
         moment = waiver.waived_at.astimezone(dt.UTC).replace(tzinfo=None)
@@ -85,6 +86,8 @@ def validate_repairs(
         window_seconds: how far back a batch looks for earlier ones.
         repaired: the batches whose repair records are looked at now; None for a snapshot.
     """
+    # By ordinary files alone: a record that only lost its key to a repair would else be repairable in its turn, and
+    # repairs would depend on each other.
     find_duplicates(connection, feed, look_back, window_seconds, ordinary=True)
     condition = batch_filter(repaired)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {REPAIRABLE} AS {_repairable(feed, validated, condition)}")
@@ -94,6 +97,7 @@ def validate_repairs(
             SET _reasons = list_append(coalesce(_reasons, []::VARCHAR[]), attempts.reason)
             FROM {ATTEMPTS} AS attempts WHERE attempts._rid = validated._rid AND attempts.reason IS NOT NULL"""
     )
+    # Added to: each round of `deduplicate` looks at the repairs of the batches that are new in it.
     append(
         connection,
         CORRECTED,
@@ -104,6 +108,8 @@ def validate_repairs(
 
 def _repairable(feed: Feed, validated: Validated, condition: str) -> str:
     """Query of the rejects of ordinary files: records that break a rule, or whose key another record has."""
+    # From the validated records, not from `rejected_x`: the rejects of a file that is corrected in the same load are
+    # none any more, and repairs of them are void.
     return f"""
         WITH ages AS ({ages_select(feed)})
         SELECT _batch_date, {reject_id(feed)} AS reject_id, _file AS file, _row AS row, _modified_at AS modified_at
@@ -122,6 +128,8 @@ def _attempts(feed: Feed, validated: Validated, condition: str) -> str:
         older file,  row 2  _reject_id = r9   _reject_id: not_rejected
         older file,  row 3  _reject_id empty  _reject_id: required
     """
+    # What a line that could not be split has for an id is no id. A row that was left empty is blank: it was not
+    # validated, so it attempts nothing, and its reject stays open.
     return f"""
         WITH named AS (
             SELECT _rid, {REPAIRS} FROM {validated.records}
@@ -158,7 +166,17 @@ def resolve(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batc
 
 
 def _resolvers(feed: Feed, condition: str) -> str:
-    """Query of the rejects (`batch`, `id`) and what closes each of them (`resolver`, NULL for an open one)."""
+    """Query of the rejects (`batch`, `id`) and what closes each of them (`resolver`, NULL for an open one).
+
+    Example, where the record that `b.csv` has for `r1` was cleaned, and its record for `r2` was rejected as `a2`:
+
+        r1   repaired              b.csv
+        r2   waived by Kim         waived by Kim: too old
+        a2   an attempt on r2      waived by Kim: too old
+        r3                         NULL
+    """
+    # `rejected_x` does not say which reject a repair record names; only its raw record does. An attempt is a reject
+    # itself, so the rejects are joined with themselves to find the one that it was meant for.
     raw, cleaned, rejected = map(ident, tables_of(feed))
     return f"""
         WITH attempts AS (SELECT {IDENTITY}, {REPAIRS} FROM {raw} WHERE {condition} AND {REPAIRS} IS NOT NULL),

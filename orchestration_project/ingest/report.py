@@ -82,6 +82,7 @@ class Report:
         entries = {(entry.file, entry.sha256): entry for entry in published.entries}
         if renewed:
             entries = {(item.file, item.sha256): item for part in renewed.parts for item in part.entries} | entries
+        # A batch that was renewed and then published once more is told as it is at the end.
         if renewed and batches is not None:
             again = set(batches)
             counts = [*(item for part in renewed.parts for item in part.counts if item.batch not in again), *counts]

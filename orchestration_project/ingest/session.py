@@ -174,11 +174,15 @@ def open_session(
     ):
         landing.mkdir(parents=True, exist_ok=True)
         ledger.ensure_ledger(connection)
+        # First: a rebuild that was killed after its commit has left the archive in the old batches, while the ledger
+        # has the new ones.
         settle_recovery(connection, settings, warehouse.database, feed.name)
+        # Before tables are made: where this refuses, nothing is to be changed.
         ensure_same_batching(connection, feed.name, options, archive)
         ensure_feed_tables(connection, feed, options.batching)
         named = replace(feed, first_name=first_name(archive))
         session = Session(connection, settings, named, options, request, work, log)
+        # Only now: what a killed load has secured is finished or undone by what the ledger says of it.
         session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
         yield session
 
@@ -208,6 +212,7 @@ def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: B
     ensure_feed_contracts(connection)
     named = {column.name for column in feed.columns}
     for table, layout in layouts(feed, batching.sql_type).items():
+        # An asset with a DataFrame may have taken the name before there was such a feed.
         refuse_owned(connection, table)
         if present := columns_of(connection, table):
             lacking = {name: layout[name] for name in layout if name not in present and name not in named}

@@ -83,6 +83,7 @@ def _rates(counts: Iterable[FileCount], batching: Batching) -> dict[str, float]:
     for count in counts:
         if count.batch is not None:
             key = batching.key(count.batch)
+            # Not below 0: a duplicate that is waived or repaired is in `duplicates` and not in `open`.
             rejects[key] += max(0, count.open - count.duplicates)
             records[key] += count.cleaned + count.rejected
     return {key: rejects[key] / total if total else 0.0 for key, total in records.items()}
@@ -90,6 +91,8 @@ def _rates(counts: Iterable[FileCount], batching: Batching) -> dict[str, float]:
 
 def _sizes(connection: "DuckDBPyConnection", feed: str, snapshot: bool) -> dict[str, int]:
     """The records of the newest batches, the oldest first; of a day with several snapshots, those of the newest."""
+    # The newest snapshot replaces the ones of all days before, which are superseded; their sizes are still what is
+    # usual.
     records = "arg_max(records, (modified_at, file))" if snapshot else "sum(records)"
     statuses = "'loaded', 'superseded'" if snapshot else "'loaded'"
     rows = connection.execute(

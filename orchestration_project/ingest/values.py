@@ -21,12 +21,15 @@ from orchestration_project.warehouse.tables import ident, literal, literals
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
 FALSE_WORDS = ("false", "f", "no", "n", "0")
+# `1.00` says 1 exactly, `1.5` no integer.
 INTEGER = r"[+-]?\d+(\.0*)?"
 MINUS_ZERO = r"-0+(\.0*)?"
+# `5.` and `.5` are numbers; `nan`, `inf` and `1_000`, which a cast reads, are none.
 FLOAT = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 ZERO = r"[+-]?[0.]+([eE].*)?"
 SCIENTIFIC = r"([+-]?)(\d+|\d*\.\d+|\d+\.)[eE]([+-]?0*\d{1,2})"
 """Sign, digits and exponent. A DECIMAL has 38 digits: an exponent of three would take more than it can hold."""
+# The largest exponent of SCIENTIFIC: so many zeros on both sides leave room for the point to move.
 SHIFTS = 99
 FIRST_MOMENT, LAST_MOMENT = (
     f"TIMESTAMPTZ '{text}+00'" for text in ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999")
@@ -115,8 +118,11 @@ def _without_exponent(number: str) -> str:
 
     A cast to DECIMAL reads exponents wrongly in DuckDB 1.5.5: `0.00055e5` as DECIMAL(4,1) is 50.0.
     """
+    # A list of one part, so that a lambda can use it several times and the text is matched once.
     parts = f"regexp_extract({number}, {literal(SCIENTIFIC)}, ['sign', 'mantissa', 'exponent'])"
     zeros = f"repeat('0', {SHIFTS})"
+    # The digits of the mantissa between zeros. The point goes behind the zeros, the digits that stood before it, and
+    # one more for each power of ten.
     digits = f"{zeros} || replace(part.mantissa, '.', '') || {zeros}"
     point = f"{SHIFTS} + length(split_part(part.mantissa, '.', 1)) + TRY_CAST(part.exponent AS BIGINT)"
     written = f"part.sign || left({digits}, {point}) || '.' || substr({digits}, {point} + 1)"
@@ -139,6 +145,7 @@ def _plain_number(text: str, parsing: Parsing) -> tuple[str, str | None]:
     thousands, decimal = parsing.thousands_separator, parsing.decimal_separator
     if not thousands and decimal == ".":
         return number, None
+    # As code points: a separator may be `.` or another sign with a meaning in a regular expression.
     group, point = rf"\x{{{ord(thousands or ','):x}}}", rf"\x{{{ord(decimal):x}}}"
     # Groups of three or none: 1,23 where a comma groups is no 123.
     whole = rf"(\d{{1,3}}({group}\d{{3}})+|\d+)" if thousands else r"\d+"
@@ -151,6 +158,7 @@ def _without_currency(text: str, symbols: Sequence[str]) -> str:
     """The text without one of the symbols at its start (a sign may stand before it) or at its end."""
     if not symbols:
         return text
+    # `-$ 5` -> `-5`, `5 EUR` -> `5`; only one of the symbols, so `$5$` is no number.
     blanks, symbol = f"[{BLANKS}]*", "|".join(re.escape(symbol) for symbol in symbols)
     found = rf"^([+-]?){blanks}(?:{symbol}){blanks}|{blanks}(?:{symbol})$"
     return rf"regexp_replace({text}, {literal(found)}, '\1')"
@@ -163,6 +171,7 @@ def _moment(sql_type: str, text: str, parsing: Parsing) -> str:
     zoned = sql_type in ("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE")
     if parsing.has_timezone:
         moment = _in_years(f"TRY_CAST({value} AS TIMESTAMPTZ)")
+        # A column without a zone holds moments in UTC: two offsets of one moment are then equal values, and equal keys.
         return moment if zoned else f"timezone('UTC', {moment})"
     naive = f"TRY_CAST({value} AS TIMESTAMP)"
     return _in_zone(naive, parsing.default_timezone) if zoned else naive
@@ -199,6 +208,7 @@ def _iso(sql_type: str, text: str, parsing: Parsing) -> str:
     if not parsing.has_timezone:
         return f"CASE WHEN {_matches(text, ISO_TIME if sql_type == 'TIME' else ISO_TIMESTAMP)} THEN {text} END"
     complete = _matches(text, ISO_TIMESTAMP + ISO_OFFSET)
+    # Mostly the text is what a cast reads; only the others are rewritten.
     return f"CASE WHEN {_matches(text, ISO_CAST)} THEN {text} WHEN {complete} THEN {_with_seconds(text)} END"
 
 
