@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse.frame_types import cast, changed, integer_type, kind_of, may_hold
-from orchestration_project.warehouse.frame_values import is_same
+from orchestration_project.warehouse.frame_values import cast, changed, integer_type, is_same, kind_of, may_hold
 from orchestration_project.warehouse.frames import Column
 from orchestration_project.warehouse.tables import (
     add_columns,

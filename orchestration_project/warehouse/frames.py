@@ -20,27 +20,9 @@ import pandas as pd
 from orchestration_project.contracts.columns import is_about_people
 from orchestration_project.contracts.feed import MASK
 from orchestration_project.errors import WarehouseError, visible
-from orchestration_project.warehouse.frame_values import as_plain, is_plain, is_unicode
-from orchestration_project.warehouse.tables import ident
+from orchestration_project.warehouse.frame_values import DTYPES, TIMESTAMPS, ZONED, as_plain, is_plain
+from orchestration_project.warehouse.tables import ident, is_unicode
 
-DTYPES = {
-    "bool": "BOOLEAN",
-    "boolean": "BOOLEAN",
-    "int8": "TINYINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "uint8": "UTINYINT",
-    "uint16": "USMALLINT",
-    "uint32": "UINTEGER",
-    "uint64": "UBIGINT",
-    "float16": "FLOAT",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-}
-"""DuckDB's types by the lower-case name of pandas' ones; those with an own NULL, such as Int64, have the same."""
-TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}
-ZONED = "TIMESTAMP WITH TIME ZONE"
 NARROW_DIGITS, MOST_DIGITS = 18, 38
 """Digits of a DECIMAL of 64 bits and of any DECIMAL."""
 SHOWN = 60

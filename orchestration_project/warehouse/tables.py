@@ -20,7 +20,7 @@ def ident(name: str) -> str:
     Raises:
         WarehouseError: it has a character that no name in SQL can have.
     """
-    if "\0" in name or not _is_unicode(name):
+    if "\0" in name or not is_unicode(name):
         raise WarehouseError(
             f"{name!r} can't be the name of a table or column: it has a character that SQL can't write"
         )
@@ -38,15 +38,22 @@ def literal(value: str) -> str:
     Raises:
         WarehouseError: it has half a surrogate pair, which is no text for DuckDB.
     """
-    if not _is_unicode(value):
+    if not is_unicode(value):
         raise WarehouseError(f"{value!r} is no text: it has half of a character that takes two")
     # DuckDB's parser ends a statement at a NUL.
     parts = ["'" + part.replace("'", "''") + "'" for part in value.split("\0")]
     return parts[0] if len(parts) == 1 else f"({' || chr(0) || '.join(parts)})"
 
 
-def _is_unicode(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8: whether it has no half of a surrogate pair."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def literals(values: Iterable[str]) -> str:
