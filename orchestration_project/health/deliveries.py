@@ -22,7 +22,7 @@ from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import DeliveryState, expectation
 from orchestration_project.storage.batches import Batch, Batching, Cadence
 from orchestration_project.storage.calendar import DeliveryCalendar
-from orchestration_project.warehouse.ledger_totals import Arrival
+from orchestration_project.warehouse.ledger_batches import Arrival
 
 SHOWN = {Cadence.HOURLY: 14 * 24, Cadence.DAILY: 26 * 7, Cadence.WEEKLY: 52, Cadence.MONTHLY: 36}
 """How many batches are looked back at."""

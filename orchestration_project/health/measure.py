@@ -22,7 +22,7 @@ from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.files import discover
 from orchestration_project.storage.writers import delivered
 from orchestration_project.warehouse import ledger_queries
-from orchestration_project.warehouse.ledger_totals import FeedTotals, totals
+from orchestration_project.warehouse.ledger_batches import FeedTotals, totals
 from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:

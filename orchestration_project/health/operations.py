@@ -18,9 +18,7 @@ from orchestration_project.health.run_history import FinishedRun
 from orchestration_project.health.table import series
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.storage.batches import Cadence
-from orchestration_project.warehouse.ledger_batches import first_batch
-from orchestration_project.warehouse.ledger_queries import first_load
-from orchestration_project.warehouse.ledger_totals import arrivals
+from orchestration_project.warehouse.ledger_batches import arrivals, first_batch, first_load
 
 DAYS_SHOWN = 30
 SIZES_OF = dt.timedelta(days=90)

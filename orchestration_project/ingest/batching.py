@@ -24,8 +24,7 @@ from orchestration_project.storage.trees import (
     undo_tree,
 )
 from orchestration_project.storage.withdrawals import finish_withdrawals
-from orchestration_project.storage.writers import roots, take_over
-from orchestration_project.warehouse import ledger_batches, ledger_queries
+from orchestration_project.warehouse import ledger_batches
 from orchestration_project.warehouse.batching import (
     LoadedWith,
     ensure_batching,
@@ -93,9 +92,7 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     batching, present, before = options.batching, loading_of(options), loaded_with(connection, feed)
     if before == present:
         return ""
-    if not ledger_queries.has_accepted(connection, feed):
-        # The ledger has no file, so the warehouse is new or was lost. In a lost one only the folders of the archive
-        # still tell for which batches files were accepted.
+    if not ledger_batches.has_accepted(connection, feed):
         if before is None and (odd := misplaced_file(archive, batching)):
             return f"the archive has {odd}, which is another batch under the attributes of defs.yaml"
         if before is None and options.by_name and (name := numbered_twice(archive)):

@@ -99,7 +99,7 @@ def _need(connection: "DuckDBPyConnection", feed: Feed, options: FeedOptions) ->
     Where no contract was recorded the columns and types of the tables tell, and how the ledger says files were read.
     """
     changed = _changed_tables(connection, feed, options)
-    if raw_table(feed) in changed or ledger_queries.is_read_otherwise(connection, feed.name, reading_of(feed)):
+    if raw_table(feed) in changed or ledger_batches.is_read_otherwise(connection, feed.name, reading_of(feed)):
         return Need.ALL
     # None: an older release recorded nothing. Its values are right where columns and types are the same.
     same = made_as(connection, feed.name) in (None, making_of(feed, options))

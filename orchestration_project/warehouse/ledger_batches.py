@@ -1,7 +1,7 @@
-"""Questions to `file_ledger` about batches: which ones a feed has, how large they are, what validated them.
+"""Questions to `file_ledger` about batches and feeds as wholes: which there are, how large, when each batch arrived.
 
-Belongs here: queries whose answer is about batches as wholes. Those whose answer is about files are in
-`ledger_queries`; both only read.
+Belongs here: queries whose answer counts or adds up. Those whose answer is about files are in `ledger_queries`; both
+only read.
 """
 
 import datetime as dt
@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import TABLE, VALIDATED_AS
-from orchestration_project.warehouse.ledger_queries import ACCEPTED
-from orchestration_project.warehouse.tables import columns_of
+from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE, VALIDATED_AS
+from orchestration_project.warehouse.tables import columns_of, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+ACCEPTED = "status IN ('loaded', 'duplicate', 'superseded') AND repair IS NOT true"
 
 
 def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_as: str) -> list[str]:
@@ -30,6 +31,13 @@ def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_a
         [feed, validated_as],
     ).fetchall()
     return [batch for (batch,) in rows]
+
+
+def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str) -> bool:
+    """Whether loaded files were read under another contract. Of files from before this was recorded it is not known."""
+    return not is_empty(
+        connection, f"{TABLE} WHERE feed = {literal(feed)} AND status = 'loaded' AND read_as <> {literal(read_as)}"
+    )
 
 
 def loaded_batches(
@@ -100,6 +108,17 @@ def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list
     return [DayCount(*row) for row in reversed(rows)]
 
 
+def has_accepted(connection: "DuckDBPyConnection", feed: str) -> bool:
+    """Whether any file of a feed was ever accepted."""
+    return not is_empty(connection, f"{TABLE} WHERE feed = {literal(feed)} AND status <> 'quarantined'")
+
+
+def first_load(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | None:
+    """When the first file of a feed was loaded, with a time zone; None if there is none, or it is not known."""
+    row = connection.execute(f"SELECT min(loaded_at) FROM {TABLE} WHERE feed = $1 AND {ACCEPTED}", [feed]).fetchone()
+    return row[0].replace(tzinfo=dt.UTC) if row and row[0] else None
+
+
 def first_batch(connection: "DuckDBPyConnection", feed: str) -> str:
     """The first partition key of a feed's accepted files; empty when there are none."""
     row = connection.execute(
@@ -114,3 +133,61 @@ def accepted_batches(connection: "DuckDBPyConnection", feed: str) -> list[tuple[
         f"SELECT file, modified_at, batch FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
     ).fetchall()
     return [(file, modified_at.replace(tzinfo=dt.UTC), batch) for file, modified_at, batch in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTotals:
+    """What the ledger says of a feed as a whole.
+
+    Attributes:
+        files: how many versions of files are in the archive.
+        bytes: their size, as they were delivered.
+        newest: the partition key of the newest loaded batch; None without one.
+        open_rejects: how many rejected records are neither repaired nor waived.
+        oldest_open: the partition key of the oldest batch with such records; None without one.
+    """
+
+    files: int
+    bytes: int
+    newest: str | None
+    open_rejects: int
+    oldest_open: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came for a batch. Times are in UTC, without a time zone.
+
+    Attributes:
+        batch: partition key.
+        first_seen: when a load saw the first accepted file; None if there is none, or it is not known.
+        accepted: how many files were accepted.
+        refused: how many files were refused.
+    """
+
+    batch: str
+    first_seen: dt.datetime | None
+    accepted: int
+    refused: int
+
+
+def totals(connection: "DuckDBPyConnection") -> dict[str, FeedTotals]:
+    """The totals of each feed that has accepted files; a withdrawn file is in the archive, too."""
+    rows = connection.execute(
+        f"""SELECT feed, count(*), coalesce(sum(bytes), 0)::BIGINT, max(batch) FILTER (status = 'loaded'),
+            coalesce(sum({OPEN_REJECTS}) FILTER (status = 'loaded'), 0)::BIGINT,
+            min(batch) FILTER (status = 'loaded' AND {OPEN_REJECTS} > 0)
+        FROM {TABLE} WHERE status <> 'quarantined' GROUP BY feed ORDER BY feed"""
+    ).fetchall()
+    return {feed: FeedTotals(*found) for feed, *found in rows}
+
+
+def arrivals(connection: "DuckDBPyConnection", feed: str, first: str) -> list[Arrival]:
+    """What came for each batch of a feed from `first` (a partition key) on, in order; repair files do not count."""
+    rows = connection.execute(
+        f"""SELECT batch, min(seen_at) FILTER (status NOT IN ('quarantined', 'withdrawn')),
+            count(*) FILTER (status NOT IN ('quarantined', 'withdrawn')), count(*) FILTER (status = 'quarantined')
+        FROM {TABLE} WHERE feed = $1 AND batch >= $2 AND repair IS NOT true GROUP BY batch ORDER BY batch""",
+        [feed, first],
+    ).fetchall()
+    return [Arrival(*row) for row in rows]

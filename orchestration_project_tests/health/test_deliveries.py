@@ -8,7 +8,7 @@ import pytest
 from orchestration_project.health.deliveries import State, by_weekday, deliveries, first_shown
 from orchestration_project.ingest.options import ConfiguredFeed, feed_options
 from orchestration_project.storage.calendar import DeliveryCalendar, DueAt
-from orchestration_project.warehouse.ledger_totals import Arrival
+from orchestration_project.warehouse.ledger_batches import Arrival
 from orchestration_project_tests.health.runs import NOW
 from orchestration_project_tests.ingest.shop import column, feed
 

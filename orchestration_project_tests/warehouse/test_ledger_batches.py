@@ -1,4 +1,4 @@
-"""Totals over the ledger, on a real one."""
+"""Totals and arrivals over the ledger, on a real one."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from orchestration_project.warehouse.ledger import Status, ensure_ledger, write_entries
-from orchestration_project.warehouse.ledger_totals import Arrival, FeedTotals, arrivals, totals
+from orchestration_project.warehouse.ledger_batches import Arrival, FeedTotals, arrivals, totals
 from orchestration_project_tests.warehouse.test_ledger import entry, repair
 
 EARLY, LATE = dt.datetime(2024, 2, 1, 6), dt.datetime(2024, 2, 1, 9)  # noqa: DTZ001 - the ledger's times are naive UTC

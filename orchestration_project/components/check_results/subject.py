@@ -87,7 +87,7 @@ class Subject:
     @cached_property
     def first_load(self) -> dt.datetime | None:
         """When the first file of the feed was loaded."""
-        return ledger_queries.first_load(self.connection, self.spec.name)
+        return ledger_batches.first_load(self.connection, self.spec.name)
 
     @cached_property
     def expectations(self) -> list[Expectation]:

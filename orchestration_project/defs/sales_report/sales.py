@@ -24,7 +24,7 @@ from orchestration_project.ingest.counts import RULE_OF_REASON
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import Freshness, standing
 from orchestration_project.inspection.rule_checks import sample_rejected
-from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_batches
 from orchestration_project.warehouse.feed_tables import rejected_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import columns_of, exists, ident
@@ -50,7 +50,7 @@ def read_feed(connection: "DuckDBPyConnection", source: ConfiguredFeed, now: dt.
     batches = ledger_batches.loaded_batches(connection, feed.name)
     newest = batches[-1] if batches else None
     delivered = map(batching.from_key, ledger_batches.delivered_batches(connection, feed.name))
-    stands = standing(source, {*delivered}, ledger_queries.first_load(connection, feed.name), now)
+    stands = standing(source, {*delivered}, ledger_batches.first_load(connection, feed.name), now)
     unit, quality = _quality(connection, feed)
     reasons, more = _reasons(connection, feed)
     return FeedState(
