@@ -20,8 +20,9 @@ from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import Columns, Warehouse, reading
+from orchestration_project.warehouse.connection import Warehouse, reading
 from orchestration_project.warehouse.mart_definition import BATCH, MartError, compile_select
+from orchestration_project.warehouse.tables import Columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -19,9 +19,9 @@ from orchestration_project.components.proofs import ProvenTable
 from orchestration_project.components.sql_table_assets import MartSpec, build_asset, build_check, proof_of
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.inspection.findings import Proof
-from orchestration_project.warehouse.connection import Columns
 from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout
 from orchestration_project.warehouse.mart_definition import BATCH, Mart, MartError, Reconciliation, compile_select
+from orchestration_project.warehouse.tables import Columns
 
 
 class Totals(dg.Model, dg.Resolvable):

@@ -27,7 +27,7 @@ from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.faults import clear_faults, fault_of, no_room
-from orchestration_project.warehouse.tables import exists, ident, literals
+from orchestration_project.warehouse.tables import Columns, literals, stand_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -261,10 +261,6 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-Columns = Mapping[str, str]
-"""Columns of a table and their DuckDB types, in order."""
-
-
 @contextmanager
 def reading(
     warehouse: Warehouse, purpose: str, tables: Mapping[str, Columns] | None = None
@@ -290,11 +286,3 @@ def reading(
         with duckdb.connect(config=SHUT) as connection:
             stand_in(connection, tables or {})
             yield connection
-
-
-def stand_in(connection: "DuckDBPyConnection", tables: Mapping[str, Columns]) -> None:
-    """Have statements of this connection find an empty table for each one that the warehouse does not have."""
-    for table, columns in tables.items():
-        if not exists(connection, table):
-            listed = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in columns.items())
-            connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {ident(table)} ({listed})")

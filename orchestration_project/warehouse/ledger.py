@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import ensure_table, exists, literal
+from orchestration_project.warehouse import tables
+from orchestration_project.warehouse.tables import ensure_table, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -211,9 +212,7 @@ def ensure_ledger(connection: "DuckDBPyConnection") -> None:
 
 def stand_in(connection: "DuckDBPyConnection") -> None:
     """Give this connection an empty ledger if the warehouse has none, so that a reader needs no special case."""
-    if not exists(connection, TABLE):
-        listed = ", ".join(f"{name} {sql_type}" for name, sql_type in (COLUMNS | VALIDATED_AS).items())
-        connection.execute(f"CREATE TEMP TABLE {TABLE} ({listed})")
+    tables.stand_in(connection, {TABLE: COLUMNS | VALIDATED_AS})
 
 
 def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestration_project.errors import PlatformError
-from orchestration_project.warehouse.connection import SHUT, Columns, stand_in
+from orchestration_project.warehouse.connection import SHUT
 from orchestration_project.warehouse.published import CONTENT_TYPE
-from orchestration_project.warehouse.tables import ident
+from orchestration_project.warehouse.tables import Columns, ident, stand_in
 
 BATCH = "_batch_date"
 REFUSED_TYPES = ("HUGEINT", "UHUGEINT", "ENUM")

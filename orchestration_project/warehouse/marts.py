@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse import published
-from orchestration_project.warehouse.connection import stand_in
 from orchestration_project.warehouse.mart_definition import BATCH, Mart
 from orchestration_project.warehouse.owners import claim
 from orchestration_project.warehouse.published import CONTENT_TYPE
@@ -28,6 +27,7 @@ from orchestration_project.warehouse.tables import (
     idents,
     literal,
     replace_batches,
+    stand_in,
 )
 
 if TYPE_CHECKING:

@@ -62,6 +62,8 @@ def literals(values: Iterable[str]) -> str:
 
 
 SCHEMA = "main"
+Columns = Mapping[str, str]
+"""Columns of a table and their DuckDB types, in order."""
 WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 """Matches types whose numbers take 128 bits."""
 
@@ -132,6 +134,14 @@ def ensure_table(
     for column, sql_type in canonical(connection, columns).items():
         if present.get(column, sql_type) != sql_type:
             _convert(connection, f"{ident(schema)}.{ident(table)}", column, present[column], sql_type)
+
+
+def stand_in(connection: "DuckDBPyConnection", tables: Mapping[str, Columns]) -> None:
+    """Have statements of this connection find an empty table for each one that the warehouse does not have."""
+    for table, columns in tables.items():
+        if not exists(connection, table):
+            listed = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in columns.items())
+            connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS {ident(table)} ({listed})")
 
 
 def create_table(

@@ -6,8 +6,8 @@ from sqlglot.errors import SqlglotError
 from orchestration_project.components.feed_metadata import Origin, published_lineage, query_lineage, raw_lineage
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.defs.product_marts import queries
-from orchestration_project.warehouse.connection import Columns
 from orchestration_project.warehouse.feed_tables import cleaned_layout, rejected_layout
+from orchestration_project.warehouse.tables import Columns
 from orchestration_project_tests.defs.product_marts.shop_marts import daily
 
 FEED = Feed(
