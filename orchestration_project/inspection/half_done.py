@@ -1,16 +1,20 @@
-"""What a kill left half done of a rebuild or a withdrawal, and what finishes or undoes it. Reads only.
+"""What is left half done: rebuilds, withdrawals and drops that were killed, feeds without a definition. Reads only.
 
-The next load or `verify` settles it (`ingest.batching`); until then somebody who asks is told. A drop that was killed
-leaves a feed without a definition, which is in `unknown_feeds`.
+The next load or `verify` settles a rebuild or a withdrawal (`ingest.batching`); until then somebody who asks is told. A
+drop that was killed looks like a feed that was renamed or removed: it has files and no definition. That is for a person
+to settle.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import RecoveryError
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import load_again, rebuild_of
+from orchestration_project.inspection.status_model import UnknownFeed
 from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import archived, batch_keys
+from orchestration_project.storage.batches import is_any_key
 from orchestration_project.storage.files import find
 from orchestration_project.storage.trees import is_switching, is_unfinished
 from orchestration_project.storage.withdrawals import WITHDRAWN, Withdrawal, withdrawals
@@ -33,6 +37,7 @@ def half_done(connection: "DuckDBPyConnection | None", settings: Settings, spec:
         settings: where the folders are.
         spec: the feed.
     """
+    # The notes of withdrawals are files, which a person may have damaged. That must not hide what else is half done.
     found = [*_rebuild(connection, settings, spec)]
     try:
         noted = withdrawals(settings.archive(spec.name))
@@ -43,6 +48,8 @@ def half_done(connection: "DuckDBPyConnection | None", settings: Settings, spec:
 
 def _rebuild(connection: "DuckDBPyConnection | None", settings: Settings, spec: ConfiguredFeed) -> Iterator[str]:
     archive = settings.archive(spec.name)
+    # The ledger knows of the tree until the folders are moved. A warehouse that was lost meanwhile can't tell, but then
+    # the folders themselves do.
     tree = waiting_tree(connection, spec.name)[0] if connection else ""
     if tree or is_switching(archive):
         yield (
@@ -59,7 +66,13 @@ def _rebuild(connection: "DuckDBPyConnection | None", settings: Settings, spec: 
 def _withdrawals(
     connection: "DuckDBPyConnection", settings: Settings, spec: ConfiguredFeed, noted: list[Withdrawal]
 ) -> Iterator[str]:
-    """Where note, file and ledger are not of one mind: a load brings file and ledger to what the note says."""
+    """Where note, file and ledger are not of one mind: a load brings file and ledger to what the note says.
+
+    note   file at its place in the archive   ledger         so a kill came
+    yes    any                                not withdrawn  after the note of a withdrawal was written
+    yes    yes, and not among the withdrawn   any other      while the file went back
+    no     yes                                withdrawn      after the note of a file that went back was removed
+    """
     archive, notes = settings.archive(spec.name), {item.identity: item for item in noted}
     known = {entry.identity: entry for entry in ledger_queries.entries_of_versions(connection, spec.name, notes)}
     for identity, item in notes.items():
@@ -80,3 +93,36 @@ def _withdrawals(
                 f"the way back of the withdrawn {entry.file!r} (batch {entry.batch}) was killed, and its rows are"
                 f" missing: the next load brings them in: `{load_again(spec, [entry.batch])}`"
             )
+
+
+def unknown_feeds(settings: Settings, accepted: Mapping[str, int], watched: Collection[str]) -> list[UnknownFeed]:
+    """The feeds that have files and no definition, by name. A drop that was killed may have left only refused ones.
+
+    Args:
+        settings: where the archive is.
+        accepted: how many files the ledger has of each feed; empty if it could not be read.
+        watched: the names of all feeds that have a definition.
+    """
+    # Later sources know more: the ledger counts what the archive lists, and refused files are counted by nobody.
+    found = dict.fromkeys(_left(settings, watched), 0) | dict(_archived(settings, watched))
+    found |= {name: accepted[name] for name in accepted if name not in watched}
+    return [UnknownFeed(name, files) for name, files in sorted(found.items())]
+
+
+def _archived(settings: Settings, watched: Collection[str]) -> Iterator[tuple[str, int]]:
+    root = settings.data_dir / "archive"
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in watched:
+            # Of which cadence the feed was, nobody knows any more.
+            keys = filter(is_any_key, batch_keys(folder))
+            if files := sum(len(archived(folder, key)) for key in keys):
+                yield folder.name, files
+
+
+def _left(settings: Settings, watched: Collection[str]) -> Iterator[str]:
+    """The feeds that have refused files, or exported rejects."""
+    for folder in (settings.quarantine, settings.repairs):
+        root = folder("feed").parent  # both settings give the folder of a feed, whichever it is
+        for place in root.iterdir() if root.is_dir() else ():
+            if place.is_dir() and not place.name.startswith(".") and place.name not in watched and any(place.iterdir()):
+                yield place.name

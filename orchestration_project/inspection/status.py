@@ -16,7 +16,7 @@ from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import standing
 from orchestration_project.inspection.findings import load_again
-from orchestration_project.inspection.half_done import half_done
+from orchestration_project.inspection.half_done import half_done, unknown_feeds
 from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.reading import warehouse_to_read
 from orchestration_project.inspection.runs import cursor_of, history_at, last_run, runs_under_way
@@ -29,7 +29,6 @@ from orchestration_project.inspection.status_model import (
     StoreStatus,
     UnwatchedFolder,
 )
-from orchestration_project.inspection.unknown_feeds import unknown_feeds
 from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings

@@ -10,10 +10,7 @@ from enum import StrEnum
 
 from orchestration_project.errors import visible
 from orchestration_project.inspection.expectations import Freshness
-from orchestration_project.inspection.findings import OTHERWISE
-from orchestration_project.inspection.unknown_feeds import UnknownFeed
-
-PAGE = "docs/recover.md"
+from orchestration_project.inspection.findings import OTHERWISE, PAGE
 
 
 class Availability(StrEnum):
@@ -154,6 +151,27 @@ class UnwatchedFolder:
 
     folder: str
     files: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownFeed:
+    """A feed without a definition, and how many accepted files it has; 0: refused or exported ones alone."""
+
+    feed: str
+    files: int
+
+    @property
+    def told(self) -> str:
+        """What it has."""
+        return f"{self.files} accepted file(s)" if self.files else "refused or exported files"
+
+    @property
+    def remedy(self) -> str:
+        """What to do."""
+        return (
+            f"if it was renamed: `orchestration-project rebuild NEWNAME --from {self.feed}`;"
+            f" if it was removed: `orchestration-project drop-feed {self.feed}`"
+        )
 
 
 @dataclass(frozen=True, slots=True)

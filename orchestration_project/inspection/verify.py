@@ -23,7 +23,7 @@ from orchestration_project.inspection.findings import (
     materialize,
     rebuild_of,
 )
-from orchestration_project.inspection.unknown_feeds import unknown_feeds
+from orchestration_project.inspection.half_done import unknown_feeds
 from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
 from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings

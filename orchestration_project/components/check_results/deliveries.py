@@ -1,7 +1,7 @@
 """What the checks say of a feed's deliveries: whether each expected batch came, the newest one, and how large they are.
 
 Which batches are expected is in `storage.calendar`, what became of them in `inspection.expectations`, and what size is
-usual in `inspection.volumes`.
+usual in `inspection.comparison`.
 """
 
 import datetime as dt
@@ -18,6 +18,7 @@ from orchestration_project.components.check_results.subject import (
     refused_only,
 )
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
+from orchestration_project.inspection.comparison import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.inspection.expectations import (
     DeliveryState,
     Expectation,
@@ -26,7 +27,6 @@ from orchestration_project.inspection.expectations import (
     in_short,
     standing,
 )
-from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.warehouse import ledger_batches
 

@@ -1,6 +1,6 @@
 """What the checks say of a feed's files: refused ones, their columns, bytes and records that repeat.
 
-What is compared across batches is measured in `inspection.deliveries`.
+What is compared across batches is measured in `inspection.comparison`.
 """
 
 from bisect import bisect_left
@@ -11,7 +11,7 @@ import dagster as dg
 from orchestration_project.components.check_results.subject import ERROR, WARN, CheckResult, Subject
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.inspection import rule_checks
-from orchestration_project.inspection.deliveries import overlaps, vanished_columns
+from orchestration_project.inspection.comparison import overlaps, vanished_columns
 from orchestration_project.inspection.findings import withdrawal
 from orchestration_project.warehouse import ledger_queries
 

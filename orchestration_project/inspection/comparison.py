@@ -1,16 +1,18 @@
-"""Compare the files of a batch with those of the batches before it: what they repeat, and what they lack.
+"""Compare a batch with those before it: its size, what its files repeat, and what they lack.
 
-Belongs here: what a check measures across batches in the raw table. What a check says is in `check_results`.
+Belongs here: what checks measure across batches. What a check says of it is in `components.check_results`.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.values import filled
-from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.batches import Batch, Batching, Cadence
 from orchestration_project.warehouse.feed_tables import REPAIRS, raw_table
 from orchestration_project.warehouse.tables import batch_filter, ident, idents
 
@@ -46,9 +48,16 @@ def overlaps(connection: "DuckDBPyConnection", feed: Feed, pairs: Mapping[Batch,
 
 
 def overlaps_sql(feed: Feed, batch: Batch, before: Batch) -> str:
-    """Query of the files of a batch of whose records more than half stand in another one: compared by their hashes."""
+    """Query of the files of a batch of whose records more than half stand in another one: compared by their hashes.
+
+    Monday's a.csv has the records 1, 2, 3; Tuesday's b.csv has 2, 3, 4: b.csv, 3 records, 2 repeated, a.csv.
+    """
+    # Unexpected columns and broken lines are part of a record, else two that differ only there would look the same.
     names = idents([*(column.name for column in feed.source_columns), "_rescued", "_raw_line"])
+    # A repair file brings records again on purpose.
     digests = f"SELECT _file, hash({names}) AS digest FROM {ident(raw_table(feed))} WHERE {REPAIRS} IS NULL"
+    # The batch before is reduced to one row a record: one that stands in two of its files would count twice.
+    # Blank records are left out of one side only, which is enough: they find no partner.
     return f"""
         WITH records AS ({digests} AND ({filled(feed)}) AND {batch_filter([batch])}),
         earlier AS (SELECT digest, min(_file) AS other FROM ({digests} AND {batch_filter([before])}) GROUP BY digest)
@@ -98,6 +107,7 @@ def vanished_columns(
         before = [earlier for earlier in loaded if batch is not None and earlier < batch][-trailing:]
         then = _files(connection, feed, optional, before) if before else []
         for file, columns in group:
+            # The batch was once judged as a whole: where one of its files lost a column, the others hid it.
             name = batching.without_date(file.name)
             like = [other for other in then if batching.without_date(other.name) == name] or then
             found += [Vanished(batch, file.name, column) for column in columns if _was_usual(column, like)]
@@ -125,6 +135,7 @@ def _files(
     connection: "DuckDBPyConnection", feed: Feed, names: Sequence[str], batches: Sequence[Batch] | None
 ) -> list[_File]:
     """The files of some batches (None: of a whole snapshot) that have records, with the columns that have a value."""
+    # A broken record has its text in `_raw_line` and no value anywhere: it would say nothing of a column.
     of_batch = "NULL" if batches is None else "_batch_date"
     counts = ", ".join(f"count({ident(name)})" for name in names)
     rows = connection.execute(
@@ -135,3 +146,86 @@ def _files(
         _File(batch, file, frozenset(name for name, count in zip(names, counted, strict=True) if count))
         for batch, file, *counted in rows
     ]
+
+
+TRAILING = 8
+ENOUGH = 3
+"""Fewer batches to compare with say nothing: the feed is still learning."""
+# The modified z-score: a size is unusual if `0.6745 * |size - median| / MAD > 3.5`, where MAD is the median of the
+# sizes' distances from their median (Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993; also in the
+# NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.5.17). Unlike mean and standard deviation, both medians stay
+# where they are when up to half of the sizes are odd themselves.
+DISTANCE = 3.5 / 0.6745
+WEEK = dt.timedelta(weeks=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many records are usual: from the smallest to the largest number, around the median."""
+
+    median: float
+    smallest: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A batch, its records and the limits for them; None while there is too little to compare with."""
+
+    key: str
+    records: int
+    limits: Limits | None
+
+    @property
+    def usual(self) -> bool:
+        """Whether nothing speaks against its size."""
+        return self.limits is None or self.limits.smallest <= self.records <= self.limits.largest
+
+
+def compared_with(batching: Batching, batch: Batch) -> list[str]:
+    """The partition keys of the earlier batches with which one is compared, as far as the feed can have them."""
+    earlier = list(_before(batching, batch))
+    return [batching.key(other) for other in earlier if other >= batching.start]
+
+
+def _before(batching: Batching, batch: Batch) -> Sequence[Batch]:
+    # Months differ in length, so they are counted. All other batches are compared with those a whole number of weeks
+    # before: a shop sells otherwise on Saturdays than on Mondays, and at noon than at night.
+    if batching.cadence is Cadence.MONTHLY:
+        months: list[Batch] = [batch]
+        for _ in range(TRAILING):
+            months.append((months[-1] - dt.timedelta(days=1)).replace(day=1))
+        return months[1:]
+    # An hour that comes twice is compared with those of the same name that come once.
+    named = batch.replace(second=0) if isinstance(batch, dt.datetime) else batch
+    return [named - weeks * WEEK for weeks in range(1, TRAILING + 1)]
+
+
+def volumes(batching: Batching, keys: Sequence[str], sizes: Mapping[str, int], factor: float) -> list[Volume]:
+    """The size of each batch, and what is usual for it.
+
+    Args:
+        batching: how the feed's batches follow each other.
+        keys: the partition keys of the batches; all of them have a size.
+        sizes: records by partition key, of these batches and of those that they are compared with, where they exist.
+        factor: how many times larger or smaller than the median is always usual.
+    """
+    found = []
+    for key in keys:
+        others = [sizes[other] for other in compared_with(batching, batching.from_key(key)) if other in sizes]
+        found.append(Volume(key, sizes[key], limits_of(others, factor)))
+    return found
+
+
+def limits_of(sizes: Sequence[int], factor: float) -> Limits | None:
+    """The limits that some sizes give; None if they are too few.
+
+    Sizes 100, 104, 96, 100, 160, 100, 92, 108 have the median 100 and the MAD 4, so 5.19 * 4 = 20.8 is the distance
+    that is still usual: 79.2 to 120.8. With the factor 3 the limits are 33.3 and 300.
+    """
+    if len(sizes) < ENOUGH:
+        return None
+    middle = float(median(sizes))
+    distance = DISTANCE * float(median(abs(size - middle) for size in sizes))
+    # Few sizes can lie close together by chance, so the limits are never narrower than the feed's factor.
+    return Limits(middle, max(0.0, min(middle / factor, middle - distance)), max(middle * factor, middle + distance))

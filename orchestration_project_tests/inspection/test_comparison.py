@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration_project.inspection.volumes import compared_with, limits_of, volumes
+from orchestration_project.inspection.comparison import compared_with, limits_of, volumes
 from orchestration_project.storage.batches import Batch, Batching, Cadence
 
 DAILY = Batching(Cadence.DAILY, dt.date(2024, 1, 1))
