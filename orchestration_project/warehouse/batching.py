@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "feed_batching"
+# Under another cadence a correction gets another batch than the file that it corrects, and both count: its records were
+# doubled. So a load compares what it was given with what the feed was loaded with, and refuses until a rebuild.
 COLUMNS = {
     "feed": "VARCHAR",
     "mode": "VARCHAR",
@@ -62,6 +64,7 @@ def loaded_with(connection: "DuckDBPyConnection", feed: str) -> LoadedWith | Non
 def note_batching(connection: "DuckDBPyConnection", feed: str, found: LoadedWith) -> None:
     """Note what a feed is loaded with."""
     values = asdict(found)
+    # INSERT OR REPLACE would need a primary key, which DuckLake refuses, and would empty the columns of a rebuild.
     changed = ", ".join(f"{name} = ${name}" for name in NAMES)
     if loaded_with(connection, feed) is None:
         connection.execute(f"INSERT INTO {TABLE} (feed) VALUES ($1)", [feed])
@@ -70,6 +73,8 @@ def note_batching(connection: "DuckDBPyConnection", feed: str, found: LoadedWith
 
 def note_tree(connection: "DuckDBPyConnection", feed: str, tree: str, renamed_from: str) -> None:
     """Note which archive tree a feed's tables wait for, and whose files came with it; empty: for none."""
+    # Written in the transaction that commits the rebuilt tables. The folders move afterwards; after a kill, whoever
+    # finds a tree here moves them.
     connection.execute(
         f"UPDATE {TABLE} SET tree = $tree, renamed_from = $renamed_from WHERE feed = $feed",
         {"feed": feed, "tree": tree, "renamed_from": renamed_from},
@@ -81,5 +86,5 @@ def waiting_tree(connection: "DuckDBPyConnection", feed: str) -> tuple[str, str]
     if not exists(connection, TABLE):
         return "", ""
     row = connection.execute(f"SELECT tree, renamed_from FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
-    tree, renamed_from = row or (None, None)
+    tree, renamed_from = row or (None, None)  # a feed that was never rebuilt has NULL there
     return str(tree or ""), str(renamed_from or "")

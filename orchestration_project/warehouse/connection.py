@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 0.1
 HELD_OPEN = ("Could not set lock on file", "different configuration")
 """Parts of DuckDB's messages when another process, or another connection of this process, has the file open."""
+# The oldest DuckDB that can read the file. Writing text takes a third less work than in the default, older format.
 STORAGE_VERSION = "v1.4.0"
-"""The oldest DuckDB that can read the file. Writing text takes a third less work than in the default, older format."""
+# Nothing here needs an extension, a secret or a Python variable: JSON, Parquet and time zones are built in. What gets
+# into a statement by mistake must not find them either.
 SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -45,7 +47,6 @@ SHUT: dict[str, str | bool | int | float | list[str]] = {
     # Else DuckDB looks for an unknown table among the variables of the Python code that runs the statement.
     "python_enable_replacements": False,
 }
-"""No extensions, secrets or Python variables: nothing here needs them. JSON, Parquet and time zones are built in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Warehouse:
             ) from error
         except OSError as error:
             if no_room(error):
-                raise
+                raise  # `clear_faults` around the block tells it as a full disk
             raise WarehouseError(
                 f"{lock.lock_file} can't be locked: {error.strerror}. The warehouse's folder has to be writable;"
                 " DATA_DIR and WAREHOUSE_URL say where it is"
@@ -139,6 +140,7 @@ class Warehouse:
             reached(Point.LOCKED)
             yield
         finally:
+            # Before the lock is free: afterwards the note may be that of the next holder.
             with suppress(OSError):
                 note.unlink(missing_ok=True)
             lock.release()
@@ -190,6 +192,7 @@ class Warehouse:
 
 def _shut(connection: "DuckDBPyConnection", folders: Iterable[Path]) -> None:
     """Limit a connection to some folders and lock its settings. DuckDB itself allows the database's own files."""
+    # Else the same file gives other moments on a machine in another zone.
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_directories = [{literals(str(folder.resolve()) for folder in folders)}]")
     # This order: once access is off, no folder can be allowed any more.
@@ -257,7 +260,7 @@ def _is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        return True  # it runs as another user
     return True
 
 
@@ -283,6 +286,7 @@ def reading(
     else:
         import duckdb
 
+        # A read-only connection can't make a file, and who only asks must not make one.
         with duckdb.connect(config=SHUT) as connection:
             stand_in(connection, tables or {})
             yield connection

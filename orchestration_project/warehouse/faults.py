@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+# The last: DuckDB limits its temporary files to a share of the free disk, so a full disk may show as that limit.
 NO_ROOM_TOLD = ("No space left on device", "Disk quota exceeded", "max_temp_directory_size")
 BROKEN_TOLD = ("not a valid DuckDB database file", "Corrupt database file", "Failure while replaying WAL")
+# DuckDB says this of any file, a delivered one too, so the message has to name the warehouse's file as well.
 UNREADABLE_TOLD = ("Could not read enough bytes", "Is a directory", "Input/output error")
-"""DuckDB says this of any file, so the message has to name the warehouse's file as well."""
 NEWER_TOLD = "but we can only read versions"
 WAY_BACK = (
     "Move it away, together with its .wal if there is one, then rebuild it from the archive by the commands that"
@@ -84,6 +85,7 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
     import duckdb
 
     text = str(error)
+    # The disk comes first: a full one makes DuckDB say many other things, too.
     if no_room(error):
         named = FILE_NAMED.search(text)
         # A failed copy has two names; the second one is the file that was written.
@@ -95,6 +97,7 @@ def fault_of(error: "duckdb.Error | OSError", database: Path, purpose: str, *fol
             " was not committed has changed nothing, and no file is lost. Let the platform write there, then run again"
             " (docs/recover.md)"
         )
+    # The replay of a garbled WAL may end for want of memory. Then the file is at fault, and more memory is no help.
     if isinstance(error, duckdb.OutOfMemoryException) and not any(sign in text for sign in BROKEN_TOLD):
         return WarehouseError(
             f"{purpose} needs more memory than DuckDB may use, nothing was changed: {_first_line(text)}. Set"

@@ -82,16 +82,19 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
         feed: the feed's name.
         names: this name, and the one that it had before.
     """
+    # A version may have several entries. One says most of its history: an accepted one, else the first.
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE {BEFORE} AS FROM {LEDGER} WHERE feed IN ({literals(names)})
             QUALIFY row_number() OVER (
                 PARTITION BY batch, file, version ORDER BY status = 'quarantined', seen_at) = 1"""
     )
     own = tables_of(feed)
+    # The tables are made anew rather than changed: the rebuilt ones may have other columns and types.
     for name in names:
         drop_feed(connection, name)
     for table in (*own, *SHARED):
         ensure_table(connection, table, types_of(connection, f"{REBUILT}.{SCHEMA}.{ident(table)}"))
+        # In the tables of all feeds other feeds have rows, too, so only the feed's own can be counted.
         _copy(connection, table, exactly=table in own)
     connection.execute(_history_query(), {"feed": feed})
     connection.execute(
@@ -104,8 +107,14 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
 
 
 def _copy(connection: "DuckDBPyConnection", table: str, exactly: bool) -> None:
-    """Copy a table's rows; nothing is executed for none, since that makes a later INSERT of DuckDB 1.5.5 lose rows."""
+    """Copy a table's rows into one that is empty (`exactly`), or has the rows of other feeds.
+
+    Raises:
+        WarehouseError: not all rows are there afterwards.
+    """
     source = f"{REBUILT}.{SCHEMA}.{ident(table)}"
+    # In DuckDB 1.5.5 an INSERT of no rows makes a later one of the transaction lose its rows, and report them as
+    # inserted (see `tables.append`). So none is made of no rows, and what arrived is counted.
     if not is_empty(connection, source):
         connection.execute(f"INSERT INTO {ident(table)} BY NAME FROM {source}")
     counts = connection.execute(
@@ -116,7 +125,11 @@ def _copy(connection: "DuckDBPyConnection", table: str, exactly: bool) -> None:
 
 
 def _history_query() -> str:
-    """A file that has another batch now has the history of its version in the batch that it had."""
+    """A file that has another batch now has the history of its version in the batch that it had.
+
+    before, daily: 2024-01-17  a.csv  v1  seen at 8     now, weekly: 2024-01-15  a.csv  v1  seen at 8, too
+    """
+    # A count that the rebuild has made stays; one that it lacks, as of a version that was replaced, is that of before.
     counts = ", ".join(f"{name} = coalesce({LEDGER}.{name}, known.{name})" for name in COUNTS)
     return f"""WITH known AS (
             SELECT now.batch AS present, before.* FROM {LEDGER} AS now JOIN {BEFORE} AS before USING (file, version)
@@ -134,6 +147,7 @@ def drop_feed(connection: "DuckDBPyConnection", feed: str) -> None:
     """Remove all that the warehouse has of a feed. Inside the caller's transaction."""
     for table in tables_of(feed):
         connection.execute(f"DROP TABLE IF EXISTS {ident(table)}")
+    # `table_owners` is not among them: a feed's tables are told by their names and columns, they have no owner.
     for table, column in SHARED.items():
         if exists(connection, table):
             values = tables_of(feed) if column == "table_name" else [feed]

@@ -6,12 +6,13 @@ from orchestration_project.contracts.feed import Feed
 
 PREFIXES = ("raw_", "cleaned_", "rejected_")
 """What the names of a feed's tables begin with."""
+# No column of a contract begins with `_`, so these names are free whatever a contract calls its own.
 PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
+# No feed's name has a dot, so no table of a feed is taken for one that is being made beside the published one.
 NEW = ".new"
-"""Ends the name of a table that is being made beside the published one. No feed's name has a dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ def raw_table(feed: Feed) -> str:
 
 def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     """The columns of a feed's raw table and their DuckDB types."""
+    # All text: a value that a contract of today can't read is there for that of tomorrow.
     return (
         dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
         | {column.name: "VARCHAR" for column in feed.source_columns}

@@ -74,6 +74,7 @@ def write(
     Raises:
         WarehouseError: the frame does not fit the table, or has rows of other partitions; nothing may be committed.
     """
+    # Under names of our own: the frame's may be anything, and matter only where they become columns of the table.
     source = pd.DataFrame({f"c{number}": column.values for number, column in enumerate(columns.values())})
     connection.register(FRAME, source)
     try:
@@ -122,6 +123,7 @@ class _Writer:
         import duckdb
 
         try:
+            # DuckDB settles on a type from a sample. What it made of all the others is told by looking at them.
             read = self.connection.execute(f"SELECT c{number} FROM {FRAME}").fetchall()
         except duckdb.Error as error:
             raise self._error(f"column {column.name} has values that differ in kind: {column.shown(0)}") from error
@@ -133,6 +135,7 @@ class _Writer:
                 )
         sql_type = types_of(self.connection, FRAME)[f"c{number}"]
         try:
+            # The type's text becomes part of CREATE TABLE, and keys of dictionaries are in it: it has to mean itself.
             if canonical(self.connection, {column.name: sql_type}) == {column.name: sql_type}:
                 return sql_type
         except duckdb.Error:
@@ -160,6 +163,7 @@ class _Writer:
 
     def _others(self) -> str:
         """The rows of the table that stay."""
+        # With those whose partition is NULL, of which the condition is neither true nor false.
         return f"{self.quoted} WHERE ({self.place.condition}) IS NOT TRUE"
 
     def _require_columns(self, present: Mapping[str, str]) -> None:

@@ -34,6 +34,7 @@ DTYPES = {
     "float64": "DOUBLE",
 }
 """DuckDB's types by the lower-case name of pandas' ones; those with an own NULL, such as Int64, have the same."""
+# The units of pandas stay apart: a TIMESTAMP is to the microsecond and would cut nanoseconds.
 TIMESTAMPS = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}
 ZONED = "TIMESTAMP WITH TIME ZONE"
 INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "INTEGER": 31, "BIGINT": 63, "HUGEINT": 127}
@@ -41,12 +42,12 @@ UNSIGNED = {"UTINYINT": 8, "USMALLINT": 16, "UINTEGER": 32, "UBIGINT": 64, "UHUG
 """Bits of a number, without its sign."""
 PLAIN_TIMES = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
 INTEGER_TYPE = re.compile(r"\bU?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)\b")
+# A later day may bring equal values under another type: pandas makes floats of integers as soon as one is missing.
 ALIKE = {("float", "integer"), ("integer", "float"), ("integer", "decimal"), ("date", "time"), ("time", "date")}
 """Kinds of a frame and a table that can hold the same values: 10.0 and 10, a day and its midnight."""
 DECLARED_ALIKE = {("float", "decimal"), ("decimal", "float"), ("decimal", "integer")}
 """More of them where the type is declared: a float then means the number that it is written as."""
-EXACT_DIGITS = 15
-"""So many digits of a decimal number survive a DOUBLE."""
+EXACT_DIGITS = 15  # so many digits of a decimal number survive a DOUBLE
 
 
 def kind_of(sql_type: str) -> str:
@@ -64,6 +65,7 @@ def kind_of(sql_type: str) -> str:
     ):
         if sql_type.startswith(start) and not sql_type.endswith("]"):
             return kind
+    # Nested types are their own kind, but for the size of their integers: INTEGER[] and BIGINT[] hold the same lists.
     return "integer" if INTEGER_TYPE.fullmatch(sql_type) else INTEGER_TYPE.sub("integer", sql_type)
 
 
@@ -82,12 +84,16 @@ def cast(value: str, own: str, other: str, *, attempt: bool = False) -> str:
 
 
 def changed(value: str, own: str, other: str) -> str:
-    """A condition that is true where a value is not the same in another type."""
+    """A condition that is true where a value is not the same in another type: it is cast there and back.
+
+    10.5 to BIGINT and back is a whole number: changed. '1.10' to DECIMAL(18,1) and back is '1.1': the same number.
+    """
     there = cast(value, own, other, attempt=True)
     back = cast(there, other, own)
     if own != "VARCHAR" or kind_of(other) == "text":
         return f"({back} IS DISTINCT FROM {value})"
-    # 1.1 and 1.10 are one number, 00123 is none; a midnight may be written as a day.
+    # Text comes back as DuckDB writes it, so what says the same has to be made alike: 1.1 and 1.10 are one number, a
+    # midnight may be written as a day. 00123 stays changed: it is a code, and its zeros would be lost.
     if kind_of(other) == "time":
         value, back = f"replace({value}, 'T', ' ')", f"regexp_replace({back}, ' 00:00:00$', '')"
         value = f"regexp_replace({value}, ' 00:00:00$', '')"
@@ -100,6 +106,7 @@ def integer_type(had: str, least: int, most: int) -> str:
 
     It is `had` where that holds them, or where no type of DuckDB holds both.
     """
+    # A negative number needs as many bits as its complement: -128 fits the seven of a TINYINT.
     bits = max((number if number >= 0 else -number - 1).bit_length() for number in (least, most))
     if had in UNSIGNED and least >= 0 and bits <= UNSIGNED[had]:
         return had
@@ -126,6 +133,7 @@ def is_plain(value: Any) -> bool:
         return all(is_plain(part) for pair in value.items() for part in pair)
     if isinstance(value, str):
         return is_unicode(value)
+    # Of any other object DuckDB would make text.
     return value is None or isinstance(value, bool | int | float | bytes | Decimal | dt.date | dt.time | uuid.UUID)
 
 
@@ -139,6 +147,7 @@ def is_same(written: Any, read: Any) -> bool:
             and written.keys() == read.keys()
             and all(is_same(item, read[key]) for key, item in written.items())
         )
+    # By type as well: True equals 1 and 1 equals 1.0. NaN is not equal to itself, and is the same all the same.
     return type(written) is type(read) and (written == read or (written != written and read != read))
 
 
@@ -148,9 +157,11 @@ def load(connection: "DuckDBPyConnection", select: str) -> pd.DataFrame:
     DECIMAL becomes float64, which pandas can sort and add up, where each value has at most 15 digits, which floats give
     back; else Python's Decimal. HUGEINT becomes Python's integers, other integers those of pandas.
     """
+    # pandas has neither type: fetchdf() makes a float64 of a HUGEINT and of any DECIMAL.
     types = types_of(connection, f"({select})")
     exact: dict[str, type] = {name: int for name, sql_type in types.items() if sql_type in {"HUGEINT", "UHUGEINT"}}
     decimals = {name: _precision(sql_type) for name, sql_type in types.items() if kind_of(sql_type) == "decimal"}
+    # By the type alone every DECIMAL(18,2) would be slow objects, and that is the usual one. So the values are asked.
     wide = {name: scale for name, (precision, scale) in decimals.items() if precision > EXACT_DIGITS}
     if wide:
         largest = ", ".join(f"max(abs({ident(name)}))" for name in wide)
@@ -160,6 +171,7 @@ def load(connection: "DuckDBPyConnection", select: str) -> pd.DataFrame:
                 exact[name] = Decimal
     if not exact:
         return connection.execute(select).fetchdf()
+    # Through text, which is exact.
     texts = ", ".join(f"CAST({ident(name)} AS VARCHAR) AS {ident(name)}" for name in exact)
     frame = connection.execute(f"SELECT * REPLACE ({texts}) FROM ({select})").fetchdf()
     return frame.assign(**{name: _from_text(frame[name], kind) for name, kind in exact.items()})

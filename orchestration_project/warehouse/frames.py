@@ -116,6 +116,7 @@ def _column(name: str, given: "pd.Series[Any]") -> Column:
         return Column(name, given, TIMESTAMPS[given.dt.unit], given, filled=bool(given.notna().any()))
     if isinstance(dtype, pd.DatetimeTZDtype):
         _refuse(name, given, given.dt.nanosecond.fillna(0) != 0, "has nanoseconds, and times with a zone have none")
+        # DuckDB stores a moment, not the zone in which it was told.
         values = given.dt.as_unit("us").dt.tz_convert("UTC")
         return Column(name, values, ZONED, given, filled=bool(given.notna().any()))
     if isinstance(dtype, np.dtype) and dtype.kind == "m":
@@ -150,6 +151,7 @@ def _objects(name: str, given: "pd.Series[Any]") -> Column:
             try:
                 return make(name, given)
             except (OverflowError, ValueError, pd.errors.OutOfBoundsDatetime) as error:
+                # The message of pandas shows the value, so it is masked as ours are, and its traceback is cut off.
                 raise Unfit(name, f"has values that can't be stored: {masked(name, str(error))}") from None
     kinds = sorted(found.__name__ for found in types)
     if len(kinds) > 1:
@@ -165,6 +167,7 @@ def _objects(name: str, given: "pd.Series[Any]") -> Column:
 
 def _mapped(given: "pd.Series[Any]", convert: Callable[[Any], Any], dtype: str) -> "pd.Series[Any]":
     """The values converted, in an array of a type that DuckDB knows without a guess; NULL stays NULL."""
+    # NaN, NaT and None all are NULL: pandas itself does not tell them apart.
     missing = given.isna()
     return pd.Series(
         [None if gone else convert(value) for value, gone in zip(given, missing, strict=True)], dtype=dtype
@@ -193,6 +196,7 @@ def _integers(name: str, given: "pd.Series[Any]") -> Column:
         return Column(name, _mapped(given, int, "Int64"), "BIGINT", given)
     wrong = (not (pd.isna(value) or -(2**127) <= int(value) < 2**127) for value in given)
     _refuse(name, given, wrong, "is larger than any integer that can be stored")
+    # pandas has no integers of 128 bits, and DuckDB casts text to them exactly.
     return Column(name, _mapped(given, lambda value: str(int(value)), "string"), "HUGEINT", given)
 
 
@@ -214,6 +218,7 @@ def _decimals(name: str, given: "pd.Series[Any]") -> Column:
             f"its decimals need {whole} digits before and {scale} after the point, and a DECIMAL has at most"
             f" {MOST_DIGITS} in all: round them first",
         )
+    # Two sizes only: the type would else change with every value that is a digit longer.
     digits = NARROW_DIGITS if whole + scale <= NARROW_DIGITS else MOST_DIGITS
     values = _mapped(given, lambda value: format(Decimal(value), "f"), "string")
     return Column(name, values, f"DECIMAL({digits},{scale})", given)
@@ -252,6 +257,7 @@ def _intervals(name: str, given: "pd.Series[Any]") -> Column:
 
 
 def _bytes(name: str, given: "pd.Series[Any]") -> Column:
+    # As text: pandas has bytes as objects only, whose type DuckDB would guess.
     return Column(name, _mapped(given, lambda value: bytes(value).hex(), "string"), "BLOB", given, "unhex({})")
 
 
@@ -263,8 +269,9 @@ def _nested(name: str, given: "pd.Series[Any]") -> Column:
 
 
 Maker = Callable[[str, "pd.Series[Any]"], Column]
-_NO_INTEGERS = (bool, np.timedelta64)
-"""Types that Python or numpy derive from integers."""
+_NO_INTEGERS = (bool, np.timedelta64)  # Python and numpy derive them from integers
+# The first that takes all of a column's types makes it, so integers alone are no floats, and a datetime, which is a
+# date to Python, is no day. Text beside numbers has no maker: what it should become a person has to say.
 _MAKERS: Sequence[tuple[tuple[type, ...], tuple[type, ...], Maker]] = (
     ((str,), (), _text),
     ((bool, np.bool_), (), _booleans),

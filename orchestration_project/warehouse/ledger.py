@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "file_ledger"
-VERSION_LENGTH = 16
+VERSION_LENGTH = 16  # 64 bits: enough to tell the versions of one file apart, and short enough to be read
 
 COLUMNS = {
     "feed": "VARCHAR",
@@ -48,13 +48,13 @@ COLUMNS = {
     "seen_at": "TIMESTAMP",
     "loaded_at": "TIMESTAMP",
 }
+# Apart: the ledgers of release 0.1 lack it, and readers, which may not add it, have to do without. It is written with
+# the counts of the records, so no `Entry` has it.
 VALIDATED_AS = {"validated_as": "VARCHAR"}
-"""One more column, apart because readers have to do without it: the contract by which a file's records were validated.
-
-It is written with the counts of the records, so that no entry has it.
-"""
+"""One more column: the contract by which a file's records were validated."""
 IDENTITY = ("feed", "batch", "file", "version")
 """The columns that identify a row."""
+# In one place: the keys were once turned into dates in two ways, of which one did not know the second of two hours.
 BATCH_DATE = """(try_strptime(left(batch, 16), ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])
     + to_seconds(CASE WHEN length(batch) > 16 THEN 1 ELSE 0 END))"""
 """SQL for the `_batch_date` of an entry's batch; NULL for a file without a batch. A key has at most 16 characters,
@@ -149,12 +149,14 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
     Returns:
         The same entries with the status LOADED, DUPLICATE or SUPERSEDED.
     """
+    # By rank, not by arrival or by what was decided before: a rebuild, which sees all files at once, decides the same.
     counting = _newest(entries) if snapshot else list(entries)
     by_bytes: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in counting:
         by_bytes[entry.batch, entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
     names = {(entry.batch, entry.file) for entry in counting}
     settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if (entry.batch, entry.file) not in names]
+    # Together, since the loaded one may get other bytes: then the next of those with its former bytes counts.
     for same_bytes in by_bytes.values():
         first = min(same_bytes, key=lambda entry: entry.rank)
         settled += [
@@ -169,6 +171,7 @@ def _newest(entries: Sequence[Entry]) -> list[Entry]:
     if not snapshots:
         return []
     newest = max(snapshots, key=lambda entry: entry.rank)
+    # It may repeat the bytes of a file before it in the batch. Then that one is loaded, and repairs of it still count.
     same_bytes = [entry for entry in snapshots if (entry.batch, entry.sha256) == (newest.batch, newest.sha256)]
     first = min(same_bytes, key=lambda entry: entry.rank)
     repairs = [entry for entry in entries if entry.repair and entry.batch == first.batch]
@@ -188,6 +191,7 @@ def left_out(last: Sequence[Entry]) -> list[Entry]:
     for entry in last:
         bytes_of[entry.sha256].add(entry.batch)
         name_of[entry.file].add(entry.batch)
+    # The rule of today also has duplicates and superseded files. Only what it would load was left out by the old one.
     today = {(entry.batch, entry.file) for entry in settle(last, snapshot=False) if entry.status is Status.LOADED}
     return [
         entry
@@ -219,6 +223,7 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
     """Insert entries; one with the same feed, file and version is replaced."""
     if not entries:
         return
+    # Not INSERT OR REPLACE: that needs a primary key, which DuckLake refuses.
     values = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
     connection.execute(_delete_query(), {name: values[name] for name in IDENTITY})
     connection.execute(f"INSERT INTO {TABLE} BY NAME SELECT {_rows_of(COLUMNS)}", values)
@@ -259,7 +264,8 @@ def _delete_query() -> str:
 
 
 def _update_query(names: Sequence[str]) -> str:
-    """A number of records that was counted in the file's bytes stays: the tables are checked against it."""
+    """The query of `write_counts`."""
+    # The number of records was counted in the bytes. It stays, or the tables would be checked against themselves.
     changes = ", ".join(f"{name} = counted.{name}" for name in COUNTS if name != "records")
     same = " AND ".join(f"{TABLE}.{name} = counted.{name}" for name in IDENTITY[1:])
     return f"""WITH counted AS (SELECT {_rows_of(names)})

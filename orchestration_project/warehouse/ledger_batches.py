@@ -15,6 +15,7 @@ from orchestration_project.warehouse.tables import columns_of, is_empty, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Not `<> 'quarantined'`, which would take a withdrawn file for one that came.
 ACCEPTED = "status IN ('loaded', 'duplicate', 'superseded') AND repair IS NOT true"
 
 

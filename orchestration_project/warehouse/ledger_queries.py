@@ -3,8 +3,8 @@
 Belongs here: queries that only read the ledger. Those about batches are in `ledger_batches`; the table, its rows and
 writing are in `ledger`.
 
-A named table expression that a query uses several times would be materialized with all its columns. `NOT MATERIALIZED`
-keeps the filters in the scans.
+DuckDB materializes a named table expression that a query uses several times, with all its columns. So the queries say
+`NOT MATERIALIZED`, which keeps the filters in the scans.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,6 +54,7 @@ def current_entries(
 
 def last_entries(connection: "DuckDBPyConnection", feed: str, by_name: bool = False) -> list[Entry]:
     """The last accepted version of each file of a feed that was not withdrawn, whatever became of it."""
+    # By delivery, which counts the versions of a name in the order in which they came. Their times may say otherwise.
     identity = _identity(by_name)
     query = f"""WITH accepted AS NOT MATERIALIZED (
             FROM {TABLE} WHERE feed = $feed AND status NOT IN ('quarantined', 'withdrawn')),
@@ -77,6 +78,11 @@ def _identity(by_name: bool) -> str:
 
 
 def _current_versions_query(identity: str) -> str:
+    """The query of `current_entries`, over the parameters of `_delivered`.
+
+    The ledger has a (bytes 1, loaded), b (bytes 1, duplicate), c (bytes 2, loaded); `a` comes with bytes 2. The answer
+    is all three: `a` is replaced, so `b` counts from now on, and `a` repeats what `c` has.
+    """
     return f"""WITH current AS NOT MATERIALIZED (
             FROM {TABLE} WHERE feed = $feed AND status IN ('loaded', 'duplicate')),
         delivered AS ({DELIVERED}),
@@ -107,6 +113,7 @@ def repetitions(connection: "DuckDBPyConnection", feed: str, files: Iterable[tup
         feed: the feed's name.
         files: batch (partition key), name and SHA-256.
     """
+    # The nearest before: a price list that did not change is told to repeat yesterday's, not the first of its kind.
     found = connection.execute(
         f"""WITH asked AS ({DELIVERED}),
         loaded AS (
@@ -174,6 +181,8 @@ def _unfaithful_query(raw: str, condition: str, consecutive: bool) -> str:
     one. The files are looked up by name and version at the end: rows that were written from outside could give a file
     several batches with one key.
     """
+    # HUGEINT in the middle of a query is DuckDB's own affair; only in a table of ours it would do harm. A BIGINT
+    # overflows with the squares of 3 million numbers.
     measures, odd = "count(DISTINCT _row) AS numbers", "numbers <> rows"
     if consecutive:
         measures = "sum(_row) AS sum, sum(_row::HUGEINT * _row) AS squares"
@@ -217,6 +226,8 @@ def known_deliveries(
         batches: partition keys of the batches whose files are asked for; None for all.
         snapshot: whether each file of the feed replaces all files before it.
     """
+    # A load reads every archived file whose number is above the one here. So a file that lost its current version, and
+    # is left out for it, is read again. One that is left out for no reason would be read by each load.
     rows = connection.execute(
         f"""WITH accepted AS NOT MATERIALIZED (FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'),
         current AS (FROM accepted WHERE status <> 'superseded'),

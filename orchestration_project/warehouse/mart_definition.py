@@ -12,6 +12,7 @@ from orchestration_project.warehouse.published import CONTENT_TYPE
 from orchestration_project.warehouse.tables import Columns, ident, stand_in
 
 BATCH = "_batch_date"
+# Other engines, DuckLake's among them, make a DOUBLE of the first two and refuse the last.
 REFUSED_TYPES = ("HUGEINT", "UHUGEINT", "ENUM")
 
 
@@ -64,6 +65,7 @@ class Mart:
     @property
     def sums(self) -> dict[str, str]:
         """What `built` keeps of a batch's rows, with expressions: the totals that are compared, else their number."""
+        # Rows that somebody deletes or adds show in it, and nobody has to read the inputs for that.
         if self.reconciliation is None:
             return {"rows": "count(*)"}
         return {name: f"sum({ident(name)})" for name in self.reconciliation.totals}
@@ -92,9 +94,11 @@ def compile_select(text: str, inputs: Mapping[str, Columns]) -> tuple[str, dict[
     import duckdb
 
     with duckdb.connect(config=SHUT | {"threads": 1}) as connection:
+        # To describe a SELECT binds it, and a table function such as read_csv looks into its file for that.
         connection.execute("SET enable_external_access = false")
         stand_in(connection, inputs)
         try:
+            # DuckDB's own parser tells how many statements there are; a semicolon may stand in a text or a comment.
             statements = connection.extract_statements(text)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise MartError("it has to be one SELECT")
@@ -105,6 +109,5 @@ def compile_select(text: str, inputs: Mapping[str, Columns]) -> tuple[str, dict[
             raise MartError(str(error)) from error
     for name, sql_type in columns.items():
         if sql_type.startswith(REFUSED_TYPES):
-            # Other engines, DuckLake's among them, make a DOUBLE of the first two and refuse the last.
             raise MartError(f"column {name} is {sql_type}, which no table may have: cast it, like {name}::BIGINT")
     return query, columns

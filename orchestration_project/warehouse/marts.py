@@ -40,6 +40,7 @@ def make_tables(connection: "DuckDBPyConnection", mart: Mart) -> None:
     Where nothing tells what batches were made from, as in a warehouse of an older release, those whose totals are those
     of the input are taken for up to date.
     """
+    # A mart may be made before the first load of its inputs.
     stand_in(connection, mart.inputs)
     claim(connection, mart.name, mart.name, platform=True)
     ensure_table(connection, mart.name, mart.columns)
@@ -74,6 +75,8 @@ def stand_in_tables(connection: "DuckDBPyConnection", mart: Mart) -> None:
 
 
 def _take_as_built(connection: "DuckDBPyConnection", mart: Mart) -> None:
+    """List as made from today's inputs what an older release made, where totals can tell that it is right."""
+    # Else the upgrade would make years of batches again. Without totals nothing can tell, so all are made again.
     if mart.reconciliation is not None:
         right = f"NOT ({batch_filter(differing_batches(connection, mart))})"
         replace_batches(connection, mart.built, None, f"{_built_select(mart)} WHERE {right}")
@@ -91,6 +94,7 @@ def replace(connection: "DuckDBPyConnection", mart: Mart, batches: Iterable[dt.d
     make_tables(connection, mart)
     made = sorted({*batches, *outdated_batches(connection, mart)})
     replace_batches(connection, mart.name, made, select_of(mart, made))
+    # After the rows, whose sums it keeps, and in their transaction: a kill leaves both as they were.
     replace_batches(connection, mart.built, made, f"{_built_select(mart)} WHERE {batch_filter(made)}")
     rows = connection.execute(
         f"SELECT {BATCH}, count(*) FROM {ident(mart.name)} WHERE {batch_filter(made)} GROUP BY 1"
@@ -107,11 +111,14 @@ def replace_whole(connection: "DuckDBPyConnection", mart: Mart) -> int:
 def select_of(mart: Mart, batches: Sequence[dt.date] | None) -> str:
     """The mart's SELECT for some batches (None: for all it can see).
 
-    A common table expression with the input's name hides the table, so that the SELECT, wherever it names the input,
-    reads those batches only. It is never materialized: the condition becomes a filter of the scan, and columns that
-    nobody asks for are not read. The condition outside keeps rows of other batches out, which would count twice: those
-    of a SELECT that names the table by its schema, or makes up its `_batch_date`.
+    FROM cleaned_till  becomes
+    WITH cleaned_till AS NOT MATERIALIZED (FROM main.cleaned_till WHERE _batch_date IN ('2024-01-15'))
+    FROM (FROM cleaned_till) WHERE _batch_date IN ('2024-01-15')
     """
+    # The expression in front hides the table of its name, so that the SELECT reads those batches only, wherever it
+    # names the input. Materialized it would be read with all its columns; so the condition is a filter of the scan. The
+    # condition outside keeps rows of other batches out, which would count twice: those of a SELECT that names the table
+    # by its schema, or makes up its `_batch_date`.
     if batches is None or mart.batches_of is None:
         return mart.query
     table, condition = ident(mart.batches_of), batch_filter(batches)
@@ -125,6 +132,7 @@ def outdated_batches(connection: "DuckDBPyConnection", mart: Mart) -> list[dt.da
 
     Rows of cleaned tables are not read: what a batch was made from is compared with what is published of it.
     """
+    # A full join of three: a batch may be new in the input, gone from it, or taken out of the mart by hand.
     sums = [(f"built.{ident(name)}", f"made.{ident(name)}") for name in mart.sums]
     was, now = (", ".join(side) for side in zip(*sums, strict=True))
     # A list of an older release may still have a HUGEINT, which would be compared as a DOUBLE with a DECIMAL.
@@ -156,6 +164,7 @@ def newest_totals(
     connection: "DuckDBPyConnection", mart: Mart, column: str, days: int
 ) -> list[tuple[dt.date, int | float | None]]:
     """The sums of a column on the newest days of a mart, in order; None for days without a batch."""
+    # The days are made up rather than taken from the mart: a day without a batch is a gap in the chart, not left out.
     rows = connection.execute(
         f"""WITH span AS (SELECT min({BATCH})::DATE AS first, max({BATCH})::DATE AS last FROM {ident(mart.name)}),
                 newest AS (SELECT greatest(first, last - {days - 1:d}) AS first, last FROM span),
@@ -173,6 +182,8 @@ def _contents(mart: Mart) -> str:
     Inputs that have no batches of the mart's are in the content of each batch: all depend on them.
     """
     assert mart.batches_of
+    # A cleaned table's batches are listed with what they hold. Of any other table, as of a mart before this one, the
+    # rows are hashed, and added up, since a sum does not depend on their order.
     if mart.batches_of in mart.listed:
         own = f"content FROM {published.TABLE} WHERE table_name = {literal(mart.batches_of)}"
     else:
@@ -200,6 +211,7 @@ def _sums_by_batch(mart: Mart) -> str:
 def _built_select(mart: Mart) -> str:
     """What `built` should have; a batch of which the SELECT makes no row is listed too, so that it counts as made."""
     return (
+        # A subquery, so that callers can put a WHERE behind it.
         f"FROM (WITH current AS ({_contents(mart)}), made AS ({_sums_by_batch(mart)})"
         f" SELECT {BATCH}, content, {idents(mart.sums)} FROM current FULL JOIN made USING ({BATCH}))"
     )
@@ -214,6 +226,7 @@ def _compared(mart: Mart, batches: Sequence[dt.date] | None) -> str:
     """
     assert mart.reconciliation
     totals, by = mart.reconciliation.totals, mart.compared_by
+    # A key without the batch has its totals over all batches.
     condition = batch_filter(batches) if BATCH in by else "true"
     keys, joined = (f"{idents(by)}, ", f"USING ({idents(by)})") if by else ("", "ON true")
     # Where the whole key is compared the mart has one row of it, and adding up would only take time.

@@ -13,6 +13,8 @@ from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_ta
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# `shop_a/orders` and `shop_b/orders` once wrote to one `main.orders`, and an asset `my/cleaned_x` replaced the table of
+# the feed `x` in a run that succeeded.
 TABLE = "table_owners"
 COLUMNS = {"table_schema": "VARCHAR", "table_name": "VARCHAR", "asset": "VARCHAR"}
 RECORDS = frozenset({TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, waivers.TABLE, waivers.TAKEN})
@@ -53,6 +55,7 @@ def claim(
             f" {SCHEMA}.{TABLE}"
         )
     ensure_table(connection, TABLE, COLUMNS)
+    # A row may be left of a table that was dropped, which gave the name free.
     connection.execute(f"DELETE FROM {SCHEMA}.{TABLE} WHERE {SAME_TABLE}", [schema, table])
     connection.execute(f"INSERT INTO {SCHEMA}.{TABLE} VALUES ($1, $2, $3)", [schema, table, asset])
 
@@ -86,6 +89,7 @@ def is_platforms(connection: "DuckDBPyConnection", table: str, schema: str = SCH
     if name in RECORDS:
         return True
     columns = columns_of(connection, table)
+    # The name alone is not enough: `raw_data` may be anybody's. Nor is the column alone: any frame may have a `_file`.
     feeds = name.startswith(PREFIXES) and columns.keys() >= set(PLATFORM_COLUMNS)
     marts = (columns_of(connection, f"{table}_built"), columns if name.endswith("_built") else {})
     return feeds or any({"_batch_date", "content"} <= built.keys() for built in marts)

@@ -54,7 +54,8 @@ def note_published(
     """
     condition = batch_filter(batches)
     connection.execute(f"DELETE FROM {TABLE} WHERE table_name = $table AND {condition}", {"table": table})
-    # The inner sum is over whole rows, so that name and version are hashed once a file and not with each row.
+    # Two steps, so that name and version are hashed once a file and not with each row. Records stand for values: the
+    # same records under the same rules give the same ones, and to hash all columns would cost a pass over all of them.
     connection.execute(
         f"""WITH files AS (
                 SELECT _batch_date, _file, _file_version, count(*) AS rows, sum(hash(_row)) AS places
@@ -72,6 +73,7 @@ def changed_outside(connection: "DuckDBPyConnection", table: str) -> list[dt.dat
     DuckDB knows the number of a table's rows without reading them; they are counted by batch only if that is wrong.
     """
     published = f"FROM {TABLE} WHERE table_name = $1"
+    # Else each check would count years of rows by batch.
     found = connection.execute(
         f"SELECT (SELECT count(*) FROM {ident(table)}) = (SELECT coalesce(sum(rows), 0) {published})", [table]
     ).fetchone()

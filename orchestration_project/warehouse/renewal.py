@@ -68,13 +68,16 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
             create_table(connection, table, layout)
         connection.execute(f"CREATE SCHEMA {ASIDE}")
         for table, rows in _notes(feed).items():
-            # No batch is published yet; all else is as it is now.
+            # No batch is published yet; all else is as it is now. Copied, not made empty: stages ask the ledger for the
+            # files that there are.
             begun = "false" if table == published.TABLE else rows
             connection.execute(f"CREATE TABLE {ASIDE}.{table} AS FROM {SCHEMA}.{table} WHERE {begun}")
+        # The stages name their tables without a schema. So none of them has to know that this load is another one.
         connection.execute(f"SET search_path = '{ASIDE},{SCHEMA}'")
         reached(Point.RENEWING)
         yield
     finally:
+        # First, or what comes afterwards on this connection would write to the notes that are dropped.
         connection.execute("RESET search_path")
         drop_remains(connection)
 
@@ -82,9 +85,11 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
 def replace_published(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str) -> None:
     """Let the new tables and notes take the place of the published ones, inside the caller's transaction."""
     for table in _new_layouts(feed, batch_type):
+        # To rename costs nothing, whatever the size: the rows were written before, batch by batch, in bounded memory.
         place = table.removesuffix(NEW)
         connection.execute(f"DROP TABLE {SCHEMA}.{ident(place)}")
         connection.execute(f"ALTER TABLE {SCHEMA}.{ident(table)} RENAME TO {ident(place)}")
+    # Rows of other feeds stay: only this one's were copied aside.
     for table, rows in _notes(feed).items():
         connection.execute(f"DELETE FROM {SCHEMA}.{table} WHERE {rows}")
         if table == published.TABLE:
@@ -97,6 +102,7 @@ def replace_published(connection: "DuckDBPyConnection", feed: RenewedFeed, batch
 
 def drop_remains(connection: "DuckDBPyConnection") -> None:
     """Drop what a renewal has left behind: one that was killed, or found files that do not fit."""
+    # By the end of their names: nobody knows of which feed a killed renewal was.
     tables = connection.execute(
         """SELECT table_name FROM duckdb_tables()
             WHERE database_name = current_database() AND schema_name = $1 AND ends_with(table_name, $2)""",

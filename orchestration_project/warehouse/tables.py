@@ -20,6 +20,7 @@ def ident(name: str) -> str:
     Raises:
         WarehouseError: it has a character that no name in SQL can have.
     """
+    # DuckDB's parser ends a statement at a NUL, and unlike in a literal there is no other way to write one.
     if "\0" in name or not is_unicode(name):
         raise WarehouseError(
             f"{name!r} can't be the name of a table or column: it has a character that SQL can't write"
@@ -48,7 +49,7 @@ def literal(value: str) -> str:
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: whether it has no half of a surrogate pair."""
     if text.isascii():
-        return True
+        return True  # most text is, and Python knows it without a look at the characters
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -70,6 +71,7 @@ WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 
 def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
     """A table's columns and their DuckDB types, in order; empty if there is no such table. Names have no case."""
+    # Not by DESCRIBE, which fails where there is no table, and would find the temporary one that stands in for it.
     rows = connection.execute(
         """SELECT column_name, data_type FROM duckdb_columns()
             WHERE database_name = current_database()
@@ -126,6 +128,7 @@ def ensure_table(
     Raises:
         WarehouseError: a value of an existing row does not fit the new type.
     """
+    # There is no step of a migration to run, nor an order of them: whoever writes next brings the table up to date.
     present = columns_of(connection, table, schema)
     if not present:
         create_table(connection, table, columns, schema)
@@ -138,6 +141,7 @@ def ensure_table(
 
 def stand_in(connection: "DuckDBPyConnection", tables: Mapping[str, Columns]) -> None:
     """Have statements of this connection find an empty table for each one that the warehouse does not have."""
+    # A temporary table can be made on a read-only connection, too, and goes with it.
     for table, columns in tables.items():
         if not exists(connection, table):
             listed = ", ".join(f"{ident(name)} {sql_type}" for name, sql_type in columns.items())
@@ -169,6 +173,7 @@ def _stored(sql_type: str) -> str:
 
 def canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
     """The columns with DuckDB's own names for their types: `INT` becomes `INTEGER`."""
+    # DuckDB itself tells, so that no list of synonyms has to be kept.
     types = ", ".join(f"typeof(CAST(NULL AS {sql_type}))" for sql_type in columns.values())
     return dict(zip(columns, connection.execute(f"SELECT {types}").fetchone() or (), strict=True))
 
@@ -202,6 +207,7 @@ def append(connection: "DuckDBPyConnection", table: str, select: str) -> int:
     Returns:
         The number of rows inserted.
     """
+    # Into a table first: the query is run once, and its number of rows is known before an INSERT is made of them.
     found = connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {select}").fetchone()
     if found and found[0]:
         connection.execute(f"INSERT INTO temp.{ident(table)} FROM _found")
@@ -215,6 +221,7 @@ def replace_batches(connection: "DuckDBPyConnection", table: str, batches: Seque
     Returns:
         The number of rows inserted.
     """
+    # BY NAME: a column that was added later stands last in the table, and in another place in the query.
     condition = batch_filter(batches)
     connection.execute(f"DELETE FROM {ident(table)} WHERE {condition}")
     inserted = connection.execute(f"INSERT INTO {ident(table)} BY NAME {select}").fetchone()

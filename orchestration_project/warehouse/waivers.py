@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from duckdb import DuckDBPyConnection
 
+# Files, because a lost warehouse has to come back with them: what a person decided stands in no delivery.
 TABLE = "waivers"
 COLUMNS = {
     "feed": "VARCHAR",
@@ -46,6 +47,7 @@ def has_taken(connection: "DuckDBPyConnection", feed: str, listing: str) -> bool
         feed: the feed's name.
         listing: identifies the state of the archive; empty if it has no waivers.
     """
+    # So a load reads the files only when they have changed: their number grows with the years.
     row = connection.execute(
         f"""WITH copied AS (SELECT listing, waivers FROM {TAKEN} WHERE feed = $feed),
         present AS (SELECT count(*) AS waivers FROM {TABLE} WHERE feed = $feed)
@@ -70,6 +72,7 @@ def replace_waivers(connection: "DuckDBPyConnection", feed: str, rows: Sequence[
     """
     listed = [(feed, *row) for row in rows]
     given = {name: [row[index] for row in listed] for index, name in enumerate(COLUMNS)}
+    # What has changed is told by reject, so that only the batches of these are published again.
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _waivers AS SELECT {VALUES}", given)
     changed = connection.execute(_changed_query(), [feed]).fetchall()
     if changed:
