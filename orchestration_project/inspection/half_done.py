@@ -5,6 +5,7 @@ drop that was killed looks like a feed that was renamed or removed: it has files
 to settle.
 """
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def _withdrawals(
         elif item.file is None and find(archive / item.place):
             yield (
                 f"the way back of the withdrawn {file!r} (batch {key}) was killed, and its note still counts:"
-                f" `orchestration-project withdraw {spec.name} {file} --batch {key} --undo` begins again"
+                f" `orchestration-project withdraw {spec.name} {shlex.quote(file)} --batch {key} --undo` begins again"
             )
     for entry in ledger_queries.withdrawn_entries(connection, spec.name):
         if entry.identity not in notes and find(archive / str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")):
