@@ -189,8 +189,8 @@ def compared_with(batching: Batching, batch: Batch) -> list[str]:
 
 
 def _before(batching: Batching, batch: Batch) -> Sequence[Batch]:
-    # Months differ in length, so they are counted. All other batches are compared with those a whole number of weeks
-    # before: a shop sells otherwise on Saturdays than on Mondays, and at noon than at night.
+    # A shop sells otherwise on Saturdays than on Mondays, and at noon than at night. So a batch is compared with those
+    # that begin whole weeks before; but for months, which differ in length.
     if batching.cadence is Cadence.MONTHLY:
         months: list[Batch] = [batch]
         for _ in range(TRAILING):

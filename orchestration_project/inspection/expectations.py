@@ -12,8 +12,9 @@ from orchestration_project.ingest.options import ConfiguredFeed, promised_deadli
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.calendar import DeliveryCalendar
 
+# Else a day that a shop never delivered, years ago, would be told for ever. A run that asks for it still judges it.
 WAITED_FOR = dt.timedelta(days=92)
-"""How long the platform as a whole waits for a batch that is due. A run that asks for an older one still judges it."""
+"""How long the platform as a whole waits for a batch that is due."""
 
 
 class Freshness(StrEnum):
@@ -103,9 +104,12 @@ def expectations(
     if calendar is None:
         return []
     calendar = calendar.beginning(min(accepted, default=None))
+    # Who loads the files of years has days without trade among them, of which a contract says nothing. A declared
+    # calendar says which days they are, so it is held to from its first batch on.
     waits_from = None if calendar.declared else first_load
     if not source.options.snapshot:
         return [expectation(calendar, batching.from_key(key), accepted, waits_from, now) for key in asked]
+    # A newer file is worth all that did not come before it.
     newest = max(accepted, default=None)
     due = _due_lately(calendar, now)[-1:] if newest or calendar.since else []
     came = {batch for batch in due if newest and newest >= batch}
@@ -156,6 +160,7 @@ def standing(
     calendar = source.options.calendar
     if calendar is None:
         return _by_latency(source, accepted, first_load, now)
+    # Without a first batch and without a declared one there is no day from which to wait.
     if not accepted and calendar.since is None:
         return Standing(Freshness.NOTHING_LOADED)
     waits_from = first_load if calendar.since is None and first_load and first_load <= now else None
@@ -178,6 +183,7 @@ def standing(
 
 def _due_lately(calendar: DeliveryCalendar, now: dt.datetime) -> list[Batch]:
     earliest = now - WAITED_FOR
+    # By due time, which may be days after the batch: so the search begins earlier by as much.
     first = calendar.batching.current(earliest - calendar.deadline.reach)
     return [batch for batch in calendar.expected(first, now) if calendar.due(batch) > earliest]
 
@@ -193,12 +199,14 @@ def _by_latency(
         return Standing(Freshness.NOTHING_LOADED)
 
     def due_after(batch: Batch) -> dt.datetime:
+        # A weekly file of a daily feed is due a week later, not the next day; `after` is for a frequency below a batch.
         following = batching.current(batching.begin(batch) + (source.feed.frequency or dt.timedelta()))
         return deadline.moment(batching, max(batching.after(batch), following))
 
     due = due_after(max(accepted))
     if now <= due:
         return Standing(Freshness.FRESH, due)
+    # What was due before the first load nobody waited for; what came next after it, somebody does.
     if first_load and due <= first_load <= now < (awaited := due_after(batching.current(first_load))):
         return Standing(Freshness.PAST, awaited)
     return Standing(Freshness.LATE, due)

@@ -1,6 +1,6 @@
 """Explain what a load would do with a file, by a dry run of one. Changes nothing.
 
-The dry run itself is in `ingest.dry_run`, how a file was read in `reading`, what the ledger says to it in `known`.
+The dry run itself is in `ingest.dry_run`; how a file was read, and what the ledger says to it, in `reading`.
 """
 
 import datetime as dt
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 EXAMPLES = 3
-VALUE_SHOWN = 60
+VALUE_SHOWN = 60  # characters: a field with a lost quote may be as long as its file
 
 
 class Outcome(StrEnum):
@@ -138,6 +138,7 @@ def explain(settings: Settings, feed: Feed, options: FeedOptions, file: FoundFil
     candidate = Candidate(file, batch or options.batching.start, sha256_of(file.path))
     content = _content(settings, feed, options, candidate)
     refusals = [*named, *content.refusals]
+    # The ledger is asked last and only for a file that would be taken: of a refused one nothing it says would hold.
     count = content.count or nothing_of(file.name, candidate.sha256)
     known, unknown = (None, []) if refusals else known_of(settings, feed, options, content.candidate)
     return Explanation(
@@ -175,6 +176,7 @@ class _Content:
 
 
 def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate) -> _Content:
+    # A load's own stages, on a warehouse that is thrown away: so what is said can't differ from what a load does.
     with scratch_warehouse(settings, [candidate.file.path.parent.resolve()]) as (connection, work):
         tried = dry_run(scratch_session(connection, settings, feed, options, candidate, work), candidate)
         if tried.candidate.prepared is None:
@@ -224,6 +226,8 @@ def _reasons(connection: "DuckDBPyConnection", feed: Feed, before: int | None) -
     names = ["_raw_line", *(column.name for column in feed.source_columns)]
     examples: dict[str, list[Example]] = {}
     for rule, row, *values in connection.execute(first_records_sql(feed)).fetchall():
+        # `amount: minimum` is about one column, `id, line: duplicate_key` about two, `_raw_line: bad_quoting` about
+        # none.
         shown = masked(feed, dict(zip(names, values, strict=True)))
         about = {name: _short(shown[name]) for name in rule.rpartition(": ")[0].split(", ") if name in shown}
         examples.setdefault(rule, []).append(Example(row, before + row if before is not None else None, about))
@@ -234,9 +238,9 @@ def first_records_sql(feed: Feed) -> str:
     """A query for the first rejected records of each rule in a warehouse with one file.
 
     Its columns are the rule, `_row`, `_raw_line` and the contract's source columns as text, in the order of `_row`.
-    The records are ranked by their numbers alone and joined with their values afterwards: so no column of a contract
-    can be mistaken for `rule` or `reason`, and few values are read.
     """
+    # The records are ranked by their numbers alone and joined with their values afterwards. So few values are read, and
+    # a column of the contract is not mistaken for `rule`: one of that name once made `explain` show other records.
     table = ident(rejected_table(feed))
     values = ", ".join(f"rejects.{ident(name)}" for name in ("_raw_line", *(item.name for item in feed.source_columns)))
     return f"""

@@ -11,6 +11,7 @@ from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Of the packaged shop. A project of somebody's own has its module, which its feeds know.
 DEFINITIONS = "orchestration_project.definitions"
 PAGE = "docs/recover.md"
 OTHERWISE = (
@@ -95,11 +96,13 @@ def rebuild_from_archive(feed: str = "FEED") -> str:
 
 def withdrawal(feed: str, file: str, key: str) -> str:
     """The command that takes an accepted file back."""
+    # A name from outside becomes part of a command that a person copies into a shell.
     return f"orchestration-project withdraw {feed} {shlex.quote(file)} --batch {key} --reason WHY"
 
 
 def load_again(source: ConfiguredFeed, keys: Iterable[str]) -> str:
     """The command that loads some batches again, from the archive where rows are missing."""
+    # All three, since one load writes them in one transaction.
     tables = (raw_table(source.feed), cleaned_table(source.feed), rejected_table(source.feed))
     return materialize(tables, [] if source.options.snapshot else sorted(set(keys)), source.definitions)
 

@@ -104,7 +104,7 @@ def unknown_feeds(settings: Settings, accepted: Mapping[str, int], watched: Coll
         accepted: how many files the ledger has of each feed; empty if it could not be read.
         watched: the names of all feeds that have a definition.
     """
-    # Later sources know more: the ledger counts what the archive lists, and refused files are counted by nobody.
+    # In this order: the number in the archive takes the place of 0, and that of the ledger, which is exact, of both.
     found = dict.fromkeys(_left(settings, watched), 0) | dict(_archived(settings, watched))
     found |= {name: accepted[name] for name in accepted if name not in watched}
     return [UnknownFeed(name, files) for name, files in sorted(found.items())]

@@ -27,6 +27,7 @@ class Match:
 
 def feed_of_folder(settings: Settings, path: Path) -> str | None:
     """The feed whose drop folder, archive or quarantine a file is in; None for a file elsewhere."""
+    # Links are followed on both sides: a drop folder may be one to another disk.
     whole = path.resolve()
     for root in ("landing", "archive", "quarantine"):
         folder = (settings.data_dir / root).resolve()
@@ -63,6 +64,7 @@ def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFil
 
 
 def _kind(feed: Feed, head: bytes) -> FileFormat:
+    # JSON is told by its first character, so text is decoded first: in UTF-16 every second byte of it is a NUL.
     kind = kind_of(head)
     return kind if kind in (FileFormat.PARQUET, FileFormat.XLSX) else kind_of(_text(feed, head[:64]).encode())
 
@@ -70,6 +72,7 @@ def _kind(feed: Feed, head: bytes) -> FileFormat:
 def _text(feed: Feed, head: bytes) -> str:
     mark = next((mark for mark in BOMS if head.startswith(mark)), b"")
     codec = BOMS.get(mark) or feed.source.encoding or "utf-8"
+    # The incremental decoder does not stumble over a character that the head's end has cut in two.
     return codecs.getincrementaldecoder(codec)("replace").decode(head[len(mark) :])
 
 
@@ -101,6 +104,7 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
 def _first_object(text: str) -> dict[str, object]:
     """The first object of JSON lines or of an array; empty when there is none in the text."""
     try:
+        # raw_decode stops after the first value; an array has its objects behind a bracket.
         found, _ = json.JSONDecoder().raw_decode(text.lstrip("[ \t\r\n"))
     except ValueError:
         return {}

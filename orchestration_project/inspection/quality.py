@@ -82,6 +82,7 @@ def _metric_values(
     connection: "DuckDBPyConnection", feed: Feed, rule: MetricRule, batches: Sequence[Batch] | None
 ) -> list[tuple[Batch | None, float | None]]:
     """The metric's value for each batch, with one scan."""
+    # As DOUBLE: a comparison is with a number of the contract, and counts are exact in it up to 2^53.
     table, metric = ident(cleaned_table(feed)), _metric(rule)
     value = f"100.0 * ({metric}) / count(*)" if rule.percent else metric
     if batches is None:
@@ -104,6 +105,7 @@ def _metric(rule: MetricRule) -> str:
         case "nullValues":
             return f"count(*) FILTER ({column} IS NULL)"
         case "missingValues":
+            # None stands for NULL in the standard's list. An IN of nothing is no SQL.
             words = [word for word in rule.missing_values if word is not None]
             null = f"{column} IS NULL" if None in rule.missing_values or not rule.missing_values else "false"
             return f"count(*) FILTER ({null} OR {column}::VARCHAR IN ({literals(words or [''])}))"
@@ -114,6 +116,7 @@ def _metric(rule: MetricRule) -> str:
             )
             return f"count(*) FILTER ({column} IS NOT NULL AND ({' OR '.join(wrong) or 'false'}))"
         case "duplicateValues":
+            # NULL is no duplicate of NULL, and a key with a NULL in it is none.
             columns, present = idents(rule.columns), " AND ".join(f"{ident(name)} IS NOT NULL" for name in rule.columns)
             return f"count(*) FILTER ({present}) - count(DISTINCT ({columns})) FILTER ({present})"
 
@@ -122,6 +125,8 @@ def _sql_values(
     connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule, batches: Sequence[Batch] | None
 ) -> Iterator[tuple[Batch | None, float | None]]:
     """The value of the contract's query for each batch. A view gives the query the rows of one batch only."""
+    # A view, since the contract's SQL may name one table only. It is made anew for each batch, so that no batch's
+    # number depends on the rows of others.
     for batch in batches if batches is not None else [None]:
         condition = "true" if batch is None else batch_filter([batch])
         connection.execute(
@@ -142,9 +147,11 @@ def _number(connection: "DuckDBPyConnection", feed: Feed, rule: SqlRule) -> floa
     try:
         row = connection.execute(rule.query.replace("{table}", "_batch")).fetchone()
     except duckdb.Error as error:
+        # `from None`: DuckDB's message quotes values, and a traceback is shown in the run's log.
         raise WarehouseError(f"{rule_name} can't be run: {without_values(error)}. Correct it in the contract") from None
     if row is None or row[0] is None:
         return None
+    # `true` is 1 to Python, so a query may also say whether all is well.
     if not isinstance(row[0], int | float | Decimal):
         raise WarehouseError(
             f"{rule_name} returns a value of the type {type(row[0]).__name__}; it has to return one number"

@@ -26,6 +26,7 @@ def quarantine_of(settings: Settings, source: ConfiguredFeed, entries: Sequence[
         source: the feed.
         entries: of the files that were accepted; None if the ledger could not be read.
     """
+    # A file that was taken back is in nobody's place.
     counting = None if entries is None else [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     return [
         refused.told(None if counting is None else _is_replaced(source, refused, counting))
@@ -41,6 +42,7 @@ def quarantine_by_archive(settings: Settings, source: ConfiguredFeed) -> list[Qu
     """
     refused, root = _refused_files(settings, source), settings.archive(source.name)
     newest = _newest_archived(root, batch_keys(root) if source.options.by_name else {item.batch for item in refused})
+    # Mtime survives the move into the archive, so it tells which of two came from its writer later.
     return [
         item.told(newest.get(source.options.identity(item.batch, item.name), -1) >= item.file.mtime_ns)
         for item in refused
@@ -52,6 +54,7 @@ def _newest_archived(root: Path, keys: Iterable[str]) -> dict[Identity, int]:
     newest: dict[Identity, int] = {}
     for key in filter(None, keys):
         for item in archived(root, key):
+            # Under both: whether a name is one file in all batches is a matter of the feed's mode.
             for identity in ((key, item.file.name), ("", item.file.name)):
                 newest[identity] = max(item.file.mtime_ns, newest.get(identity, 0))
     return newest
@@ -76,6 +79,7 @@ def _refused_files(settings: Settings, source: ConfiguredFeed) -> list[_Refused]
     for file in discover(settings.quarantine(source.name)):
         if not file.name.endswith(REASON):
             note = _note(file.path.with_name(f"{file.path.name}{REASON}"))
+            # Where an earlier refusal has its name, a file lies here under another one; the note tells its own.
             name = str(note.get("file", file.name))
             found.append(_Refused(file, name, _batch(source, name, file), note))
     return found

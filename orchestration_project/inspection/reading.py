@@ -77,6 +77,7 @@ def _current(settings: Settings, feed: Feed, options: FeedOptions, candidate: Ca
     with warehouse_to_read(settings).connection(f"explanation of {candidate.file.name}", read_only=True) as connection:
         if not exists(connection, ledger.TABLE):
             return {}
+        # A connection that only reads can't bring a ledger of an older release up to date.
         for lacking in ledger_lacks(connection):
             raise PlatformError(f"{ledger.TABLE} {lacking.what}; the next load adds them")
         delivered = (options.batching.key(candidate.batch), candidate.name, candidate.sha256)
@@ -94,6 +95,7 @@ def _outcome(
     for found in withdrawals(settings.archive(feed.name)):
         if (found.key, found.note.sha256) == (key, candidate.sha256):
             return Known(loads=False, what=f"refused: these bytes were {found.note.told}")
+    # Of a snapshot feed superseded versions are listed, too. Whether one would count again, the plan says.
     if before and before.sha256 == candidate.sha256 and before.status is not Status.SUPERSEDED:
         return Known(loads=False, what="delivered before: the ledger has the same bytes under the same name")
     plan = make_plan({identity: [candidate]}, current, feed, options, Request(None), settings.archive(feed.name))
@@ -109,7 +111,7 @@ def _outcome(
     return Known(loads=True, what=f"new, and replaces {', '.join(gone)}" if gone else "new")
 
 
-BLOCK, BEGINNING = 4 << 20, 16
+BLOCK, BEGINNING = 4 << 20, 16  # bytes; the longest mark of a compression or an encoding has 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
     header = candidate.prepared.header if candidate.prepared else None
     if is_workbook or feed.source.format is FileFormat.PARQUET:
         return Reading(feed.source.format, compression, None, header_line=header.line if header else None)
+    # Who reads the file afterwards has no encoding any more: all text was made UTF-8. So it is found out again.
     text, start = as_utf8(plain, feed.source.encoding, name, own)
     mark = next((codec for mark, codec in BOMS.items() if _starts(plain, mark)), None)
     encoding = "utf-8" if text == plain else mark or feed.source.encoding
@@ -187,6 +190,7 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candi
         candidate: the file, prepared.
     """
     columns = feed.source_columns
+    # Counted rather than looked up in the header: a JSON file has none, and a Parquet column may have no value at all.
     counts = ", ".join(f"count(nullif({ident(column.name)}, ''))" for column in columns)
     filled = connection.execute(f"SELECT {counts} FROM {ident(raw_table(feed))}").fetchone() or ()
     header = candidate.prepared.header if candidate.prepared else None
@@ -206,6 +210,7 @@ def lines_before(candidate: Candidate) -> int | None:
     prepared = candidate.prepared
     if prepared is None or prepared.header is None or prepared.text is None:
         return None
+    # A quoted line end makes a record of two lines. As many lines as records means that there is none.
     with prepared.text.open("rb") as stream:
         before = _lines(iter([stream.read(prepared.offset)]))
         after = _lines(iter(lambda: stream.read(BLOCK), b""))
@@ -214,6 +219,7 @@ def lines_before(candidate: Candidate) -> int | None:
 
 def _lines(blocks: Iterator[bytes]) -> int:
     """The number of lines with the ends LF, CR or CRLF; the last line may lack its end."""
+    # A block may end between CR and LF, so both are counted apart. Where there are LFs each line has one.
     feeds = returns = 0
     last = b""
     for block in blocks:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SAMPLE_ROWS = 5
+# What says that a record could not be split or read. All of them are one check: they are no rule of a contract.
 RECORD_REASONS = tuple(
     f"_raw_line: {code}"
     for code in sorted({*ERROR_CODES.values(), "repeated_header", "invalid_json", "nul_byte", "unreadable"})
@@ -69,6 +70,7 @@ def rule_checks(feed: Feed) -> list[RuleCheck]:
     readable = "Every record can be split into the header's columns."
     checks = [RuleCheck("records_readable", readable, RECORD_REASONS, None, ("_raw_line",))]
     for column in feed.columns:
+        # Any text is a VARCHAR, unless an expression computes it, which may fail.
         if column.source is None or column.sql_type != "VARCHAR":
             words = f"is written as a {column.sql_type}" if column.source else f"fits {column.sql_type}"
             checks.append(_check(feed, column, "type", words, None))
@@ -116,6 +118,7 @@ def measure_rules(
     cleaned = f"{ident(cleaned_table(feed))} WHERE {condition}"
     published = _counted(connection, cleaned, {check.name: check.violations for check in checks if check.violations})
     unsure = {check.name: check.exact for check in checks if check.exact and published[check.name]}
+    # Published rows break a rule only if somebody wrote to the table, so the slow count is hardly ever made.
     published |= _counted(connection, cleaned, unsure)
     rejected = dict(connection.execute(_reasons_query(feed, condition)).fetchall())
     return {
@@ -155,6 +158,7 @@ def sample_rejected(
         columns: the columns to show, beside `_file`, `_row` and `_reasons`.
         batches: the batches to look at; None for all.
     """
+    # By the beginning: a reason ends with details, such as which record has the key.
     names = ["_file", "_row", *columns, "_reasons"]
     starts = " OR ".join(f"starts_with(_reason, {literal(reason)})" for reason in reasons)
     rows = connection.execute(
@@ -167,6 +171,7 @@ def sample_rejected(
 
 def masked(feed: Feed, row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
     """A row with personal values masked, and with them raw text, which may hold such values."""
+    # Where no column is personal the raw line shows best what is wrong with a record.
     hidden = feed.personal_columns | ({"_raw_line", "_rescued"} if feed.personal_columns else set())
     return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}
 
@@ -196,12 +201,14 @@ def balances(
         batches: the batches to look at; None for all.
         keys: their partition keys, as the ledger has them.
     """
+    # An empty list is no SQL, and no batches are no files.
     condition = "true" if keys is None else f"batch IN ({literals(keys)})" if keys else "false"
     listed = connection.execute(
         f"""SELECT {BATCH_DATE}, file, version, records FROM {LEDGER}
             WHERE feed = $1 AND status = 'loaded' AND {condition}""",
         [feed.name],
     ).fetchall()
+    # As text: the ledger gives moments, the tables of a daily feed days, and to Python a day is never its midnight.
     expected = {(str(begin), file, version): records or 0 for begin, file, version, records in listed}
     counted = {
         (_begin(count.batch), count.file, count.version): count for count in count_records(connection, feed, batches)

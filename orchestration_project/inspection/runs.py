@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 AD_HOC_JOB = "__ASSET_JOB"
 """Dagster's own job for assets that are materialized by hand, by the command line or in the UI."""
-AD_HOC_RUNS = 100
-"""How many of its newest runs are searched: all feeds share this job."""
+AD_HOC_RUNS = 100  # of the newest: all feeds share this job, and a history may have any number of its runs
 CAUSES = 10
 """How many causes of an error are followed."""
 RUN_KEY = "dagster/run_key"
@@ -42,12 +41,14 @@ def history_at(home: Path | None) -> Iterator[tuple[dg.DagsterInstance | None, S
     Args:
         home: `$DAGSTER_HOME`.
     """
+    # Who asks how it stands before the first start must leave no history: two processes that make one at once break it.
     none = "DAGSTER_HOME is not set" if home is None else f"there is no history in {home} yet"
     if home is None or not _has_history(home):
         yield None, StoreStatus(str(home or ""), Availability.NONE, f"{none}, so nothing is known of runs")
         return
     try:
         instance = dg.DagsterInstance.from_config(str(home))
+    # A damaged history is one of the things that are asked about.
     except (dg.DagsterError, SQLAlchemyError) as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         yield None, StoreStatus(str(home), Availability.BROKEN, detail)
@@ -65,6 +66,7 @@ def _has_history(home: Path) -> bool:
 
 def cursor_of(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> str | None:
     """The text of the cursor of the feed's sensor; None if it has none yet."""
+    # By name: to ask for one state Dagster wants the ids of its code location, which only a loaded one has.
     for state in instance.all_instigator_state():
         if state.instigator_name == spec.sensor:
             return getattr(state.instigator_data, "cursor", None)
@@ -73,6 +75,7 @@ def cursor_of(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> str | None:
 
 def last_run(instance: dg.DagsterInstance, spec: ConfiguredFeed) -> LastRun | None:
     """The last run of the feed's job, or the last that somebody started for one of its tables; None without any."""
+    # Runs by hand are of no job of the feed, so their selection of assets tells whose they are.
     own = instance.get_run_records(dg.RunsFilter(job_name=spec.job), limit=1)
     ad_hoc = instance.get_run_records(dg.RunsFilter(job_name=AD_HOC_JOB), limit=AD_HOC_RUNS)
     tables = {dg.AssetKey(table) for table in tables_of(spec.feed)}

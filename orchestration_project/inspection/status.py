@@ -91,6 +91,7 @@ def status_of(
         watched: the names of all feeds.
         now: the present moment, with a time zone.
     """
+    # The warehouse is free again before landing and history are looked at: a load may be waiting for it.
     warehouse, told = _ledger(settings, specs)
     with history_at(settings.dagster_home) as (instance, history):
         gathered = _Gathered(settings, now, told, instance)
@@ -108,12 +109,14 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreS
         return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({}, half_done=left)
     try:
         with warehouse_to_read(settings).connection("status", read_only=True) as connection:
+            # Somebody's own tables may be there before the first load of a file.
             if not exists(connection, ledger.TABLE):
                 return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), _Ledger({})
             for lacking in ledger_lacks(connection):
                 detail = f"{ledger.TABLE} {lacking.what}; the next load adds them"
                 return StoreStatus(where, Availability.OUTDATED, detail), _Ledger(None)
             return StoreStatus(where, Availability.READY), _asked(connection, settings, specs)
+    # Apart from what is broken: a load at work is no fault, and nobody has to be told.
     except WarehouseBusy as error:
         return StoreStatus(where, Availability.BUSY, f"it is in use by {error.holder}", error.holder), _Ledger(None)
     except PlatformError as error:
@@ -178,6 +181,7 @@ def _left_out(spec: ConfiguredFeed, entries: Sequence[Entry]) -> list[str]:
     """The places in the archive of the files that an earlier release has left out."""
     if spec.options.snapshot:
         return []
+    # Of each file the last delivery, for the ones before it were replaced by their own name, not by the old rule.
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     ordered = sorted(counting, key=lambda entry: entry.delivery)
     last = {spec.options.identity(entry.batch, entry.file): entry for entry in ordered}
@@ -208,9 +212,11 @@ def landing_of(
     # The files of another user may be told by their age alone, though those of this one are not.
     told = Writing.UNKNOWN not in writing.values() and can_tell(landing)
     finished_by = FinishedBy.LEASE if told else FinishedBy.SETTLE_TIME
+    # By the sensor's own code, so that status and sensor don't say two things of one file.
     grouped = group_by_batch(files, spec.options.batching, now)
     seen = evaluate(grouped, read_cursor(cursor, moment), moment, spec.options.settle_seconds, under_way or (), written)
     oldest = max((moment - file.mtime_ns / 1e9 for file in files), default=None)
+    # Without the history a file of a run looks like one that was asked for in vain.
     known = under_way is not None
     return LandingStatus(
         waiting=len(files),
@@ -239,6 +245,7 @@ def unwatched_folders(settings: Settings, feeds: Collection[str]) -> list[Unwatc
     root = settings.data_dir / "landing"
     if not root.is_dir():
         return []
+    # The root itself, too: who forgets the feed's folder drops files there.
     folders = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir() and folder.name not in feeds)]
     found = [UnwatchedFolder(str(folder.relative_to(settings.data_dir)), len(discover(folder))) for folder in folders]
     return [folder for folder in found if folder.files]

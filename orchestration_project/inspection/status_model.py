@@ -218,6 +218,7 @@ class PlatformStatus:
     @property
     def exit_code(self) -> int:
         """0 when all is well, 1 when something needs a person, 2 when that could not be found out."""
+        # What is known to be wrong comes before what is not known: a busy warehouse must not hide a file given up.
         return 1 if self.problems else 2 if self.unknown else 0
 
     def as_dict(self) -> dict[str, object]:
@@ -231,12 +232,14 @@ class PlatformStatus:
             yield f"the warehouse can't be used ({PAGE}): {self.warehouse.detail}"
         if self.warehouse.state is Availability.NONE and self.archived:
             yield f"there is no warehouse, but an archive: rebuild the one from the other ({PAGE})"
+        # A sender chooses the names of files, and of folders if it may: they must not act on the terminal.
         for stray in self.strays:
             yield f"{stray.files} file(s) lie in {visible(stray.folder)}, which no feed watches"
         for item in self.unknown_feeds:
             yield f"{visible(item.feed)} has {item.told} and no definition: {visible(item.remedy)}"
 
 
+# NONE is not among them: where there is no store yet, nothing is unknown.
 _UNREADABLE = (Availability.BUSY, Availability.OUTDATED, Availability.BROKEN)
 
 
@@ -244,6 +247,7 @@ def _problems(feed: FeedStatus) -> Iterator[str]:
     if feed.rebatching:
         yield f"{visible(feed.rebatching)}: set it back or run `orchestration-project rebuild {feed.feed}`"
     yield from map(visible, feed.half_done or ())
+    # A feed without a calendar has no list of missing batches, only the newest one.
     if feed.freshness is Freshness.LATE:
         late, others = feed.missing[:1], len(feed.missing) - 1
         which = f"batch {late[0]}" if late else f"batch after {feed.newest_batch}"
@@ -251,6 +255,7 @@ def _problems(feed: FeedStatus) -> Iterator[str]:
         yield f"the {which} is late, it was due {feed.next_batch_due:%F %R %Z}{more}"
     if feed.landing.given_up:
         yield f"{len(feed.landing.given_up)} file(s) were asked for in vain and given up"
+    # `is False`: None means that the ledger could not be asked, and nobody is called for what may be settled.
     if refused := [item for item in feed.quarantined if item.replaced is False]:
         yield f"{len(refused)} file(s) in quarantine were not replaced"
     if feed.left_out:

@@ -32,12 +32,15 @@ def validated_by_another(connection: "DuckDBPyConnection", source: ConfiguredFee
 def _by_old_look_back(connection: "DuckDBPyConnection", source: ConfiguredFeed) -> list[str]:
     """The batches that release 0.1 validated and that have records which it rejected for a key of another one.
 
-    There any earlier record took a key, kept or not; now only a kept one does. So it rejected no record too few, and a
-    batch without such rejects has the rows that it would have now. That release noted nothing, which tells it.
+    A key on the days 1, 8 and 15, with a look-back of 7 days: that release kept the record of day 1 alone, since that
+    of day 8, though rejected, took the key. Now the record of day 15 is kept.
     """
+    # Any earlier record took a key, kept or not; now only a kept one does. So that release rejected no record too few,
+    # and a batch without such rejects has the rows that it would have now. It noted nothing, which tells its batches.
     keys, rejected = keys_of(source.feed), rejected_table(source.feed)
     if not keys or not source.options.key_look_back or not exists(connection, rejected):
         return []
+    # A reader may not add the column that the ledgers of that release lack.
     noted = VALIDATED_AS.keys() <= columns_of(connection, TABLE).keys()
     beaten = " OR ".join(key.beaten("_reason") for key in keys)
     rows = connection.execute(

@@ -66,6 +66,8 @@ def verify(
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: there was no room for what DuckDB keeps on disk while it compares.
     """
+    # Each step asks only what the one before has left to be asked: of a ledger that lacks columns, or a feed of another
+    # batching, everything would disagree, and one finding says it better than thousands.
     found = Verification()
     if not warehouse.database.exists():
         lost = list(_rebuild(settings, sources, proofs))
@@ -85,6 +87,7 @@ def verify(
             if keys is None:
                 found.findings += _prove_marts(connection, proofs)
                 _read_everything(connection, warehouse)
+    # Nothing that was found in a broken file counts.
     except WarehouseBroken as error:
         found.findings = [_broken(warehouse, error), *_rebuild(settings, sources, proofs)]
         return found
@@ -120,6 +123,7 @@ def _compare(
         last = ledger_queries.known_deliveries(connection, source.feed.name, None, source.options.snapshot)
     odd = ledger_findings(source, entries)
     found.findings += [item for item in odd if keys is None or item.batch in keys]
+    # Afterwards: which version of a file is the last is told by the entries of all batches.
     if keys is not None:
         entries = [entry for entry in entries if entry.batch in keys]
     found.records += sum(entry.records or 0 for entry in entries if entry.status is ledger.Status.LOADED)
@@ -163,6 +167,7 @@ def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed], proofs: Sequ
 
 def _rebuild_marts(batches: Mapping[str, Sequence[str]], proofs: Sequence[Proof]) -> Iterator[Finding]:
     """A command for the marts of each feed's batches; the one that comes last makes those without batches, too."""
+    # A command takes one range of partitions, and each feed has its own.
     parts = {table: [proof.table for proof in proofs if proof.batches_of == table] for table in batches}
     parts = {table: marts for table, marts in parts.items() if marts}
     whole = [proof.table for proof in proofs if proof.batches_of is None] if batches else []
@@ -178,6 +183,7 @@ def _lost_mart(tables: Sequence[str], expected: str, keys: Sequence[str]) -> Fin
 
 
 def _prove_marts(connection: "DuckDBPyConnection", proofs: Sequence[Proof]) -> Iterator[Finding]:
+    # Before the first load of an input there is nothing to prove, and a query on a missing table would end all of it.
     for proof in proofs:
         if all(exists(connection, table) for table in (proof.table, *proof.needs)):
             yield from proof.find(connection)
@@ -189,6 +195,8 @@ def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> 
     Raises:
         WarehouseBroken: names the table.
     """
+    # DuckDB checks the checksum of a block when it reads it, and count(*) reads none. A hash of whole rows reads every
+    # block, and bit_xor keeps nothing.
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary ORDER BY ALL"
     ).fetchall()

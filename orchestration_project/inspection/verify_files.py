@@ -18,8 +18,7 @@ from orchestration_project.storage.withdrawals import WITHDRAWN
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity
 
-READERS = 4
-"""The number of files that are hashed at once: more would make a disk seek and slow a network share down."""
+READERS = 4  # files that are hashed at once: more would make a disk seek and slow a network share down
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,12 @@ class Archive:
             hashes = list(readers.map(_hash, files))
         counts.files += len(files)
         counts.bytes += sum(found.size for found in files)
+        # Not strict: the hashes of the unknown files come behind those of the present ones.
         for (entry, _), sha256 in zip(self.present, hashes, strict=False):
             if sha256 != entry.sha256:
                 yield self._damaged(entry, sha256)
         for (key, item), sha256 in zip(self.unknown, hashes[len(self.present) :], strict=True):
+            # A further copy of a version that is known loses nothing.
             if (item.file.name, sha256) not in self.versions:
                 yield self._unknown(key, item, sha256)
 
@@ -96,11 +97,13 @@ class Archive:
         return str(self.root / str(entry.archived_as))
 
     def _restore(self, entry: Entry) -> str:
+        # Delivered again, the bytes of a superseded version would be the newest ones and replace what counts.
         again = "" if entry.status is Status.SUPERSEDED else "have the very same file delivered again, or "
         return f"restore {self._place(entry)} from a backup, or {again}accept the loss ({PAGE})"
 
     def _unknown(self, key: str, item: Archived, sha256: str) -> Finding:
         remedy = load_again(self.source, [key])
+        # A load reads an unknown file only if it comes after the last delivery of its name that is known.
         if item.number <= self.last.get((key, item.file.name), 0):
             remedy = (
                 f"move it to landing/{self.source.feed.name}/ to have it loaded as a delivery, or out of the archive"

@@ -22,8 +22,7 @@ from orchestration_project.warehouse.tables import batch_filter, columns_of, ide
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-ROWS_AT_ONCE = 2_000_000
-"""About the number of rows that one statement compares: more would need more memory."""
+ROWS_AT_ONCE = 2_000_000  # about the number that one statement compares: more would need more memory
 
 Identity = tuple[str, str, Batch | None]
 """File, version and batch: what the rows of one delivery have in common."""
@@ -31,6 +30,7 @@ Identity = tuple[str, str, Batch | None]
 
 def ledger_lacks(connection: "DuckDBPyConnection") -> Iterator[Finding]:
     """The columns that the ledger should have and does not."""
+    # `validated_as` is not asked for: a ledger of release 0.1 is right without it.
     present = columns_of(connection, LEDGER)
     if lacking := [name for name in COLUMNS if present and name not in present]:
         what, found = f"lacks the column(s) {', '.join(lacking)}", ", ".join(present)
@@ -52,6 +52,7 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
     right = {entry.identity: entry.status for entry in settle([*last.values()], snapshot)}
     excepted = _former_snapshots([*last.values()]) if snapshot else _left_out([*last.values()])
     current = {identity(entry.batch, entry.file) for entry in entries if entry.status is not Status.SUPERSEDED}
+    # A load reads again what has no current version. In a snapshot feed most files have none (see `known_deliveries`).
     known = current if not snapshot or not current else set(last)
     rebuilt = rebuild_from_archive(source.name)
     for entry in entries:
@@ -102,12 +103,14 @@ def table_findings(
     """
     feed, batching = source.feed, source.options.batching
     loaded = [entry for entry in entries if entry.status is Status.LOADED]
+    # To count the rows of a table that is not there would be an error, and its absence says all.
     if absent := list(_absent(connection, source, loaded)):
         yield from absent if loaded else ()
         return
     everything = keys is None or source.options.snapshot
     counts = count_records(connection, feed, None if everything else [batching.from_key(key) for key in keys or ()])
     odd = _odd_records(connection, source, counts)
+    # What is left in it after the tables' files are taken out are loaded files without any row.
     listed = {(entry.file, entry.version, entry.batch): entry for entry in loaded}
     for count in counts:
         key = source.key_of(count.batch)
@@ -179,13 +182,19 @@ def odd_records_sql(feed: Feed, batches: Sequence[Batch]) -> str:
 
     Every record has one raw row, and one row in the cleaned and rejected tables together, or none if it is blank.
     `copies` counts a record's raw rows; `surplus` is its published rows less one for each raw row that is not blank.
-    One GROUP BY over the rows of all tables finds what is missing and what is there twice on either side; joins of the
-    tables would need one for each of these cases. Records that are right are dropped before files are counted.
+
+        row  raw  cleaned  rejected     copies  surplus
+        1    1    1        0            1       0        right
+        2    1    0        0            1       -1       not published
+        3    1    1        1            1       1        published twice
+        4    0    0        1            0       1        no raw row
 
     The query's columns are `_file`, `_file_version`, `_batch_date` and four numbers of records: those with several raw
     rows, those without a raw row, those published too often, and those that were not published.
     """
     raw, cleaned, rejected = map(ident, tables_of(feed))
+    # One GROUP BY over the rows of all tables finds what is missing and what is there twice on either side; joins of
+    # the tables would need one for each of these cases. Records that are right are dropped before files are counted.
     identity, chosen = "_batch_date, _file, _file_version, _row", batch_filter(batches)
     return f"""
         WITH occurrences AS (
@@ -220,6 +229,7 @@ def _odd_in_words(name: str, several: int, lost: int, doubled: int, missing: int
 
 def _portions(counts: Sequence[FileCount]) -> Iterator[list[Batch]]:
     """The batches in portions of about as many rows as are compared at once."""
+    # By whole batches, which the tables are filtered by; so a batch larger than a portion is one of its own.
     sizes: dict[Batch, int] = defaultdict(int)
     for count in counts:
         if count.batch is not None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-ANY_DAY = dt.date(2000, 1, 1)
+ANY_DAY = dt.date(2000, 1, 1)  # the batch of all samples while they are looked at: what tells it is still to be found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
         raise DraftError(
             f"{name!r} can't be a feed's name: a small letter, then small letters, digits and _ (48 at most)"
         )
+    # A load would take it for corrections of rejects, of a feed that has none yet.
     if repairs := [file.name for file in files if is_repair(file.name)]:
         raise DraftError(f"{', '.join(repairs)} is named as a repair file: rename the sample")
     with scratch_warehouse(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
@@ -85,10 +86,12 @@ def _parts(
     names = column_names(layout.fields)
     feed = _as_text(name, layout, names, layouts)
     options = FeedOptions(Batching(Cadence.DAILY, ANY_DAY))
+    # All into one table: a type, a key or a missing value has to be told by all samples together.
     for file in files:
         candidate = Candidate(file, ANY_DAY, sha256_of(file.path))
         session = scratch_session(connection, settings, feed, options, candidate, work)
         insert_staged(connection, feed, read_file(session, candidate))
+    # Where the comma is the decimal separator, semicolons separate the fields.
     guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
     return DraftParts(
         name,
@@ -107,6 +110,7 @@ def _common(layouts: Sequence[Layout]) -> Layout:
     if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
         raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
     fields: dict[str, str] = {}
+    # In the order in which they come first: a column may be missing in some samples, or be spelled otherwise.
     for layout in layouts:
         for field in layout.fields:
             fields.setdefault(normalised(field), field)
@@ -119,6 +123,7 @@ def _common(layouts: Sequence[Layout]) -> Layout:
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:
     """A contract with text columns only, by which the samples are read before their types are known."""
+    # A load finds the header by the required columns, so all that every sample has are required.
     everywhere = set.intersection(*({normalised(field) for field in item.fields} for item in layouts))
     columns = [
         Column(column, "VARCHAR", field, rules=(Required(),) if normalised(field) in everywhere else ())
@@ -147,6 +152,7 @@ def _result(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> Sam
         candidate = Candidate(file, batch, sha256_of(file.path))
         session = scratch_session(connection, settings, drafted.feed, drafted.options, candidate, work)
         tried = dry_run(session, candidate)
+    # Nothing is written then: who begins with a draft that refuses its own samples looks for the fault in the files.
     for refusal in tried.refusals:
         raise DraftError(f"the draft would refuse a sample: {refusal}")
     count = tried.count or nothing_of(file.name, "")

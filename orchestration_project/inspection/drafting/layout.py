@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 OTHER_DELIMITERS = (":", "^", "~", "#", "\x1f")
+# For a file without a byte order mark. UTF-8 (None) is first, since the others accept nearly any bytes.
 ENCODINGS = (None, "cp1252", "iso-8859-1")
-"""What is tried for a file without a byte order mark: UTF-8 (None) first, since the others accept nearly any bytes."""
 RECORDS_LOOKED_AT = 300
 OBJECTS_LOOKED_AT = 5_000
 BEGINNING = 4 << 10
+# What is a value rather than the name of a column: `2024-01-15`, `1.234,50 €`, `a@b.org`, but not `Q1 2024`.
 VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
-"""What is a value rather than the name of a column: a number, a date, a mail address."""
 
 
 class DraftError(PlatformError):
@@ -98,7 +98,9 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
     encoding, text, start = _decoded(plain, beginning, file.name, own)
     with text.open("rb") as stream:
         stream.seek(start)
+        # The end of the head may cut a character in two.
         head = stream.read(HEAD_BYTES).decode("utf-8", errors="ignore")
+    # After decoding: the first bytes of JSON in UTF-16 are none of ASCII's.
     if kind_of(head[:64].encode()) is FileFormat.JSON:
         return _named(FileFormat.JSON, encoding, None, _keys(file, encoding, own, max_bytes))
     delimiter, fields = _header(head, file.name)
@@ -106,6 +108,8 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
 
 
 def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fields: Sequence[str]) -> Layout:  # noqa: A002
+    # A contract finds its columns by name. So one without a name, and both of a name that stands twice, are left out:
+    # their values go to `_rescued`.
     times = Counter(map(normalised, fields))
     usable = tuple(
         field.strip("\ufeff \t\r\n") for field in fields if normalised(field) and times[normalised(field)] == 1
@@ -139,6 +143,7 @@ def _header_row(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:
     """The encoding to declare, the file as UTF-8, and the byte at which its text begins."""
+    # UTF-16 without a mark: of each ASCII character one byte is 0, the second (`i\0d\0`) or the first (`\0i\0d`).
     wide = {beginning[1:2]: "utf-16-le", beginning[0:1]: "utf-16-be"}.get(b"\0")
     why = ""
     for encoding in (wide,) if wide else ENCODINGS:
@@ -161,8 +166,10 @@ def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
 
 def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> list[str]:
     """The keys of the first objects, in the order in which they come."""
+    # A load's own code makes one object a line of whatever the file is: lines, or an array over many of them.
     form = Feed("draft", "0", (Column("c", "VARCHAR", "c"),), SourceFormat(FileFormat.JSON, encoding=encoding))
     prepared = prepare(form, file.path, file.name, Path(mkdtemp(dir=work)), max_bytes)
+    # Of many objects: one leaves out the keys that it has no value for.
     keys: dict[str, None] = {}
     with prepared.readable.open(encoding="utf-8", errors="replace") as lines:
         for line in islice(lines, OBJECTS_LOOKED_AT):
@@ -186,6 +193,7 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
     The best delimiter gives most records the same width; of two that do, it is the one with more columns. The header is
     the first record of that width: lines above it are a preamble.
     """
+    # The rare ones only where the usual ones give nothing: a colon also stands in times, a # in colours.
     for delimiters in (DELIMITERS, OTHER_DELIMITERS):
         found = [
             (share, len(fields), delimiter, fields)
@@ -214,6 +222,7 @@ def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
     widths = Counter(map(len, records))
     width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
     first: list[str] = next((record for record in records if len(record) == width), [])
+    # A title or a note above the table fills one field of many, a record has values: neither names the columns.
     filled = [field for field in first if field.strip()]
     if width > 1 and 2 * len(filled) > width and not any(VALUE.fullmatch(field.strip()) for field in filled):
         yield times / len(records), first

@@ -22,7 +22,8 @@ from orchestration_project.warehouse.tables import ident, idents
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LONGEST = 60
+LONGEST = 60  # a contract allows 63 characters: the rest is room for `_2`
+# Without separators any eight digits could be a date, so the year is limited.
 DATES = (
     (r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", "daily"),
     (r"(?<!\d)(?P<year>\d{4})_(?P<month>\d{2})_(?P<day>\d{2})(?!\d)", "daily"),
@@ -33,6 +34,7 @@ DATES = (
     (r"(?<!\d)(?P<year>(?:19|20)\d{2})(?P<month>\d{2})(?!\d)", "monthly"),
 )
 
+# `a.b@shop.org`; `+49 30 123456`, `(030) 123-456`; `10.0.0.1`. Few numbers of orders begin so.
 MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 PHONE = re.compile(r"(\+|00|\()\d[\d ()/.-]{6,}")
 IP_ADDRESS = re.compile(r"(\d{1,3}\.){3}\d{1,3}")
@@ -66,6 +68,7 @@ def column_names(headers: Sequence[str]) -> list[str]:
 
 
 def _snake(header: str) -> str:
+    # `orderID` and `Order ID` become order_id, `HTTPCode` http_code, `Menü` menu; nothing is left of `商品`.
     plain = unicodedata.normalize("NFKD", header).encode("ascii", "ignore").decode()
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", plain)
     return re.sub(r"[^a-z0-9]+", "_", parted.casefold()).strip("_")[:LONGEST].rstrip("_")
@@ -78,6 +81,7 @@ def naming_of(names: Sequence[str], modified: Sequence[dt.datetime]) -> Naming:
         names: of the files.
         modified: when each of them was last modified.
     """
+    # All names, since a number that looks like a date stands in one of them by chance.
     for pattern, cadence in DATES:
         days = [_day(pattern, name) for name in names]
         found = [day for day in days if day is not None]
@@ -148,9 +152,11 @@ def keys_among(connection: "DuckDBPyConnection", feed: Feed, guesses: Mapping[st
     """
     records = next(iter(guesses.values())).records
     whole = {name: item for name, item in guesses.items() if not item.missing and item.option.logical in _KEY_TYPES}
+    # Ten columns make 175 combinations of up to three.
     ranked = sorted(whole, key=lambda name: (not IS_ID.search(name), -whole[name].distinct))[:COLUMNS_TRIED]
     found: dict[tuple[str, ...], int] = {}
     for size in range(1, MOST_COLUMNS + 1):
+        # A combination has at most as many different values as the product of its columns' says: few are left to count.
         tried = [
             group
             for group in combinations(ranked, size)
@@ -158,12 +164,14 @@ def keys_among(connection: "DuckDBPyConnection", feed: Feed, guesses: Mapping[st
         ]
         found |= _repeated(connection, feed, tried, records)
         if unique := [group for group, repeated in found.items() if not repeated]:
+            # A column may be unique by chance, and is in a single record. So its name has to be a key's, too.
             chosen = next((group for group in unique if records > 1 and all(map(IS_ID.search, group))), ())
             return Keys(chosen, [group for group in unique if group != chosen][:SHOWN], {}, records)
     nearly = sorted(found.items(), key=lambda item: (item[1], len(item[0])))
     return Keys((), [], dict(nearly[:SHOWN]), records)
 
 
+# Neither truth values nor numbers with a point: what is measured does not name a record.
 _KEY_TYPES = ("string", "integer", "date", "timestamp")
 
 

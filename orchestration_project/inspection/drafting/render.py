@@ -52,6 +52,7 @@ def render_defs(parts: DraftParts) -> str:
         f"  cadence: {naming.cadence}{_check(DATED if naming.pattern else 'nothing tells it')}",
         f'  start_date: "{naming.first.year}-01-01"{_check("files for earlier batches are refused")}',
     ]
+    # In single quotes: in double ones YAML would read the pattern's backslashes.
     if naming.pattern:
         lines.append(f"  batch_pattern: '{naming.pattern}'{_check(f'fits the names of all {parts.files} sample(s)')}")
     else:
@@ -145,6 +146,7 @@ def _options(guess: Guess) -> Iterator[str]:
 
 
 def _presence(name: str, guess: Guess, keys: Keys) -> Iterator[str]:
+    # Without a record nothing is known, and nothing is said.
     if guess.records and not guess.missing:
         yield f"        required: true{_check(f'none of {guess.records:,} records is without it')}"
     elif guess.missing:

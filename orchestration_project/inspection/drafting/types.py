@@ -22,6 +22,7 @@ from orchestration_project.warehouse.tables import ident, literal, literals
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# The likelier first: of two that fit the same values the first is chosen, and the others are named in the draft.
 DAYS = (
     "yyyy-MM-dd yyyy/MM/dd dd.MM.yyyy dd/MM/yyyy MM/dd/yyyy dd-MM-yyyy d.M.yyyy d/M/yyyy M/d/yyyy dd.MM.yy dd/MM/yy"
     " MM/dd/yy d/M/yy M/d/yy dd-MMM-yyyy yyyyMMdd"
@@ -31,15 +32,11 @@ SEPARATORS = {"yyyy-MM-dd": (" ", "'T'")}
 CURRENCIES = ("€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF")
 NUMBER_STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "\u00a0"), (",", "\u202f"))
 """Decimal and thousands separators, the likelier first."""
-PROBED_DECIMAL = "DECIMAL(38,12)"
-"""Decimals are tried with it; the scale that the values need is found afterwards."""
-VALUES_TRIED = 500
-"""The number of different values of a column that decide its type; then all its values are counted."""
-SHARE_THAT_FITS = 0.95
-"""Share of the values that a type has to fit: a sample may have mistakes in it."""
+PROBED_DECIMAL = "DECIMAL(38,12)"  # decimals are tried with it; the scale that the values need is found afterwards
+VALUES_TRIED = 500  # different values of a column that decide its type; then all its values are counted
+SHARE_THAT_FITS = 0.95  # of the values a type has to fit so many: a sample may have mistakes in it
 NULL_WORDS = ("NULL", "null", "NA", "N/A", "n/a", "NaN", "nan", "None", "none", "nil", "-", "--", "?", r"\N", "#N/A")
-SMALL = 100_000_000
-"""Whole numbers below it become INTEGER, which has room for values twenty times as large."""
+SMALL = 100_000_000  # whole numbers below it become INTEGER, which has room for values twenty times as large
 MONEY_SCALE, MOST_DECIMALS = 2, 6
 NUMBER, MOMENT = re.compile(r"\d"), re.compile(r"\d{8}|\d[-/.]\w+[-/.]\d|\d:\d\d")
 LOOKS = {"boolean": re.compile(r"^\D+$")} | dict.fromkeys(("integer", "number"), NUMBER)
@@ -91,10 +88,11 @@ def type_options(currencies: Sequence[str], comma_first: bool) -> Iterator[TypeO
     signs = {"currencySymbols": list(currencies)} if currencies else {}
     plain_comma = {"decimalSeparator": ","}
     grouped = [_style(decimal, thousands) for decimal, thousands in NUMBER_STYLES]
+    # `1,234` is a number in both styles, so their order decides.
     styles = [{}, plain_comma, *grouped] if comma_first else [{}, *grouped, plain_comma]
     for style in styles:
         separators = {**style, **signs}
-        if style is not plain_comma:
+        if style is not plain_comma:  # to a whole number it is the first style once more
             yield TypeOption("BIGINT", "integer", custom=separators)
         yield TypeOption(PROBED_DECIMAL, "number", custom=separators)
     yield TypeOption("DOUBLE", "number")
@@ -229,6 +227,7 @@ def _fits(option: TypeOption) -> str:
 
 def _counted(connection: "DuckDBPyConnection", values: str, found: Guess, name: str) -> Guess:
     """The guess, made precise over all values: words for missing values, misfits, size, decimals."""
+    # `NaN` is a value to DOUBLE: a word stands for NULL only where the type does not read it.
     words = connection.execute(
         f"""{values} SELECT list(DISTINCT c ORDER BY c) FROM column_values
             WHERE c IN ({literals(NULL_WORDS)}) AND NOT {_fits(found.option)}"""
