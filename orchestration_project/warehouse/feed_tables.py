@@ -31,11 +31,15 @@ def raw_table(feed: Feed) -> str:
     return f"raw_{feed.name}{NEW if isinstance(feed, RenewedFeed) and feed.raw_anew else ''}"
 
 
+def _platform(batch_type: str) -> dict[str, str]:
+    return dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+
+
 def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     """The columns of a feed's raw table and their DuckDB types."""
     # All text: a value that a contract of today can't read is there for that of tomorrow.
     return (
-        dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        _platform(batch_type)
         | {column.name: "VARCHAR" for column in feed.source_columns}
         | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
     )
@@ -53,15 +57,14 @@ def rejected_table(feed: Feed) -> str:
 
 def cleaned_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     """The columns of a feed's cleaned table and their DuckDB types: the contract's, then the platform's."""
-    platform = dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
-    return {column.name: column.sql_type for column in feed.columns} | platform | {"_rescued": "VARCHAR"}
+    return {column.name: column.sql_type for column in feed.columns} | _platform(batch_type) | {"_rescued": "VARCHAR"}
 
 
 def rejected_layout(feed: Feed, batch_type: str) -> dict[str, str]:
     """The columns of a feed's table of rejected records: the raw text, every violation, and how it was resolved."""
     return (
         {column.name: "VARCHAR" for column in feed.source_columns}
-        | dict(zip(PLATFORM_COLUMNS, (batch_type, "VARCHAR", "VARCHAR", "BIGINT"), strict=True))
+        | _platform(batch_type)
         | {
             "_rescued": "VARCHAR",
             "_raw_line": "VARCHAR",
