@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 2_000_000  # about the number that one statement compares: more would need more memory
 
-Identity = tuple[str, str, Batch | None]
+Origin = tuple[str, str, Batch | None]
 """File, version and batch: what the rows of one delivery have in common."""
 
 
@@ -166,9 +166,9 @@ def _counts_in_words(records: int | None, cleaned: int | None, rejected: int | N
 
 def _odd_records(
     connection: "DuckDBPyConnection", source: ConfiguredFeed, counts: Sequence[FileCount]
-) -> Mapping[Identity, str]:
+) -> Mapping[Origin, str]:
     """The files with records that are not in the tables as they should be, with what is wrong in words."""
-    found: dict[Identity, str] = {}
+    found: dict[Origin, str] = {}
     for batches in _portions(counts):
         odd = connection.execute(odd_records_sql(source.feed, batches)).fetchall()
         found |= {
