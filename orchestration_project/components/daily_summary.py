@@ -14,8 +14,8 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from orchestration_project.alerts.targets import read_routing
-from orchestration_project.components.feed_spec import POOL
-from orchestration_project.components.file_feed import feeds_of, time_zone
+from orchestration_project.components.feed_spec import POOL, time_zone
+from orchestration_project.components.file_feed import feeds_of
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table

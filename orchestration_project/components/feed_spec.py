@@ -1,9 +1,12 @@
 """What a feed's factories share: contract and options, names, partitions, Dagster's view of columns."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -17,6 +20,7 @@ from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table
 POOL = "warehouse"
 OPERATIONS = "operations"
 """The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
+HOUR, MONTHS, YEARS_AHEAD = dt.timedelta(hours=1), range(1, 13), 30
 RANGE_START, RANGE_END, PARTITION = (
     "dagster/asset_partition_range_start",
     "dagster/asset_partition_range_end",
@@ -139,6 +143,27 @@ def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | N
             return dg.WeeklyPartitionsDefinition(start, timezone=zone, end_offset=1, day_offset=1)
         case Cadence.MONTHLY:
             return dg.MonthlyPartitionsDefinition(start, timezone=zone, end_offset=1)
+
+
+def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
+    """Whether clocks in a zone change by whole hours and never back by more than one, from the first year on."""
+    months = (
+        dt.datetime(year, month, 1, tzinfo=zone) for year in range(first, first + YEARS_AHEAD) for month in MONTHS
+    )
+    offsets = [month.utcoffset() or dt.timedelta() for month in months]
+    return all(before - after <= HOUR and not (before - after) % HOUR for before, after in pairwise(offsets))
+
+
+def time_zone(name: str) -> str:
+    """The name of a time zone as the system knows it.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    try:
+        return ZoneInfo(name).key
+    except (ValueError, OSError, LookupError):
+        raise ValueError(f"{name!r} is not a time zone; write it like Europe/Berlin") from None
 
 
 def file_schema(feed: Feed) -> dg.TableSchema:

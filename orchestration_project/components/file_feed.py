@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -17,7 +16,7 @@ from orchestration_project.components.feed_assets import build_feed_assets, land
 from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
-from orchestration_project.components.feed_spec import FeedSpec, Monitoring
+from orchestration_project.components.feed_spec import FeedSpec, Monitoring, has_whole_hours, time_zone
 from orchestration_project.components.project import with_platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
@@ -42,37 +41,12 @@ from orchestration_project.ingest.options import (
 )
 from orchestration_project.ingest.patterns import refused_patterns
 
-HOUR, MONTHS = dt.timedelta(hours=1), range(1, 13)
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
     "daily": ("year", "month", "day"),
     "weekly": ("year", "month", "day"),
     "monthly": ("year", "month"),
 }
-
-
-YEARS_AHEAD = 30
-
-
-def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
-    """Whether clocks in a zone change by whole hours and never back by more than one, from the first year on."""
-    months = (
-        dt.datetime(year, month, 1, tzinfo=zone) for year in range(first, first + YEARS_AHEAD) for month in MONTHS
-    )
-    offsets = [month.utcoffset() or dt.timedelta() for month in months]
-    return all(before - after <= HOUR and not (before - after) % HOUR for before, after in pairwise(offsets))
-
-
-def time_zone(name: str) -> str:
-    """The name of a time zone as the system knows it.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, OSError, LookupError):
-        raise ValueError(f"{name!r} is not a time zone; write it like Europe/Berlin") from None
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
