@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.check_results import contract, deliveries, files
+from orchestration_project.components.check_results import contract, deliveries
 from orchestration_project.components.check_results.subject import (
     NOTHING_LOADED,
     Check,
@@ -82,18 +82,18 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
     of_loaded = {(spec.cleaned, rule.name): contract.rule_check(rule) for rule in rules} | {
         (spec.cleaned, "accounting"): contract.accounting,
         (spec.cleaned, "validated"): contract.validated,
-        (spec.raw, "unexpected_columns"): files.unexpected_columns,
-        (spec.raw, "missing_columns"): files.missing_columns,
+        (spec.raw, "unexpected_columns"): deliveries.unexpected_columns,
+        (spec.raw, "missing_columns"): deliveries.missing_columns,
         (spec.raw, "volume"): deliveries.volume,
         (spec.rejected, "reject_rate"): contract.reject_rate,
     }
     if spec.options.repeated_bytes == "warn":
-        of_loaded[spec.raw, "repeated_bytes"] = files.repeated_bytes
+        of_loaded[spec.raw, "repeated_bytes"] = deliveries.repeated_bytes
     if spec.options.undated_deliveries:
-        of_loaded[spec.raw, "repeated_records"] = files.repeated_records
+        of_loaded[spec.raw, "repeated_records"] = deliveries.repeated_records
     # These say more than that all files were refused.
     others: dict[tuple[dg.AssetKey, str], Check] = {
-        (spec.raw, "files_accepted"): files.files_accepted,
+        (spec.raw, "files_accepted"): deliveries.files_accepted,
         (spec.raw, "delivered"): deliveries.delivered,
         (spec.raw, "newest_batch"): deliveries.newest_batch,
     } | {(spec.cleaned, rule.name): contract.quality_check(rule) for rule in spec.feed.quality}
