@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration_project.components.pages.heat_map import heat_map
-from orchestration_project.components.pages.operations import render_operations, size_chart
+from orchestration_project.components.pages.operations import heat_map, render_operations, size_chart
 from orchestration_project.health.deliveries import Delivery, State
 from orchestration_project.health.operations import Operations, runs_of_days
 from orchestration_project.storage.batches import Batching, Cadence
