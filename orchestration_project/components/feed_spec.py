@@ -1,4 +1,4 @@
-"""What a feed's factories share: contract and options, names, partitions, Dagster's view of columns."""
+"""What a feed's factories share: contract and options, names, partitions and time zones, Dagster's view of columns."""
 
 import datetime as dt
 import re
