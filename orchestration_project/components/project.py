@@ -1,25 +1,32 @@
 """A project as a whole: the resources and the executor that all of its assets share, and what every asset gets.
 
-Does not belong here: what a single component makes; that is in the component's own module.
+Belongs here also how a mistake is shown to whoever loads the definitions: a fault of a contract last, a selection that
+`dagster asset materialize` refuses in one line. Does not belong here: what a single component makes; that is in the
+component's own module.
 """
 
 import gc
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 import dagster as dg
+from dagster._check import CheckError
 from dagster_shared.record import replace
 
 from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.resources import PLATFORM, Platform
-from orchestration_project.components.selection_errors import tell_selections_in_one_line
 from orchestration_project.components.source_links import with_source_links
 from orchestration_project.errors import PlatformError
 
 IO_MANAGER = WarehouseIOManager(platform=PLATFORM)
+ASSET_COMMAND = ("dagster", "_cli", "asset.py")
+"""The end of the path of the command's module."""
+PARTITION_OPTIONS = ("--partition", "--partition-range")
 
 
 def with_platform(
@@ -118,3 +125,52 @@ def _made_once(asset: object) -> object:
     if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def is None and asset.backfill_policy is None:
         return asset.with_attributes(backfill_policy=dg.BackfillPolicy.single_run())
     return asset
+
+
+def tell_selections_in_one_line() -> None:
+    """Let this process end with one line where the command refuses a selection. Other errors are shown as before."""
+    sys.excepthook = _show_error
+
+
+def _show_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    line = refused_selection(error, sys.argv)
+    if line is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        print(f"Error: {line}", file=sys.stderr)  # noqa: T201 - it takes the place of Python's own traceback
+
+
+def refused_selection(error: BaseException, arguments: list[str]) -> str | None:
+    """The line for an error of the command; None for any other error.
+
+    Args:
+        error: with its traceback.
+        arguments: those of the command line.
+    """
+    files = [Path(frame.filename).parts[-3:] for frame in traceback.extract_tb(error.__traceback__)]
+    if not isinstance(error, dg.DagsterInvalidSubsetError | CheckError) or ASSET_COMMAND not in files:
+        return None
+    text = " ".join(str(error).split()).removeprefix("Failure condition: ")
+    if "no '--partition' option" in text:
+        return (
+            "the selected assets have partitions: add --partition 2024-01-15, or"
+            " --partition-range 2024-01-15...2024-01-21 for several"
+        )
+    if "containing the passed partition key" in text:
+        given = " ".join(_given_partitions(arguments))
+        return (
+            f"no asset has the partition {given}, or not all that are selected: there is one for each batch from the"
+            " feed's start_date to the last one that is over"
+        )
+    return text
+
+
+def _given_partitions(arguments: list[str]) -> list[str]:
+    """What was given for the options that name partitions: `--partition KEY` or `--partition=KEY`."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    separate = [value for option, value in pairs if option in PARTITION_OPTIONS]
+    return separate + [
+        value
+        for option, _, value in (each.partition("=") for each in arguments)
+        if value and option in PARTITION_OPTIONS
+    ]

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from dagster._check import CheckError
 
-from orchestration_project.components.selection_errors import told
+from orchestration_project.components.project import refused_selection
 from orchestration_project_tests.components.workbench import REPOSITORY
 
 pytestmark = pytest.mark.promise("seen")
@@ -59,7 +59,7 @@ def test_errors_of_others_are_shown_in_full(error: Exception) -> None:
     """Only what the command itself refuses is made short."""
     with pytest.raises(type(error)) as raised:
         raise error
-    assert told(raised.value, ["dagster"]) is None
+    assert refused_selection(raised.value, ["dagster"]) is None
 
 
 @pytest.mark.found("`dg check defs` showed a contract's fault in the middle of sixty lines")
