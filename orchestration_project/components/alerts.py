@@ -83,6 +83,8 @@ class Alerts(dg.Component, dg.Model, dg.Resolvable):
         """
         from orchestration_project.alerts.services import require_usable
 
+        # Now, and not when the first alarm is on: a mistake in an URL shows at `dg check defs`, not in the night in
+        # which nobody is told.
         feeds, settings = feeds_of(context.component_tree), Settings.from_env()
         require_usable(read_routing(settings, routes_of(feeds)).configured, settings.data_dir)
         return with_platform(dg.Definitions(sensors=[build_alerts_sensor(self, feeds)]))
@@ -143,6 +145,7 @@ def build_alerts_sensor(
         description="Finds out which alarms are on, and tells their owners what has changed.",
     )
     def alerts_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SkipReason:
+        # Each run loads the definitions, and only this sensor watches. So what watches is imported by the tick.
         from orchestration_project.alerts.evaluation import evaluate
         from orchestration_project.alerts.observe import FeedToWatch, declared_in
 
@@ -152,6 +155,7 @@ def build_alerts_sensor(
             context.instance,
             settings,
             [FeedToWatch(spec.configured, spec.monitoring.warn_reject_rate) for spec in feeds],
+            # Of the whole project, not of the feeds: jobs and checks that somebody wrote in Python are watched, too.
             declared_in(context.repository_def, SENSOR, OPERATIONS),
             read_routing(settings, routes_of(feeds)),
             alerts.limits,
@@ -160,6 +164,7 @@ def build_alerts_sensor(
         )
         for line in evaluated.told:
             context.log.info(line)
+        # A tick that requests no run has one place in the UI for what it found: the reason why it was skipped.
         return dg.SkipReason(evaluated.summary)
 
     return alerts_sensor

@@ -19,12 +19,16 @@ from enum import StrEnum
 from itertools import islice
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+# In units of the picture, which is scaled to the page. The room at the left is for the labels of the ticks, that below
+# for the dates.
 WIDTH, HEIGHT = 480, 200
 LEFT, RIGHT, TOP, BOTTOM = 50, 8, 12, 26
 LABEL_WIDTH = 66
 MOST_LABELS = 5
 MOST_STEPS = 4
 BAR_SHARE, WIDEST_BAR = 0.82, 60
+# An image sees no style sheet of the page around it, so it has these inside. A white ground belongs to them: the page
+# around it may be dark.
 COLOURS = (
     "svg{background:#fff;font:12px system-ui,sans-serif}.bar{fill:#2a6f97}.warn .bar{fill:#b4570c}"
     ".grid{stroke:#dde2e7}.zero{stroke:#7b8794}text{fill:#52606d}"
@@ -51,6 +55,7 @@ class Chart:
     @property
     def markdown(self) -> str:
         """Markdown that shows the chart as an image, with its own colours."""
+        # Without a width and a height of its own an image is scaled to the room that there is.
         start = self.svg.index(">") + 1
         coloured = f"{self.svg[:start]}<style>{COLOURS}</style>{self.svg[start:]}"
         sized = coloured.replace("<svg ", f'<svg width="{WIDTH}" height="{HEIGHT}" ', 1)
@@ -68,7 +73,10 @@ def time_bars(title: str, bars: Sequence[Bar], percent: bool = False, warn: bool
     """
     heights = [bar.height for bar in bars if bar.height is not None]
     alt = _alt(title, bars)
+    # Zero is always among the ticks: bars that began elsewhere would show 100 and 101 as nothing and everything.
+    # Returns may outweigh sales, so bars also go down.
     ticks = nice_ticks(min([0.0, *heights]), max([0.0, *heights]))
+    # Elements, not text put together: a title or a product's name that looks like markup stays a text.
     svg = Element(
         "svg",
         {
@@ -127,6 +135,7 @@ def _draw_days(svg: Element, bars: Sequence[Bar]) -> None:
     for index in range(0, len(bars), every):
         x = LEFT + (index + 0.5) * slot
         place = {"x": _number(x), "text-anchor": "middle"}
+        # Half of the label of the last bar would lie outside of the picture.
         if x + LABEL_WIDTH / 2 > WIDTH:
             place = {"x": str(WIDTH - RIGHT), "text-anchor": "end"}
         SubElement(svg, "text", {**place, "y": str(HEIGHT - 8)}).text = bars[index].start.isoformat()
@@ -143,6 +152,9 @@ def _y(value: float, ticks: Sequence[float]) -> float:
 
 def nice_ticks(low: float, high: float) -> list[float]:
     """Round numbers, evenly apart, from one that is not above `low` to one that is not below `high`; two at least."""
+    #    nice_ticks(0, 87)    ->  [0, 50, 100]
+    #    nice_ticks(-30, 87)  ->  [-50, 0, 50, 100]
+    # People read steps of 1, 2 and 5, and their tens. If all values are 0 there is still a scale, from 0 to 1.
     span = (high - low) or 1.0
     magnitude = 10.0 ** math.floor(math.log10(span / MOST_STEPS))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude * MOST_STEPS >= span * (1 - 1e-9))
@@ -213,6 +225,7 @@ def starts(unit: Unit, first: dt.date, last: dt.date) -> Iterator[dt.date]:
 
 
 def _after(unit: Unit, start: dt.date) -> dt.date:
+    # The days of the longest month or year lead from its first day into the next one, whatever its own length is.
     days = {Unit.DAY: 1, Unit.WEEK: 7, Unit.MONTH: 31, Unit.YEAR: 366}[unit]
     return floor(unit, start + dt.timedelta(days=days))
 
@@ -223,6 +236,7 @@ def unit_for(first: dt.date, last: dt.date) -> Unit:
 
 
 def _are_few(buckets: Iterator[dt.date]) -> bool:
+    # It takes one more than may be and no other: a file dated in the year 1 makes a span of 700,000 days.
     return next(islice(buckets, MAX_BUCKETS, None), None) is None
 
 
@@ -267,6 +281,7 @@ def _bars(heights: Iterable[tuple[dt.date, Figure | None]], written: Callable[..
     return [
         Bar(start, None, f"{start}: no batch")
         if height is None
+        # The height is drawn, so rounding does not show; what is read, the tip, has the exact figure.
         else Bar(start, float(height), f"{start}: {written(height)}")
         for start, height in heights
     ]

@@ -65,10 +65,13 @@ def note_results(
             bool(result.passed),
             result.severity.value.lower(),
             result.description or "",
+            # A result about one batch leaves the failures of others standing; one about the table as a whole replaces
+            # all.
             () if name in about_all else tuple(sorted(batches)),
             run_id,
             now,
         )
         for (asset, name), result in results.items()
     ]
+    # It warns of what can't be written and goes on: a full disk must not fail a check of rows that are right.
     record_checks(platform.settings, states, context.log.warning)

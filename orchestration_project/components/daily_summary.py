@@ -123,6 +123,7 @@ def build_job(summary: DailySummary, feeds: Sequence[str], figures: Figures | No
         until = dt.datetime.fromisoformat(config.until) if config.until else dt.datetime.now(dt.UTC)
         purpose = f"{NAME}, run {context.run_id}"
         told = read_summary(settings, purpose, feeds, figures, until.astimezone(zone), summary.report)
+        # Without the routes of feeds: who is told of one feed's alarms did not ask for a summary of all.
         message, routing = compose_summary(told), read_routing(settings, {})
         put(settings, message, routing)
         context.log.info(message.subject if routing.configured else "ALERT_URLS names nobody to tell.")
@@ -142,6 +143,7 @@ def build_job(summary: DailySummary, feeds: Sequence[str], figures: Figures | No
 
 def build_schedule(summary: DailySummary, job: dg.JobDefinition) -> dg.ScheduleDefinition:
     """The schedule of the job; each run tells of the 24 hours before its planned time, however late it starts."""
+    # Off even where AUTOMATION is on: a message a day is for those who asked for it.
     on = Settings.from_env().daily_summary
 
     @dg.schedule(
@@ -180,6 +182,7 @@ def read_summary(
     from orchestration_project.alerts.summary import Summary, came_in
 
     day = until.date() - DAY
+    # Files and figures from one state of the warehouse, or a load in between would make them contradict each other.
     with reading(Warehouse.from_settings(settings), purpose, figures.inputs if figures else None) as connection:
         came, counted = came_in(connection, feeds, until), figures_of(connection, figures, day)
     page = settings.data_dir / report if report else None
@@ -192,6 +195,7 @@ def figures_of(connection: "DuckDBPyConnection", figures: Figures | None, day: d
     """The figures of a day by name; empty if there is no row of it."""
     if figures is None:
         return {}
+    # The batches of an hourly feed are moments, so they are cut to days.
     found = connection.execute(f"SELECT * FROM ({figures.query}) WHERE {BATCH}::DATE = $day", {"day": day})
     names, row = [name for name, *_ in found.description or ()], found.fetchone()
     return {name: value for name, value in zip(names, row, strict=True) if name != BATCH} if row else {}
@@ -209,6 +213,7 @@ def put(settings: Settings, message: "Message", routing: "Routing") -> None:
     """Put the message into the outbox and have it sent."""
     from orchestration_project.alerts import outbox, sender, store
 
+    # A run does not wait for a mail server. The message is a row first; a process of its own sends it.
     with store.open_store(store.path_of(settings)) as connection, store.transaction(connection):
         outbox.put(connection, [message], routing, dt.datetime.now(dt.UTC))
     sender.start(settings)

@@ -88,14 +88,19 @@ class EventLog(SqliteEventLogStorage):
         """The engine for a database. A database that was deleted, or never made, is made."""
         path = Path(self.path_for_shard(shard))
         opened = self._opened.get(shard)
+        # Another process may have deleted the file, and what is written to one that has no name any more is lost.
         if opened and opened.file == _identity(path):
             return opened.engine
+        # The web server looks at many runs; with a database open for each of them it would run out of open files.
         for other in [shard] if shard == INDEX else list(self._opened.keys() - {INDEX}):
             self._close(other)
+        # Several threads use the one connection, one at a time: whoever calls has the lock of the log.
         patience = {"timeout": PATIENCE_SECONDS, "check_same_thread": False}
         engine = db.create_engine(self.conn_string_for_shard(shard), poolclass=StaticPool, connect_args=patience)
         self._initdb(engine)
         with engine.connect() as connection:
+            # SQLite's default waits for the disk at each commit, and each event is one. NORMAL waits when the log is
+            # written back; the ends of runs are flushed by `store_event`.
             connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
         self._opened[shard] = Opened(engine, _identity(path))
         return engine

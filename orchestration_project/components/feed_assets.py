@@ -50,11 +50,14 @@ def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
 def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
     """`raw_x`, `cleaned_x` and `rejected_x`: selectable apart, written by one load in one transaction."""
 
+    # One op for three tables: they are committed together with the ledger, or a kill between two commits would leave
+    # tables that contradict each other.
     @dg.multi_asset(
         name=f"load_{spec.name}",
         specs=_table_specs(spec),
         can_subset=True,
         partitions_def=spec.partitions_def,
+        # Otherwise a backfill starts a run for each batch: a run costs seconds, a batch milliseconds.
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
         description=f"Loads the files of the feed {spec.name}, in one transaction.",
@@ -63,6 +66,7 @@ def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
         request = _request(spec, context)
         began = time.perf_counter()
         report = load(platform.warehouse, platform.settings, spec.feed, spec.options, request, context.log.info)
+        # Refused files don't fail the run: the others are loaded, and a check says what was refused.
         _tell(context, spec, report)
         yield from _results(context, spec, request, report, time.perf_counter() - began)
         reached(Point.REPORTED)
@@ -118,6 +122,7 @@ def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
 def _table_spec(
     spec: FeedSpec, key: dg.AssetKey, deps: Sequence[dg.AssetKey], columns: dict[str, str], description: str
 ) -> dg.AssetSpec:
+    # For assets of a project that take the table as a DataFrame: by it the IO manager finds the rows of a partition.
     partition_expr = {"partition_expr": "_batch_date"} if spec.partitions_def else {}
     return dg.AssetSpec(
         key,
@@ -171,6 +176,7 @@ def _results(
     event that comes last.
     """
     run_id, renewed = context.run.run_id, report.renewed
+    # A changed contract makes batches anew that no run has asked for, and a late batch may take a key from a later one.
     written = [spec.raw] if request.read or (renewed and renewed.raw) else []
     written += [spec.cleaned, spec.rejected] if request.publish or renewed else []
     asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
@@ -187,6 +193,7 @@ def _results(
                 versions = _versions(spec, key, run_id)
                 context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata, tags=versions))
             else:
+                # Not with the result below: its metadata would stand at every partition of the range.
                 context.add_asset_metadata(metadata, asset_key=key, partition_key=partition)
         if selected:
             # Else Dagster would take rows for the same as before as long as the contract is the same.

@@ -54,6 +54,8 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
     )
     def check_feed(context: dg.AssetCheckExecutionContext, platform: Platform) -> Iterator[dg.AssetCheckResult]:
         run, results = context.run, dict[tuple[str, str], dg.AssetCheckResult]()
+        # What the run asks for, also if none of it is loaded: a missing day fails for that day, and its note must say
+        # so.
         batches = spec.keys_of_run(run.tags) or set()
         try:
             with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
@@ -70,6 +72,8 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
 
 
 def _require_own_names(spec: FeedSpec, rules: Sequence[RuleCheck]) -> None:
+    # Checks are told apart by asset and name. Of two with one name on `cleaned_x` one would be lost, and nobody would
+    # notice.
     taken = {"accounting", "validated", *(rule.name for rule in rules)}
     if clashes := [item.name for item in spec.feed.quality if item.name in taken]:
         raise dg.DagsterInvalidDefinitionError(
@@ -102,6 +106,8 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
 
 
 def _contract_specs(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Iterator[dg.AssetCheckSpec]:
+    # Blocking, though rejects only warn: a warning blocks nothing in Dagster. An error means that the published table
+    # was written to from outside, and nothing may be computed from it.
     for rule in rules:
         yield dg.AssetCheckSpec(rule.name, asset=spec.cleaned, description=rule.description, blocking=True)
     for item in spec.feed.quality:
@@ -122,6 +128,8 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         " counted separately.",
         blocking=True,
     )
+    # None of these blocks. Whether a missing day stops the marts is for the contract to say: by a rule about the row
+    # count, which measures 0 rows then.
     told = [
         (spec.cleaned, "validated", "All loaded batches were validated by the present contract."),
         (spec.rejected, "reject_rate", "Few records break a rule of the contract."),
@@ -157,6 +165,7 @@ def _subject(
     loaded = ledger_batches.loaded_batches(connection, spec.name)
     asked = spec.keys_of_run(run.tags)
     keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
+    # None stands for all rows of the table: the batch of a snapshot is the day of its file, and no run asks for one.
     everything = spec.options.snapshot and loaded
     now = dt.datetime.now(dt.UTC)
     shown = None if everything else keys

@@ -27,7 +27,9 @@ from orchestration_project.storage.calendar import (
 )
 
 NAMES_OF_DAYS = tuple(name[:3].casefold() for name in WEEKDAYS)
+# "22:00", "6:30" and, for midnight after a day, "24:00"
 CLOCK = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d{2})")
+# "30m", "2h", "1d"; also "2 h"
 SPAN = re.compile(r"(?P<number>\d+)\s*(?P<unit>[mhd])")
 UNITS = {"m": dt.timedelta(minutes=1), "h": dt.timedelta(hours=1), "d": dt.timedelta(days=1)}
 DUE_FORMS = (
@@ -123,6 +125,7 @@ class Deliveries(dg.Model, dg.Resolvable):
     def problem(self, cadence: str) -> str:
         """Why these attributes do not fit a feed's cadence; empty if they do."""
         at_a_time = self.due is not None and _clock(self.due) is not None
+        # `due: "12:00"` would be before the hour that begins at 20:00 of the same day.
         if cadence == Cadence.HOURLY and at_a_time and not self.days_after:
             return (
                 f"by due: {self.due!r} some hours would be due before they are over: write how long after its end an"
@@ -145,6 +148,7 @@ class Deliveries(dg.Model, dg.Resolvable):
             raise dg.DagsterInvalidDefinitionError(
                 f"{feed.name}: deliveries need due: {DUE_FORMS}. Or set a latency in the contract's slaProperties"
             )
+        # Floored to a batch below: a Wednesday is in the week that began on Monday.
         since = None if self.since is None else dt.datetime.combine(_date(self.since), dt.time())
         return DeliveryCalendar(
             batching,
@@ -160,6 +164,7 @@ class Deliveries(dg.Model, dg.Resolvable):
         if self.due is None:
             return None
         if (clock := _clock(self.due)) is not None:
+            # `dt.time` has no 24:00. It is 0:00 of the next day.
             hour, minute = divmod(clock // UNITS["m"], 60)
             return DueAt(dt.time(hour % 24, minute), self.days_after + hour // 24)
         span = _span(self.due)
@@ -196,6 +201,10 @@ def _numbers(value: "str | int | Sequence[str | int]", number: Callable[[str], i
 
 def _range(word: str, number: Callable[[str], int], count: int) -> Iterator[int]:
     first, dash, last = (part.strip() for part in word.partition("-"))
+    #    "mon-fri" of 7   ->  0, 1, 2, 3, 4
+    #    "sat-mon" of 7   ->  5, 6, 0
+    #    "sun" of 7       ->  6
+    #    "22-2" of 24     ->  22, 23, 0, 1, 2
     start, end = number(first), number(last if dash else first)
     yield from ((start + step) % count for step in range((end - start) % count + 1))
 
@@ -228,7 +237,8 @@ def _date(text: str) -> dt.date:
 
 def _closed_day(text: str) -> str:
     """A day as `2024-12-24`, or as `12-24`."""
-    whole = f"2024-{text}" if re.fullmatch(r"\d{2}-\d{2}", text) else text  # a year that has all days
+    # Every year has to be able to close on 29 February, and 2024 is a year that has it.
+    whole = f"2024-{text}" if re.fullmatch(r"\d{2}-\d{2}", text) else text
     try:
         found = dt.date.fromisoformat(whole)
     except ValueError:

@@ -21,6 +21,7 @@ from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layo
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.tables import batch_filter
 
+# Metadata is stored in Dagster's history, with each event. What is shown are examples; all rows are in the tables.
 ROWS_SHOWN = 50
 Cell = str | int | float | None
 Metadata = dict[str, dg.MetadataValue]
@@ -58,6 +59,8 @@ def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
 
 def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Part) -> Metadata:
     """The metadata of one of the feed's tables for one batch (None: for a snapshot)."""
+    # Dagster takes `dagster/row_count` for the rows of the whole table; those of one partition have a name of their
+    # own.
     count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
     if key == spec.raw:
         records = sum(count.records for count in part.counts)
@@ -65,6 +68,7 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     cleaned = sum(count.cleaned for count in part.counts)
     rejected = sum(count.rejected for count in part.counts)
     if key == spec.cleaned:
+        # As `max_reject_rate` and the check count: a key that repeats is no sign of a broken file.
         broken = rejected - sum(count.duplicates for count in part.counts)
         rate = broken / (rejected + cleaned) if broken else 0.0
         return {count_name: dg.MetadataValue.int(cleaned), "reject_rate": dg.MetadataValue.float(rate)}
@@ -117,6 +121,7 @@ def run_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report, seconds: floa
     shown: Metadata = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
     days = [Quality(item.day, item.cleaned, item.rejected) for item in report.newest]
     charts = {spec.cleaned: cleaned_rows, spec.rejected: reject_share}
+    # One day is no chart, and a snapshot has no days.
     if len(days) > 1 and key in charts:
         shown["newest_days"] = dg.MetadataValue.md(charts[key](days, "batch day").markdown)
     return shown
@@ -195,6 +200,7 @@ def query_lineage(query: str, tables: Mapping[str, Mapping[str, str]]) -> Lineag
     Raises:
         sqlglot.errors.SqlglotError: the query can't be understood, or reads a column that no table has.
     """
+    # It takes 50 ms and is asked when a run tells of the table: definitions load in every process, and need no lineage.
     import sqlglot
     from sqlglot import exp
     from sqlglot.lineage import lineage
@@ -202,6 +208,9 @@ def query_lineage(query: str, tables: Mapping[str, Mapping[str, str]]) -> Lineag
     from sqlglot.optimizer.scope import build_scope
     from sqlglot.schema import MappingSchema
 
+    #    SELECT item, sum(number * price) AS earned FROM lines GROUP BY item
+    #    ->  item: lines.item;  earned: lines.number, lines.price
+    # The query is qualified once. `lineage` would do it again for each column if it got no scope.
     schema = MappingSchema({table: dict(columns) for table, columns in tables.items()}, dialect="duckdb")
     qualified = qualify(sqlglot.parse_one(query, read="duckdb"), schema=schema, dialect="duckdb")
     assert isinstance(qualified, exp.Query)

@@ -34,18 +34,23 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NAMES_SHOWN = 3
+# Sensor and schedule look so far back for batches that a contract promises. Older ones may share a run.
 PROMISED_LATELY = dt.timedelta(days=31)
 
 
 def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     """The job that loads the feed and everything that is made from it."""
     published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
+    # What is about the platform itself reads the feeds' tables, too, but has schedules of its own: otherwise each small
+    # load would end with a verification of everything.
     made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)
     return dg.define_asset_job(
         spec.configured.job,
         # A feed's group has its name, and nothing keeps a feed from being named like that group.
         selection=dg.AssetSelection.assets(spec.raw) | published | made_from_it,
         description=f"Loads the feed {spec.name} and updates everything that is made from it.",
+        # With a process for each step six empty assets took 31 s on two cores, in one process 4.9 s; and DuckDB has one
+        # writer in any case.
         executor_def=dg.in_process_executor,
         tags={"feed": spec.name},
     )
@@ -91,6 +96,8 @@ def build_sensor(
         requests += retry_requests(context.instance, spec, job.name, now, waiting)
         ignored = count_ignored(platform.settings.landing(spec.name))
         reason = None if requests else _skip_reason(spec, evaluation, len(files), ignored)
+        # Dagster stores runs and cursor apart. If the daemon dies between the two, the same requests come again with
+        # the same run keys, and Dagster starts no key twice.
         return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(cursor))
 
     return files_sensor
@@ -151,6 +158,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
     )
     def sweep(context: dg.ScheduleEvaluationContext, platform: Platform) -> Iterator[dg.RunRequest]:
         moment = context.scheduled_execution_time
+        # Run keys come from the planned time, so a tick that is evaluated twice starts its runs once.
         tick = moment.astimezone(dt.UTC).isoformat()
         complete = batching.last_complete(moment)
         if spec.options.snapshot:

@@ -17,6 +17,8 @@ from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 
+# DuckDB has one writer. `dagster.yaml` gives this pool one slot, so runs wait in Dagster's queue, where people see
+# them, and not for a lock.
 POOL = "warehouse"
 OPERATIONS = "operations"
 """The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
@@ -95,6 +97,8 @@ class FeedSpec:
     @property
     def tags(self) -> dict[str, str]:
         """The contract's tags in the form that Dagster takes, the feed's name, and whether it holds personal data."""
+        # Tags of a contract are free text; Dagster refuses a definition with other characters in a tag, or more than
+        # 63.
         words = [re.sub(r"[^\w.-]+", "_", tag, flags=re.ASCII)[:63] for tag in self.feed.tags if tag]
         personal = ["personal_data"] if self.feed.personal_columns else []
         return {**dict.fromkeys([*words, *personal], ""), "feed": self.name}
@@ -107,6 +111,7 @@ class FeedSpec:
     def keys_of_run(self, tags: Mapping[str, str]) -> set[str] | None:
         """The partition keys that a run's tags ask for; None when they name none."""
         partitions_def = self.partitions_def
+        # A run for one partition has one tag, a backfill in one run has the two limits of its range.
         start, end = tags.get(RANGE_START, tags.get(PARTITION)), tags.get(RANGE_END, tags.get(PARTITION))
         if partitions_def is None or start is None or end is None:
             return None
@@ -133,6 +138,8 @@ def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | N
     batching = options.batching
     if options.snapshot:
         return None
+    # Without `end_offset` the partitions end with the last batch that is over, but files of the current one are loaded
+    # too. Dagster's weeks start on Sunday, the feeds' on Monday: `day_offset`.
     zone, start = batching.timezone.key, batching.key(batching.start)
     match batching.cadence:
         case Cadence.HOURLY:
@@ -147,6 +154,9 @@ def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | N
 
 def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
     """Whether clocks in a zone change by whole hours and never back by more than one, from the first year on."""
+    # The offsets at the months' beginnings show it, because changed clocks stay so for months. On Lord Howe Island they
+    # move by half an hour: an hour there begins at another minute afterwards. If two hours come again, their batches
+    # are not in order of time when they are sorted by name.
     months = (
         dt.datetime(year, month, 1, tzinfo=zone) for year in range(first, first + YEARS_AHEAD) for month in MONTHS
     )
@@ -160,6 +170,7 @@ def time_zone(name: str) -> str:
     Raises:
         ValueError: there is none of that name.
     """
+    # `Mars` is a LookupError, `../x` a ValueError; `Europe`, a folder among the system's zones, is an OSError.
     try:
         return ZoneInfo(name).key
     except (ValueError, OSError, LookupError):

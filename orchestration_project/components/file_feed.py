@@ -203,6 +203,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             groups = re.compile(self.batch_pattern).groupindex
         except re.error as error:
             raise ValueError(f"batch_pattern {self.batch_pattern!r} is not a regular expression: {error}") from None
+        # Now, or each file of the feed would be refused for a mistake that is not the sender's.
         if missing := [name for name in NEEDED_GROUPS[self._cadence] if name not in groups]:
             raise ValueError(
                 f"batch_pattern {self.batch_pattern!r} lacks the named group(s) {', '.join(missing)}; write them like"
@@ -245,6 +246,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     @cached_property
     def spec(self) -> FeedSpec:
         """The feed; its contract is read once."""
+        # What DuckDB refuses of the patterns is passed in: `contracts` does not know DuckDB, and all problems are told
+        # at once.
         return self.spec_of(load_feed(Path(self.contract), refused_patterns=refused_patterns))
 
     def spec_of(self, feed: Feed) -> FeedSpec:

@@ -87,6 +87,7 @@ class PlatformHealth(dg.Component, dg.Model, dg.Resolvable):
             clock: tells the present moment, with a time zone.
         """
 
+        # It depends on nothing: no load that failed keeps it from measuring.
         @dg.asset(
             name=NAME,
             backfill_policy=dg.BackfillPolicy.single_run(),
@@ -164,6 +165,7 @@ def measure_and_keep(
     from orchestration_project.health.operations import gather
     from orchestration_project.health.run_history import FILE, RunHistory
 
+    # Before the warehouse is opened: the first reading of a long history would make loads wait.
     history = RunHistory(settings.data_dir / FILE)
     history.refresh(instance)
     runs = history.finished(now - WINDOW)
@@ -174,6 +176,7 @@ def measure_and_keep(
         add(connection, NAME, now, measurements)
         operations = gather(asked, measurements, runs)
     page = settings.reports / REPORT
+    # After the commit, so that a disk with no room for the page costs no figures.
     with clear_faults(settings.database, NAME, settings.reports):
         write_whole(page, render_operations(operations).encode(), replacing=True)
         return Measured(operations, page, write_metrics(settings, now, measurements))
@@ -269,4 +272,5 @@ def _table(values: Values) -> dg.MetadataValue:
 
 
 def _rounded(value: float | None) -> Cell:
+    # Counts and shares are stored in one column of floating point: 3 runs are 3, not 3.0.
     return None if value is None else int(value) if value == int(value) else round(value, 4)

@@ -104,6 +104,8 @@ class LockedClient(DuckDbClient):
         self, context: Any, _: TableSlice
     ) -> Iterator["DuckDBPyConnection"]:
         """A connection in a transaction: committed at the end, rolled back on any error."""
+        # The stock client commits each statement and closes the connection only if all went well. A kill between its
+        # DELETE and its INSERT lost the partition.
         purpose = f"table of {context.asset_key.to_user_string()}" if context.has_asset_key else "a table"
         with self.warehouse.transaction(purpose) as connection:
             yield connection
@@ -115,6 +117,8 @@ class LockedClient(DuckDbClient):
         connection: Any,
     ) -> None:
         """Make the schema, whatever its name."""
+        # With the catalog: DuckDB finds `x.t` ambiguous where schema and file are both called x. Quoted: the stock one
+        # does not make a schema of the name `order`.
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(catalog_of(connection))}.{ident(table_slice.schema)}")
 
     @staticmethod
@@ -140,9 +144,11 @@ def _condition(table_slice: TableSlice) -> str | None:
 
 
 def _within(dimension: TablePartitionDimension) -> str:
+    # In brackets, because an expression of a user's may have an OR in it.
     expression, partitions = f"({dimension.partition_expr})", dimension.partitions
     if not isinstance(partitions, dg.TimeWindow):
         return f"{expression} IN ({literals(partitions)})"
+    # Local time without its offset, as `_batch_date` has it; the end is the start of the next partition.
     start, end = (literal(moment.strftime("%Y-%m-%d %H:%M:%S")) for moment in (partitions.start, partitions.end))
     return f"{expression} >= {start} AND {expression} < {end}"
 
@@ -165,6 +171,8 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
             WarehouseError: the table is somebody else's, the frame lacks columns of it, or a value does not fit its
                 column's type.
         """
+        # Order matters: nothing is claimed while an older table of the asset may be left behind, and nothing is written
+        # before it is known whose table it is.
         table_slice = hours_apart(table_slice)
         place = _place(table_slice)
         _require_moved(connection, context, table_slice)
@@ -179,6 +187,8 @@ class AtomicPandasHandler(DuckDBPandasTypeHandler):
     def load_input(self, context: dg.InputContext, table_slice: TableSlice, connection: Any) -> "pd.DataFrame":
         """The rows of a table or of its partitions."""
         table_slice = hours_apart(table_slice)
+        # An asset that needs its own partition before this one has none for the first; the stock handler returns no
+        # rows then.
         if table_slice.partition_dimensions and not context.asset_partition_keys:
             return super().load_input(context, table_slice, connection)
         if context.has_asset_key:
@@ -258,6 +268,7 @@ def _metadata(
     }
     if not context.has_asset_partitions:
         metadata["dagster/row_count"] = len(frame)
+    # Of a range the rows of all partitions are known, but not those of each.
     elif len(context.asset_partition_keys) == 1:
         metadata["dagster/partition_row_count"] = len(frame)
     if COLUMN_SCHEMA not in (context.definition_metadata or {}):

@@ -52,6 +52,8 @@ def with_platform(
     """
     found = {"platform": PLATFORM, "io_manager": IO_MANAGER, **(definitions.resources or {}), **(resources or {})}
     platform = found["platform"]
+    # Otherwise assets would read one warehouse and the IO manager write to another: once, with a `data_dir` of its own,
+    # a project still wrote to `$DATA_DIR`.
     if found["io_manager"] is IO_MANAGER and platform is not PLATFORM and isinstance(platform, Platform):
         found["io_manager"] = WarehouseIOManager(platform=platform)
     chosen = executor or definitions.executor or dg.in_process_executor
@@ -92,6 +94,7 @@ class DefinitionsError(PlatformError):
 def _fault_in(error: BaseException) -> PlatformError | None:
     """The error of the platform that is behind one of Dagster's, alone; None if there is none."""
     seen: BaseException | None = error
+    # Dagster wraps what a component raises, with `from` or without.
     while seen is not None and not isinstance(seen, PlatformError):
         seen = seen.__cause__ or seen.__context__
     if seen is None:
@@ -147,9 +150,12 @@ def refused_selection(error: BaseException, arguments: list[str]) -> str | None:
         error: with its traceback.
         arguments: those of the command line.
     """
+    # `CheckError` is Dagster's error for any broken assumption. That it came from the command is only in its traceback.
     files = [Path(frame.filename).parts[-3:] for frame in traceback.extract_tb(error.__traceback__)]
     if not isinstance(error, dg.DagsterInvalidSubsetError | CheckError) or ASSET_COMMAND not in files:
         return None
+    # Dagster has no codes for these, only words. They can't change unnoticed: tests run the command, and the package
+    # admits one version of Dagster.
     text = " ".join(str(error).split()).removeprefix("Failure condition: ")
     if "no '--partition' option" in text:
         return (

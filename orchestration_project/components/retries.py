@@ -23,6 +23,7 @@ from orchestration_project.inspection.runs import causes_of
 
 REMEMBERED = dt.timedelta(days=1)
 """How long a failed run is looked at: what could not be tried again for so long has met its schedule since."""
+# The most runs that a tick reads, should each run of a day have failed.
 MOST = 50
 ROOT, NUMBER = "retry_of", "retry_number"
 """Tags of a retry: the run that failed first, and the number of this retry of it, from 1."""
@@ -72,6 +73,7 @@ def retry_requests(
 
 def _is_due(record: dg.RunRecord, spec: FeedSpec, now: float) -> bool:
     done = _number_of(record.dagster_run)
+    # With 5 minutes: 5 after the first failure, 10 after the second.
     pause = spec.monitoring.retry_minutes * 60 * 2**done
     return done < spec.monitoring.retries and record.end_time is not None and now >= record.end_time + pause
 
@@ -93,6 +95,8 @@ def failed_for_a_while(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Whether all steps of a run that failed did so for faults that pass by themselves."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     faults = [entry.dagster_event.step_failure_data.error for entry in entries if entry.dagster_event]
+    # By names: Dagster's history has the text of errors, not their classes. And all steps: with one that failed for its
+    # data the run would fail again.
     names = SYSTEM_FAULTS | transient_errors()
     return bool(faults) and all(any(cause.cls_name in names for cause in causes_of(error)) for error in faults)
 

@@ -59,8 +59,11 @@ def is_running(pid: int, since: float) -> bool:
         booted = next(line for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines() if "btime" in line)
     except OSError:
         return True  # a system without /proc: only the id is known
+    # "4711 (my (odd) name) S 1 ...": a name may have brackets and blanks in it, so the text is cut at the last bracket.
+    # The first field is the state then; the start is 19 further on, in ticks since the machine was booted.
     state, *fields = status.rpartition(")")[2].split()
     started = int(booted.split()[1]) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
+    # Z: it has ended, and its parent has not asked for its exit code.
     return state != "Z" and started <= since + CLOCK_TOLERANCE
 
 
@@ -86,6 +89,8 @@ def make_history(home: Path) -> None:
         with lock:
             if not (home / MADE).exists():
                 _open_all(home)
+                # Last: a kill before it leaves no mark, so the next process opens what is there once more, which
+                # changes nothing.
                 (home / MADE).touch()
     except Timeout as error:
         raise HistoryError(
@@ -96,6 +101,7 @@ def make_history(home: Path) -> None:
 
 def _open_all(home: Path) -> None:
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        # Runs, schedules and events are three stores; each makes its database when it is first asked something.
         instance.get_runs(limit=1)
         instance.all_instigator_state()
         instance.get_asset_keys(limit=1)

@@ -62,6 +62,7 @@ def _on_the_web(asset: object, root: Path, url: str) -> object:
 
 
 def _web(reference: Reference, root: Path, url: str) -> Reference:
+    # Code of an installed package is not in the project's repository, so a link there would lead nowhere.
     if not isinstance(reference, dg.LocalFileCodeReference) or not Path(reference.file_path).is_relative_to(root):
         return reference
     path = quote(Path(reference.file_path).relative_to(root).as_posix())

@@ -110,6 +110,8 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
             DagsterInvalidDefinitionError: an attribute or the SELECT can't be used.
         """
         if self._spec is None:
+            # A mart asks its inputs for their columns, and these may be marts that ask theirs. A circle would never
+            # end.
             if self._under_way:
                 raise self._refused("it is made from itself, through its inputs")
             self._under_way = True
@@ -124,6 +126,8 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
     def _made(self, known: Mapping[str, "_Table"]) -> MartSpec:
         inputs = {name: known[name].columns for name in self.inputs}
         try:
+            # Now, against the columns that components declare: a mistake in the SELECT shows at `dg check defs`, and a
+            # warehouse is not needed.
             query, columns = compile_select(Path(self.query).read_text(encoding="utf-8"), inputs)
         except MartError as error:
             raise self._refused(f"{Path(self.query).name}: {error}") from error
@@ -177,6 +181,7 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
             raise self._refused(f"batches_of: {self.batches_of!r} is no input that has batches")
         if BATCH not in self.key or columns[BATCH] != table.columns[BATCH]:
             raise self._refused(f"a table with batches has {BATCH} of the input batches_of in its query and its key")
+        # The check compares batch by batch, and only this input is known to have the same batches.
         if self.reconcile and self.reconcile.input != self.batches_of:
             raise self._refused(f"totals of batches are reconciled with {self.batches_of}, whose batches they are")
         return table.feed
@@ -222,6 +227,7 @@ def _known_tables(tree: dg.ComponentTree, names: Sequence[str], declared: Mappin
     """
     known = {name: table for spec in feeds_of(tree) for name, table in _tables_of(spec).items()}
     known |= {name: _Table(columns) for name, columns in declared.items()}
+    # Looked up by name, not loaded: only the marts among the inputs are compiled, or all of them would form a circle.
     sql_tables = _sql_tables(tree)
     found = {}
     for name in names:
@@ -243,6 +249,7 @@ def _tables_of(spec: FeedSpec) -> dict[str, _Table]:
     batch_type, feed = spec.options.batching.sql_type, None if spec.options.snapshot else spec
     return {
         spec.raw.to_user_string(): _Table(raw_layout(spec.feed, batch_type), feed),
+        # Loads note the rows and the content of each batch of the cleaned table. Of the others they don't.
         spec.cleaned.to_user_string(): _Table(cleaned_layout(spec.feed, batch_type), feed, listed=True),
         spec.rejected.to_user_string(): _Table(rejected_layout(spec.feed, batch_type), feed),
     }

@@ -135,6 +135,8 @@ def build_asset(spec: MartSpec) -> dg.AssetsDefinition:
             return dg.MaterializeResult(metadata={"dagster/row_count": rows, **_lineage(mart)})
         asked = [feed.options.batching.from_key(key) for key in keys_of(context)]
         with platform.warehouse.transaction(purpose) as connection:
+            # It makes more than was asked for: batches whose input has changed since, such as by a record that came
+            # late.
             made = marts.replace(connection, mart, asked)
             chart = _chart(connection, spec)
         _tell_batches(context, spec, asked, made)
@@ -192,6 +194,8 @@ def build_check(spec: MartSpec) -> dg.AssetChecksDefinition:
     )
     def reconcile(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         with reading(platform.warehouse, f"check of {mart.name}") as connection:
+            # Before the first load tables are missing. Empty ones stand in for them, in this session only: such a check
+            # once made them in the warehouse, so that a question changed what it asked about.
             marts.stand_in_tables(connection, mart)
             if spec.feed is None:
                 result = _reconciled_whole(connection, spec)
@@ -209,6 +213,8 @@ def _reconciled(
     connection: "DuckDBPyConnection", spec: MartSpec, batches: Sequence[Batch] | None
 ) -> dg.AssetCheckResult:
     mart = spec.mart
+    # The batches of the run are added up again. All others are compared by the notes that loads and the mart have left,
+    # a row for each batch: so a day costs as much after years as on the first day.
     outdated, differing = (
         marts.outdated_batches(connection, mart),
         marts.differing_batches(connection, mart, batches),
@@ -250,6 +256,7 @@ def what_is_wrong(connection: "DuckDBPyConnection", spec: MartSpec, stale: set[B
         spec: the mart.
         stale: its batches that are known to be out of date.
     """
+    # The inputs first. To make the mart again from rows that somebody has changed would only copy the change.
     for table in sorted(spec.mart.listed):
         if changed := changed_outside(connection, table):
             what = f"{table} has more or fewer rows than were loaded for {len(changed)} batch day(s)"
@@ -279,6 +286,7 @@ def proof_of(spec: MartSpec) -> Proof:
             if rows := marts.differing_keys(connection, spec.mart):
                 yield Finding("", "", name, what, expected, f"others in {rows} row(s)", materialize([name], []))
             return
+        # Several batches of a former cadence may have one key now, and one command makes them.
         for key in dict.fromkeys(map(spec.key_of, marts.differing_batches(connection, spec.mart))):
             yield Finding("", key, name, what, expected, "others", materialize([name], [key]))
 

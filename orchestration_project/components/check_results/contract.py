@@ -43,9 +43,12 @@ def rule_check(rule: rule_checks.RuleCheck) -> Check:
             rows = rule_checks.sample_rejected(
                 subject.connection, subject.spec.feed, rule.reasons, rule.columns, subject.batches
             )
+            # Never a division by zero: whatever was rejected is counted among the records.
             metadata |= {"share": dg.MetadataValue.float(finding.rejected / subject.records), "sample": table(rows)}
             where = subject.spec.rejected.to_user_string()
             passed, description = False, f"Records that broke the rule and are in {where}: {finding.rejected}."
+        # This outweighs the rejects. They are what the rule is for; published rows that break it can't come from a
+        # load.
         if finding.published:
             passed, severity = False, ERROR
             description = f"{finding.published} published rows break the rule: the table was written to from outside."
@@ -63,6 +66,8 @@ def quality_check(rule: QualityRule) -> Check:
     expected = comparison_in_words(rule.comparison) + (" percent" if percent else "")
 
     def check(subject: Subject) -> CheckResult:
+        # A refused file is none. If its batch is due, a rule about the row count measures 0 rows and may stop what is
+        # downstream; to say only that everything was refused would be milder than a day on which nothing came.
         absent = _absent(rule, subject)
         if not absent and (refused := refused_only(subject)):
             return refused
@@ -74,6 +79,7 @@ def quality_check(rule: QualityRule) -> Check:
         }
         if measured:
             metadata["by_batch"] = table(
+                # Those that failed, if any did: the table is cut, and the one that matters might be below the cut.
                 [{"batch": str(item.batch or "all"), "found": item.value} for item in failed or measured]
             )
         description = " ".join([_outcome(expected, measured, failed), *_told_of_absent(rule, subject)])
@@ -121,6 +127,8 @@ def accounting(subject: Subject) -> CheckResult:
     """Whether each record of each file is cleaned, rejected or blank."""
     files = subject.files
     uneven = [item for item in files if not item.even]
+    # `records` were counted in the bytes, by line ends and quotes; all other numbers by SQL in the tables. Counts from
+    # one source would agree however wrong they are.
     totals = {"files": len(files), "records": sum(item.records for item in files)} | {
         part: sum(getattr(item.counted, part) for item in files) for part in PARTS_OF_RECORDS
     }
@@ -164,6 +172,8 @@ def validated(subject: Subject) -> CheckResult:
     metadata: Metadata = {"batches": dg.MetadataValue.int(len(batches))}
     description = "All batches were validated by the present contract."
     if batches:
+        # They stay as they are until somebody loads them again. Only a contract that makes other values of the same
+        # text makes all batches anew, before its first use.
         command = load_again(spec.configured, batches)
         metadata |= {"command": dg.MetadataValue.text(command), "by_batch": table([{"batch": key} for key in batches])}
         description = f"{OTHERWISE.format(len(batches))}."

@@ -48,6 +48,7 @@ COMPARED_WITH = {
 
 def delivered(subject: Subject) -> CheckResult:
     """Whether each batch of the run that is expected and due has an accepted file."""
+    # A day without any file once ended as a green run: there was nothing to check.
     found, missing = subject.expectations, subject.expected(DeliveryState.MISSING)
     if not missing and (refused := refused_only(subject)):
         return refused
@@ -62,6 +63,7 @@ def delivered(subject: Subject) -> CheckResult:
         more = f" {len(missing) - 1} more batch(es) are missing." if len(missing) > 1 else ""
         description = f"{missing[0]}, and {_what_came(subject, missing[0])}.{more}"
     else:
+        # One line for each kind, so that a day that passes without a file says why: Sunday, holiday, not due yet.
         kinds = [subject.expected(arrival) for arrival in DeliveryState]
         description = " ".join(f"{in_short(items)}." for items in kinds if items) or "No batch was due yet."
     return CheckResult(not missing, ERROR, description, expected, f"{len(missing)} missing batches", metadata)
@@ -89,6 +91,7 @@ def newest_batch(subject: Subject) -> CheckResult:
     if stands.freshness is Freshness.NO_LATENCY:
         told = "Neither `deliveries` in defs.yaml nor the contract's service levels say when batches are due."
         return CheckResult(True, WARN, told, "nothing is said", "nothing to check")
+    # A warehouse that was just made is no late delivery: that it is empty is what every check says then.
     if stands.freshness is Freshness.NOTHING_LOADED:
         return NOTHING_LOADED
     newest = spec.options.batching.key(max(subject.delivered)) if subject.delivered else "none"
@@ -120,6 +123,8 @@ def volume(subject: Subject) -> CheckResult:
     batching, factor = subject.spec.options.batching, subject.spec.monitoring.volume_tolerance
     keys = subject.keys or []
     others = {other for key in keys for other in compared_with(batching, batching.from_key(key))}
+    # From the ledger, which has a row for each file: the batches of eight weeks would be a scan of the table. The sizes
+    # of all batches are asked for at once.
     sizes = ledger_batches.batch_sizes(subject.connection, subject.spec.name, {*keys, *others})
     found = volumes(batching, keys, sizes, factor)
     odd = [item for item in found if not item.usual]
@@ -152,6 +157,8 @@ def _as_usual(found: Sequence[Volume]) -> str:
 
 def files_accepted(subject: Subject) -> CheckResult:
     """Whether no refusal stands, of this run or of one before: refused and not replaced by an accepted file."""
+    # Refusals of earlier runs count, too. When each run looked only at its own, the next day's clean run turned the
+    # check green, and the file stayed in quarantine unseen.
     names = {item.file for item in subject.quarantined}
     by_run = ledger_queries.refused_files(subject.connection, subject.spec.name, subject.run_id)
     refused = [(item.file, f"{item.rule}: {item.reason}") for item in subject.quarantined if not item.replaced]
@@ -183,6 +190,7 @@ def missing_columns(subject: Subject) -> CheckResult:
     """Whether the files still have each column of the contract that they had."""
     batching = subject.spec.options.batching
     loaded = [batching.from_key(key) for key in subject.loaded]
+    # File by file: of several files of a batch one lost a column, and the others, which still had it, hid that.
     found = vanished_columns(subject.connection, subject.spec.feed, batching, subject.batches, loaded, VANISHED_BATCHES)
     expected, lacking = "the contract's columns", f"{len({item.column for item in found})} without any value"
     if not found:
@@ -199,6 +207,8 @@ def missing_columns(subject: Subject) -> CheckResult:
 def repeated_bytes(subject: Subject) -> CheckResult:
     """Whether no file has the bytes of another batch's: it may be a copy under a wrong date."""
     feed = subject.spec.name
+    # A price list that did not change and a copy under a wrong date look the same. Only a person can tell, so both are
+    # loaded, the check names the two files, and says what to do in either case.
     files = ledger_queries.loaded_files(subject.connection, feed, subject.keys)
     found = ledger_queries.repetitions(subject.connection, feed, files)
     expected, repeated = "bytes of their own in each batch", f"{len(found)} repeated files"
@@ -217,6 +227,7 @@ def repeated_bytes(subject: Subject) -> CheckResult:
 def repeated_records(subject: Subject) -> CheckResult:
     """Whether no undated file holds most of what the batch before it has: its name may be meant to replace that."""
     batching, keys = subject.spec.options.batching, subject.keys or []
+    # The batch before is the last one with files, not yesterday: nothing comes on Sundays. Of index 0 there is none.
     before = {key: subject.loaded[index - 1] for key in keys if (index := bisect_left(subject.loaded, key))}
     pairs = {batching.from_key(key): batching.from_key(earlier) for key, earlier in before.items()}
     found = overlaps(subject.connection, subject.spec.feed, pairs)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
 
+# No slots: `cached_property` keeps what it has measured in the instance's __dict__. It measures when it is first asked,
+# so a run of one selected check does not pay for all others.
 @dataclass(frozen=True)
 class Subject:
     """What the checks of one run look at. What several checks need is measured once.
@@ -74,6 +76,7 @@ class Subject:
     def quarantined(self) -> list[QuarantinedFile]:
         """The files in quarantine."""
         source = self.spec.configured
+        # Mostly there is none, and then neither the reasons beside the files nor the ledger are read.
         if not discover(self.settings.quarantine(source.name)):
             return []
         return quarantine_of(self.settings, source, ledger_queries.kept_entries(self.connection, source.name))
@@ -81,6 +84,7 @@ class Subject:
     @cached_property
     def delivered(self) -> set[Batch]:
         """All batches of the feed with an accepted file."""
+        # Not `loaded`: a repair file brings rows for a batch, but it is no delivery of it.
         batching = self.spec.options.batching
         return {batching.from_key(key) for key in ledger_batches.delivered_batches(self.connection, self.spec.name)}
 
@@ -102,6 +106,7 @@ class Subject:
     @property
     def only_refused(self) -> list[str]:
         """The batches of a run that has loaded none, because their files were refused."""
+        # Whoever has loaded anything is judged by that; the refused files have a check of their own.
         refused = {item.batch for item in self.quarantined if not item.replaced}
         return [] if self.keys is None or self.keys else sorted(refused & set(self.asked))
 

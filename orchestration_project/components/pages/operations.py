@@ -22,6 +22,8 @@ from orchestration_project.storage.batches import Batching, Cadence
 PAGE = "operations.html"
 BATCHES_SHOWN = 30
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+# Where somebody has to look, a letter says so beside the colour: not everybody sees colours, and not every printer has
+# them.
 MARKS = {State.LATE: "L", State.REFUSED: "R", State.MISSING: "M"}
 CELL, GAP = 20, 3
 LEFT, TOP, RIGHT = 44, 20, 36
@@ -79,8 +81,10 @@ def size_chart(name: str, sizes: Mapping[dt.date, float]) -> Chart:
         name: of the store.
         sizes: by day; days without one were not measured.
     """
+    # One unit for all bars: that of the largest, by the number of its digits.
     power = min(len(SIZES), max(1, (len(str(round(max(sizes.values())))) - 1) // 3))
     first, last = min(sizes), max(sizes)
+    # Days on which nothing was measured keep their place, or growth would look faster than it was.
     days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
     bars = [
         Bar(day, sizes[day] / KILO**power, f"{day}: {size(sizes[day])}")
@@ -117,6 +121,8 @@ def _place(item: Delivery, first: Delivery, cadence: Cadence) -> Place:
             assert isinstance(item.batch, dt.datetime)
             return item.batch.hour, (day - start).days
         case Cadence.DAILY:
+            #    first batch Wednesday 3 January:  Wednesday 3rd -> (0, 2)   Sunday 7th -> (0, 6)   Monday 8th -> (1, 0)
+            # Counted from the Monday of the first batch's week.
             return (day - start + dt.timedelta(days=start.weekday())).days // 7, day.weekday()
         case Cadence.WEEKLY:
             return (day - start).days // 7, 0

@@ -47,6 +47,8 @@ def render_page(
         values,
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(code),  # noqa: S704 - a file beside the template
+        # The page's policy names its one style and one script by these. Should a value ever get out of its element, a
+        # browser still does not run what it says.
         style_hash=_hash(style),
         script_hash=_hash(code),
     )
@@ -57,6 +59,7 @@ def _environment(templates: Path, filters: tuple[Filter, ...]) -> Environment:
     environment = Environment(
         loader=FileSystemLoader([templates, SHARED]),
         autoescape=True,
+        # A misspelt name in a template is an error; without this it would be an empty cell.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -72,6 +75,8 @@ def _finalize(value: object) -> object:
     """What is written for a value: text from outside without control characters and marks that turn its direction."""
     if value is None:
         return DASH
+    # Escaping leaves control characters and direction marks as they are: a file may be named so that it reads as
+    # another one. What is Markup was escaped before, by a macro of the templates.
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -86,6 +91,7 @@ def size(value: float | None) -> str:
     whole_bytes = round(value)
     if abs(whole_bytes) < KILO:
         return f"{whole_bytes} B"
+    # By digits: a logarithm of 1000 may come out a little below 3.
     power = min(len(SIZES), (len(str(abs(whole_bytes))) - 1) // 3)
     return f"{whole_bytes / KILO**power:,.1f} {SIZES[power - 1]}"
 
