@@ -80,8 +80,10 @@ def _verification(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> dg.Asse
     def verification(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[None]]:
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
         names = [spec.name for spec in feeds]
+        # `verify` changes nothing. What a killed rebuild has left is no damage, but would be told as such.
         settle_killed(platform.warehouse, platform.settings, names)
         found = verify(platform.warehouse, platform.settings, sources, proofs=proofs, watched=names)
+        # The alarm of this name reads the note. It must work while a load has the warehouse, so it can't ask there.
         result = noted(context, platform, "verification", "everything_proven", _check_result(found))
         yield dg.MaterializeResult(metadata=_metadata(found), check_results=[result])
 

@@ -83,6 +83,7 @@ def build_product_warehouse() -> dg.AssetsDefinition:
             # Rows rather than a frame of DuckDB's making: that one turns DECIMAL into floating point.
             rows = connection.execute(PRODUCT_SELECT).fetchall()
         context.add_asset_metadata(lineage_metadata(query_lineage(PRODUCT_SELECT, SOURCES)))
+        # And as objects: pandas would make floating point of whole numbers, too, where one of them is NULL.
         return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
 
     return make_products
@@ -100,6 +101,8 @@ def _totals_match(daily: MartSpec) -> dg.AssetChecksDefinition:
     def totals_match(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         with reading(platform.warehouse, f"check of {PRODUCTS}", {PRODUCTS: COLUMNS}) as connection:
             marts.stand_in_tables(connection, daily.mart)
+            # The daily mart has a row a product and day. Whether it equals the sales, which are far more rows, is
+            # compared by its own check; here it is only asked whether it is up to date.
             found, sold = (totals(connection, name) for name in (PRODUCTS, DAILY))
             wrong = what_is_wrong(connection, daily, {*marts.outdated_batches(connection, daily.mart)})
         if not wrong and found != sold:
@@ -130,6 +133,7 @@ def _orphans() -> dg.AssetChecksDefinition:
             )
         result = dg.AssetCheckResult(
             passed=not found,
+            # Such products are in the table and marked, so no revenue is lost.
             severity=dg.AssetCheckSeverity.WARN,
             description=f"{len(found)} sold product(s) are not in the newest catalogue." if found else "None.",
             metadata=metadata,

@@ -61,7 +61,11 @@ SOURCES = {
 """What the SELECT reads of each table."""
 
 # The trailing windows end with the newest batch day of the table, not with the clock, so that the same sales always
-# give the same row.
+# give the same row. The full join keeps products that were sold but are not listed, whose revenue would be missing in
+# the total, and listed ones that nobody bought:
+#
+#    listed: 1 Kettle, 2 Lamp      sold: 1 for 20.00, 9 for 5.00
+#    ->  1 Kettle 20.00 in_catalog,  2 Lamp 0 in_catalog,  9 NULL 5.00 not in_catalog
 PRODUCT_SELECT = f"""
     WITH newest AS (SELECT max(_batch_date) AS day FROM {DAILY}),
     sold AS (

@@ -62,6 +62,7 @@ def build_report(feeds: Sequence[FeedSpec], clock: Callable[[], dt.datetime] = _
         sources = [ConfiguredFeed(spec.feed, spec.options) for spec in feeds]
         report = read_report(platform.warehouse, purpose, sources, clock())
         page = render(report)
+        # A full or read-only disk is told as that, with the folder, and is a fault for which the run is tried again.
         with clear_faults(settings.database, purpose, settings.reports):
             path = put(settings.reports, page, report.sales.last if report.sales else None)
         return dg.MaterializeResult(
@@ -88,6 +89,7 @@ def read_report(warehouse: Warehouse, purpose: str, sources: Sequence[Configured
         now: the moment of the report, with a time zone.
     """
     with reading(warehouse, purpose, MARTS) as connection:
+        # Before the first load there is no ledger, and the report says that there is nothing.
         stand_in(connection)
         files, file_count = read_files(connection)
         return Report(
@@ -122,6 +124,7 @@ def put(folder: Path, page: str, day: dt.date | None) -> Path:
         The path of the newest report.
     """
     content = page.encode()
+    # The dated copy first: should the disk be full after it, the index still leads to the last whole report.
     if day:
         write_whole(folder / f"sales_report_{day}.html", content, replacing=True)
     write_whole(folder / NEWEST, content, replacing=True)

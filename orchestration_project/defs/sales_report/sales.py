@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 FILES_SHOWN = 1000
 REASONS_SHOWN = 10
 VALUE_LENGTH = 80
+# Attempts are records of a repair file that failed to correct a reject: it is open already, and counts once.
 OPEN = "rejected - repaired - waived - attempts"
 
 
@@ -71,6 +72,8 @@ def read_feed(connection: "DuckDBPyConnection", source: ConfiguredFeed, now: dt.
 def read_files(connection: "DuckDBPyConnection") -> tuple[list[File], int]:
     """The newest entries of the ledger, and how many there are."""
     rows = connection.execute(
+        # No entry has to have a `seen_at`. Batch, file and version make the order one and the same, so that the same
+        # ledger gives the same page, byte for byte.
         f"""SELECT feed, batch, file, version, status, bytes, records, cleaned, rejected, blank_records, reason, seen_at
             FROM {LEDGER} ORDER BY seen_at DESC NULLS LAST, feed, batch DESC, file, version LIMIT {FILES_SHOWN}"""
     ).fetchall()
@@ -96,6 +99,7 @@ def _accounts(connection: "DuckDBPyConnection", feed: Feed) -> Accounts:
 
 
 def _quality(connection: "DuckDBPyConnection", feed: Feed) -> tuple[Unit, list[Quality]]:
+    # From the ledger, which has a row for each file, not from the tables: the report must not cost more as years pass.
     loaded = f"FROM {LEDGER} WHERE feed = $feed AND status = 'loaded'"
     span = connection.execute(f"SELECT min(batch_date), max(batch_date) {loaded}", {"feed": feed.name}).fetchone()
     assert span
@@ -104,6 +108,8 @@ def _quality(connection: "DuckDBPyConnection", feed: Feed) -> tuple[Unit, list[Q
         return Unit.DAY, []
     unit = unit_for(first, last)
     rows = connection.execute(
+        # A day or week without batches has no row here, and gets its place below: that something is missing has to be
+        # seen.
         f"""SELECT date_trunc($unit, batch_date)::DATE, coalesce(sum(cleaned), 0)::BIGINT,
             coalesce(sum(rejected), 0)::BIGINT {loaded} GROUP BY 1""",
         {"feed": feed.name, "unit": unit.value},
@@ -118,6 +124,10 @@ def _reasons(connection: "DuckDBPyConnection", feed: Feed) -> tuple[list[Reason]
     if not exists(connection, table):
         return [], 0
     counted = connection.execute(
+        # A record that broke three rules counts under each of them, so shares may add up to more than all. Reasons name
+        # the record that a key was kept for; the rule is what they begin with, or each duplicate would be a reason of
+        # its own:
+        #    ["quantity: minimum", "id: duplicate_key (kept: a.csv row 3)"]  ->  quantity: minimum, id: duplicate_key
         f"""SELECT {RULE_OF_REASON} AS rule, count(*) AS records FROM (SELECT unnest(_reasons) AS _reason
             FROM {ident(table)}) GROUP BY 1 ORDER BY 2 DESC, 1"""
     ).fetchall()
@@ -135,6 +145,8 @@ def _example(connection: "DuckDBPyConnection", feed: Feed, rule: str) -> tuple[s
     """One of the records that broke a rule: its file, its number, and the values that the rule is about."""
     known = {column.name for column in feed.source_columns} | {"_raw_line"}
     columns = [name for name in rule.partition(":")[0].split(", ") if name in known]
+    # The sample masks what the contract calls personal. Only the columns of the rule are shown, "a, b: duplicate_key"
+    # has two.
     record = sample_rejected(connection, feed, [rule], columns, None)[0]
     values = ", ".join(f"{name} = {_cut(record[name])}" for name in columns)
     return str(record["_file"]), int(record["_row"] or 0), values
@@ -167,6 +179,8 @@ RECENT_DAYS, EARLIER_DAYS = 7, 30
 FIGURES = "coalesce(sum(units_sold), 0)::BIGINT, coalesce(sum(revenue), 0)"
 SOLD = "orders > 0"
 LINES = f"SELECT name, 1 AS products, units_sold, revenue, product_id::VARCHAR AS product_id, category FROM {PRODUCTS}"
+# First and last day and recent figures of each product in one scan of the daily mart: the filters are beside the sums,
+# because a WHERE would take away the days that tell whether a product is new.
 SPANS = f"""
     SELECT product_id, min(_batch_date) AS first, max(_batch_date) AS last,
         coalesce(sum(units_sold) FILTER (_batch_date > $start), 0) AS units_sold,
@@ -187,6 +201,8 @@ def read_sales(connection: "DuckDBPyConnection") -> Sales | None:
     first, last, days = span
     if not days:
         return None
+    # The report looks back from the newest batch, not from the clock. So a page of old sales is no page of zeros. The
+    # conditions below have this date in their text; it comes from the table, and is a date.
     recent = last - dt.timedelta(days=RECENT_DAYS)
     unit = unit_for(first, last)
     return Sales(
@@ -244,6 +260,8 @@ def _vanished(connection: "DuckDBPyConnection", recent: dt.date) -> Ranking:
 def _ranking(connection: "DuckDBPyConnection", query: str, limit: int, **parameters: Any) -> Ranking:
     """The lines of a query that earned most, and the sum of all. The sums come with each line, in one scan."""
     rows = connection.execute(
+        # Windows are computed before LIMIT cuts, so each line has the number and the sums of all lines:
+        #    a 30, b 20, c 10 LIMIT 2  ->  a 30 (3 lines, 60), b 20 (3 lines, 60)
         f"""SELECT name, products, units_sold::BIGINT, revenue, product_id, category,
                 count(*) OVER (), sum(products) OVER (), sum(units_sold) OVER ()::BIGINT, sum(revenue) OVER ()
             FROM ({query}) AS lines ORDER BY revenue DESC, name, product_id LIMIT {limit}""",
