@@ -168,8 +168,8 @@ def _subject(
     # None stands for all rows of the table: the batch of a snapshot is the day of its file, and no run asks for one.
     everything = spec.options.snapshot and loaded
     now = dt.datetime.now(dt.UTC)
-    shown = None if everything else keys
-    return Subject(connection, settings, spec, tuple(rules), shown, asked or set(), loaded, run.run_id, now)
+    measured = None if everything else keys
+    return Subject(connection, settings, spec, tuple(rules), measured, asked or set(), loaded, run.run_id, now)
 
 
 def _result(key: dg.AssetCheckKey, result: CheckResult) -> dg.AssetCheckResult:

@@ -72,7 +72,7 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
         broken = rejected - sum(count.duplicates for count in part.counts)
         rate = broken / (rejected + cleaned) if broken else 0.0
         return {count_name: dg.MetadataValue.int(cleaned), "reject_rate": dg.MetadataValue.float(rate)}
-    shown: Metadata = {
+    metadata: Metadata = {
         count_name: dg.MetadataValue.int(rejected),
         "open": dg.MetadataValue.int(sum(count.open for count in part.counts)),
         "repaired": dg.MetadataValue.int(sum(count.repaired for count in part.counts)),
@@ -80,8 +80,8 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     }
     reasons = _reason_table(part.reasons, rejected)
     if reasons:
-        shown |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
-    return shown
+        metadata |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
+    return metadata
 
 
 def _rejects_query(key: dg.AssetKey, batch: Batch | None) -> dg.MetadataValue:
@@ -108,23 +108,23 @@ def _file_metadata(part: Part) -> Metadata:
         for entry in part.files
     ]
     refused = [{"file": item.file.name, "rule": item.error.rule, "reason": item.error.message} for item in part.refused]
-    shown: Metadata = {"bytes": dg.MetadataValue.int(sum(entry.bytes for entry in part.files))}
+    metadata: Metadata = {"bytes": dg.MetadataValue.int(sum(entry.bytes for entry in part.files))}
     if files:
-        shown["files"] = table(files)
+        metadata["files"] = table(files)
     if refused:
-        shown["refused_files"] = table(refused)
-    return shown
+        metadata["refused_files"] = table(refused)
+    return metadata
 
 
 def run_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report, seconds: float) -> Metadata:
     """What is told of a load as a whole, once a run and table: its seconds and, if several, the newest days' chart."""
-    shown: Metadata = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
+    metadata: Metadata = {"seconds": dg.MetadataValue.float(round(seconds, 3))}
     days = [Quality(item.day, item.cleaned, item.rejected) for item in report.newest]
     charts = {spec.cleaned: cleaned_rows, spec.rejected: reject_share}
     # One day is no chart, and a snapshot has no days.
     if len(days) > 1 and key in charts:
-        shown["newest_days"] = dg.MetadataValue.md(charts[key](days, "batch day").markdown)
-    return shown
+        metadata["newest_days"] = dg.MetadataValue.md(charts[key](days, "batch day").markdown)
+    return metadata
 
 
 def _reason_table(reasons: Iterable[ReasonCount], rejected: int) -> dg.MetadataValue | None:

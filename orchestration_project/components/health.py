@@ -243,7 +243,7 @@ def _metadata(found: Measured) -> Metadata:
     operations = found.operations
     charts = [success_chart(operations.days), duration_chart(operations.days)] if operations.jobs else []
     charts += [size_chart(name, sizes) for name, sizes in operations.sizes.items() if len(sizes) > 1]
-    shown: Metadata = {
+    metadata: Metadata = {
         "path": dg.MetadataValue.path(found.page),
         "link": dg.MetadataValue.url(found.page.as_uri()),
         "metrics": dg.MetadataValue.path(found.exported),
@@ -256,10 +256,10 @@ def _metadata(found: Measured) -> Metadata:
         ("disks", operations.disks),
     ):
         if values:
-            shown[name] = _table(values)
+            metadata[name] = _table(values)
     if charts:
-        shown["charts"] = dg.MetadataValue.md("\n\n".join(chart.markdown for chart in charts))
-    return shown
+        metadata["charts"] = dg.MetadataValue.md("\n\n".join(chart.markdown for chart in charts))
+    return metadata
 
 
 def _table(values: Values) -> dg.MetadataValue:

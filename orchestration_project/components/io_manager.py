@@ -82,7 +82,7 @@ class WarehouseIOManager(DuckDBPandasIOManager):
 
 
 class MainSchemaIOManager(DbIOManager):
-    """Keeps a table that nothing names a schema for in `main`, where the stock one has `public`."""
+    """Puts a table into `main` if nothing names its schema; the stock manager puts it into `public`."""
 
     def _get_table_slice(
         self, context: dg.OutputContext | dg.InputContext, output_context: dg.OutputContext

@@ -9,7 +9,8 @@
 
 A run never sleeps until a fault has passed: it would hold the pool's only slot for the warehouse.
 
-Belongs here: judging failed runs by Dagster's history. Does not belong here: files in landing (`sensor_evaluation`).
+Belongs here: which runs have failed, and for what, by Dagster's history. Does not belong here: files in landing
+(`sensor_evaluation`).
 """
 
 import datetime as dt

@@ -107,7 +107,7 @@ def _absent(rule: QualityRule, subject: Subject) -> list[quality.Measured]:
 
 
 def _told_of_absent(rule: QualityRule, subject: Subject) -> list[str]:
-    """Which batches without a file a rule about the row count was told of, and why some of them are all right."""
+    """What a rule about the row count says of batches without a file: which are missing, and why others are not."""
     if not quality.counts_rows(rule) or subject.spec.options.snapshot:
         return []
     states = (DeliveryState.MISSING, DeliveryState.WAITING, DeliveryState.NOT_EXPECTED)

@@ -64,7 +64,7 @@ def delivered(subject: Subject) -> CheckResult:
         description = f"{missing[0]}, and {_what_came(subject, missing[0])}.{more}"
     else:
         # One line for each kind, so that a day that passes without a file says why: Sunday, holiday, not due yet.
-        kinds = [subject.expected(arrival) for arrival in DeliveryState]
+        kinds = [subject.expected(state) for state in DeliveryState]
         description = " ".join(f"{in_short(items)}." for items in kinds if items) or "No batch was due yet."
     return CheckResult(not missing, ERROR, description, expected, f"{len(missing)} missing batches", metadata)
 

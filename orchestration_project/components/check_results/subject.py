@@ -99,14 +99,14 @@ class Subject:
         asked = sorted(self.asked) or self.keys or []
         return expectations(self.spec.configured, asked, self.delivered, self.first_load, self.now)
 
-    def expected(self, arrival: DeliveryState) -> list[Expectation]:
-        """The batches of the run that stand so."""
-        return [item for item in self.expectations if item.state is arrival]
+    def expected(self, state: DeliveryState) -> list[Expectation]:
+        """The run's batches that are in a state, such as missing."""
+        return [item for item in self.expectations if item.state is state]
 
     @property
     def only_refused(self) -> list[str]:
         """The batches of a run that has loaded none, because their files were refused."""
-        # Whoever has loaded anything is judged by that; the refused files have a check of their own.
+        # Where anything is loaded, checks are about that; refused files have a check of their own.
         refused = {item.batch for item in self.quarantined if not item.replaced}
         return [] if self.keys is None or self.keys else sorted(refused & set(self.asked))
 
@@ -140,7 +140,7 @@ NOTHING_LOADED = CheckResult(False, WARN, "Nothing has been loaded yet.", "a bat
 
 
 def not_refused(check: Check) -> Check:
-    """A check that looks at the loaded batches of a run. One whose files were all refused is not right for that."""
+    """A check of loaded batches which, if all files of a run were refused, does not pass and says so."""
 
     def checked(subject: Subject) -> CheckResult:
         return refused_only(subject) or check(subject)
