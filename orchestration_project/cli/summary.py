@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from orchestration_project.settings import Settings
 
-# Named here and not imported: who has feeds of their own deletes the shop's folders, and this command still counts theirs.
+# Named, not imported: who has feeds of their own deletes the shop's folders, and this command still counts theirs.
 PRODUCTS = "product_warehouse"
 REPORT = "index.html"
 

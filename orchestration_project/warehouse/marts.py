@@ -223,6 +223,7 @@ def _compared(mart: Mart, batches: Sequence[dt.date] | None) -> str:
     mart:   2024-01-15  7  units_sold 3         input:  2024-01-15  7  quantity 1
                                                         2024-01-15  7  quantity 2     equal
             2024-01-15  8  units_sold 1                 2024-01-15  8  quantity 5     differing
+            2024-01-15  9  units_sold 0                                               equal
     """
     assert mart.reconciliation
     totals, by = mart.reconciliation.totals, mart.compared_by
@@ -232,7 +233,12 @@ def _compared(mart: Mart, batches: Sequence[dt.date] | None) -> str:
     # Where the whole key is compared the mart has one row of it, and adding up would only take time.
     whole = set(by) == set(mart.key)
     own = idents(totals) if whole else _added({name: ident(name) for name in totals})
-    found, expected = (", ".join(f"{side}.{ident(name)}" for name in totals) for side in ("found", "expected"))
+    found = ", ".join(f"found.{ident(name)}" for name in totals)
+    # A table of all products has rows of those that sold nothing, and nothing adds up to 0. It is written as a
+    # difference because a total may be of a type that has no number 0, such as INTERVAL.
+    expected = ", ".join(
+        f"coalesce(expected.{column}, found.{column} - found.{column})" for column in map(ident, totals)
+    )
     return f"""WITH found AS (
                 SELECT {keys}{own} FROM {ident(mart.name)} WHERE {condition} {"" if whole else "GROUP BY ALL"}),
             expected AS (

@@ -168,6 +168,20 @@ def test_a_mart_without_batches(connection: duckdb.DuckDBPyConnection) -> None:
     assert marts.differing_keys(connection, whole) == 2
 
 
+def test_a_row_of_which_the_input_has_nothing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Nothing adds up to 0: a table of all shops may have one that sold nothing, but not one that sold something."""
+    select = f"SELECT shop, sum(units)::BIGINT AS units FROM {INPUT} GROUP BY ALL UNION ALL SELECT 'new', 0"
+    whole = mart(
+        select, name="by_shop", key=["shop"], batches_of=None, reconciliation=Reconciliation(INPUT, {"units": "units"})
+    )
+    marts.replace_whole(connection, whole)
+    assert marts.differing_keys(connection, whole) == 0
+    connection.execute("UPDATE by_shop SET units = 1 WHERE shop = 'new'")
+    assert marts.differing_keys(connection, whole) == 1
+    connection.execute("DELETE FROM by_shop WHERE shop <> 'a'")
+    assert marts.differing_keys(connection, whole) == 1
+
+
 def test_totals_are_compared_where_both_have_the_column(connection: duckdb.DuckDBPyConnection) -> None:
     """A key column that the input lacks is added up over: the totals of each day are compared."""
     select = f"SELECT _batch_date, upper(shop) AS name, sum(units)::BIGINT AS units FROM {INPUT} GROUP BY ALL"
