@@ -64,9 +64,14 @@ def text_of(value: str, sql_type: str, column: Column) -> str:
         return _zoned_as_text(value, column)
     # Whoever wrote a moment without a zone into a column that has one meant a zone that nobody knows here.
     lacks_zone = column.parsing.has_timezone or sql_type == "TIME WITH TIME ZONE"
-    if not sql_type.startswith(("DATE", "TIME")) or column.parsing.date_format is None or lacks_zone:
+    if not sql_type.startswith(("DATE", "TIME")) or lacks_zone:
         return plain
-    return _moment_as_text(value, sql_type, column, plain)
+    if column.parsing.date_format is not None:
+        return _moment_as_text(value, sql_type, column, plain)
+    if column.sql_type == "DATE" and sql_type.startswith("TIMESTAMP"):
+        # pandas has no type for days, so it writes them as their midnights.
+        return f"CASE WHEN {value} = {value}::DATE THEN {value}::DATE::VARCHAR ELSE {plain} END"
+    return plain
 
 
 def rescued_value(value: str, sql_type: str) -> str:

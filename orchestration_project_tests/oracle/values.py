@@ -251,7 +251,9 @@ def typed_moment(cell: dt.datetime | dt.date | dt.time, column: Column, pattern:
     if isinstance(cell, dt.time) != (own is dt.time):
         raise NoValue
     if column.sql_type == "DATE" and isinstance(cell, dt.datetime):
-        raise NoValue
+        if cell.tzinfo or cell.time() != dt.time():
+            raise NoValue
+        cell = cell.date()
     if column.sql_type.startswith("TIMESTAMP") and not isinstance(cell, dt.datetime):
         cell = dt.datetime(cell.year, cell.month, cell.day)  # type: ignore[union-attr]  # noqa: DTZ001 - it has none
     zoned = isinstance(cell, dt.datetime) and cell.tzinfo is not None

@@ -149,6 +149,18 @@ class _SmallShop(Shop):
 LONG = "repeat('x', 10000)"
 
 
+@pytest.mark.parametrize("parsing", [Parsing(), formatted("dd.MM.yyyy", "date")], ids=["ISO", "format"])
+@pytest.mark.parametrize("unit", ["TIMESTAMP", "TIMESTAMP_MS", "TIMESTAMP_NS"])
+def test_midnights_in_a_column_of_days(unit: str, parsing: Parsing, tmp_path: Path) -> None:
+    """A midnight without a zone is its day, and no other moment is."""
+    moments = "'2024-02-01 00:00:00'", "'2024-02-01 00:00:01'", "'1969-12-31 00:00:00'", "NULL"
+    select = f"SELECT 'a' || row_number() OVER () AS id, v::{unit} AS v FROM (VALUES ({'), ('.join(moments)})) AS t(v)"
+    shop = loaded(tmp_path, parquet(tmp_path, select), column("v", "DATE", parsing=parsing))
+    found = shop.rows(f"SELECT id, v::VARCHAR AS v FROM cleaned_f WHERE _file = '{named(1)}' ORDER BY id")
+    assert [(row["id"], row["v"]) for row in found] == [("a1", "2024-02-01"), ("a3", "1969-12-31"), ("a4", None)]
+    assert [row["_reasons"] for row in shop.table("rejected")] == [["v: type"]]
+
+
 @pytest.mark.parametrize(
     "select",
     [
