@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestration_project.components.feed_spec import FeedSpec
     from orchestration_project.inspection.findings import Proof
+    from orchestration_project.inspection.lookup.mart_rows import FollowedMart
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -70,6 +71,14 @@ class Project:
         # Of one tree: loading the components is what takes long.
         with self._components() as tree:
             return {spec.name: spec for spec in feeds_of(tree)}, proofs_of(tree)
+
+    def feeds_and_marts(self) -> tuple[dict[str, "FeedSpec"], list["FollowedMart"]]:
+        """The feeds by name, and the marts that records can be followed into. Raises what `feeds` does."""
+        from orchestration_project.components.file_feed import feeds_of
+        from orchestration_project.components.followed_marts import followed_marts
+
+        with self._components() as tree:
+            return {spec.name: spec for spec in feeds_of(tree)}, followed_marts(tree)
 
     @contextmanager
     def _components(self) -> Iterator["dg.ComponentTree"]:

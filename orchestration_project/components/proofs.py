@@ -16,6 +16,7 @@ from abc import abstractmethod
 import dagster as dg
 
 from orchestration_project.inspection.findings import Proof
+from orchestration_project.warehouse.mart_definition import Mart
 
 
 class ProvenTable(dg.Component):
@@ -28,6 +29,14 @@ class ProvenTable(dg.Component):
         Args:
             tree: all components, such as the feeds that the table is made from.
         """
+
+    def mart(self, tree: dg.ComponentTree) -> Mart | None:  # noqa: ARG002 - those with a SELECT may need it
+        """The SELECT that makes the table, so that `where` can follow a record into it; None if none does.
+
+        Args:
+            tree: as above.
+        """
+        return None
 
 
 def proofs_of(tree: dg.ComponentTree) -> list[Proof]:

@@ -103,6 +103,10 @@ class SqlTable(ProvenTable, dg.Model, dg.Resolvable):
         """How the table is proven: its totals, added up again over all batches."""
         return proof_of(self.spec(tree))
 
+    def mart(self, tree: dg.ComponentTree) -> Mart:
+        """The mart that the SELECT makes."""
+        return self.spec(tree).mart
+
     def spec(self, tree: dg.ComponentTree) -> MartSpec:
         """The mart; its SELECT is compiled once.
 

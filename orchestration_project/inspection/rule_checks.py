@@ -171,9 +171,13 @@ def sample_rejected(
 
 def masked(feed: Feed, row: Mapping[str, str | int | None]) -> dict[str, str | int | None]:
     """A row with personal values masked, and with them raw text, which may hold such values."""
-    # Where no column is personal the raw line shows best what is wrong with a record.
-    hidden = feed.personal_columns | ({"_raw_line", "_rescued"} if feed.personal_columns else set())
+    hidden = hidden_columns(feed)
     return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}
+
+
+def hidden_columns(feed: Feed) -> frozenset[str]:
+    """The columns of a feed's tables whose values are not shown."""
+    return feed.personal_columns | ({"_raw_line", "_rescued"} if feed.personal_columns else frozenset())
 
 
 @dataclass(frozen=True, slots=True)

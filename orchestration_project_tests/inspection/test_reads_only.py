@@ -8,6 +8,9 @@ import pytest
 
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.explain import explain, found_file
+from orchestration_project.inspection.lookup.find import Search, find
+from orchestration_project.inspection.lookup.versions import Asked
+from orchestration_project.inspection.lookup.where import where
 from orchestration_project.inspection.status import status_of
 from orchestration_project.inspection.verify import verify
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
@@ -27,10 +30,21 @@ def ask_verify(shop: Shop) -> None:
     verify(shop.warehouse, shop.settings, [ConfiguredFeed(shop.feed, shop.options)])
 
 
+def ask_find(shop: Shop) -> None:
+    if shop.settings.database.exists():
+        assert find(shop.settings, [ConfiguredFeed(shop.feed, shop.options)], Search("1")).records == 1
+
+
+def ask_where(shop: Shop) -> None:
+    assert where(shop.settings, {"f": ConfiguredFeed(shop.feed, shop.options)}, [], Asked(named(1)), 1).files
+
+
 ASKING = [
     pytest.param(ask_status, id="status"),
     pytest.param(ask_explain, id="explain"),
     pytest.param(ask_verify, id="verify"),
+    pytest.param(ask_find, id="find"),
+    pytest.param(ask_where, id="where"),
 ]
 
 

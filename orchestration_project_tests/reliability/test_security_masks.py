@@ -20,12 +20,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from orchestration_project.cli.lookup import render_located
+from orchestration_project.cli.project import project_here
 from orchestration_project.cli.summary import render_summary
 from orchestration_project.contracts.feed import Feed, Length, OneOf, Parsing, Pattern, Required, SourceFormat
 from orchestration_project.errors import PlatformError
+from orchestration_project.inspection.lookup.versions import Asked
+from orchestration_project.inspection.lookup.where import where
 from orchestration_project.settings import Settings
 from orchestration_project_tests.components.workbench import Workbench, feeds
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
+from orchestration_project_tests.inspection.lookup.desk import new_desk
 from orchestration_project_tests.reliability.evidence import effort, tried
 
 pytestmark = pytest.mark.promise("security")
@@ -132,6 +137,35 @@ def test_a_run_shows_no_personal_value(
     shown["log"] = caplog.text
     shown["summary"] = summary(bench.data_dir)
     shown["terminal"] = "".join(capfd.readouterr())
+    tried(len(shown))
+    assert [place for place, text in shown.items() if VALUE in text] == []
+
+
+def test_a_look_up_shows_no_personal_value(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`find` and `where` tell of each record of each file, however broken, without the value that is searched for."""
+    desk = new_desk(tmp_path, data_dir, monkeypatch)
+    # The id is not personal, so it is shown.
+    wrong_types = str(DELIMITED["wrong_types"]).replace(f"x{VALUE}", "x")
+    for form, files in (("csv", DELIMITED | {"wrong_types": wrong_types}), ("json", JSON)):
+        contract, feed = CONTRACT.format(format=form, table="{table}"), f"people_{form}"
+        desk.add(**{feed: {"people.odcs.yaml": contract, "defs.yaml": COMPONENT}})
+        for number, (name, content) in enumerate(files.items(), start=1):
+            ending = ".gz" if name == "cut_off" else ""
+            desk.deliver(f"{name}_2024-01-{number:02}.{form}{ending}", content, feed)
+        desk.load(feed)
+    places = [(file, 1) for (file,) in desk.rows("SELECT file FROM file_ledger WHERE status = 'quarantined'")]
+    places += desk.rows("SELECT _file, _row FROM raw_people_csv UNION ALL SELECT _file, _row FROM raw_people_json")
+    specs, marts = project_here().feeds_and_marts()
+    sources, shown = {spec.name: spec.configured for spec in specs.values()}, {}
+    for file, row in places:
+        found, out = where(desk.settings, sources, marts, Asked(file), row), io.StringIO()
+        assert found.files
+        render_located(Console(file=out, width=200), found)
+        shown[f"{file} {row}"] = out.getvalue() + json.dumps(found.as_dict())
+    searches = [(VALUE,), *((f"90{VALUE}", "--column", name) for name in ("id", "email", "born", "score"))]
+    results = [desk.run("find", *search, *more) for search in searches for more in ((), ("--json",))]
+    assert {result.exit_code for result in results} == {0, 1}
+    shown |= {str(number): result.output for number, result in enumerate(results)}
     tried(len(shown))
     assert [place for place, text in shown.items() if VALUE in text] == []
 

@@ -33,6 +33,7 @@ from orchestration_project.defs.product_marts.queries import (
 from orchestration_project.inspection.findings import Finding, Proof, materialize
 from orchestration_project.warehouse import marts
 from orchestration_project.warehouse.connection import reading
+from orchestration_project.warehouse.mart_definition import Mart
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -52,6 +53,10 @@ class ProductWarehouse(ProvenTable):
     def proof(self, tree: dg.ComponentTree) -> Proof:  # noqa: ARG002 - what it is made from has other proofs
         """Units and revenue over all products against the cleaned sales."""
         return Proof(PRODUCTS, _unlike_sales, (SALES,))
+
+    def mart(self, tree: dg.ComponentTree) -> Mart:  # noqa: ARG002 - the SELECT is a constant
+        """The SELECT whose rows are stored."""
+        return Mart(PRODUCTS, PRODUCT_SELECT, SOURCES, COLUMNS, KEY)
 
 
 @dg.component_instance
