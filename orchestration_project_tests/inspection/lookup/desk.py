@@ -147,8 +147,7 @@ class Desk:
         return result
 
     def where(self, *arguments: str | int | Path, exit_code: int = 0) -> list[dict[str, Any]]:
-        """The files that `where` tells of; what it prints for a person is made too."""
-        self.type("where", *arguments, exit_code=exit_code)
+        """The files that `where` tells of."""
         told: list[dict[str, Any]] = json.loads(self.type("where", *arguments, "--json", exit_code=exit_code).stdout)[
             "files"
         ]
@@ -160,8 +159,7 @@ class Desk:
         return record
 
     def find(self, *arguments: str | int, exit_code: int = 0) -> list[dict[str, Any]]:
-        """The records that `find` lists, of all feeds; what it prints for a person is made too."""
-        self.type("find", *arguments, exit_code=exit_code)
+        """The records that `find` lists, of all feeds."""
         told = json.loads(self.type("find", *arguments, "--json", exit_code=exit_code).stdout)
         return [match | {"feed": feed["feed"]} for feed in told["feeds"] for match in feed["matches"]]
 

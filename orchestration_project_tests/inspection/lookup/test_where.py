@@ -331,6 +331,30 @@ def test_a_feed_without_a_definition(desk: Desk) -> None:
     assert "drop-feed gone" in file["todo"]
 
 
+def test_what_a_person_reads(desk: Desk) -> None:
+    """Of whatever state: the file, the record's state, what became of it, and what to do."""
+    desk.deliver(MONDAY, f"{HEAD}a,x,{MAIL},7,1\n,,,,\nb,x,,7,-1\nc,x\n")
+    desk.deliver("bad_2024-01-01.csv", "x\n1\n")
+    desk.load()
+    name = repair_file(desk, file="1")
+    desk.deliver(TUESDAY, f"{HEAD}d,x,,7,1\n")
+    wanted = {
+        (MONDAY, 1): ("record 1: cleaned", "loaded on", "with 4 records"),
+        (MONDAY, 2): ("record 2: blank", "empty"),
+        (MONDAY, 3): ("record 3: rejected", f"repaired by {name} record 1"),
+        (MONDAY, 4): ("record 4: rejected", "_raw_line: too_few_columns", "***"),
+        (MONDAY, 5): ("record 5: missing", "the numbers 1 to 4"),
+        (name, 1): ("record 1: cleaned", f"meant to correct {MONDAY} record 3"),
+        ("bad_2024-01-01.csv", 1): ("record 1: quarantined", "What to do: correct it"),
+        (TUESDAY, 1): ("record 1: waiting", "What to do: load it"),
+    }
+    for (file, row), said in wanted.items():
+        is_found = (file, row) in [*((MONDAY, number) for number in range(1, 5)), (name, 1)]
+        printed = desk.type("where", file, row, exit_code=0 if is_found else 1).stdout
+        assert [text for text in said if text not in printed] == []
+        assert MAIL not in printed
+
+
 @pytest.mark.parametrize("table", ["raw_orders", "cleaned_orders"])
 def test_tables_that_contradict_each_other(table: str, desk: Desk) -> None:
     """A row that somebody took away is no answer: exit code 1, and `verify` tells what to do."""
