@@ -47,9 +47,11 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
         beginning = stream.read(4)
     declared = codecs.lookup(encoding).name if encoding else None
     mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
-    # The mark says what these bytes are, whatever the contract expects.
-    if mark and BOMS[mark] != "utf-8":
-        return _transcode(path, BOMS[mark], len(mark), name, work), 0
+    begins = _end_of_marks(path, mark)
+    # The mark says what these bytes are, whatever the contract expects. DuckDB passes over one mark, and over more in
+    # front of some records: of a file that begins with several, it gets a copy with none.
+    if mark and (BOMS[mark] != "utf-8" or begins > len(mark)):
+        return _transcode(path, BOMS[mark], begins, name, work), 0
     if declared in NEED_A_MARK:
         raise FileRefused(
             "undecodable",
@@ -74,6 +76,15 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
             raise _damaged(path, name, declared, wrong, error) from None
         return _transcode(path, declared, 0, name, work), 0
     return path, len(mark)
+
+
+def _end_of_marks(path: Path, mark: bytes) -> int:
+    """The byte behind the marks that a file begins with: there are two where two programs have each written theirs."""
+    end = 0
+    with path.open("rb") as stream:
+        while mark and stream.read(len(mark)) == mark:
+            end += len(mark)
+    return end
 
 
 class _Undecodable(Exception):

@@ -122,7 +122,7 @@ def _zoned_as_text(value: str, column: Column) -> str:
         written, read_back = f"{local}::VARCHAR", local
     else:
         form = literal(pattern.replace("%z", _utc(column)).replace("%Z", "UTC"))
-        written = f"strftime({local}, {form})"
+        written = _written(local, form, parsing.date_width)
         read_back = f"try_strptime({written}, {form})"
     # Of an hour that the clocks repeat, text without an offset can mean one only: the other keeps its offset.
     return f"CASE WHEN timezone({literal(zone)}, {read_back}) = {value} THEN {written} ELSE {plain} END"
@@ -141,18 +141,22 @@ def _moment_as_text(value: str, sql_type: str, column: Column, plain: str) -> st
 
     A moment finer than the format would lose a part of it: it stays `plain`, and then breaks the type.
     """
-    pattern, width = literal(str(column.parsing.date_format)), column.parsing.date_width
+    pattern = literal(str(column.parsing.date_format))
     is_time = sql_type.startswith("TIME") and not sql_type.startswith("TIMESTAMP")
     # strftime takes no TIME, so one gets a day.
     moment = f"(DATE '1900-01-01' + {value})" if is_time else value
-    written = f"strftime({moment}, {pattern})"
-    if width:
-        # strftime writes fractions of a second with 3, 6 or 9 digits; the format may have fewer.
-        written = f"left({written}, {width})"
+    written = _written(moment, pattern, column.parsing.date_width)
     read_back = f"try_strptime({written}, {pattern})"
     if is_time:
         read_back = f"(DATE '1900-01-01' + {read_back}::TIME)"
     return f"CASE WHEN {read_back} = {moment} THEN {written} ELSE {plain} END"
+
+
+def _written(moment: str, pattern: str, width: int | None) -> str:
+    """SQL for a moment in a format whose texts are all of one width, or of any (None)."""
+    written = f"strftime({moment}, {pattern})"
+    # strftime writes fractions of a second with 3, 6 or 9 digits; the format may have fewer.
+    return written if width is None else f"left({written}, {width})"
 
 
 @dataclass(frozen=True, slots=True)

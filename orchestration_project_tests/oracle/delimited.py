@@ -62,8 +62,10 @@ def decode(content: bytes, encoding: str | None) -> str:
     if not content:
         raise Refused("empty_file")
     mark = next((mark for mark in MARKS if content.startswith(mark)), b"")
+    while mark and content.startswith(mark):
+        content = content[len(mark) :]
     try:
-        return content[len(mark) :].decode(MARKS.get(mark, "utf-8"))
+        return content.decode(MARKS.get(mark, "utf-8"))
     except UnicodeDecodeError:
         if mark or not encoding:
             raise Refused("undecodable") from None

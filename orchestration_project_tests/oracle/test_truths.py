@@ -134,8 +134,8 @@ def test_typed_rows() -> None:
 def test_patterns_are_those_of_re2() -> None:
     r"""What is a blank only beyond ASCII is one of `\S`, and `$` is the very end."""
     contract = feed(column("id", "VARCHAR", Pattern(r"^\S*$"), parsing=Parsing(trim=False)))
-    found = told(Contract(contract), 'id\na\u0085b\n"a\n"\n'.encode())
-    assert found == [("a\u0085b",), ["id: pattern"]]
+    found = told(Contract(contract), 'id\na\u0085b\na\vb\n"a\n"\n'.encode())
+    assert found == [("a\u0085b",), ("a\vb",), ["id: pattern"]]
 
 
 def test_the_last_record_keeps_a_key() -> None:

@@ -385,14 +385,20 @@ def holds(value: Any, rule: Rule, column: Column) -> bool:
         case Length(rule=name, characters=characters):
             return len(value) >= characters if name == "minLength" else len(value) <= characters
         case Pattern(regex=regex):
-            # As in RE2: only blanks of ASCII are blanks, and nothing may stand behind the end.
-            return re.search(re.sub(r"\$$", r"\\Z", regex), value, re.ASCII) is not None
+            return re.search(as_in_re2(regex), value, re.ASCII) is not None
         case TextFormat(regex=regex):
             return re.fullmatch(regex, value, re.ASCII) is not None
         case OneOf(values=values):
             return value in [as_limit(allowed, column) for allowed in values]
         case _:
             return True
+
+
+def as_in_re2(regex: str) -> str:
+    """A pattern that Python reads as RE2 does: vertical tabs are no blanks, and nothing may stand behind the end."""
+    for letter, blanks in {r"\s": r"[\t\n\f\r ]", r"\S": r"[^\t\n\f\r ]"}.items():
+        regex = regex.replace(letter, blanks)
+    return re.sub(r"\$$", r"\\Z", regex)
 
 
 def as_limit(text: str, column: Column) -> Any:

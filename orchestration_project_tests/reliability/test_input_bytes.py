@@ -193,6 +193,18 @@ def test_what_is_declared_is_decoded(encoding: str, text: str, tmp_path: Path) -
     assert shop.cleaned("id") == [text, filler]
 
 
+@pytest.mark.parametrize("form", [FileFormat.CSV, FileFormat.JSON])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32-be"])
+def test_several_byte_order_marks(form: FileFormat, encoding: str, tmp_path: Path) -> None:
+    """A file to which several programs each wrote a mark has its records."""
+    text = {FileFormat.CSV: "id,n\na,1\n", FileFormat.JSON: '{"id": "a", "n": 1}\n'}[form]
+    shop = Shop(tmp_path, feed(column("id"), column("n", "INTEGER"), source=SourceFormat(form)))
+    shop.deliver(named(1), f"\ufeff\ufeff{text}".encode(encoding))
+    shop.deliver(named(2), f"\ufeff\ufeff\ufeff{text}".encode(encoding))
+    shop.load()
+    assert outcomes(shop) == {named(1): (1, 0, 0), named(2): (1, 0, 0)}
+
+
 @pytest.mark.found("A draft from Mac Roman or Shift_JIS samples declared cp1252 as if that were known: wrong letters.")
 @pytest.mark.parametrize("encoding", ["mac_roman", "shift_jis", "cp1252", "iso8859-15", "cp437"])
 def test_a_draft_says_that_it_cannot_tell_an_encoding(encoding: str, tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ MOMENT = "TIMESTAMPTZ '2024-07-01 10:00:00+02'"
             "08:00:00+00",
             id="default zone",
         ),
+        pytest.param(MOMENT, "TIMESTAMPTZ", formatted("dd.MM.yyyy HH:mm:ss.S"), "08:00:00+00", id="one digit"),
         pytest.param(
             "TIMESTAMPTZ '2024-10-27 00:30:00Z'",
             "TIMESTAMPTZ",
