@@ -67,9 +67,12 @@ NOT_RUN = {
     "docs/report.md": ["a part of the make run of README.md"],
     "docs/tutorial.md": ["it is the first command of README.md", "it ends with Ctrl+C"],
 }
-# The first page prepares what the others begin with; the last one takes the warehouse away.
-FIRST, LAST = "README.md", "docs/recover.md"
-IN_ORDER = sorted(PAGES, key=lambda page: (page != ROOT / FIRST, page == ROOT / LAST, page.name))
+# The first page prepares what the others begin with; the last ones take away the warehouse, then the sample's feeds.
+FIRST, LAST = "README.md", ["docs/recover.md", "docs/tutorial.md"]
+IN_ORDER = sorted(
+    PAGES,
+    key=lambda page: (page != ROOT / FIRST, LAST.index(page_id(page)) + 1 if page_id(page) in LAST else 0, page.name),
+)
 
 pytestmark = [
     # They share one checkout, and each needs the state that the first one leaves.
