@@ -6,14 +6,14 @@ Here is only what Dagster needs. Which batches are ready and which runs to reque
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
-from orchestration_project.components.retries import retry_requests
+from orchestration_project.components.retries import ASKED_AGAIN, retry_requests, without_passing_faults
 from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
@@ -83,7 +83,7 @@ def build_sensor(
         moment = dt.datetime.fromtimestamp(now, dt.UTC)
         grouped = group_by_batch(files, options.batching, moment)
         under_way = runs_under_way(context.instance, job.name)
-        cursor = read_cursor(context.cursor, now)
+        cursor = without_passing_faults(context.instance, job.name, read_cursor(context.cursor, now), now)
         evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way, being_written(files))
         # One run loads all files of a snapshot feed, so a second one would find nothing.
         room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
@@ -91,7 +91,7 @@ def build_sensor(
             spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec, moment)
         )
         _log_given_up(context, spec, evaluation)
-        requests = [_run_request(spec, run.start, run.end, run.run_key) for run in planned]
+        requests = [_run_request(spec, run.start, run.end, run.run_key, ASKED_AGAIN) for run in planned]
         waiting = {options.batching.key(batch) for batch in grouped}
         requests += retry_requests(context.instance, spec, job.name, now, waiting)
         ignored = count_ignored(platform.settings.landing(spec.name))
@@ -118,14 +118,14 @@ def _log_given_up(context: dg.SensorEvaluationContext, spec: FeedSpec, evaluatio
         )
 
 
-def _run_request(spec: FeedSpec, start: Batch, end: Batch, run_key: str) -> dg.RunRequest:
+def _run_request(spec: FeedSpec, start: Batch, end: Batch, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
     first, last = spec.options.batching.key(start), spec.options.batching.key(end)
     if spec.options.snapshot:
-        return dg.RunRequest(run_key)
+        return dg.RunRequest(run_key, tags=tags)
     if first == last:
-        return dg.RunRequest(run_key, partition_key=first)
+        return dg.RunRequest(run_key, partition_key=first, tags=tags)
     # Dagster has no request for a range of partitions: these tags are what its backfills of one run set.
-    return dg.RunRequest(run_key, tags={RANGE_START: first, RANGE_END: last})
+    return dg.RunRequest(run_key, tags={RANGE_START: first, RANGE_END: last, **tags})
 
 
 def _skip_reason(spec: FeedSpec, evaluation: Evaluation, files: int, ignored: int) -> str:
@@ -161,8 +161,9 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         # Run keys come from the planned time, so a tick that is evaluated twice starts its runs once.
         tick = moment.astimezone(dt.UTC).isoformat()
         complete = batching.last_complete(moment)
+        tags = ASKED_AGAIN if spec.monitoring.retries else {}
         if spec.options.snapshot:
-            yield _run_request(spec, complete, complete, tick)
+            yield _run_request(spec, complete, complete, tick, tags)
             return
         grouped = group_by_batch(_waiting(spec, platform.settings), batching, moment)
         sizes = {batch: len(files) for batch, files in grouped.items()}
@@ -173,7 +174,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         if complete >= batching.start and not alone:
             sizes.setdefault(complete, 0)
         for run in [*ranges(sizes, batching, expects), *([[complete]] if alone else [])]:
-            yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}")
+            yield _run_request(spec, run[0], run[-1], f"{tick}:{batching.key(run[0])}", tags)
 
     return sweep
 

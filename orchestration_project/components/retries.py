@@ -7,20 +7,26 @@
     files still lie in landing                         the feed's sensor requests them again, later and later
     a check fails, a contract or a file is wrong       nothing: the same data would fail again
 
-A run never sleeps until a fault has passed: it would hold the pool's only slot for the warehouse.
+A run never sleeps until a fault has passed: it would hold the pool's only slot for the warehouse. So a run that is
+requested again waits for a busy warehouse for a moment only (`patience_of`). In return, a run that failed like that
+never is the reason to give a file up (`without_passing_faults`).
 
 Belongs here: which runs have failed, and for what, by Dagster's history. Does not belong here: files in landing
 (`sensor_evaluation`).
 """
 
 import datetime as dt
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
+from math import inf
 
 import dagster as dg
 
 from orchestration_project.components.feed_spec import RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.errors import transient_errors
-from orchestration_project.inspection.runs import causes_of
+from orchestration_project.inspection.runs import RUN_KEY, causes_of
+from orchestration_project.storage.sensor_cursor import SensorCursor
+from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
 
 REMEMBERED = dt.timedelta(days=1)
 """How long a failed run is looked at: what could not be tried again for so long has met its schedule since."""
@@ -28,6 +34,12 @@ REMEMBERED = dt.timedelta(days=1)
 MOST = 50
 ROOT, NUMBER = "retry_of", "retry_number"
 """Tags of a retry: the run that failed first, and the number of this retry of it, from 1."""
+ASKED_AGAIN = {"asked_again": "yes"}
+"""The tag of runs that are requested anew when they fail for a fault that passes. Those who request them set it."""
+MOMENT_SECONDS = 10.0
+"""How long these wait for a busy warehouse: long enough for another step, or a command that only reads, to end."""
+PARENT, RETRY = "dagster/parent_run_id", "dagster/retry_number"
+"""Dagster's tags of a run that is another one's repetition, and of one that Dagster itself has started again."""
 SYSTEM_FAULTS = frozenset(
     {
         "OSError",  # for I/O errors, full disks and stale network files Python has no class of its own
@@ -39,6 +51,41 @@ SYSTEM_FAULTS = frozenset(
         "TimeoutError",
     }
 )
+
+
+def patience_of(tags: Mapping[str, str]) -> float:
+    """For how many seconds a run with these tags may wait for the warehouse; infinite: as long as the setting says."""
+    # Who re-executes a run in the UI gets its tags, and nobody promised to ask for that one again.
+    by_hand = PARENT in tags and RETRY not in tags
+    return MOMENT_SECONDS if ASKED_AGAIN.items() <= tags.items() and not by_hand else inf
+
+
+def without_passing_faults(instance: dg.DagsterInstance, job: str, cursor: SensorCursor, now: float) -> SensorCursor:
+    """The cursor, without the last request for files whose run failed for a fault that passes.
+
+    Such files are not given up: without that request they are due again after the longest of the sensor's pauses.
+
+    Args:
+        instance: with the history.
+        job: the name of the feed's job.
+        cursor: what the sensor remembers.
+        now: seconds since the epoch.
+    """
+    last = {entry.run_key for entry in cursor.batches.values() if entry.requests >= MAX_REQUESTS}
+    if not last:
+        return cursor
+    since = dt.datetime.fromtimestamp(now, dt.UTC) - REMEMBERED
+    failed = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    passed = {
+        key
+        for run in instance.get_runs(failed, limit=MOST)
+        if (key := run.tags.get(RUN_KEY)) in last and failed_for_a_while(instance, run.run_id)
+    }
+    batches = {
+        batch: replace(entry, requests=MAX_REQUESTS - 1) if entry.run_key in passed else entry
+        for batch, entry in cursor.batches.items()
+    }
+    return replace(cursor, batches=batches)
 
 
 def retry_requests(
@@ -109,5 +156,5 @@ def _request(run: dg.DagsterRun) -> dg.RunRequest:
         # No key runs twice, so neither does a retry, also when the daemon dies before it stores the tick.
         f"retry:{root}:{number}",
         partition_key=None if batches else run.tags.get("dagster/partition"),
-        tags={**batches, ROOT: root, NUMBER: str(number)},
+        tags={**batches, **ASKED_AGAIN, ROOT: root, NUMBER: str(number)},
     )

@@ -123,8 +123,8 @@ class Warehouse:
             holder = _read_holder(note)
             told = holder.who if holder else "another process"
             raise WarehouseBusy(
-                f"{self.database} is in use by {told}; waited {self.lock_timeout:g} s. Wait for it to"
-                " end, or stop it, and run again; WAREHOUSE_LOCK_TIMEOUT sets how long to wait",
+                f"{self.database} is in use by {told}; waited {self.lock_timeout:g} s. Wait for it to end, or stop it,"
+                " and run again; WAREHOUSE_LOCK_TIMEOUT sets how long commands and runs started by hand wait",
                 told,
             ) from error
         except OSError as error:

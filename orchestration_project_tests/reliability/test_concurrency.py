@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from orchestration_project.components.retries import failed_for_a_while
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import sale, sales
@@ -264,6 +265,12 @@ def runs_of(home: Path) -> list[dg.DagsterRun]:
         return list(instance.get_runs())
 
 
+def gave_way(home: Path, run: dg.DagsterRun) -> bool:
+    """Whether a run of an installation failed because somebody else had the warehouse."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return failed_for_a_while(instance, run.run_id)
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until something has come about; fail when it takes too long."""
     deadline = time.monotonic() + 240
@@ -291,9 +298,9 @@ def test_two_daemons_and_a_command_line(tmp_path: Path) -> None:
             release(process)
             run_all([(command, shells[0])])
         wait_for(lambda: all(run.is_finished for home in homes for run in runs_of(home)))
-    runs = [run for home in homes for run in runs_of(home)]
-    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
-    assert len(runs) > 2
+    # A run of a sensor gives way after a moment, and is requested again if its files are still there then.
+    assert [run for home in homes for run in runs_of(home) if not (run.is_success or gave_way(home, run))] == []
+    assert sum(len(runs_of(home)) for home in homes) > 2
     assert bench.query("SELECT order_id FROM cleaned_sales ORDER BY 1") == [
         (f"A{number}",) for number in range(len(days))
     ]
