@@ -3,16 +3,19 @@
 Processes are found by the group that `dagster dev` was started in, through /proc.
 """
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -103,6 +106,20 @@ class Deployment:
         command = [sys.executable, "-m", "dagster", *arguments]
         done = subprocess.run(command, cwd=self.root, env=self.shell, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """What the web server answers to a query, as to one of the UI's own.
+
+        Raises:
+            OSError: nobody answers, such as while it starts.
+        """
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(  # noqa: S310 - the address is our own
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            data: dict[str, Any] = json.load(answer)["data"]
+        return data
 
     def restart(self) -> None:
         """Start again as a person does: what is left of the last time is gone, but for a run that goes on."""

@@ -1,14 +1,12 @@
 """Everything at once, sensors alive: clients that write as they like, readers, backfills, loads by hand, and kills."""
 
 import contextlib
-import json
 import os
 import random
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -171,15 +169,11 @@ def backfill(deployment: Deployment, days: list[str]) -> bool:
         "partitionNames": days,
         "fromFailure": False,
     }
-    body = json.dumps({"query": BACKFILL, "variables": {"parameters": parameters}}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the address is our own
-        f"{deployment.url}/graphql", body, {"Content-Type": "application/json"}
-    )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return b"LaunchBackfillSuccess" in answer.read()
+        answer = deployment.ask(BACKFILL, parameters=parameters)
     except OSError:
         return False
+    return bool(answer["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess")
 
 
 def by_hand(deployment: Deployment, day: str) -> list[str]:
