@@ -171,7 +171,7 @@ def test_tables_of_dataframes_wait_alike(now: Watch, tags: dict[str, str], secon
 
 @pytest.mark.usefixtures("held")
 def test_a_busy_warehouse_gives_no_file_up(now: Watch) -> None:
-    """However many runs have found the warehouse busy, the next one is requested; a fault of the file counts."""
+    """However many runs have found the warehouse busy, the next one is requested."""
     now.drop(f"sales_{DAY}.csv", sale("A1"))
     for _ in range(MAX_REQUESTS + 2):
         (request,) = now.tick(8 * MINUTE)
