@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -381,7 +382,8 @@ def holds(value: Any, rule: Rule, column: Column) -> bool:
                 return bool(value > other)
             return bool(value <= other if name == "maximum" else value < other)
         case MultipleOf(step=step):
-            return Decimal(value) % Decimal(step) == 0
+            # Not as decimals: of those, Python refuses a quotient of more than 28 digits.
+            return Fraction(value) % Fraction(step) == 0
         case Length(rule=name, characters=characters):
             return len(value) >= characters if name == "minLength" else len(value) <= characters
         case Pattern(regex=regex):
