@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
 from orchestration_project.contracts.feed import Column, Feed, QualityRule
+from orchestration_project.contracts.fixed_width import check_spans
 from orchestration_project.contracts.odcs import read_document
 from orchestration_project.contracts.parsing import read_custom
 from orchestration_project.contracts.patterns import unusable
@@ -96,6 +97,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
     if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
         here.key("properties").problem("needs at least one column that is read from the file")
     columns = _in_order(built, here.key("properties"))
+    check_spans(columns, source.fixed, [prop.name or "" for prop in table.properties or []], here.key("properties"))
     purpose = document.description.purpose if document.description else None
     return Feed(
         name=table.name or "",

@@ -5,12 +5,13 @@ Belongs here also: whether a column's values are personal, by its classification
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import Expression, parse_expression
 from orchestration_project.contracts.feed import Column, Parsing, Required, Rule
+from orchestration_project.contracts.fixed_width import read_span
 from orchestration_project.contracts.parsing import (
     OF_A_COLUMN,
     Custom,
@@ -133,11 +134,13 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
     custom = read_custom(prop.customProperties, OF_A_COLUMN, place)
     # Not `declared`: an offset in the texts has made a TIMESTAMPTZ of a TIMESTAMP.
     parsing = read_column_parsing(custom, parsing, literals.type, derived=prop.transformLogic is not None)
+    span = read_span(custom, place)
     rules = _rules(prop, literals, place)
     expression = _expression(prop, names, place)
     if len(place.problems) > before:
         return None
-    return BuiltColumn(_column(prop, literals.type.sql, custom, parsing, rules, expression), literals)
+    column = _column(prop, literals.type.sql, custom, parsing, rules, expression)
+    return BuiltColumn(replace(column, span=span), literals)
 
 
 def _column(

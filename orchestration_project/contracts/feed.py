@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
+
 MASK = "***"
 """Shown instead of a personal value."""
 
@@ -24,6 +26,7 @@ class FileFormat(StrEnum):
     JSON = "json"
     PARQUET = "parquet"
     XLSX = "xlsx"
+    FIXED_WIDTH = "fixed_width"
 
 
 # The repr of rules is a part of what loads remember of a contract (`ingest.fingerprints`). If a class or a field had
@@ -124,6 +127,7 @@ class Column:
 
     `source` is the header in the file and None for a derived column, whose `expression` is SQL over the columns that it
     `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown.
+    `span` is where a fixed width line has it.
     """
 
     name: str
@@ -138,6 +142,7 @@ class Column:
     description: str = ""
     classification: str = ""
     personal: bool = False
+    span: Span | None = None
 
     @property
     def required(self) -> bool:
@@ -208,6 +213,7 @@ class SourceFormat:
     `delimiter` None means: the one of comma, semicolon, tab and pipe by which the header line splits into the feed's
     columns. `encoding` is tried for files without a byte order mark that are not UTF-8; None: only UTF-8 is accepted.
     `sheet` is of workbooks: a sheet's name, its number from 1, or `ALL_SHEETS`; None: the one sheet with the header.
+    `fixed` is of fixed width files: how their lines are cut.
     """
 
     format: FileFormat = FileFormat.CSV
@@ -216,6 +222,7 @@ class SourceFormat:
     encoding: str | None = None
     # Not in the text by which loads know how files were read: it was the same text before there were workbooks.
     sheet: str | int | None = field(default=None, repr=False)
+    fixed: FixedWidth | None = field(default=None, repr=False)
 
     @property
     def consecutive(self) -> bool:

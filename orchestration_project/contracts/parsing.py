@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from orchestration_project.contracts.date_formats import DateFormat, translate
 from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import Parsing
+from orchestration_project.contracts.fixed_width import OF_A_SPAN, OF_LINES
 from orchestration_project.contracts.sql_types import TIMESTAMPTZ, Kind, Literals, SqlType
 
 if TYPE_CHECKING:
     from open_data_contract_standard.model import CustomProperty
 
 PARSING = ("nullValues", "trim", "decimalSeparator", "thousandsSeparator", "currencySymbols")
-FILE = ("delimiter", "quote", "sheet")
-NAMES = ("aliases",)
+FILE = ("delimiter", "quote", "sheet", *OF_LINES)
+NAMES = ("aliases", *OF_A_SPAN)
 OF_A_SERVER = (*FILE, *PARSING)
 OF_A_COLUMN = (*NAMES, *PARSING)
 NUMERIC = ("decimalSeparator", "thousandsSeparator", "currencySymbols")

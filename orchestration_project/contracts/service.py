@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration_project.contracts.errors import Place, did_you_mean, excerpt, listed
 from orchestration_project.contracts.feed import ALL_SHEETS, FileFormat, Parsing, SourceFormat
+from orchestration_project.contracts.fixed_width import OF_LINES, read_fixed_width
 from orchestration_project.contracts.parsing import FILE, OF_A_SERVER, Custom, read_custom, read_parsing
 
 if TYPE_CHECKING:
@@ -26,12 +27,22 @@ FORMATS = {
     "ndjson": FileFormat.JSON,
     "parquet": FileFormat.PARQUET,
     "xlsx": FileFormat.XLSX,
+    "fixed_width": FileFormat.FIXED_WIDTH,
 }
 _PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
-_OF_A_FORMAT = {FileFormat.CSV: ("delimiter", "quote"), FileFormat.XLSX: ("sheet",)}
+_OF_A_FORMAT = {
+    FileFormat.CSV: ("delimiter", "quote"),
+    FileFormat.XLSX: ("sheet",),
+    FileFormat.FIXED_WIDTH: OF_LINES,
+}
 """The properties of a server that mean something for one format only."""
-# What the standard's `delimiter` says of JSON: how objects are told apart, not fields.
+_STATEFUL = ("utf-7", "hz", "iso2022")
+"""Codecs whose bytes mean other letters by what stands before them. Files in them are valid ASCII, and so UTF-8."""
+# Codecs that decode text, and in which no file is written.
+_NO_ENCODINGS = frozenset(
+    {"undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "charmap", "mbcs", "oem"}
+)
 _JSON_DELIMITERS = ("new_line", "array")
 
 _UNITS = {
@@ -90,7 +101,8 @@ def _source(server: "Server", custom: Custom, place: Place) -> SourceFormat:
     if file_format is not FileFormat.CSV:
         encoding = _encoding(server.encoding, place.key("encoding"))
         sheet = _sheet(*custom["sheet"]) if file_format is FileFormat.XLSX and "sheet" in custom else None
-        return SourceFormat(file_format, encoding=encoding, sheet=sheet)
+        fixed = read_fixed_width(custom, encoding) if file_format is FileFormat.FIXED_WIDTH else None
+        return SourceFormat(file_format, encoding=encoding, sheet=sheet, fixed=fixed)
     quote = _quote(*custom["quote"]) if "quote" in custom else '"'
     delimiter = _delimiter(server, custom, place) or ("\t" if name == "tsv" else None)
     if delimiter == quote:
@@ -141,7 +153,13 @@ def _encoding(name: str | None, place: Place) -> str | None:
     except (LookupError, ValueError):
         # unicode_escape and the like are text codecs as well, but no file is written in them.
         codec = "undefined"
-    if codec in ("undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"):
+    if codec.startswith(_STATEFUL):
+        place.problem(
+            f"found {name!r}, in which all bytes are ASCII: a lost one changes the letters behind it without an error;"
+            " have the files delivered in UTF-8"
+        )
+        return None
+    if codec.replace("-", "_") in _NO_ENCODINGS:
         known = ("utf-8", "utf-16", "iso-8859-1", "iso-8859-15", "cp1252", "cp850", "cp437", "shift_jis", "gb18030")
         place.problem(
             f"found {name!r}; allowed: the name of a text encoding, e.g. {listed(known)}{did_you_mean(name, known)}"

@@ -130,6 +130,21 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
     return entry
 
 
+def reading_of(feed: Feed) -> str:
+    """Identifies what of a contract decides how files are read: with another one they have to be read again."""
+    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    sheet = () if feed.source.sheet is None else (feed.source.sheet,)
+    return hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed))).encode()).hexdigest()[:16]
+
+
+def _cut(feed: Feed) -> list[object]:
+    """What decides how lines of fixed width are cut; padding is taken away there. Nothing for other formats."""
+    if feed.source.fixed is None:
+        return []
+    spans = [(column.span, column.parsing.trim) for column in feed.source_columns]
+    return [feed.source.fixed, spans]
+
+
 def _date(batch: Batch) -> dt.date:
     return batch.date() if isinstance(batch, dt.datetime) else batch
 
