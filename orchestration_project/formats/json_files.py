@@ -21,7 +21,7 @@ from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.fields import BLANKS, is_number, localised, unless_empty
 from orchestration_project.formats.header import normalised, require_columns, spellings
-from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
+from orchestration_project.formats.lines import Dialect, Lines, dialect_of_lines, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
 from orchestration_project.warehouse.tables import is_empty, literal, literals
@@ -75,7 +75,7 @@ def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Rea
     """
     groups: dict[Dialect, list[ReadyFile]] = defaultdict(list)
     for file in files:
-        groups[_dialect(file)].append(file)
+        groups[dialect_of_lines(file)].append(file)
     for dialect, alike in groups.items():
         objects = _parse(connection, read_lines(connection, alike, dialect))
         if refused := _refused(feed, objects):
@@ -87,17 +87,6 @@ def stage_json(connection: "DuckDBPyConnection", feed: Feed, files: Sequence[Rea
         # The lines don't stay: a view would take the values out of the text again each time it is read.
         insert_lines(connection, objects.lines, _values(keys))
         drop(connection, [objects.key_lists])
-
-
-def _dialect(file: ReadyFile) -> Dialect:
-    prepared = file.prepared
-    return Dialect(
-        prepared.no_delimiter,
-        quote="",
-        width=1,
-        line_end=prepared.line_end,
-        long_records=prepared.long_records,
-    )
 
 
 def _parse(connection: "DuckDBPyConnection", lines: Lines) -> Objects:

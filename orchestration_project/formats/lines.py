@@ -69,6 +69,14 @@ class Dialect:
     long_records: bool = False
 
 
+def dialect_of_lines(file: ReadyFile) -> Dialect:
+    """How a file is read whose lines are not split."""
+    prepared = file.prepared
+    return Dialect(
+        prepared.no_delimiter, quote="", width=1, line_end=prepared.line_end, long_records=prepared.long_records
+    )
+
+
 SKIPPED_DIALECT = Dialect(",", '"', width=3, skip=1)
 """How `SkippedRecords` writes."""
 

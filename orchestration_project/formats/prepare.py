@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed, FileFormat
+from orchestration_project.contracts.fixed_width import FixedWidth
 from orchestration_project.errors import FileRefused
 from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES, Scan, scan
 from orchestration_project.formats.csv_split import Split, split_records, take_out_broken
-from orchestration_project.formats.decode import as_utf8
+from orchestration_project.formats.decode import as_utf8, encoding_of
 from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.fixed_lines import find_names, with_fillers
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
 from orchestration_project.formats.skipped import FIRST_LINE
@@ -25,7 +27,7 @@ from orchestration_project.formats.skipped import FIRST_LINE
 BLOCK = 4 << 20
 GLOB_CHARACTERS = frozenset("*?[]{}\\")
 NO_DELIMITERS = bytes({*range(1, 32)} - {*b"\t\n\r"})
-"""What may stand where DuckDB wants a delimiter and a JSON line has none: control characters, which JSON forbids."""
+"""What may stand where DuckDB wants a delimiter and a line has none: control characters, which JSON forbids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Prepared:
     Attributes:
         name: the file's logical name.
         readable: what to read: the file itself or a rewritten copy.
-        header: its header; None for JSON and Parquet. Of a workbook, that of the first sheet that is read.
+        header: its header; None for JSON, Parquet and where a contract of fixed width files has none. Of a workbook,
+            that of the first sheet that is read.
         quote: the quote in `readable`; empty when nothing is quoted. The header tells the delimiter.
         line_end: the line end in `readable`.
         skip: lines before the first record in `readable`.
@@ -44,7 +47,7 @@ class Prepared:
         skipped: file of the records that DuckDB leaves out, see `SkippedRecords`; None when there are none.
         text: the whole file as UTF-8: what a second, careful reading starts from.
         offset: where in `text` the data begins.
-        no_delimiter: of JSON, a character that is not in the file.
+        no_delimiter: of a file whose lines are not split, a character that is not in it.
     """
 
     name: str
@@ -85,6 +88,8 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
     text, start = as_utf8(plain, feed.source.encoding, name, work)
     if feed.source.format is FileFormat.JSON:
         return _prepare_json(text, start, name, work)
+    if feed.source.format is FileFormat.FIXED_WIDTH:
+        return _prepare_fixed_width(feed, plain, text, start, name, work)
     return _prepare_delimited(feed, text, start, name, work)
 
 
@@ -180,12 +185,28 @@ def _first_line(line_end: str) -> bytes:
 
 
 def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
-    readable = _as_lines(text, start, name, work)
+    return _prepare_lines(_as_lines(text, start, name, work), name, work)
+
+
+def _prepare_fixed_width(feed: Feed, plain: Path, text: Path, start: int, name: str, work: Path) -> Prepared:
+    fixed = feed.source.fixed or FixedWidth()
+    whole = _copy_from(text, start, work / "text") if start else text
+    if fixed.count_bytes:
+        whole = with_fillers(whole, encoding_of(plain, text, feed.source.encoding), name, work / "counted")
+    head = _head(whole, 0)
+    header = find_names(feed, head) if fixed.header_line else None
+    offset = len(head[: header.length].encode()) if header else 0
+    readable = _copy_from(whole, offset, work / "records") if offset else _plainly_named(whole, work)
+    return replace(_prepare_lines(readable, name, work), header=header, text=whole, offset=offset)
+
+
+def _prepare_lines(readable: Path, name: str, work: Path) -> Prepared:
+    """A file each of whose lines is a record, whatever is in it."""
     skipped, no_delimiter = work / "skipped.csv", _no_delimiter(readable, name)
     found = _scan_lines(readable, no_delimiter, skipped)
     # DuckDB can't read mixed line ends. It is enough to replace them, since no value has one in it.
     if not found.uniform:
-        readable = _with_line_feeds(readable, work / "lines.json")
+        readable = _with_line_feeds(readable, work / "lines")
         found = _scan_lines(readable, no_delimiter, skipped)
     if found.longest > MAX_RECORD_BYTES:
         raise FileRefused("record_too_long", f"{name!r} has a record of more than {MAX_RECORD_BYTES:,} bytes; split it")
@@ -199,12 +220,12 @@ def _no_delimiter(path: Path, name: str) -> str:
     Raises:
         FileRefused: all of them are.
     """
-    # JSON forbids them all, so almost always the first one is free.
+    # JSON forbids them all, and hardly a text has one. So almost always the first one is free.
     for character in NO_DELIMITERS:
         with path.open("rb") as stream:
             if not any(character in block for block in iter(lambda: stream.read(BLOCK), b"")):
                 return chr(character)
-    raise FileRefused("unreadable", f"{name!r} has every control character there is; deliver it as JSON")
+    raise FileRefused("unreadable", f"{name!r} has every control character there is: it is no text; deliver it anew")
 
 
 def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
@@ -221,7 +242,7 @@ def _scan_lines(path: Path, no_delimiter: str, skipped: Path) -> Scan:
 
 
 def _with_line_feeds(source: Path, target: Path) -> Path:
-    """A copy of a text whose lines all end by LF; a line end is never data in JSON."""
+    """A copy of a text whose lines all end by LF; a line end is never data where lines are not split."""
     with (
         source.open(encoding="utf-8", newline=None) as reader,
         target.open("w", encoding="utf-8", newline="\n") as writer,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.formats.delimited import stage_delimited
 from orchestration_project.formats.excel_files import stage_excel
+from orchestration_project.formats.fixed_width import stage_fixed_width
 from orchestration_project.formats.json_files import stage_json
 from orchestration_project.formats.parquet_files import stage_parquet
 from orchestration_project.formats.parquet_schema import count_rows
@@ -25,6 +26,7 @@ STAGE = {
     FileFormat.JSON: stage_json,
     FileFormat.PARQUET: stage_parquet,
     FileFormat.XLSX: stage_excel,
+    FileFormat.FIXED_WIDTH: stage_fixed_width,
 }
 
 

@@ -11,6 +11,7 @@ from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileRefused
 from orchestration_project.formats.decode import BOMS
 from orchestration_project.formats.decompress import decompress, kind_of
+from orchestration_project.formats.fixed_lines import looks_like
 from orchestration_project.formats.header import HEAD_BYTES, find_header, normalised, require_columns, spellings
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
@@ -64,7 +65,9 @@ def matching_feeds(feeds: Mapping[str, tuple[Feed, FeedOptions]], file: FoundFil
 
 
 def _kind(feed: Feed, head: bytes) -> FileFormat:
-    # JSON is told by its first character, so text is decoded first: in UTF-16 every second byte of it is a NUL.
+    # The first bytes don't tell it; whether the file fits is told by its lines.
+    if feed.source.format is FileFormat.FIXED_WIDTH:
+        return FileFormat.FIXED_WIDTH
     kind = kind_of(head)
     return kind if kind in (FileFormat.PARQUET, FileFormat.XLSX) else kind_of(_text(feed, head[:64]).encode())
 
@@ -89,6 +92,8 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
         match feed.source.format:
             case FileFormat.CSV:
                 find_header(feed, _text(feed, head))
+            case FileFormat.FIXED_WIDTH:
+                return looks_like(feed, _text(feed, head))
             case FileFormat.JSON:
                 keys = tuple(_first_object(_text(feed, head)))
                 known = {normalised(key) for key in keys}

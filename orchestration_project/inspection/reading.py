@@ -133,7 +133,8 @@ class ColumnFound:
         column: its name.
         header: its name in the file, as written; None when it is missing. In JSON and Parquet files a column without
             any value counts as missing.
-        position: number of the field, from 1, in delimited files and sheets.
+        position: number of the field, from 1, in delimited files and sheets; in fixed width files of its first
+            character.
         records: how many records have a value.
     """
 
@@ -167,7 +168,7 @@ def reading_of_file(feed: Feed, candidate: Candidate, work: Path, max_bytes: int
         feed.source.format,
         compression,
         f"{encoding} with byte order mark" if start or mark else encoding,
-        header.delimiter if header else None,
+        (header.delimiter or None) if header else None,
         header.line if header else None,
     )
 
@@ -196,7 +197,10 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candi
     header = candidate.prepared.header if candidate.prepared else None
     found = []
     for column, records in zip(columns, filled, strict=True):
-        if header:
+        if column.span and feed.source.fixed:
+            name = header.fields[header.positions[column.name]].strip() if header else column.source
+            found.append(ColumnFound(column.name, name, column.span.position, records))
+        elif header:
             position = header.positions.get(column.name)
             name = None if position is None else header.fields[position]
             found.append(ColumnFound(column.name, name, None if position is None else position + 1, records))
@@ -208,7 +212,7 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candi
 def lines_before(candidate: Candidate) -> int | None:
     """The number of lines before the first record if each record is one line, so that they can be named; else None."""
     prepared = candidate.prepared
-    if prepared is None or prepared.header is None or prepared.text is None:
+    if prepared is None or prepared.text is None:
         return None
     # A quoted line end makes a record of two lines. As many lines as records means that there is none.
     with prepared.text.open("rb") as stream:
