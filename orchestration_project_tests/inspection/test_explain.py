@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import MASK, Bound, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.inspection.explain import Explanation, Outcome, explain, first_records_sql, found_file
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
@@ -163,6 +164,36 @@ def test_workbooks(tmp_path: Path) -> None:
     assert [(item.header, item.position, item.records) for item in told.columns] == [("ID", 3, 2), ("n", 2, 2)]
     assert told.extra == {"more": 1}
     assert [item.row for reason in told.reasons for item in reason.examples] == [4]
+
+
+@pytest.mark.parametrize("header_line", [True, False])
+def test_fixed_width_files(header_line: bool, tmp_path: Path) -> None:
+    """The first character of each column is told, what stands beside the columns, and the lines of rejects."""
+    columns = (column("id", span=Span(1, 4)), column("n", "INTEGER", source="No", span=Span(6, 3)))
+    fixed = FixedWidth(header_line=header_line)
+    source = SourceFormat(FileFormat.FIXED_WIDTH, encoding="cp1252", fixed=fixed)
+    lines = ["Sales", "id    no"] * header_line + ["é      7", "b   *  x", "short"]
+    told = explained(
+        Shop(tmp_path, feed(*columns, source=source)),
+        Shop(tmp_path).deliver("s_2024-01-01.txt", "\n".join(lines).encode("cp1252")),
+    )
+    assert told.reading
+    assert (told.reading.format, told.reading.encoding, told.reading.delimiter) == (
+        FileFormat.FIXED_WIDTH,
+        "cp1252",
+        None,
+    )
+    assert told.reading.header_line == (2 if header_line else None)
+    assert [(item.header, item.position, item.records) for item in told.columns] == [
+        ("id", 1, 2),
+        ("no" if header_line else "No", 6, 2),
+    ]
+    assert told.extra == {"5": 1}
+    before = 2 * header_line
+    assert sorted(item.line for reason in told.reasons for item in reason.examples if item.line) == [
+        before + 2,
+        before + 3,
+    ]
 
 
 def test_json_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchestration_project.contracts.feed import Column, FileFormat
 from orchestration_project_tests.oracle.cells import json_value, moments, pools
 from orchestration_project_tests.oracle.contracts import INTEGERS, contracts
+from orchestration_project_tests.oracle.fixed import fixed_texts, with_layout
 from orchestration_project_tests.oracle.oracle import Rows
 from orchestration_project_tests.oracle.parquet_bytes import (
     BOOLEAN,
@@ -99,12 +100,15 @@ class Delivery:
 def deliveries(draw: st.DrawFn, file_format: FileFormat, most: int) -> Delivery:
     """A contract and up to `most` files for it."""
     contract = draw(contracts(file_format))
+    if file_format is FileFormat.FIXED_WIDTH:
+        contract = draw(with_layout(contract))
     columns = contract.feed.columns
     texts = {item.name: draw(pools(item, contract.patterns.get(item.name, ""))) for item in columns}
     one = {
         FileFormat.CSV: delimited_files,
         FileFormat.JSON: json_files,
         FileFormat.PARQUET: parquet_files,
+        FileFormat.FIXED_WIDTH: fixed_width_files,
     }[file_format](contract, texts)
     files = draw(st.lists(one, min_size=draw(st.integers(1, most)), max_size=most, unique_by=lambda file: file.content))
     return Delivery(contract, tuple(files))
@@ -218,6 +222,12 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
             case _:
                 data = data[:stop]
     return data
+
+
+@st.composite
+def fixed_width_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence[str]]) -> File:
+    """A fixed width file."""
+    return File(draw(encoded(*draw(fixed_texts(contract, texts)))))
 
 
 @st.composite

@@ -1,7 +1,8 @@
 """What becomes of each record of a file, by the contract: an oracle that loads are held against.
 
-Belongs here: what follows from a file as a whole (refusals, duplicates). Records are split in `delimited.py` and
-`objects.py`, single values are read in `values.py`. No part of it knows DuckDB, pandas, or how the platform does it.
+Belongs here: what follows from a file as a whole (refusals, duplicates). Records are split in `delimited.py`,
+`fixed.py` and `objects.py`, single values are read in `values.py`. No part of it knows DuckDB, pandas, or how the
+platform does it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
+from orchestration_project_tests.oracle.fixed import fixed_records
 from orchestration_project_tests.oracle.objects import json_records, typed_records
 from orchestration_project_tests.oracle.values import Cell, Contract, check, is_missing, plain
 
@@ -69,6 +71,8 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
             raise Refused("inexact_type")
         return typed_records(feed, content.rows, content.names)
     text = decode(content, feed.source.encoding)
+    if feed.source.format is FileFormat.FIXED_WIDTH:
+        return fixed_records(feed, text)
     return json_records(feed, text) if feed.source.format is FileFormat.JSON else records_of(feed, text)
 
 

@@ -86,6 +86,13 @@ def test_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> N
 
 
 @THOROUGH
+@given(delivery=deliveries(FileFormat.FIXED_WIDTH, most=12))
+def test_fixed_width(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Fixed width files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
 @given(delivery=deliveries(FileFormat.PARQUET, most=12))
 def test_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parquet files."""

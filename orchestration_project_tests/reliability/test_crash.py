@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.failpoints import Point
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
@@ -109,6 +110,27 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def fixed_width(shop: Shop) -> dict[str, Any]:
+    """Files are of fixed width, in the bytes of another encoding: one is corrected, two are refused, some rejected."""
+    fixed = FixedWidth(header_line=True, count_bytes=True)
+    spans = {"id": Span(1, 4), "n": Span(6, 3)}
+    columns = tuple(replace(item, span=spans.get(item.name)) for item in shop.feed.columns)
+    source = SourceFormat(FileFormat.FIXED_WIDTH, encoding="cp932", fixed=fixed)
+    shop.feed = replace(shop.feed, source=source, columns=columns)
+
+    def written(*lines: str) -> bytes:
+        return "\n".join(["id   n  ", *lines, ""]).encode("cp932")
+
+    shop.deliver(named(1), written("東京   1", "b      2", "c"))
+    shop.deliver(named(2), written("東京   4", "", "c      5"))
+    shop.load()
+    shop.deliver(named(1), written("b      2", "東京  -1"))
+    shop.deliver(named(1, "t"), written("東京   1")[9:])
+    shop.deliver(named(2, "t"), written("d") + b"\xff\n")
+    shop.deliver(named(3), written("a東京 11", "e      6"))
+    return {}
+
+
 SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     delivery,
     first_load,
@@ -117,6 +139,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     raw_alone,
     rereading,
     workbooks,
+    fixed_width,
 ]
 
 

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from orchestration_project.contracts.feed import Feed, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.errors import WarehouseError
 from orchestration_project.settings import Settings
-from orchestration_project_tests.ingest.shop import Shop, named
+from orchestration_project_tests.ingest.shop import Shop, column, feed, named
 from orchestration_project_tests.reliability.evidence import effort, tried
 
 pytestmark = pytest.mark.promise("input")
 
 MB = 1 << 20
+LINES = effort(1, 4) * 500_000
 DUCKDB_MB = 512
 """What DuckDB may use."""
 OTHERS_MB = 450
@@ -24,15 +27,24 @@ OTHERS_MB = 450
 CHILD = """
 import sys
 from pathlib import Path
-from orchestration_project.contracts.feed import FileFormat, SourceFormat
-from orchestration_project_tests.ingest.shop import feed
-from orchestration_project_tests.reliability.test_input_memory import FrugalShop
-shop = FrugalShop(Path(sys.argv[1]), feed(source=SourceFormat(FileFormat(sys.argv[2]))))
+from orchestration_project_tests.reliability.test_input_memory import FrugalShop, contract_of
+shop = FrugalShop(Path(sys.argv[1]), contract_of(sys.argv[2]))
 shop.load()
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 entries = shop.ledger("file", "status", "records", "cleaned", "rejected", "blank_records", "reason")
 print(int(status["VmHWM"].split()[0]) // 1024, entries[0][1:])
 """
+
+
+def contract_of(kind: str) -> Feed:
+    """A contract for files of a format, or for CSV in an encoding, or for fixed width ones of which bytes count."""
+    if kind == "gb18030":
+        return feed(source=SourceFormat(encoding=kind))
+    if kind != "fixed_width":
+        return feed(source=SourceFormat(FileFormat(kind)))
+    columns = (column("id", "VARCHAR", Required(), span=Span(1, 6)), column("n", "INTEGER", span=Span(7, 3)))
+    fixed = FixedWidth(count_bytes=True)
+    return feed(*columns, source=SourceFormat(FileFormat.FIXED_WIDTH, encoding="gb18030", fixed=fixed))
 
 
 class FrugalShop(Shop):
@@ -92,6 +104,18 @@ def array(scale: int) -> Iterator[bytes]:
     yield b"]"
 
 
+def letters_of_two_bytes(scale: int) -> Iterator[bytes]:
+    yield b"id,n\n"
+    for _ in range(scale):
+        yield "中国茅台,17\n".encode("gb18030") * 500_000
+
+
+def lines_in_bytes(scale: int) -> Iterator[bytes]:
+    for _ in range(scale):
+        yield "中国a  17\n".encode("gb18030") * 500_000
+    yield "中".encode("gb18030") * (2 * MB) + b"\n"
+
+
 def bomb(scale: int) -> Iterator[bytes]:
     packer = zstandard.ZstdCompressor().compressobj()
     for _ in range(200 * scale):
@@ -109,6 +133,10 @@ def bomb(scale: int) -> Iterator[bytes]:
         pytest.param(empty_lines, "csv", "'loaded', 0, 0", id="empty lines"),
         pytest.param(wide, "csv", "'loaded', 1, 1, 0, 0", id="2,000 columns"),
         pytest.param(array, "json", "'loaded'", id="a JSON array"),
+        pytest.param(letters_of_two_bytes, "gb18030", f"'loaded', {LINES}, {LINES}, 0, 0", id="GB 18030"),
+        pytest.param(
+            lines_in_bytes, "fixed_width", f"'loaded', {LINES + 1}, {LINES}, 1, 0", id="fixed width, in bytes"
+        ),
         pytest.param(bomb, "csv", "no_header", id="a bomb"),
     ],
 )
@@ -126,7 +154,7 @@ def test_memory_is_bounded(make: object, file_format: str, expected: str, tmp_pa
     # DuckDB may draw a bar of its progress before it.
     peak, told = done.stdout.splitlines()[-1].split(" ", 1)
     if make is empty_lines:
-        expected = f"'loaded', {(count := effort(1, 4) * 500_000)}, 0, 0, {count}"
+        expected = f"'loaded', {LINES}, 0, 0, {LINES}"
     assert expected in told
     assert int(peak) < DUCKDB_MB + OTHERS_MB
     tried()
