@@ -44,6 +44,7 @@ class Point(StrEnum):
     BEGUN = "begun"
     REMOVED = "removed"
     ENTERED = "entered"
+    REMEMBERED = "remembered"
     PUBLISHED = "published"
     INSERTED = "inserted"
     COUNTED = "counted"

@@ -78,7 +78,7 @@ def came_in(connection: "DuckDBPyConnection", feeds: Sequence[str], until: dt.da
     # Half open, so that a file that was seen at the very moment of a summary is in one of two summaries, not in both.
     rows = connection.execute(
         f"""WITH came AS (
-                SELECT *, status IN ('loaded', 'superseded') AS accepted FROM {ledger.TABLE}
+                SELECT *, status IN ('loaded', 'kept', 'superseded') AS accepted FROM {ledger.TABLE}
                 WHERE seen_at > $start AND seen_at <= $end)
             SELECT feed, count(*) FILTER (accepted), coalesce(min(batch) FILTER (accepted), ''),
                 coalesce(max(batch) FILTER (accepted), ''), coalesce(sum(cleaned) FILTER (accepted), 0)::BIGINT,

@@ -49,7 +49,7 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
     """
     from orchestration_project.ingest.batching import ensure_same_batching, settle_recovery
     from orchestration_project.ingest.renew import ensure_current
-    from orchestration_project.ingest.session import ensure_feed_tables
+    from orchestration_project.ingest.session import ensure_feed_tables, ensure_history
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
     from orchestration_project.warehouse.ledger import ensure_ledger
@@ -65,6 +65,7 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
         ensure_same_batching(connection, name, spec.options, settings.archive(name))
         # A new contract may add columns. One that reads otherwise is refused below: its rejects may be others.
         ensure_feed_tables(connection, spec.feed, spec.options.batching)
+        ensure_history(connection, spec.feed, spec.options.history)
         ensure_current(connection, spec.feed, spec.options)
         yield connection, settings, spec
 

@@ -87,8 +87,9 @@ def _repaired(session: Session) -> set[Batch]:
 
 
 def _reach(session: Session) -> dt.timedelta:
-    """How far apart batches may be that share keys."""
-    return session.options.key_look_back if keys_of(session.feed) else dt.timedelta()
+    """How far apart batches may be that share keys; each snapshot has all keys anew."""
+    shares = keys_of(session.feed) and not session.options.history
+    return session.options.key_look_back if shares else dt.timedelta()
 
 
 def _within_reach(session: Session, batches: Sequence[Batch]) -> list[Batch]:

@@ -131,7 +131,8 @@ def _recognised(session: Session, candidates: Sequence[Candidate]) -> Candidates
     """Which of the candidates bring something new, and which the ledger knows."""
     options, key_of = session.options, session.batching.key
     current: dict[Identity, Entry] = {}
-    if candidates:
+    # A feed that has just got a history takes in what its archive has, whatever lies in landing.
+    if candidates or options.history:
         delivered = [(key_of(item.batch), item.name, item.sha256) for item in candidates]
         entries = ledger_queries.current_entries(
             session.connection, session.feed.name, delivered, options.snapshot, options.by_name

@@ -85,6 +85,8 @@ def scratch_session(
     request = Request(None if options.snapshot else [candidate.batch])
     # Its archive is empty, so that neither archived files nor waivers have a say.
     own = replace(settings, data_dir=work.parent)
+    # One file has no history, and what a snapshot's records become does not depend on it.
+    options = replace(options, history=False)
     return Session(connection, own, feed, options, request, work, lambda _: None)
 
 

@@ -24,17 +24,22 @@ def reading_of(feed: Feed) -> str:
 def making_of(feed: Feed, options: FeedOptions) -> str:
     """Identifies what decides the columns, values and duplicates of a feed's tables.
 
-    A rule is no part of it: it decides on which side a record is, never what a value is.
+    A rule is no part of it: it decides on which side a record is, never what a value is. Of a feed with a history it
+    is: whether a record counted in a snapshot of long ago decides from when until when a version holds.
     """
     keys = [(key.columns, key.rule) for key in keys_of(feed)]
-    # Sorted, since the order of columns changes no value. Without a key nobody looks back.
-    return _digest(sorted(map(_value_of, feed.columns)), keys, options.key_look_back if keys else None)
+    remembered = ("history", _rules_of(feed)) if options.history else ()
+    look_back = options.key_look_back if keys else None
+    return _digest(sorted(map(_value_of, feed.columns)), keys, look_back, *remembered)
 
 
 def version_of(feed: Feed, options: FeedOptions) -> str:
     """Identifies everything of a contract that decides a row: how it is read, typed, computed and validated."""
-    rules = sorted((column.name, repr(column.rules)) for column in feed.columns if column.rules)
-    return _digest(reading_of(feed), making_of(feed, options), rules)
+    return _digest(reading_of(feed), making_of(feed, options), _rules_of(feed))
+
+
+def _rules_of(feed: Feed) -> list[tuple[str, str]]:
+    return sorted((column.name, repr(column.rules)) for column in feed.columns if column.rules)
 
 
 def _value_of(column: Column) -> tuple[str, str, str, list[str]]:

@@ -17,7 +17,7 @@ from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger import IN_RAW, Entry
 from orchestration_project.warehouse.ledger_batches import DayCount
 from orchestration_project.warehouse.ledger_queries import Identity
 
@@ -93,7 +93,7 @@ class Refused:
 class Decided:
     """The ledger's entry of a file that somebody withdrew or took back, and the entry that it had; None if it had none.
 
-    Its rows go if that one was loaded.
+    Its rows go if it had any.
     """
 
     entry: Entry
@@ -194,7 +194,7 @@ class Plan:
 
     def with_decided(self, decided: Sequence[Decided]) -> "Plan":
         """The same with the files that were withdrawn or taken back."""
-        gone = [item.before for item in decided if item.before and item.before.status is Status.LOADED]
+        gone = [item.before for item in decided if item.before and item.before.status in IN_RAW]
         return Plan([*self.entries, *(item.entry for item in decided)], self.loads, [*self.removals, *gone])
 
 

@@ -45,6 +45,7 @@ class FeedOptions:
         grace: how long a file is watched for changes after it was taken off landing.
         by_name: whether a name is the same file whatever its batch, so that newer bytes replace it.
         repeated_bytes: what becomes of a file that has the same bytes as the file of another batch.
+        history: whether a snapshot feed keeps every snapshot, and has a table of what each key was and when.
         calendar: which batches are expected and when; None if nobody says. It decides no row.
     """
 
@@ -56,6 +57,7 @@ class FeedOptions:
     grace: dt.timedelta = dt.timedelta(hours=GRACE_HOURS)
     by_name: bool = False
     repeated_bytes: RepeatedBytes = REPEATED_BYTES
+    history: bool = False
     calendar: DeliveryCalendar | None = None
 
     def identity(self, batch: str, file: str) -> Identity:
@@ -81,6 +83,7 @@ def feed_options(
     grace_hours: float = GRACE_HOURS,
     undated: str = UNDATED,
     repeated_bytes: RepeatedBytes = REPEATED_BYTES,
+    history: bool = False,
 ) -> FeedOptions:
     """How a feed is run, from the attributes of its `defs.yaml`, where each of them is described.
 
@@ -104,6 +107,7 @@ def feed_options(
         by_name=undated == "replace" and not snapshot and not batch_pattern,
         # A snapshot is the whole truth of its day, changed or not.
         repeated_bytes="load" if snapshot else repeated_bytes,
+        history=history,
     )
 
 

@@ -19,7 +19,7 @@ from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.storage.withdrawals import was_withdrawn, withdrawals
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.ledger import Entry, Status, settle
+from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status, settle
 from orchestration_project.warehouse.ledger_queries import Identity
 from orchestration_project.warehouse.tables import batch_filter, ident
 
@@ -47,13 +47,13 @@ def make_plan(
     # They take part: a duplicate inherits when the file that holds its bytes is corrected, and of a snapshot feed the
     # newest of all files counts.
     unchanged = [entry for file, entry in current.items() if file not in delivered]
-    # A file that is read again replaces itself: its old rows go, and what it is read as now comes in.
-    plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
-    for entry in settle([*unchanged, *(entries[-1] for entries in delivered.values())], options.snapshot):
+    plan = Plan([], [], [entry for entry in replaced if entry.status in IN_RAW])
+    counting = [*unchanged, *(entries[-1] for entries in delivered.values())]
+    for entry in settle(counting, options.snapshot, options.history):
         file = options.identity(entry.batch, entry.file)
         before = Status.RECEIVED if file in delivered else current[file].status
         if entry.status is not before:
-            _change(plan, _placed(entry, current.get(file), archive), before, request)
+            _change(plan, _placed(entry, current.get(file), archive), before, feed, request)
     # A version of a file that comes back is current again, so its old entry is not written as superseded.
     kept = {entry.identity for entry in plan.entries}
     outdated = [entry for entries in delivered.values() for entry in entries[:-1]]
@@ -64,12 +64,15 @@ def make_plan(
     return plan
 
 
-def _change(plan: Plan, entry: Entry, before: Status, request: Request) -> None:
+def _change(plan: Plan, entry: Entry, before: Status, feed: Feed, request: Request) -> None:
     """Note an entry whose status changes, and what that means for its rows."""
-    if entry.status is Status.LOADED:
-        entry = replace(entry, loaded_at=_naive(request.now))
+    if entry.status in IN_RAW and before not in IN_RAW:
+        reading = reading_of(feed)
+        # What was counted when a file was read otherwise says nothing about how it is read now.
+        records = entry.records if entry.read_as in (None, reading) else None
+        entry = replace(entry, loaded_at=_naive(request.now), read_as=reading, records=records)
         plan.loads.append(entry)
-    elif before is Status.LOADED:
+    elif before in IN_RAW and entry.status not in IN_RAW:
         plan.removals.append(entry)
     plan.entries.append(entry)
 

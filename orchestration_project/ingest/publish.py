@@ -11,6 +11,7 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of, reject_id
 from orchestration_project.ingest.fingerprints import version_of
+from orchestration_project.ingest.history import count_kept, newest_day, remember
 from orchestration_project.ingest.keys import ages_select
 from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.repairs import resolve
@@ -19,7 +20,7 @@ from orchestration_project.ingest.validate import validation_of
 from orchestration_project.warehouse import ledger, ledger_batches
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.published import note_published
-from orchestration_project.warehouse.tables import ident, idents, replace_batches
+from orchestration_project.warehouse.tables import batch_filter, ident, idents, replace_batches
 from orchestration_project.warehouse.waivers import has_waivers
 
 if TYPE_CHECKING:
@@ -44,9 +45,12 @@ def publish(session: Session, unique: Unique) -> Published:
         # Before the staged records join the raw table: until then the view `_records` has each of them once, not
         # twice.
         with session.timed("published") as done:
-            done(_replace_published(connection, feed, unique))
+            done(_replace_published(session, unique))
         # Marts find by this what they have to make again, without a look at the rows.
-        note_published(connection, cleaned_table(feed), unique.batches, validation_of(feed))
+        whole = None if session.options.snapshot else unique.batches
+        note_published(connection, cleaned_table(feed), whole, validation_of(feed))
+        if session.options.history:
+            remember(session, unique)
         reached(Point.PUBLISHED)
     insert_staged(connection, feed, staged)
     reached(Point.INSERTED)
@@ -54,36 +58,50 @@ def publish(session: Session, unique: Unique) -> Published:
     if session.request.publish and _has_closed(session):
         resolve(connection, feed, unique.batches)
     # Counted in the tables, not summed up from what the steps before reported: so that it is a second opinion.
-    counts = count_records(connection, feed, unique.batches)
-    _balance(session, staged.plan, counts)
+    counts, kept = _counted(session, unique)
+    _balance(session, staged.plan, [*counts, *kept])
     reached(Point.COUNTED)
     return Published(
         entries=staged.plan.entries,
-        batches=unique.batches,
+        batches=None if session.options.snapshot else unique.batches,
         counts=counts,
         reasons=count_reasons(connection, feed, unique.batches),
         newest=ledger_batches.newest_days(connection, feed.name, NEWEST_DAYS),
     )
 
 
-def _replace_published(connection: "DuckDBPyConnection", feed: Feed, unique: Unique) -> int:
+def _replace_published(session: Session, unique: Unique) -> int:
     """Replace the published rows of the batches; returns how many there are now.
 
     `_reject_id` and `_rejected_at` (when the file was last modified, UTC) depend on the file alone: a re-run or a
     rebuild gives the same.
     """
-    cleaned = replace_batches(connection, cleaned_table(feed), unique.batches, _cleaned_select(feed, unique))
-    rejected = replace_batches(connection, rejected_table(feed), unique.batches, _rejected_select(feed, unique))
+    connection, feed, batches, shown = session.connection, session.feed, unique.batches, "true"
+    if session.options.history:
+        # Of the days that were validated, these tables have the newest: they are replaced as a whole.
+        batches, shown = None, batch_filter(newest_day(session))
+    cleaned = replace_batches(connection, cleaned_table(feed), batches, _cleaned_select(feed, unique, shown))
+    rejected = replace_batches(connection, rejected_table(feed), batches, _rejected_select(feed, unique, shown))
     return cleaned + rejected
 
 
-def _cleaned_select(feed: Feed, unique: Unique) -> str:
+def _counted(session: Session, unique: Unique) -> tuple[list[FileCount], list[FileCount]]:
+    """The counts of the files in the published tables, and those of the earlier snapshots of a history."""
+    connection, feed, batches = session.connection, session.feed, unique.batches
+    if not session.options.history:
+        return count_records(connection, feed, batches), []
+    newest = newest_day(session)
+    earlier = [batch for batch in batches or () if batch not in newest] if session.request.publish else []
+    return count_records(connection, feed, newest), count_kept(connection, feed, unique, earlier)
+
+
+def _cleaned_select(feed: Feed, unique: Unique, shown: str) -> str:
     columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
     return f"""SELECT {columns} FROM {unique.validated.relation} ANTI JOIN {unique.relation} USING (_rid)
-        WHERE _reasons IS NULL"""
+        WHERE _reasons IS NULL AND {shown}"""
 
 
-def _rejected_select(feed: Feed, unique: Unique) -> str:
+def _rejected_select(feed: Feed, unique: Unique, shown: str) -> str:
     """Query of the rejected records: their text, with the reasons of those that break a rule or are duplicates.
 
     Of the many records only the text is read. Where the few rejected ones come from is known of them.
@@ -91,9 +109,9 @@ def _rejected_select(feed: Feed, unique: Unique) -> str:
     texts, origin = idents([column.name for column in feed.source_columns]), idents(PLATFORM_COLUMNS)
     return f"""
         WITH rejected AS (
-            SELECT _rid, {origin}, _reasons FROM {unique.validated.relation} WHERE _reasons IS NOT NULL
+            SELECT _rid, {origin}, _reasons FROM {unique.validated.relation} WHERE _reasons IS NOT NULL AND {shown}
             UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason)
-            FROM {unique.relation} GROUP BY _rid, {origin}),
+            FROM {unique.relation} WHERE {shown} GROUP BY _rid, {origin}),
         texts AS (SELECT _rid, {texts}, _rescued, _raw_line FROM {unique.validated.records}),
         ages AS ({ages_select(feed)})
         SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,

@@ -19,7 +19,7 @@ from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.ledger import BATCH_DATE, Entry
+from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW, Entry
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, ident
 
@@ -147,6 +147,6 @@ def _unknown_files(session: Session) -> str:
         WITH present AS (
             SELECT DISTINCT _batch_date, _file, _file_version
             FROM {ident(raw_table(session.feed))} WHERE {batch_filter(session.request.batches)}),
-        loaded AS (FROM {LEDGER} WHERE feed = $feed AND status = 'loaded')
+        loaded AS (FROM {LEDGER} WHERE feed = $feed AND {IS_IN_RAW})
         FROM present ANTI JOIN loaded
         ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}"""

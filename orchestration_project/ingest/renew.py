@@ -31,7 +31,13 @@ from orchestration_project.ingest.validate import validate
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger_batches, ledger_queries
 from orchestration_project.warehouse.connection import transaction
-from orchestration_project.warehouse.feed_tables import RenewedFeed, layouts, raw_table
+from orchestration_project.warehouse.feed_tables import (
+    RenewedFeed,
+    history_layout,
+    history_table,
+    layouts,
+    raw_table,
+)
 from orchestration_project.warehouse.renewal import beside, drop_remains, made_as, note_contract, replace_published
 from orchestration_project.warehouse.tables import canonical, columns_of
 
@@ -113,7 +119,8 @@ def _changed_tables(connection: "DuckDBPyConnection", feed: Feed, options: FeedO
         WarehouseError: files are loaded in batches of another kind.
     """
     batch_type, changed = options.batching.sql_type, []
-    for table, layout in layouts(feed, batch_type).items():
+    wanted = layouts(feed, batch_type) | ({history_table(feed): history_layout(feed)} if options.history else {})
+    for table, layout in wanted.items():
         present = columns_of(connection, table)
         if present.get(BATCH, batch_type) != batch_type and ledger_batches.loaded_batches(connection, feed.name):
             raise WarehouseError(
@@ -136,8 +143,8 @@ def _is_damaged(session: Session) -> bool:
 
 
 def _renewed(session: Session, raw: bool) -> Renewal:
-    # By its type alone the stages find other tables: none of them knows that it works beside the published ones.
-    feed = RenewedFeed(**{item.name: getattr(session.feed, item.name) for item in fields(Feed)}, raw_anew=raw)
+    contract = {item.name: getattr(session.feed, item.name) for item in fields(Feed)}
+    feed = RenewedFeed(**contract, raw_anew=raw, has_history=session.options.history)
     ranges = list(_ranges(session))
     if ranges:
         session.tell(
@@ -161,7 +168,7 @@ def _renewed(session: Session, raw: bool) -> Renewal:
 def _ranges(session: Session) -> Iterator[Range]:
     """The loaded batches in ranges of about as many records as are worked on at once, in order."""
     sizes = ledger_batches.batch_sizes(session.connection, session.feed.name)
-    if session.options.snapshot:
+    if session.options.snapshot and not session.options.history:
         yield from [None] if sizes else []
         return
     part, records = list[Batch](), 0

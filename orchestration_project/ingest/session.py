@@ -16,10 +16,10 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.transfer import Transfer
 from orchestration_project.storage.trees import first_name
-from orchestration_project.warehouse import ledger, ledger_queries
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse import history_days, ledger, ledger_queries
+from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
-from orchestration_project.warehouse.feed_tables import cleaned_table, layouts
+from orchestration_project.warehouse.feed_tables import cleaned_table, history_layout, history_table, layouts, raw_table
 from orchestration_project.warehouse.owners import refuse_owned
 from orchestration_project.warehouse.published import ensure_published
 from orchestration_project.warehouse.renewal import ensure_feed_contracts
@@ -180,6 +180,7 @@ def open_session(
         # Before tables are made: where this refuses, nothing is to be changed.
         ensure_same_batching(connection, feed.name, options, archive)
         ensure_feed_tables(connection, feed, options.batching)
+        ensure_history(connection, feed, options.history)
         named = replace(feed, first_name=first_name(archive))
         session = Session(connection, settings, named, options, request, work, log)
         # Only now: what a killed load has secured is finished or undone by what the ledger says of it.
@@ -220,3 +221,16 @@ def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: B
         else:
             create_table(connection, table, layout)
     ensure_published(connection, cleaned_table(feed))
+
+
+def ensure_history(connection: "DuckDBPyConnection", feed: Feed, wanted: bool) -> None:
+    """Make sure that a feed has the table of its history, or nothing of it if it is not wanted any more."""
+    table = history_table(feed)
+    if wanted:
+        history_days.ensure_days(connection)
+        if not columns_of(connection, table):
+            refuse_owned(connection, table)
+            create_table(connection, table, history_layout(feed))
+    elif history_days.is_history(connection, table):
+        with transaction(connection):
+            history_days.forget(connection, feed.name, raw_table(feed))

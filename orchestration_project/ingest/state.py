@@ -94,7 +94,7 @@ def _sizes(connection: "DuckDBPyConnection", feed: str, snapshot: bool) -> dict[
     # The newest snapshot replaces the ones of all days before, which are superseded; their sizes are still what is
     # usual.
     records = "arg_max(records, (modified_at, file))" if snapshot else "sum(records)"
-    statuses = "'loaded', 'superseded'" if snapshot else "'loaded'"
+    statuses = "'loaded', 'kept', 'superseded'" if snapshot else "'loaded'"
     rows = connection.execute(
         f"""SELECT batch, coalesce({records} FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
             WHERE feed = $1 AND status IN ({statuses}) GROUP BY 1 ORDER BY 1 DESC LIMIT {SIZES_KEPT:d}""",

@@ -12,7 +12,8 @@ from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
-from orchestration_project.ingest.model import Staged, Validated
+from orchestration_project.ingest.history import days_to_validate
+from orchestration_project.ingest.model import Staged, Validated, batches_of
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
 from orchestration_project.ingest.session import Session
@@ -50,15 +51,13 @@ def validate(session: Session, staged: Staged) -> Validated:
 
 
 def _touched(session: Session, staged: Staged) -> list[Batch] | None:
-    """The batches asked for and those whose files changed, in order; None for a snapshot."""
-    if session.request.batches is None:
-        return None
-    plan = staged.plan
-    return sorted({*session.request.batches, *_batches_of(session, [*plan.loads, *plan.removals])})
-
-
-def _batches_of(session: Session, entries: Iterable[Entry]) -> set[Batch]:
-    return {session.batching.from_key(entry.batch) for entry in entries}
+    """The batches asked for and those whose files changed, in order; None for a snapshot without a history."""
+    plan, asked = staged.plan, session.request.batches
+    if asked is None:
+        if not session.options.history:
+            return None
+        asked = days_to_validate(session, plan)
+    return sorted({*asked, *batches_of([*plan.loads, *plan.removals], session.batching.from_key)})
 
 
 def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:

@@ -103,6 +103,8 @@ def _outcome(
     if status is Status.DUPLICATE:
         others = [entry.file for entry in current.values() if entry.sha256 == candidate.sha256 and entry.file != name]
         return Known(loads=False, what=f"a duplicate: {', '.join(sorted(others))} has the same bytes and keeps them")
+    if status is Status.KEPT:
+        return Known(loads=False, what="for the history alone: a newer snapshot is loaded")
     if status is not Status.LOADED:
         return Known(loads=False, what="outdated: a newer snapshot is loaded")
     if before and before.sha256 != candidate.sha256:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
+from orchestration_project.warehouse import history_days
 from orchestration_project.warehouse.batching import TABLE as BATCHING
 from orchestration_project.warehouse.feed_tables import PREFIXES
 from orchestration_project.warehouse.ledger import COUNTS
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 REBUILT = "rebuilt"
 """The name under which a scratch warehouse is attached."""
-SHARED = dict.fromkeys((LEDGER, WAIVERS, TAKEN, BATCHING, CONTRACTS), "feed") | {PUBLISHED: "table_name"}
+SHARED = dict.fromkeys((LEDGER, WAIVERS, TAKEN, BATCHING, CONTRACTS, history_days.TABLE), "feed") | {
+    PUBLISHED: "table_name"
+}
 """The tables of all feeds, and the column that says which feed's a row is, or which table's."""
 BEFORE = "_before"
 
@@ -66,7 +69,7 @@ def lost_files(connection: "DuckDBPyConnection", feeds: Sequence[str], same_batc
     same = "batch, file, sha256" if same_batches else "file, sha256"
     rows = connection.execute(
         f"""SELECT DISTINCT file FROM {LEDGER} ANTI JOIN {REBUILT}.{SCHEMA}.{LEDGER} USING ({same})
-            WHERE feed IN ({literals(feeds)}) AND status IN ('loaded', 'duplicate', 'withdrawn') ORDER BY 1"""
+            WHERE feed IN ({literals(feeds)}) AND status IN ('loaded', 'kept', 'duplicate', 'withdrawn') ORDER BY 1"""
     ).fetchall()
     return [file for (file,) in rows]
 
@@ -88,11 +91,11 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
             QUALIFY row_number() OVER (
                 PARTITION BY batch, file, version ORDER BY status = 'quarantined', seen_at) = 1"""
     )
-    own = tables_of(feed)
-    # The tables are made anew rather than changed: the rebuilt ones may have other columns and types.
+    own = [*tables_of(feed), history_days.table_of(feed)]
     for name in names:
         drop_feed(connection, name)
-    for table in (*own, *SHARED):
+    built = _tables_in(connection, REBUILT)
+    for table in filter(built.__contains__, (*own, *SHARED)):
         ensure_table(connection, table, types_of(connection, f"{REBUILT}.{SCHEMA}.{ident(table)}"))
         # In the tables of all feeds other feeds have rows, too, so only the feed's own can be counted.
         _copy(connection, table, exactly=table in own)
@@ -104,6 +107,11 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
         {"feed": feed},
     )
     connection.execute(f"DROP TABLE {BEFORE}")
+
+
+def _tables_in(connection: "DuckDBPyConnection", database: str) -> set[str]:
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = $1", [database]).fetchall()
+    return {table for (table,) in rows}
 
 
 def _copy(connection: "DuckDBPyConnection", table: str, exactly: bool) -> None:
@@ -145,7 +153,10 @@ def _history_query() -> str:
 
 def drop_feed(connection: "DuckDBPyConnection", feed: str) -> None:
     """Remove all that the warehouse has of a feed. Inside the caller's transaction."""
-    for table in tables_of(feed):
+    # A table of that name may be somebody else's.
+    history = history_days.table_of(feed)
+    own = [history] if history_days.is_history(connection, history) else []
+    for table in (*tables_of(feed), *own):
         connection.execute(f"DROP TABLE IF EXISTS {ident(table)}")
     # `table_owners` is not among them: a feed's tables are told by their names and columns, they have no owner.
     for table, column in SHARED.items():

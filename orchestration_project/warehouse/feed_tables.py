@@ -1,4 +1,7 @@
-"""The three tables of a feed: their names, their columns and types, and the columns that the platform adds."""
+"""The tables of a feed: their names, their columns and types, and the columns that the platform adds.
+
+Each feed has three. A feed with a history has a fourth one.
+"""
 
 from dataclasses import dataclass
 
@@ -11,7 +14,9 @@ PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
-# No feed's name has a dot, so no table of a feed is taken for one that is being made beside the published one.
+VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
+"""The columns that the platform adds to a history: the days from which and until which a version holds."""
+
 NEW = ".new"
 
 
@@ -21,9 +26,11 @@ class RenewedFeed(Feed):
 
     Attributes:
         raw_anew: whether the raw table is, too; else the published one is read.
+        has_history: whether it has a history.
     """
 
     raw_anew: bool = False
+    has_history: bool = False
 
 
 def raw_table(feed: Feed) -> str:
@@ -88,3 +95,17 @@ def layouts(feed: Feed, batch_type: str) -> dict[str, dict[str, str]]:
 def tables_of(feed: Feed) -> tuple[str, str, str]:
     """The names of a feed's tables: raw, cleaned, rejected."""
     return raw_table(feed), cleaned_table(feed), rejected_table(feed)
+
+
+def history_table(feed: Feed) -> str:
+    """The name of a feed's history, where it has one."""
+    return f"{feed.name}_history{NEW if isinstance(feed, RenewedFeed) else ''}"
+
+
+def history_layout(feed: Feed) -> dict[str, str]:
+    """The columns of a feed's history and their DuckDB types: the contract's, from when to when, the record."""
+    return (
+        {column.name: column.sql_type for column in feed.columns}
+        | {VALID_FROM: "DATE", VALID_TO: "DATE", IS_CURRENT: "BOOLEAN"}
+        | {"_file": "VARCHAR", "_file_version": "VARCHAR", "_row": "BIGINT"}
+    )

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse import tables
-from orchestration_project.warehouse.tables import ensure_table, literal
+from orchestration_project.warehouse.tables import ensure_table, exists, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -69,16 +68,24 @@ class Status(StrEnum):
     """What became of a version of a file.
 
     RECEIVED: new, `settle` has not decided yet; this status is never written. LOADED: its records are in the tables.
-    SUPERSEDED: a later delivery replaced it. DUPLICATE: another file of its batch with the same bytes is loaded.
+    KEPT: an earlier snapshot of a feed with a history, which has its records from the raw table. SUPERSEDED: a later
+    delivery replaced it. DUPLICATE: another file of its batch with the same bytes is loaded.
     QUARANTINED: the file was refused as a whole. WITHDRAWN: it was accepted, and somebody took it back.
     """
 
     RECEIVED = "received"
     LOADED = "loaded"
+    KEPT = "kept"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
     WITHDRAWN = "withdrawn"
+
+
+IN_RAW = (Status.LOADED, Status.KEPT)
+"""What files have whose records are in the raw table."""
+IS_IN_RAW = f"status IN ({literals(IN_RAW)})"
+"""The same as a SQL condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ class Entry:
         return (self.batch, self.modified_at, self.file)
 
 
-def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
+def settle(entries: Sequence[Entry], snapshot: bool, history: bool = False) -> list[Entry]:
     """Decide which files a feed's tables consist of. The order of arrival makes no difference.
 
     Bytes count once a batch. Of several files of a batch with the same bytes the oldest is loaded (modification time,
@@ -145,11 +152,13 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
     Args:
         entries: the current version of each file, with any status.
         snapshot: whether each file of the feed replaces all files before it.
+        history: whether the newest snapshot of each earlier day stays in the raw table.
 
     Returns:
-        The same entries with the status LOADED, DUPLICATE or SUPERSEDED.
+        The same entries with the status LOADED, KEPT, DUPLICATE or SUPERSEDED.
     """
-    # By rank, not by arrival or by what was decided before: a rebuild, which sees all files at once, decides the same.
+    if history:
+        return _settled_by_day(entries)
     counting = _newest(entries) if snapshot else list(entries)
     by_bytes: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in counting:
@@ -162,6 +171,24 @@ def settle(entries: Sequence[Entry], snapshot: bool) -> list[Entry]:
         settled += [
             replace(entry, status=Status.LOADED if entry is first else Status.DUPLICATE) for entry in same_bytes
         ]
+    return settled
+
+
+def _settled_by_day(entries: Sequence[Entry]) -> list[Entry]:
+    """Each day's newest snapshot counts, with its repairs: that of the newest day is loaded, the others are kept."""
+    by_day: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_day[entry.batch].append(entry)
+    newest = max((entry.batch for entry in entries if not entry.repair), default="")
+    earlier = {Status.LOADED: Status.KEPT}
+    settled = []
+    for day, own in by_day.items():
+        found = settle(own, snapshot=True)
+        settled += (
+            found
+            if day == newest
+            else [replace(entry, status=earlier.get(entry.status, Status.SUPERSEDED)) for entry in found]
+        )
     return settled
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE, VALIDATED_AS
-from orchestration_project.warehouse.tables import columns_of, is_empty, literal
+from orchestration_project.warehouse.ledger import IS_IN_RAW, TABLE, VALIDATED_AS
+from orchestration_project.warehouse.ledger_queries import ACCEPTED
+from orchestration_project.warehouse.tables import columns_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -69,21 +70,21 @@ def delivered_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
 
 
 def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
-    """The partition keys of the batches that have loaded repair files, in order."""
+    """The partition keys of the batches that have repair files in the raw table, in order."""
     rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND status = 'loaded' AND repair ORDER BY 1", [feed]
+        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {IS_IN_RAW} AND repair ORDER BY 1", [feed]
     ).fetchall()
     return [batch for (batch,) in rows]
 
 
 def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[str] | None = None) -> dict[str, int]:
-    """How many records the loaded files of some batches (None: of all) have, by partition key.
+    """How many records of some batches (None: of all) are in the raw table, by partition key.
 
     Records of repair files do not count: they correct records that are counted already.
     """
     rows = connection.execute(
         f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
-            WHERE feed = $feed AND status = 'loaded' AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
+            WHERE feed = $feed AND {IS_IN_RAW} AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
             GROUP BY 1""",
         {"feed": feed, "all": batches is None, "keys": list(batches or ())},
     ).fetchall()

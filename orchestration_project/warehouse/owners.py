@@ -6,7 +6,7 @@ A row counts only while its table exists: who drops a table also gives it free.
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse import ledger, published, renewal, waivers
+from orchestration_project.warehouse import history_days, ledger, published, renewal, waivers
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, PREFIXES
 from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # the feed `x` in a run that succeeded.
 TABLE = "table_owners"
 COLUMNS = {"table_schema": "VARCHAR", "table_name": "VARCHAR", "asset": "VARCHAR"}
-RECORDS = frozenset({TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, waivers.TABLE, waivers.TAKEN})
+RECORDS = frozenset(
+    {TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, history_days.TABLE, waivers.TABLE, waivers.TAKEN}
+)
 """The tables in which the platform keeps its records."""
 # DuckDB's names have no case.
 SAME_TABLE = "lower(table_schema) = lower($1) AND lower(table_name) = lower($2)"
@@ -91,5 +93,6 @@ def is_platforms(connection: "DuckDBPyConnection", table: str, schema: str = SCH
     columns = columns_of(connection, table)
     # The name alone is not enough: `raw_data` may be anybody's. Nor is the column alone: any frame may have a `_file`.
     feeds = name.startswith(PREFIXES) and columns.keys() >= set(PLATFORM_COLUMNS)
+    feeds = feeds or (name.endswith(history_days.table_of("")) and history_days.is_history(connection, table))
     marts = (columns_of(connection, f"{table}_built"), columns if name.endswith("_built") else {})
     return feeds or any({"_batch_date", "content"} <= built.keys() for built in marts)

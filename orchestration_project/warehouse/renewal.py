@@ -14,8 +14,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.warehouse import ledger, published, waivers
-from orchestration_project.warehouse.feed_tables import NEW, RenewedFeed, cleaned_table, layouts
+from orchestration_project.warehouse import history_days, ledger, published, waivers
+from orchestration_project.warehouse.feed_tables import (
+    NEW,
+    RenewedFeed,
+    cleaned_table,
+    history_layout,
+    history_table,
+    layouts,
+)
 from orchestration_project.warehouse.tables import SCHEMA, create_table, ensure_table, ident, literal
 
 if TYPE_CHECKING:
@@ -68,9 +75,8 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
             create_table(connection, table, layout)
         connection.execute(f"CREATE SCHEMA {ASIDE}")
         for table, rows in _notes(feed).items():
-            # No batch is published yet; all else is as it is now. Copied, not made empty: stages ask the ledger for the
-            # files that there are.
-            begun = "false" if table == published.TABLE else rows
+            # No batch is published yet; all else is as it is now.
+            begun = "false" if table in (published.TABLE, history_days.TABLE) else rows
             connection.execute(f"CREATE TABLE {ASIDE}.{table} AS FROM {SCHEMA}.{table} WHERE {begun}")
         # The stages name their tables without a schema. So none of them has to know that this load is another one.
         connection.execute(f"SET search_path = '{ASIDE},{SCHEMA}'")
@@ -114,12 +120,12 @@ def drop_remains(connection: "DuckDBPyConnection") -> None:
 
 
 def _new_layouts(feed: RenewedFeed, batch_type: str) -> dict[str, dict[str, str]]:
-    return {table: layout for table, layout in layouts(feed, batch_type).items() if table.endswith(NEW)}
+    new = {table: layout for table, layout in layouts(feed, batch_type).items() if table.endswith(NEW)}
+    return new | ({history_table(feed): history_layout(feed)} if feed.has_history else {})
 
 
 def _notes(feed: RenewedFeed) -> dict[str, str]:
     """The tables that say something of the feed, and which of their rows do."""
     name, place = literal(feed.name), literal(cleaned_table(feed).removesuffix(NEW))
-    return dict.fromkeys((ledger.TABLE, waivers.TABLE, waivers.TAKEN), f"feed = {name}") | {
-        published.TABLE: f"table_name = {place}"
-    }
+    noted = [ledger.TABLE, waivers.TABLE, waivers.TAKEN, *([history_days.TABLE] if feed.has_history else [])]
+    return dict.fromkeys(noted, f"feed = {name}") | {published.TABLE: f"table_name = {place}"}
