@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from orchestration_project.components.feed_metadata import (
+    history_metadata,
     lineage_metadata,
     lineage_of,
     metadata_of,
@@ -22,7 +23,7 @@ from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.report import Report
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout
+from orchestration_project.warehouse.feed_tables import cleaned_layout, history_layout, raw_layout, rejected_layout
 
 NO_VERSION = "INITIAL"
 """What Dagster takes for the version of the files in a drop folder, of which it is told nothing."""
@@ -80,7 +81,7 @@ def _request(spec: FeedSpec, context: dg.AssetExecutionContext) -> Request:
     return Request(
         [from_key(key) for key in keys_of(context)] if spec.partitions_def else None,
         read=spec.raw in selected,
-        publish=spec.cleaned in selected or spec.rejected in selected,
+        publish=any(key in selected for key in spec.published),
         run_id=context.run.run_id,
     )
 
@@ -112,17 +113,25 @@ def _table_specs(spec: FeedSpec) -> list[dg.AssetSpec]:
         f"{title}, refused: the records that broke the contract, each with every rule it broke in `_reasons`. They are"
         f" corrected in the files that `orchestration-project export-rejects {feed.name}` writes, or waived."
     )
-    return [
+    specs = [
         _table_spec(spec, spec.raw, [spec.landing], raw_layout(feed, batch_type), delivered),
         _table_spec(spec, spec.cleaned, [spec.raw], cleaned_layout(feed, batch_type), checked),
         _table_spec(spec, spec.rejected, [spec.raw], rejected_layout(feed, batch_type), refused),
     ]
+    if spec.options.history:
+        versions = (
+            f"{title}, over time: every version of each {', '.join(feed.primary_key)} in all accepted files, from which"
+            f" day until which day it held. {described}"
+        )
+        specs.append(_table_spec(spec, spec.history, [spec.raw], history_layout(feed), versions))
+    return specs
 
 
 def _table_spec(
     spec: FeedSpec, key: dg.AssetKey, deps: Sequence[dg.AssetKey], columns: dict[str, str], description: str
 ) -> dg.AssetSpec:
     # For assets of a project that take the table as a DataFrame: by it the IO manager finds the rows of a partition.
+    is_text = key in (spec.raw, spec.rejected)
     partition_expr = {"partition_expr": "_batch_date"} if spec.partitions_def else {}
     return dg.AssetSpec(
         key,
@@ -136,7 +145,7 @@ def _table_spec(
         tags=spec.tags,
         metadata={
             "dagster/table_name": f"main.{key.to_user_string()}",
-            "dagster/column_schema": table_schema(columns, spec.feed, raw=key != spec.cleaned),
+            "dagster/column_schema": table_schema(columns, spec.feed, is_text, versions=key == spec.history),
             "contract_version": spec.feed.version,
             **partition_expr,
             **link_to(spec.contract, "contract"),
@@ -178,7 +187,7 @@ def _results(
     run_id, renewed = context.run.run_id, report.renewed
     # A changed contract makes batches anew that no run has asked for, and a late batch may take a key from a later one.
     written = [spec.raw] if request.read or (renewed and renewed.raw) else []
-    written += [spec.cleaned, spec.rejected] if request.publish or renewed else []
+    written += spec.published if request.publish or renewed else []
     asked: set[Batch | None] = {None} if request.batches is None else set(request.batches)
     by_batch = parts(report, spec.options.batching)
     for key in written:
@@ -186,7 +195,7 @@ def _results(
         last = [batch for batch in by_batch if batch in asked or not selected][-1]
         for batch, part in by_batch.items():
             partition = None if batch is None else spec.options.batching.key(batch)
-            metadata = metadata_of(spec, key, batch, part)
+            metadata = metadata_of(spec, key, batch, part) | history_metadata(spec, key, report)
             if batch == last:
                 metadata |= run_metadata(spec, key, report, seconds) | lineage_metadata(lineage_of(spec, key))
             if not selected or batch not in asked:

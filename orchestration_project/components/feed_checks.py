@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.check_results import contract, deliveries
+from orchestration_project.components.check_results import contract, deliveries, history
 from orchestration_project.components.check_results.subject import (
     NOTHING_LOADED,
     Check,
@@ -95,6 +95,9 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
         of_loaded[spec.raw, "repeated_bytes"] = deliveries.repeated_bytes
     if spec.options.undated_deliveries:
         of_loaded[spec.raw, "repeated_records"] = deliveries.repeated_records
+    if spec.options.history:
+        of_loaded[spec.history, "history_matches"] = history.history_matches
+        of_loaded[spec.history, "usual_changes"] = history.usual_changes
     # These say more than that all files were refused.
     others: dict[tuple[dg.AssetKey, str], Check] = {
         (spec.raw, "files_accepted"): deliveries.files_accepted,
@@ -128,6 +131,15 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         " counted separately.",
         blocking=True,
     )
+    if spec.options.history:
+        yield dg.AssetCheckSpec(
+            "history_matches",
+            asset=spec.history,
+            additional_deps=[spec.cleaned],
+            description="The history has the records of each day's snapshot, no more and no fewer; its versions are"
+            " counted again, day by day.",
+            blocking=True,
+        )
     # None of these blocks. Whether a missing day stops the marts is for the contract to say: by a rule about the row
     # count, which measures 0 rows then.
     told = [
@@ -144,6 +156,8 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         told.append((spec.raw, "repeated_bytes", "No file has the same bytes as the file of another batch."))
     if spec.options.undated_deliveries:
         told.append((spec.raw, "repeated_records", "No file repeats most of the batch before it."))
+    if spec.options.history:
+        told.append((spec.history, "usual_changes", "Few keys are gone since the snapshot before, few numbers moved."))
     for asset, name, description in told:
         yield dg.AssetCheckSpec(name, asset=asset, description=description)
 

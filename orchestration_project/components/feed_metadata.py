@@ -17,7 +17,13 @@ from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.report import Report
 from orchestration_project.storage.batches import Batch, Batching
-from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, raw_table, rejected_layout
+from orchestration_project.warehouse.feed_tables import (
+    cleaned_layout,
+    history_layout,
+    raw_layout,
+    raw_table,
+    rejected_layout,
+)
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.tables import batch_filter
 
@@ -65,6 +71,8 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     if key == spec.raw:
         records = sum(count.records for count in part.counts)
         return {count_name: dg.MetadataValue.int(records), **_file_metadata(part)}
+    if key not in (spec.cleaned, spec.rejected):
+        return {}
     cleaned = sum(count.cleaned for count in part.counts)
     rejected = sum(count.rejected for count in part.counts)
     if key == spec.cleaned:
@@ -82,6 +90,21 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     if reasons:
         metadata |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
     return metadata
+
+
+def history_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report) -> Metadata:
+    """What a history adds to the metadata of the raw table, which has all snapshots, and what it tells of itself."""
+    if (size := report.history) is None:
+        return {}
+    if key == spec.raw:
+        return {"dagster/row_count": dg.MetadataValue.int(size.records)}
+    if key != spec.history:
+        return {}
+    return {
+        "dagster/row_count": dg.MetadataValue.int(size.versions),
+        "current_versions": dg.MetadataValue.int(size.current),
+        "snapshots": dg.MetadataValue.int(size.snapshots),
+    }
 
 
 def _rejects_query(key: dg.AssetKey, batch: Batch | None) -> dg.MetadataValue:
@@ -250,5 +273,7 @@ def lineage_of(spec: FeedSpec, key: dg.AssetKey) -> Lineage:
     batch_type = spec.options.batching.sql_type
     if key == spec.raw:
         return raw_lineage(spec.feed, spec.landing.to_user_string())
+    if key == spec.history:
+        return published_lineage(spec.feed, history_layout(spec.feed))
     layout = cleaned_layout if key == spec.cleaned else rejected_layout
     return published_lineage(spec.feed, layout(spec.feed, batch_type))

@@ -40,7 +40,7 @@ PROMISED_LATELY = dt.timedelta(days=31)
 
 def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     """The job that loads the feed and everything that is made from it."""
-    published = dg.AssetSelection.assets(spec.cleaned, spec.rejected)
+    published = dg.AssetSelection.assets(*spec.published)
     # What is about the platform itself reads the feeds' tables, too, but has schedules of its own: otherwise each small
     # load would end with a verification of everything.
     made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,17 +11,30 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from orchestration_project.alerts.targets import FeedRoute
+from orchestration_project.components.feed_history import UsualChanges
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.storage.batches import Cadence
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import (
+    VALID_FROM,
+    cleaned_table,
+    history_table,
+    raw_table,
+    rejected_table,
+)
 
 # DuckDB has one writer. `dagster.yaml` gives this pool one slot, so runs wait in Dagster's queue, where people see
 # them, and not for a lock.
 POOL = "warehouse"
 OPERATIONS = "operations"
 """The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
+NEEDED_GROUPS = {
+    "hourly": ("year", "month", "day", "hour"),
+    "daily": ("year", "month", "day"),
+    "weekly": ("year", "month", "day"),
+    "monthly": ("year", "month"),
+}
 HOUR, MONTHS, YEARS_AHEAD = dt.timedelta(hours=1), range(1, 13), 30
 RANGE_START, RANGE_END, PARTITION = (
     "dagster/asset_partition_range_start",
@@ -41,6 +54,7 @@ class Monitoring:
     retries: int
     retry_minutes: float
     alerts: tuple[str, ...] | None = None
+    changes: UsualChanges = field(default_factory=UsualChanges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,16 @@ class FeedSpec:
     def rejected(self) -> dg.AssetKey:
         """Key of the table of rejected records."""
         return dg.AssetKey(rejected_table(self.feed))
+
+    @property
+    def history(self) -> dg.AssetKey:
+        """Key of the history, where the feed has one."""
+        return dg.AssetKey(history_table(self.feed))
+
+    @property
+    def published(self) -> list[dg.AssetKey]:
+        """Keys of the tables that are made from the raw table."""
+        return [self.cleaned, self.rejected, *([self.history] if self.options.history else [])]
 
     @property
     def landing(self) -> dg.AssetKey:
@@ -117,6 +141,19 @@ class FeedSpec:
             return None
         forget_ranges()
         return set(partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(start, end)))
+
+
+def pattern_problem(pattern: str, cadence: str) -> str | None:
+    """Why a pattern can't find batches of a cadence in names; None if it can."""
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        return f"batch_pattern {pattern!r} is not a regular expression: {error}"
+    # Now, or each file of the feed would be refused for a mistake that is not the sender's.
+    if missing := [name for name in NEEDED_GROUPS[cadence] if name not in groups]:
+        lacking = ", ".join(missing)
+        return f"batch_pattern {pattern!r} lacks the named group(s) {lacking}; write them like (?P<year>\\d{{4}})"
+    return None
 
 
 def keys_of(context: dg.AssetExecutionContext) -> list[str]:
@@ -185,17 +222,21 @@ def file_schema(feed: Feed) -> dg.TableSchema:
     return dg.TableSchema(columns, constraints=_table_constraints(feed))
 
 
-def table_schema(columns: dict[str, str], feed: Feed, raw: bool = False) -> dg.TableSchema:
-    """A table's columns with the contract's descriptions and, unless it is `raw`, constraints."""
+def table_schema(columns: dict[str, str], feed: Feed, raw: bool = False, versions: bool = False) -> dg.TableSchema:
+    """A table's columns with the contract's descriptions and, unless it is `raw`, constraints.
+
+    Of a table of `versions` those of single values hold, and its key has the day from which a version holds.
+    """
+    key = dg.TableConstraints([f"primary key: {', '.join([*feed.primary_key, VALID_FROM])}"])
     known = {column.name: column for column in feed.columns}
     return dg.TableSchema(
         [
-            _contract_column(name, sql_type, known[name], feed, raw)
+            _contract_column(name, sql_type, known[name], replace(feed, primary_key=()) if versions else feed, raw)
             if name in known
             else dg.TableColumn(name, sql_type, PLATFORM_DESCRIPTIONS[name])
             for name, sql_type in columns.items()
         ],
-        constraints=None if raw else _table_constraints(feed),
+        constraints=key if versions else None if raw else _table_constraints(feed),
     )
 
 
@@ -231,5 +272,8 @@ PLATFORM_DESCRIPTIONS = {
     "_reasons": "Every rule that the record broke, as `column: rule`.",
     "_reject_id": "Identifies the rejected record; the same after a re-run or a rebuild.",
     "_rejected_at": "Modification time (UTC) of the file that the record came in.",
+    "valid_from": "First day on which the version held: the day of the snapshot that brought it.",
+    "valid_to": "Day of the first snapshot that lacks the key or has other values; empty while the version holds.",
+    "is_current": "Whether the newest snapshot has the version.",
     "_resolved_by": "Repair file that corrected the record, or who waived it and why; empty while it is open.",
 }

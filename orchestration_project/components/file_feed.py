@@ -1,7 +1,6 @@
 """`FileFeed`: a feed of files as a Dagster component. One contract and one `defs.yaml` make a feed."""
 
 import datetime as dt
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,8 +14,15 @@ from pydantic import Field, field_validator, model_validator
 from orchestration_project.components.feed_assets import build_feed_assets, landing_spec
 from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_deliveries import Deliveries
+from orchestration_project.components.feed_history import UsualChanges, history_problem
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
-from orchestration_project.components.feed_spec import FeedSpec, Monitoring, has_whole_hours, time_zone
+from orchestration_project.components.feed_spec import (
+    FeedSpec,
+    Monitoring,
+    has_whole_hours,
+    pattern_problem,
+    time_zone,
+)
 from orchestration_project.components.project import with_platform
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
@@ -40,13 +46,6 @@ from orchestration_project.ingest.options import (
     promised_calendar,
 )
 from orchestration_project.ingest.patterns import refused_patterns
-
-NEEDED_GROUPS = {
-    "hourly": ("year", "month", "day", "hour"),
-    "daily": ("year", "month", "day"),
-    "weekly": ("year", "month", "day"),
-    "monthly": ("year", "month"),
-}
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
@@ -173,6 +172,21 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         ),
     ] = None
 
+    history: Annotated[
+        bool,
+        Field(
+            description="Of a snapshot feed: whether `raw_x` keeps each day's snapshot, and the table `x_history` has"
+            " every version of each key, from which day until which day it held."
+        ),
+    ] = False
+    usual_changes: Annotated[
+        UsualChanges | None,
+        Field(
+            description="Of a feed with a history: which changes from one snapshot to the next are usual. `max_gone`:"
+            " which share of the keys may be missing (0.2). `max_moves`: by column, by which share a number may move."
+        ),
+    ] = None
+
     @field_validator("start_date")
     @classmethod
     def _is_a_date(cls, value: str) -> str:
@@ -197,18 +211,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
 
     @model_validator(mode="after")
     def _pattern_finds_batches(self) -> "FileFeed":
-        if self.batch_pattern is None:
-            return self
-        try:
-            groups = re.compile(self.batch_pattern).groupindex
-        except re.error as error:
-            raise ValueError(f"batch_pattern {self.batch_pattern!r} is not a regular expression: {error}") from None
-        # Now, or each file of the feed would be refused for a mistake that is not the sender's.
-        if missing := [name for name in NEEDED_GROUPS[self._cadence] if name not in groups]:
-            raise ValueError(
-                f"batch_pattern {self.batch_pattern!r} lacks the named group(s) {', '.join(missing)}; write them like"
-                r" (?P<year>\d{4})"
-            )
+        if self.batch_pattern is not None and (problem := pattern_problem(self.batch_pattern, self._cadence)):
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -260,7 +264,10 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             self.retries,
             self.retry_minutes,
             None if self.alerts is None else tuple(self.alerts),
+            self.usual_changes or UsualChanges(),
         )
+        if (self.history or self.usual_changes) and (problem := self._history_problem(feed, monitoring)):
+            raise dg.DagsterInvalidDefinitionError(f"feed {feed.name}: {problem}")
         options, batching = self.options, self.options.batching
         calendar = self.deliveries.calendar(batching, feed) if self.deliveries else promised_calendar(feed, batching)
         return FeedSpec(Path(self.contract), feed, replace(options, calendar=calendar), monitoring)
@@ -280,7 +287,13 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             max_reject_rate=self.max_reject_rate,
             undated=self.undated,
             repeated_bytes=self.repeated_bytes,
+            history=self.history,
         )
+
+    def _history_problem(self, feed: Feed, monitoring: Monitoring) -> str | None:
+        if not self.history:
+            return "usual_changes needs history: true, which they are found in"
+        return history_problem(feed, self.mode == "snapshot", monitoring.changes)
 
     @property
     def _cadence(self) -> str:

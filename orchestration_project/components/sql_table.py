@@ -19,7 +19,7 @@ from orchestration_project.components.proofs import ProvenTable
 from orchestration_project.components.sql_table_assets import MartSpec, build_asset, build_check, proof_of
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.inspection.findings import Proof
-from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout, rejected_layout
+from orchestration_project.warehouse.feed_tables import cleaned_layout, history_layout, raw_layout, rejected_layout
 from orchestration_project.warehouse.mart_definition import BATCH, Mart, MartError, Reconciliation, compile_select
 from orchestration_project.warehouse.tables import Columns
 
@@ -251,7 +251,8 @@ def _known_tables(tree: dg.ComponentTree, names: Sequence[str], declared: Mappin
 
 def _tables_of(spec: FeedSpec) -> dict[str, _Table]:
     batch_type, feed = spec.options.batching.sql_type, None if spec.options.snapshot else spec
-    return {
+    history = {spec.history.to_user_string(): _Table(history_layout(spec.feed))} if spec.options.history else {}
+    return history | {
         spec.raw.to_user_string(): _Table(raw_layout(spec.feed, batch_type), feed),
         # Loads note the rows and the content of each batch of the cleaned table. Of the others they don't.
         spec.cleaned.to_user_string(): _Table(cleaned_layout(spec.feed, batch_type), feed, listed=True),

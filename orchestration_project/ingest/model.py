@@ -17,6 +17,7 @@ from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
+from orchestration_project.warehouse.history_days import HistorySize
 from orchestration_project.warehouse.ledger import IN_RAW, Entry
 from orchestration_project.warehouse.ledger_batches import DayCount
 from orchestration_project.warehouse.ledger_queries import Identity
@@ -275,6 +276,7 @@ class Published:
         counts: the records of each file in these batches, as the tables have them.
         reasons: why records of these batches are rejected.
         newest: the records of the feed's newest batch days, loaded now or before.
+        history: how much the feed's history holds; None if it has none.
     """
 
     entries: list[Entry]
@@ -282,3 +284,4 @@ class Published:
     counts: list[FileCount]
     reasons: list[ReasonCount]
     newest: list[DayCount]
+    history: HistorySize | None = None

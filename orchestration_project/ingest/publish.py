@@ -18,7 +18,14 @@ from orchestration_project.ingest.repairs import resolve
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validation_of
 from orchestration_project.warehouse import ledger, ledger_batches
-from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import (
+    PLATFORM_COLUMNS,
+    cleaned_table,
+    history_table,
+    raw_table,
+    rejected_table,
+)
+from orchestration_project.warehouse.history_days import size_of
 from orchestration_project.warehouse.published import note_published
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, replace_batches
 from orchestration_project.warehouse.waivers import has_waivers
@@ -67,6 +74,7 @@ def publish(session: Session, unique: Unique) -> Published:
         counts=counts,
         reasons=count_reasons(connection, feed, unique.batches),
         newest=ledger_batches.newest_days(connection, feed.name, NEWEST_DAYS),
+        history=size_of(connection, feed.name, history_table(feed)) if session.options.history else None,
     )
 
 

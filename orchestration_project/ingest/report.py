@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from orchestration_project.ingest.counts import FileCount, ReasonCount
 from orchestration_project.ingest.model import Candidates, Published, Refused
 from orchestration_project.storage.batches import Batch
+from orchestration_project.warehouse.history_days import HistorySize
 from orchestration_project.warehouse.ledger import Entry
 from orchestration_project.warehouse.ledger_batches import DayCount
 
@@ -60,6 +61,7 @@ class Report:
         reasons: why records of these batches are rejected.
         newest: the records of the feed's newest batch days, loaded now or before.
         renewed: set if all batches were made anew, whatever was asked for.
+        history: how much the feed's history holds; None if it has none.
     """
 
     entries: list[Entry]
@@ -72,6 +74,7 @@ class Report:
     reasons: list[ReasonCount]
     newest: list[DayCount]
     renewed: Renewal | None = None
+    history: HistorySize | None = None
 
     @classmethod
     def of(
@@ -99,4 +102,5 @@ class Report:
             reasons=reasons,
             newest=published.newest,
             renewed=renewed,
+            history=published.history,
         )

@@ -4,7 +4,8 @@ It is written with the history, in the same transaction. So a load can tell whic
 them change: a snapshot that came late, a correction, a withdrawal, a repair, a killed load, another release.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse.feed_tables import IS_CURRENT, VALID_FROM, VALID_TO
@@ -87,3 +88,24 @@ def forget(connection: "DuckDBPyConnection", feed: str, raw: str) -> None:
     connection.execute(f"UPDATE {LEDGER} SET status = {superseded} WHERE {is_kept}", [feed])
     connection.execute(f"DELETE FROM {TABLE} WHERE feed = $1", [feed])
     connection.execute(f"DROP TABLE {ident(table_of(feed))}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySize:
+    """How much a history holds: snapshots with their records, versions, and how many of these are current."""
+
+    snapshots: int
+    records: int
+    versions: int
+    current: int
+
+
+def size_of(connection: "DuckDBPyConnection", feed: str, table: str) -> HistorySize:
+    """How much the history of a feed holds; `table` is its name."""
+    row = connection.execute(
+        f"""SELECT (SELECT count(*) FROM {TABLE} WHERE feed = $1),
+            (SELECT coalesce(sum(records), 0)::BIGINT FROM {LEDGER} WHERE feed = $1 AND {IS_IN_RAW}),
+            count(*), count(*) FILTER ({IS_CURRENT}) FROM {ident(table)}""",
+        [feed],
+    ).fetchone()
+    return HistorySize(*(row or (0, 0, 0, 0)))

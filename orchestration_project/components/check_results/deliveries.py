@@ -177,7 +177,7 @@ def files_accepted(subject: Subject) -> CheckResult:
 
 def unexpected_columns(subject: Subject) -> CheckResult:
     """Whether files have only columns that the contract knows."""
-    found = rule_checks.unexpected_columns(subject.connection, subject.spec.feed, subject.batches)
+    found = rule_checks.unexpected_columns(subject.connection, subject.spec.feed, subject.raw_batches)
     expected, more = "the contract's columns", f"{len(found)} more"
     if not found:
         return CheckResult(True, WARN, "None.", expected, more)
@@ -189,9 +189,11 @@ def unexpected_columns(subject: Subject) -> CheckResult:
 def missing_columns(subject: Subject) -> CheckResult:
     """Whether the files still have each column of the contract that they had."""
     batching = subject.spec.options.batching
-    loaded = [batching.from_key(key) for key in subject.loaded]
+    loaded = [batching.from_key(key) for key in subject.in_raw]
     # File by file: of several files of a batch one lost a column, and the others, which still had it, hid that.
-    found = vanished_columns(subject.connection, subject.spec.feed, batching, subject.batches, loaded, VANISHED_BATCHES)
+    found = vanished_columns(
+        subject.connection, subject.spec.feed, batching, subject.raw_batches, loaded, VANISHED_BATCHES
+    )
     expected, lacking = "the contract's columns", f"{len({item.column for item in found})} without any value"
     if not found:
         return CheckResult(True, WARN, "None.", expected, lacking)

@@ -21,7 +21,7 @@ from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import discover
-from orchestration_project.warehouse import ledger_batches, ledger_queries
+from orchestration_project.warehouse import history_days, ledger_batches, ledger_queries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -62,6 +62,24 @@ class Subject:
         """The batches; None for a snapshot."""
         return None if self.keys is None else [self.spec.options.batching.from_key(key) for key in self.keys]
 
+    @property
+    def raw_keys(self) -> list[str] | None:
+        """The batches as the raw table has them: it keeps earlier snapshots for a history, which are checked there."""
+        return list(self.loaded[-1:]) if self.spec.options.history else self.keys
+
+    @cached_property
+    def in_raw(self) -> Sequence[str]:
+        """Partition keys of all batches that the raw table has, in order."""
+        if not self.spec.options.history:
+            return self.loaded
+        return [*history_days.noted_days(self.connection, self.spec.name)]
+
+    @property
+    def raw_batches(self) -> list[Batch] | None:
+        """The same as values of `_batch_date`."""
+        keys = self.raw_keys
+        return None if keys is None else [self.spec.options.batching.from_key(key) for key in keys]
+
     @cached_property
     def findings(self) -> Mapping[str, rule_checks.RuleFinding]:
         """How often each rule was broken, by name of its check."""
@@ -70,7 +88,7 @@ class Subject:
     @cached_property
     def files(self) -> list[rule_checks.Balance]:
         """The records of each file, counted in the file and in the tables."""
-        return rule_checks.balances(self.connection, self.spec.feed, self.batches, self.keys)
+        return rule_checks.balances(self.connection, self.spec.feed, self.raw_batches, self.raw_keys)
 
     @cached_property
     def quarantined(self) -> list[QuarantinedFile]:
