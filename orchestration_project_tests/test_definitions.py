@@ -36,6 +36,7 @@ CHECKS = {
     "platform_health": ["disk_space", "success_rate"],
     "product_daily_sales": ["matches_cleaned_sales"],
     "product_warehouse": ["orphan_products", "totals_match"],
+    "products_history": ["history_matches", "usual_changes"],
     "raw_products": OF_RAW,
     "raw_sales": [*OF_RAW, "repeated_bytes"],
     "rejected_products": ["reject_rate"],
@@ -51,6 +52,7 @@ GROUPS = {
     "cleaned_sales": "sales",
     "rejected_products": "products",
     "rejected_sales": "sales",
+    "products_history": "products",
     "product_daily_sales": "product_marts",
     "product_warehouse": "product_marts",
     "sales_report": "delivery",
@@ -215,6 +217,7 @@ def test_blocking_checks() -> None:
         "validated",
         "free_items_are_rare",
         "orphan_products",
+        "usual_changes",
         "everything_proven",
     }
 
@@ -230,7 +233,7 @@ def test_lineage_runs_from_landing_to_the_mart() -> None:
         "raw_sales": {"landing_sales"},
         "rejected_sales": {"raw_sales"},
         "product_daily_sales": {"cleaned_sales"},
-        "product_warehouse": {"product_daily_sales", "cleaned_products"},
+        "product_warehouse": {"product_daily_sales", "cleaned_products", "products_history"},
     }
 
 

@@ -13,6 +13,7 @@ from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.ingest.values import filled
 from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
+from orchestration_project.inspection.verify_history import history_findings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import layouts, raw_table, tables_of
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
@@ -49,7 +50,7 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     ordered = sorted(counting, key=lambda entry: entry.delivery)
     last = {identity(entry.batch, entry.file): entry for entry in ordered}
-    right = {entry.identity: entry.status for entry in settle([*last.values()], snapshot)}
+    right = {entry.identity: entry.status for entry in settle([*last.values()], snapshot, source.options.history)}
     excepted = _former_snapshots([*last.values()]) if snapshot else _left_out([*last.values()])
     current = {identity(entry.batch, entry.file) for entry in entries if entry.status is not Status.SUPERSEDED}
     # A load reads again what has no current version. In a snapshot feed most files have none (see `known_deliveries`).
@@ -108,7 +109,12 @@ def table_findings(
         yield from absent if loaded else ()
         return
     everything = keys is None or source.options.snapshot
-    counts = count_records(connection, feed, None if everything else [batching.from_key(key) for key in keys or ()])
+    batches = None if everything else [batching.from_key(key) for key in keys or ()]
+    if source.options.history:
+        # The published tables have the newest day alone; those before it are proven by the history.
+        batches = sorted({batching.from_key(entry.batch) for entry in loaded})
+        yield from history_findings(connection, source, entries)
+    counts = count_records(connection, feed, batches)
     odd = _odd_records(connection, source, counts)
     # What is left in it after the tables' files are taken out are loaded files without any row.
     listed = {(entry.file, entry.version, entry.batch): entry for entry in loaded}

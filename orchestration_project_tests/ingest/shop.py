@@ -131,7 +131,9 @@ class Shop:
     def tables(self) -> dict[str, list[Row]]:
         """Everything that loads must agree on."""
         published = self.rows("FROM published_batches ORDER BY _batch_date")
-        return {"published": published} | {name: self.table(name) for name in ("raw", "cleaned", "rejected")}
+        history = self.rows("FROM f_history ORDER BY ALL") if self.options.history else []
+        tables = {name: self.table(name) for name in ("raw", "cleaned", "rejected")}
+        return {"published": published, "history": history} | tables
 
     def records(self, file: str | None = None) -> dict[int, tuple[str | None, ...] | str]:
         """What was read as each record, by its number: its values, its parse error's code, or () if it is blank."""

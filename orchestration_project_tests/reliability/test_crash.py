@@ -82,6 +82,18 @@ def snapshot(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def history(shop: Shop) -> dict[str, Any]:
+    """Beside a newer snapshot, one between two others, and a correction of the first one."""
+    shop.options = replace(shop.options, snapshot=True, history=True)
+    for number, lines in ((1, "a,1\nb,2\n"), (3, "a,1\n"), (5, "b,2\n")):
+        shop.deliver(named(number), f"{HEAD}{lines}")
+        shop.load()
+    shop.deliver(named(2), f"{HEAD}a,1\nb,7\n,4\n")
+    shop.deliver(named(6), f"{HEAD}a,1\nb,2\n,4\n")
+    shop.deliver(named(1), f"{HEAD}a,3\nb,7\n")
+    return {}
+
+
 def raw_alone(shop: Shop) -> dict[str, Any]:
     """Files are read, and published by a later run."""
     delivery(shop)
@@ -136,6 +148,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     first_load,
     lost_warehouse,
     snapshot,
+    history,
     raw_alone,
     rereading,
     workbooks,
@@ -181,7 +194,7 @@ def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path)
 def test_all_points_are_passed(tmp_path: Path) -> None:
     """Loads pass every point that there is but the one that belongs to Dagster's part."""
     steps = list[str]()
-    for scenario in (delivery, rereading):
+    for scenario in (delivery, rereading, history):
         shop = Shop(tmp_path / scenario.__name__, CONTRACT, options())
         steps += steps_of_load(shop, None, scenario(shop))
     assert set(Point) - set(steps) == {Point.REPORTED}

@@ -21,6 +21,7 @@ from orchestration_project.defs.product_marts.queries import (
     COLUMNS,
     DAILY,
     DESCRIPTIONS,
+    HISTORY,
     KEY,
     MAY_BE_EMPTY,
     PRODUCT_SELECT,
@@ -70,14 +71,15 @@ def build_product_warehouse() -> dg.AssetsDefinition:
 
     @dg.asset(
         name=PRODUCTS,
-        deps=[DAILY, CATALOGUE],
+        deps=[DAILY, CATALOGUE, HISTORY],
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=POOL,
         group_name=GROUP,
         kinds={"duckdb", "pandas"},
         owners=OWNERS,
-        description="One row a product: what the catalogue says of it and what it has sold.\n\nProducts that were sold"
-        " but are not in the newest catalogue are kept, with `in_catalog` false.",
+        description="One row a product: what the catalogue says of it and what it has sold.\n\nProducts that the newest"
+        " catalogue lacks are kept, with `in_catalog` false: as an earlier catalogue had them, or, if none had, with"
+        " their sales alone.",
         metadata={
             "dagster/table_name": f"main.{PRODUCTS}",
             "dagster/column_schema": table_schema(COLUMNS, DESCRIPTIONS, KEY, MAY_BE_EMPTY),
@@ -124,7 +126,7 @@ def _totals_match(daily: MartSpec) -> dg.AssetChecksDefinition:
 
 
 def _orphans() -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=PRODUCTS, pool=POOL, description="Every product that was sold is in the catalogue.")
+    @dg.asset_check(asset=PRODUCTS, pool=POOL, description="Every product that was sold is, or was, in a catalogue.")
     def orphan_products(context: dg.AssetCheckExecutionContext, platform: Platform) -> dg.AssetCheckResult:
         with reading(platform.warehouse, f"check of {PRODUCTS}", {PRODUCTS: COLUMNS}) as connection:
             found = orphans(connection)
@@ -140,7 +142,7 @@ def _orphans() -> dg.AssetChecksDefinition:
             passed=not found,
             # Such products are in the table and marked, so no revenue is lost.
             severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(found)} sold product(s) are not in the newest catalogue." if found else "None.",
+            description=f"{len(found)} sold product(s) were in no catalogue." if found else "None.",
             metadata=metadata,
         )
         return noted(context, platform, PRODUCTS, "orphan_products", result)

@@ -21,7 +21,8 @@ MARCH_1 = dt.date(2024, 3, 1)
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """Empty sources."""
     with duckdb.connect() as connection:
-        ensure_table(connection, queries.CATALOGUE, queries.SOURCES[queries.CATALOGUE])
+        for table in (queries.CATALOGUE, queries.HISTORY):
+            ensure_table(connection, table, queries.SOURCES[table])
         ensure_table(connection, queries.PRODUCTS, queries.COLUMNS)
         ensure_table(connection, queries.SALES, daily().inputs[queries.SALES])
         marts.make_tables(connection, daily())
@@ -174,6 +175,28 @@ def test_catalogue_and_sales_are_joined_both_ways(connection: duckdb.DuckDBPyCon
     assert found[1] | {"in_catalog": True, "orders": 0, "revenue": 0, "first_sold_on": None} == found[1]
     assert (found[1]["name"], found[1]["list_price"], found[1]["price_category"]) == ("Kettle", Decimal("20.00"), "Low")
     assert (found[9]["name"], found[9]["in_catalog"], found[9]["units_sold"]) == (None, False, 2)
+
+
+def test_a_delisted_product_keeps_what_it_was(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of a product that the newest catalogue lacks, its last version tells name, category and price, sold or not."""
+    sell(connection, MARCH_1, "A", 7, 2, "10.00")
+    connection.execute("INSERT INTO cleaned_products VALUES (1, 'KIT001', 'Kettle', 'Kitchen', 20.00, 'Low')")
+    connection.execute(
+        """INSERT INTO products_history VALUES
+            (1, 'KIT001', 'Kettle', 'Kitchen', 20.00, 'Low', '2024-01-01', NULL),
+            (7, 'POT007', 'Pot', 'Hob', 5.00, 'Low', '2024-01-01', '2024-01-05'),
+            (7, 'POT007', 'Pot', 'Kitchen', 6.00, 'Low', '2024-01-08', '2024-01-09'),
+            (8, 'PAN008', 'Pan', 'Hob', 9.00, 'Low', '2024-01-01', '2024-01-05')"""
+    )
+    marts.replace(connection, daily(), [MARCH_1])
+    found = products(connection)
+    assert list(found) == [1, 7, 8]
+    told = ("category", "list_price", "revenue", "in_catalog", "delisted_on")
+    assert [[found[product][name] for name in told] for product in (1, 7, 8)] == [
+        ["Kitchen", Decimal("20.00"), 0, True, None],
+        ["Kitchen", Decimal("6.00"), Decimal("10.00"), False, dt.date(2024, 1, 9)],
+        ["Hob", Decimal("9.00"), 0, False, dt.date(2024, 1, 5)],
+    ]
 
 
 def test_no_sales_at_all(connection: duckdb.DuckDBPyConnection) -> None:
