@@ -32,8 +32,10 @@ class UsualChanges(dg.Model, dg.Resolvable):
     ] = {}
 
 
-def history_problem(feed: Feed, snapshot: bool, changes: UsualChanges) -> str | None:
-    """Why a feed can't have a history, or not these limits; None if it can."""
+def history_problem(feed: Feed, snapshot: bool, wanted: bool, changes: UsualChanges | None) -> str | None:
+    """Why a feed can't have the history that is wanted, or not these limits; None if it can."""
+    if not wanted:
+        return "usual_changes needs history: true, in which they are found" if changes else None
     numbers = [column.name for column in feed.columns if any(part in column.sql_type for part in NUMBERS)]
     taken = [column.name for column in feed.columns if column.name.lower() in (VALID_FROM, VALID_TO, IS_CURRENT)]
     if not snapshot:
@@ -42,7 +44,7 @@ def history_problem(feed: Feed, snapshot: bool, changes: UsualChanges) -> str | 
         return "history needs a primaryKey in the contract: it tells what of two snapshots is the same thing"
     if taken:
         return f"the contract's column(s) {', '.join(taken)} have the names of columns of the history; rename them"
-    for name in changes.max_moves:
+    for name in changes.max_moves if changes else ():
         if name not in numbers:
             return f"max_moves: {name!r} is no column of numbers{did_you_mean(name, numbers)}"
     return None

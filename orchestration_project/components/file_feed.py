@@ -266,7 +266,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             None if self.alerts is None else tuple(self.alerts),
             self.usual_changes or UsualChanges(),
         )
-        if (self.history or self.usual_changes) and (problem := self._history_problem(feed, monitoring)):
+        if problem := history_problem(feed, self.mode == "snapshot", self.history, self.usual_changes):
             raise dg.DagsterInvalidDefinitionError(f"feed {feed.name}: {problem}")
         options, batching = self.options, self.options.batching
         calendar = self.deliveries.calendar(batching, feed) if self.deliveries else promised_calendar(feed, batching)
@@ -289,11 +289,6 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             repeated_bytes=self.repeated_bytes,
             history=self.history,
         )
-
-    def _history_problem(self, feed: Feed, monitoring: Monitoring) -> str | None:
-        if not self.history:
-            return "usual_changes needs history: true, which they are found in"
-        return history_problem(feed, self.mode == "snapshot", monitoring.changes)
 
     @property
     def _cadence(self) -> str:

@@ -180,15 +180,11 @@ def _settled_by_day(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         by_day[entry.batch].append(entry)
     newest = max((entry.batch for entry in entries if not entry.repair), default="")
-    earlier = {Status.LOADED: Status.KEPT}
     settled = []
-    for day, own in by_day.items():
-        found = settle(own, snapshot=True)
-        settled += (
-            found
-            if day == newest
-            else [replace(entry, status=earlier.get(entry.status, Status.SUPERSEDED)) for entry in found]
-        )
+    for entry in (entry for own in by_day.values() for entry in settle(own, snapshot=True)):
+        counts = entry.status is Status.LOADED
+        earlier = Status.KEPT if counts else Status.SUPERSEDED
+        settled.append(entry if entry.batch == newest else replace(entry, status=earlier))
     return settled
 
 

@@ -62,14 +62,8 @@ def test_a_shorter_catalogue_takes_nothing_from_what_was_sold(bench: Workbench) 
         (3, "Hob", Decimal(0), False, dt.date(2024, 1, 16)),
     ]
     found = evaluations(result)
-    assert {
-        name for name in ("history_matches", "accounting", "orphan_products", "totals_match") if found[name].passed
-    } == {
-        "history_matches",
-        "accounting",
-        "orphan_products",
-        "totals_match",
-    }
+    told = ("history_matches", "accounting", "totals_match", "orphan_products")
+    assert [found[name].passed for name in told] == [True] * 4
     verified = CliRunner().invoke(main, ["verify"])
     assert verified.exit_code == 0, verified.output
 

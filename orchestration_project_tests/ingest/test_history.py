@@ -69,7 +69,7 @@ def history(shop: Shop) -> list[Version]:
     """The history of a shop, in the same form."""
     columns = "id, n, valid_from, valid_to, is_current, _file, _row"
     rows = shop.rows(f"SELECT {columns} FROM f_history ORDER BY id, valid_from")
-    return [(*row.values(),) for row in rows]  # type: ignore[misc]
+    return [(*row.values(),) for row in rows]
 
 
 def proven(shop: Shop) -> bool:
