@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 LARGEST_ROW = 2**63 - 1
 MOST = 10_000
-COLOURS = {"cleaned": "green", "rejected": "yellow", "blank": "green", "missing": "red", "contradictory": "red"}
+COLOURS = dict.fromkeys(("cleaned", "blank", "kept"), "green") | {"rejected": "yellow"}
+COLOURS |= dict.fromkeys(("missing", "contradictory"), "red")
 
 
 @click.command("find")

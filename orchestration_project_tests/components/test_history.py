@@ -66,6 +66,8 @@ def test_a_shorter_catalogue_takes_nothing_from_what_was_sold(bench: Workbench) 
     assert [found[name].passed for name in told] == [True] * 4
     verified = CliRunner().invoke(main, ["verify"])
     assert verified.exit_code == 0, verified.output
+    where = CliRunner().invoke(main, ["where", f"products_{DAY}.json", "2"])
+    assert (where.exit_code, "record 2: kept" in where.output) == (0, True), where.output
 
 
 def test_unusual_changes_are_a_warning(bench: Workbench) -> None:

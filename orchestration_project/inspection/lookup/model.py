@@ -15,25 +15,27 @@ Values = Mapping[str, str | None]
 class RecordState(StrEnum):
     """Where a record of a loaded file is.
 
-    MISSING: the file has no record of that number. CONTRADICTORY: the tables contradict each other about it.
+    KEPT: in the raw table alone, for the feed's history, since a newer snapshot is loaded. MISSING: the file has no record of that number. CONTRADICTORY: the tables contradict each other about it.
     """
 
     CLEANED = "cleaned"
     REJECTED = "rejected"
     BLANK = "blank"
+    KEPT = "kept"
     MISSING = "missing"
     CONTRADICTORY = "contradictory"
 
     @property
     def is_found(self) -> bool:
         """Whether the record is where it should be."""
-        return self in (RecordState.CLEANED, RecordState.REJECTED, RecordState.BLANK)
+        return self in (RecordState.CLEANED, RecordState.REJECTED, RecordState.BLANK, RecordState.KEPT)
 
 
 class FileState(StrEnum):
     """What became of a version of a file; WAITING: it is in landing. The others are those of the ledger."""
 
     LOADED = "loaded"
+    KEPT = "kept"
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
     QUARANTINED = "quarantined"

@@ -28,6 +28,7 @@ from orchestration_project.inspection.lookup.model import (
 from orchestration_project.inspection.rule_checks import hidden_columns
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import REPAIRS, cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, columns_of, ident, literal, literals
 from orchestration_project.warehouse.waivers import COLUMNS as WAIVER_COLUMNS
 from orchestration_project.warehouse.waivers import TABLE as WAIVERS
@@ -80,10 +81,13 @@ def record_of(connection: "DuckDBPyConnection", source: ConfiguredFeed, identity
     names = [column.name for column in feed.columns]
     cleaned, corrects = _row(connection, cleaned_table(feed), names, condition), raw[REPAIRS]
     reject = _reject(connection, source, identity, corrects)
+    state = _state(connection, feed, condition, cleaned is not None, reject is not None)
+    if state is RecordState.CONTRADICTORY and _is_kept(connection, source, identity):
+        state = RecordState.KEPT
     shown = masked_values(feed, raw)
     return Record(
         place,
-        _state(connection, feed, condition, cleaned is not None, reject is not None),
+        state,
         raw={name: shown[name] for name in text},
         unexpected=shown["_rescued"],
         raw_line=shown["_raw_line"],
@@ -116,6 +120,17 @@ def _state(
         if is_blank:
             return RecordState.BLANK
     return RecordState.CONTRADICTORY
+
+
+def _is_kept(connection: "DuckDBPyConnection", source: ConfiguredFeed, identity: Identity) -> bool:
+    """Whether the record is one of an earlier snapshot, which the feed's history has."""
+    return (
+        connection.execute(
+            f"SELECT 1 FROM {LEDGER} WHERE feed = $1 AND batch = $2 AND file = $3 AND version = $4 AND status = 'kept'",
+            [source.name, source.options.batching.key(identity.batch), identity.file, identity.version],
+        ).fetchone()
+        is not None
+    )
 
 
 def _reject(

@@ -134,6 +134,8 @@ def _told(connection: "DuckDBPyConnection", source: ConfiguredFeed, entry: Entry
                 return "loaded under another batching than defs.yaml has now", f"`{rebuild_of(source.name)}`"
             when = f" on {entry.loaded_at:%F %R} UTC" if entry.loaded_at else ""
             return f"loaded{when}, with {entry.records or 0:,} records", ""
+        case Status.KEPT:
+            return f"loaded for the history, with {entry.records or 0:,} records; a newer snapshot is published", ""
         case Status.DUPLICATE:
             twin = loaded_twin(connection, source, entry)
             other = f"{twin.file} of the same batch" if twin else "another file"

@@ -24,8 +24,8 @@ from orchestration_project.settings import Settings
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import reading, stand_in
 from orchestration_project.warehouse.feed_tables import layouts, tables_of
-from orchestration_project.warehouse.ledger import Entry, Status
-from orchestration_project.warehouse.tables import ident
+from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
+from orchestration_project.warehouse.tables import ident, stand_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -89,7 +89,7 @@ def _told(
     loaded: Entry | None = entry
     if source and entry.status is Status.DUPLICATE:
         loaded = loaded_twin(connection, source, entry)
-    if source is None or loaded is None or loaded.status is not Status.LOADED:
+    if source is None or loaded is None or loaded.status not in IN_RAW:
         return file
     batching = source.options.batching
     if not batching.is_key(loaded.batch):
