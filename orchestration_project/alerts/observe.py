@@ -24,7 +24,7 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.feed_state import CheckState, read_checks
 from orchestration_project.warehouse.connection import holder_of
-from orchestration_project.warehouse.feed_tables import tables_of
+from orchestration_project.warehouse.feed_tables import history_table, tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class FeedToWatch:
     def tables(self) -> frozenset[str]:
         """The assets that a load writes."""
         return frozenset(tables_of(self.source.feed))
+
+    @property
+    def checked(self) -> frozenset[str]:
+        """The assets whose checks are about the feed."""
+        history = [history_table(self.source.feed)] if self.source.options.history else []
+        return self.tables.union(history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ def observe(
         list(_jobs(history, feeds, declared.jobs, limits, now)),
         partial(first_error, instance),
         _checks(settings, declared.checks),
-        {table: feed.source.name for feed in feeds for table in feed.tables},
+        {table: feed.source.name for feed in feeds for table in feed.checked},
         sorted(off & set(declared.automation)),
         newest_materialization(instance, declared.assets),
         disks_of(settings),

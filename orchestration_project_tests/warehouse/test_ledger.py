@@ -125,6 +125,36 @@ def test_settle(entries: list[Entry], snapshot: bool, expected: dict[str, str]) 
     assert {item.file: item.status for item in settle(entries, snapshot)} == expected
 
 
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        pytest.param(
+            [entry("a", day=1), entry("b", "y", day=3), entry("c", "z", day=2)],
+            {"a": "kept", "b": "loaded", "c": "kept"},
+            id="each day's",
+        ),
+        pytest.param(
+            [entry("a", day=1, minute=2), entry("b", "y", day=1, minute=1), entry("c", day=2)],
+            {"a": "kept", "b": "superseded", "c": "loaded"},
+            id="the newest of an earlier day",
+        ),
+        pytest.param(
+            [entry("a", day=1, minute=1), entry("b", day=1, minute=2), entry("c", "y", day=2)],
+            {"a": "kept", "b": "superseded", "c": "loaded"},
+            id="equal bytes of an earlier day",
+        ),
+        pytest.param(
+            [entry("a", day=1), repair("r", day=1, minute=1), entry("b", "y", day=2), repair("s", day=3, minute=1)],
+            {"a": "kept", "r": "kept", "b": "loaded", "s": "superseded"},
+            id="repairs stay with their day",
+        ),
+    ],
+)
+def test_settle_with_a_history(entries: list[Entry], expected: dict[str, str]) -> None:
+    """Of each day before the newest, the snapshot that counted then stays in the raw table, with its repairs."""
+    assert {item.file: item.status for item in settle(entries, snapshot=True, history=True)} == expected
+
+
 ENTRIES = st.lists(
     st.builds(
         entry,

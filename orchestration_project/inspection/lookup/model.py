@@ -15,7 +15,8 @@ Values = Mapping[str, str | None]
 class RecordState(StrEnum):
     """Where a record of a loaded file is.
 
-    KEPT: in the raw table alone, for the feed's history, since a newer snapshot is loaded. MISSING: the file has no record of that number. CONTRADICTORY: the tables contradict each other about it.
+    KEPT: in the raw table alone, for the feed's history, since a newer snapshot is published. MISSING: the file has no
+    record of that number. CONTRADICTORY: the tables contradict each other about it.
     """
 
     CLEANED = "cleaned"
