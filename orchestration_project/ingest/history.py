@@ -125,9 +125,8 @@ class _Order:
 def _stretches(changed: set[str], days: history_days.Days) -> Iterator[Stretch]:
     """The changed days in stretches without an unchanged day in between, in order.
 
-    days      1  2  3  4  5  6           changed: 2, 3 (gone) and 5
-    stretch      2        4              after 1, from 2, until 4
-    stretch               4? no: 5 6     after 4, from 5, until 6
+    Of the days 1 to 6, of which 2 and 5 have changed and 3 is gone: after 1 the day 2, until 4; after 4 the day 5,
+    until 6.
     """
     order, part = _Order(days), list[str]()
     for day in sorted(changed):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.errors import WarehouseError
 from orchestration_project.ingest.batching import ensure_same_batching, settle_recovery
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
@@ -224,13 +225,22 @@ def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: B
 
 
 def ensure_history(connection: "DuckDBPyConnection", feed: Feed, wanted: bool) -> None:
-    """Make sure that a feed has the table of its history, or nothing of it if it is not wanted any more."""
+    """Make sure that a feed has the table of its history, or nothing of it if it is not wanted any more.
+
+    Raises:
+        WarehouseError: somebody else has a table of that name.
+    """
     table = history_table(feed)
     if wanted:
         history_days.ensure_days(connection)
+        refuse_owned(connection, table)
         if not columns_of(connection, table):
-            refuse_owned(connection, table)
             create_table(connection, table, history_layout(feed))
+        elif not history_days.is_history(connection, table):
+            raise WarehouseError(
+                f"{table} is no history, and the history of {feed.name} needs the name: rename or drop that table, or"
+                " take `history` out of the feed's defs.yaml"
+            )
     elif history_days.is_history(connection, table):
         with transaction(connection):
             history_days.forget(connection, feed.name, raw_table(feed))

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import Bound, Required
+from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point
 from orchestration_project.inspection.history import disagreements, newest_change, unfounded_versions
+from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.rebuild import rebuild
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
@@ -222,6 +224,19 @@ def test_a_history_that_is_switched_on_later_begins_in_the_archive(tmp_path: Pat
     assert shop.ledger("status") == ["superseded", "loaded"]
     assert [row["_batch_date"] for row in shop.table("raw")] == [day(2)]
     assert shop.rows("SELECT table_name FROM duckdb_tables() WHERE table_name = 'f_history'") == []
+
+
+def test_a_dropped_feed_leaves_no_history(shop: Shop) -> None:
+    """When a feed without a definition is dropped, its history goes with its tables; a stranger's table stays."""
+    drop_feed(shop.warehouse, shop.settings, shop.feed.name, [], NOW)
+    left = "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%f%history%' OR table_name LIKE '%\\_f'"
+    assert shop.rows(left) == []
+    assert shop.rows("FROM history_days") == []
+    with shop.warehouse.connection("test") as connection:
+        connection.execute("CREATE TABLE f_history AS SELECT 1 AS mine")
+    shop.deliver(named(4), f"{HEAD}a,1\n")
+    with pytest.raises(WarehouseError, match="f_history is no history"):
+        shop.load()
 
 
 def test_what_somebody_changes_is_found(shop: Shop) -> None:
