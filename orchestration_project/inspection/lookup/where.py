@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 VERSIONS_SHOWN = 10
 """More are counted only: a name without a date may have come every day for years."""
-ORDER = [Status.LOADED, Status.DUPLICATE, Status.WITHDRAWN, Status.SUPERSEDED, Status.QUARANTINED]
+ORDER = [Status.LOADED, Status.KEPT, Status.DUPLICATE, Status.WITHDRAWN, Status.SUPERSEDED, Status.QUARANTINED]
 
 
 def where(settings: Settings, sources: Sources, marts: Sequence[FollowedMart], asked: Asked, row: int) -> Located:
