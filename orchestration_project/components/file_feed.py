@@ -175,15 +175,14 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     history: Annotated[
         bool,
         Field(
-            description="Of a snapshot feed: whether `raw_x` keeps each day's snapshot, and the table `x_history` has"
-            " every version of each key, from which day until which day it held."
+            description="Of a snapshot feed: `raw_x` keeps each day's file, `x_history` has each key's versions."
         ),
     ] = False
     usual_changes: Annotated[
         UsualChanges | None,
         Field(
-            description="Of a feed with a history: which changes from one snapshot to the next are usual. `max_gone`:"
-            " which share of the keys may be missing (0.2). `max_moves`: by column, by which share a number may move."
+            description="Of a feed with a history: what a snapshot may change unwarned. `max_gone`: which share"
+            " of the keys may be missing (0.2). `max_moves`: by column, by which share a number may move."
         ),
     ] = None
 

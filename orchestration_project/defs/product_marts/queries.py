@@ -82,7 +82,7 @@ PRODUCT_SELECT = f"""
         FROM {DAILY}, newest GROUP BY product_id),
     once AS (
         SELECT *, row_number() OVER (PARTITION BY product_id ORDER BY valid_from DESC) AS age FROM {HISTORY}
-        WHERE product_id NOT IN (SELECT product_id FROM {CATALOGUE})),
+        WHERE valid_to IS NOT NULL AND product_id NOT IN (SELECT product_id FROM {CATALOGUE})),
     known AS (
         SELECT {", ".join(OF_THE_CATALOGUE)}, NULL::DATE AS delisted_on FROM {CATALOGUE}
         UNION ALL SELECT {", ".join(OF_THE_CATALOGUE)}, valid_to AS delisted_on FROM once WHERE age = 1)
