@@ -17,6 +17,7 @@ from orchestration_project.inspection.history import disagreements, newest_chang
 from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.rebuild import rebuild
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
+from orchestration_project_tests.ingest.repairs import reject, repair_name
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.stops import dying
@@ -183,6 +184,26 @@ def test_a_withdrawn_snapshot_leaves_no_trace(shop: Shop, number: int) -> None:
     assert proven(shop)
     next(steps)
     assert (history(shop), shop.cleaned("id", "n")) == (before, published)
+
+
+@pytest.mark.promise("repair")
+def test_a_repair_stays_with_its_day(tmp_path: Path) -> None:
+    """What a repair corrected in a snapshot holds for that snapshot for good, whatever newer ones and rebuilds follow."""
+    shop = Shop(tmp_path, CONTRACT, HOW)
+    shop.deliver(named(1), f"{HEAD}a,-1\nb,2\n")
+    shop.load()
+    shop.deliver(repair_name(), f"id,n,_reject_id\na,1,{reject(shop, named(1), 1)}\n")
+    shop.load()
+    shop.deliver(named(3), f"{HEAD}b,2\n")
+    shop.load()
+    shop.deliver(named(2), f"{HEAD}a,1\nb,2\n")
+    shop.load()
+    expected = [("a", 1, day(1), day(3), False, repair_name(), 1), ("b", 2, day(1), None, True, named(1), 2)]
+    assert history(shop) == expected
+    assert proven(shop)
+    rebuild(shop.warehouse, shop.settings, shop.feed, shop.options, shop.told.append)
+    assert history(shop) == expected
+    assert proven(shop)
 
 
 @pytest.mark.promise("deliveries")
