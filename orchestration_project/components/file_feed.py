@@ -174,9 +174,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
 
     history: Annotated[
         bool,
-        Field(
-            description="Of a snapshot feed: `raw_x` keeps each day's file, `x_history` has each key's versions."
-        ),
+        Field(description="Of a snapshot feed: `raw_x` keeps each day's file, `x_history` has each key's versions."),
     ] = False
     usual_changes: Annotated[
         UsualChanges | None,
