@@ -188,7 +188,7 @@ def test_a_withdrawn_snapshot_leaves_no_trace(shop: Shop, number: int) -> None:
 
 @pytest.mark.promise("repair")
 def test_a_repair_stays_with_its_day(tmp_path: Path) -> None:
-    """What a repair corrected in a snapshot holds for that snapshot for good, whatever else comes, and after a rebuild."""
+    """What a repair corrected in a snapshot holds for its days for good, whatever else comes, and after a rebuild."""
     shop = Shop(tmp_path, CONTRACT, HOW)
     shop.deliver(named(1), f"{HEAD}a,-1\nb,2\n")
     shop.load()
