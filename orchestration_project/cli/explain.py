@@ -10,13 +10,13 @@ from orchestration_project.cli.common import EXISTING_FILE, feed_named, new_cons
 from orchestration_project.cli.project import project_here
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
 
     from orchestration_project.components.feed_spec import FeedSpec
-    from orchestration_project.inspection.explain import Example, Explanation
+    from orchestration_project.inspection.explain import Example, Explanation, Reason
     from orchestration_project.settings import Settings
     from orchestration_project.storage.files import FoundFile
 
@@ -102,11 +102,10 @@ def render_explanation(console: "Console", found: "Explanation") -> None:
         console.print(f"  {line}", soft_wrap=True, highlight=False)
     if found.columns:
         console.print(_columns(found))
+    if found.ignored_by:
+        console.print(_with_examples("Which records are ignored", "rule", found.ignored_by))
     if found.reasons:
-        table = new_table("Why records would be rejected", reason=False, records=True, first_of_them=False)
-        for item in found.reasons:
-            table.add_row(printable(item.reason), f"{item.records:,}", "\n".join(map(_example, item.examples)))
-        console.print(table)
+        console.print(_with_examples("Why records would be rejected", "reason", found.reasons))
     for note in found.notes:
         console.print(f"Note: {printable(note)}", soft_wrap=True, highlight=False)
 
@@ -125,6 +124,7 @@ def _facts(found: "Explanation") -> Iterator[str]:
         yield ", ".join(part for part in parts if part) + dialect + header
         yield (
             f"{found.records:,} records: {found.cleaned:,} cleaned, {found.rejected:,} rejected, {found.blank:,} blank"
+            + (f", {found.ignored:,} ignored" if found.ignored_by else "")
         )
 
 
@@ -135,6 +135,13 @@ def _columns(found: "Explanation") -> "Table":
         table.add_row(column.column, name, f"{column.records:,}")
     for extra, records in found.extra.items():
         table.add_row("[yellow]_rescued[/yellow]", printable(extra), f"{records:,}")
+    return table
+
+
+def _with_examples(title: str, what: str, items: "Sequence[Reason]") -> "Table":
+    table = new_table(title, **{what: False, "records": True, "first_of_them": False})
+    for item in items:
+        table.add_row(printable(item.reason), f"{item.records:,}", "\n".join(map(_example, item.examples)))
     return table
 
 

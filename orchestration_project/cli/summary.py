@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.common import new_table, printable
-from orchestration_project.warehouse.ledger import BATCH_DATE
+from orchestration_project.warehouse.ledger import BATCH_DATE, ignored_of
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import exists, ident
 
@@ -28,12 +28,13 @@ COUNTS = {
     "rows in": "records",
     "cleaned": "cleaned",
     "blank": "blank_records",
+    "ignored": "ignored",
     "rejected": "rejected",
     "open": "rejected - repaired - waived - attempts",
     "repaired": "repaired",
     "waived": "waived",
 }
-SHOWN_IF_ANY = ("repaired", "waived")
+SHOWN_IF_ANY = ("ignored", "repaired", "waived")
 """With them the table is wider than 80 columns, and mostly they are empty."""
 
 
@@ -107,7 +108,9 @@ def _report(settings: "Settings") -> list[str]:
 def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
     # Of loaded versions only: the records of one that was replaced are not in the tables any more. A refused file has
     # no counts, and is counted itself.
-    sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in COUNTS.values())
+    # Who only reads can't add a column to a ledger of an older release.
+    sources = COUNTS | {"ignored": ignored_of(connection)}
+    sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in sources.values())
     rows = connection.execute(
         f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
             FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",

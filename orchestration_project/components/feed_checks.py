@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.check_results import contract, deliveries, history
+from orchestration_project.components.check_results import contract, deliveries, ignored
 from orchestration_project.components.check_results.subject import (
     NOTHING_LOADED,
     Check,
@@ -22,6 +22,7 @@ from orchestration_project.components.check_states import note_results
 from orchestration_project.components.feed_metadata import compared
 from orchestration_project.components.feed_spec import POOL, FeedSpec
 from orchestration_project.components.resources import Platform
+from orchestration_project.ingest.control_totals import totals_of
 from orchestration_project.inspection.rule_checks import RuleCheck, rule_checks
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse import ledger_batches
@@ -95,9 +96,10 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
         of_loaded[spec.raw, "repeated_bytes"] = deliveries.repeated_bytes
     if spec.options.undated_deliveries:
         of_loaded[spec.raw, "repeated_records"] = deliveries.repeated_records
-    if spec.options.history:
-        of_loaded[spec.history, "history_matches"] = history.history_matches
-        of_loaded[spec.history, "usual_changes"] = history.usual_changes
+    if spec.feed.ignored:
+        of_loaded[spec.raw, "ignored_records"] = ignored.ignored_records
+    if totals_of(spec.feed):
+        of_loaded[spec.raw, "control_totals"] = ignored.control_totals
     # These say more than that all files were refused.
     others: dict[tuple[dg.AssetKey, str], Check] = {
         (spec.raw, "files_accepted"): deliveries.files_accepted,
@@ -127,8 +129,8 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         "accounting",
         asset=spec.cleaned,
         additional_deps=[spec.raw, spec.rejected],
-        description="Every record of every file is cleaned, rejected or blank, exactly once; files and tables are"
-        " counted separately.",
+        description="Every record of every file is cleaned, rejected, blank or ignored, exactly once; files and tables"
+        " are counted separately.",
         blocking=True,
     )
     if spec.options.history:
@@ -156,8 +158,10 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         told.append((spec.raw, "repeated_bytes", "No file has the same bytes as the file of another batch."))
     if spec.options.undated_deliveries:
         told.append((spec.raw, "repeated_records", "No file repeats most of the batch before it."))
-    if spec.options.history:
-        told.append((spec.history, "usual_changes", "Few keys are gone since the snapshot before, few numbers moved."))
+    if spec.feed.ignored:
+        told.append((spec.raw, "ignored_records", "Most records of each file are data, not ignored by the contract."))
+    if totals_of(spec.feed):
+        told.append((spec.raw, "control_totals", "The records of each file add up to the total that the file tells."))
     for asset, name, description in told:
         yield dg.AssetCheckSpec(name, asset=asset, description=description)
 

@@ -70,9 +70,9 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
     if key == spec.raw:
         records = sum(count.records for count in part.counts)
-        return {count_name: dg.MetadataValue.int(records), **_file_metadata(part)}
-    if key not in (spec.cleaned, spec.rejected):
-        return {}
+        ignored = sum(count.ignored for count in part.counts)
+        told = {"ignored": dg.MetadataValue.int(ignored)} if spec.feed.ignored else {}
+        return {count_name: dg.MetadataValue.int(records), **told, **_file_metadata(part)}
     cleaned = sum(count.cleaned for count in part.counts)
     rejected = sum(count.rejected for count in part.counts)
     if key == spec.cleaned:

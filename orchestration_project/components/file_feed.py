@@ -45,7 +45,7 @@ from orchestration_project.ingest.options import (
     feed_options,
     promised_calendar,
 )
-from orchestration_project.ingest.patterns import refused_patterns
+from orchestration_project.ingest.patterns import refused_conditions, refused_patterns
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
@@ -247,9 +247,9 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
     @cached_property
     def spec(self) -> FeedSpec:
         """The feed; its contract is read once."""
-        # What DuckDB refuses of the patterns is passed in: `contracts` does not know DuckDB, and all problems are told
-        # at once.
-        return self.spec_of(load_feed(Path(self.contract), refused_patterns=refused_patterns))
+        # What DuckDB refuses of patterns and conditions is passed in: `contracts` does not know DuckDB, and all
+        # problems are told at once.
+        return self.spec_of(load_feed(Path(self.contract), None, refused_patterns, refused_conditions))
 
     def spec_of(self, feed: Feed) -> FeedSpec:
         """A contract and these attributes, as the factories need them."""

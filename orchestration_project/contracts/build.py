@@ -5,6 +5,7 @@ What the platform does with each part of the Open Data Contract Standard:
 Honoured
     version, name, description, tags; team: its name and the members without dateOut (owners)
     schema: one object, whose name is the feed's; of several objects the one with the feed's name
+    object: ignoredRecords of its customProperties
     property: name, physicalName, synonyms, physicalType, logicalType, logicalTypeOptions, required, unique, primaryKey,
     primaryKeyPosition, enum, classification, description, transformLogic
     quality: library metrics and sql; severity `error` blocks, `warning`, `info` and none warn
@@ -34,9 +35,10 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
 from orchestration_project.contracts.feed import Column, Feed, QualityRule
-from orchestration_project.contracts.fixed_width import check_spans
+from orchestration_project.contracts.ignored import PROPERTY as IGNORED
+from orchestration_project.contracts.ignored import read_ignored
 from orchestration_project.contracts.odcs import read_document
-from orchestration_project.contracts.parsing import read_custom
+from orchestration_project.contracts.parsing import OF_AN_OBJECT, read_custom
 from orchestration_project.contracts.patterns import unusable
 from orchestration_project.contracts.quality import QualityReader
 from orchestration_project.contracts.service import read_owners, read_service, read_source
@@ -48,10 +50,18 @@ if TYPE_CHECKING:
 PatternCheck = Callable[[Collection[str]], Mapping[str, str]]
 """Tells why an engine can't compile regular expressions, by expression; leaves out those that it can."""
 
+ConditionCheck = Callable[[Feed], Mapping[str, str]]
+"""Tells why an engine can't compile the conditions of ignored records, by the rule's name; leaves out the others."""
+
 _FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
-def load_feed(path: Path, name: str | None = None, refused_patterns: PatternCheck | None = None) -> Feed:
+def load_feed(
+    path: Path,
+    name: str | None = None,
+    refused_patterns: PatternCheck | None = None,
+    refused_conditions: ConditionCheck | None = None,
+) -> Feed:
     """The feed that a contract describes.
 
     Args:
@@ -60,6 +70,7 @@ def load_feed(path: Path, name: str | None = None, refused_patterns: PatternChec
         refused_patterns: has the contract's regular expressions compiled by the engine that will run them. It is passed
             in because this package is free of engines; without it a pattern may fail in the load. It is not called for
             a contract without patterns.
+        refused_conditions: the same for the conditions of ignored records.
 
     Raises:
         ContractError: the contract can't be used; it holds every problem that was found.
@@ -69,6 +80,9 @@ def load_feed(path: Path, name: str | None = None, refused_patterns: PatternChec
     feed = _feed(document, name, place) if document is not None else None
     if refused_patterns is not None and place.patterns:
         _check_patterns(place, refused_patterns)
+    if feed is not None and feed.ignored and refused_conditions is not None and not place.problems:
+        for rule, why in refused_conditions(feed).items():
+            place.key("schema").about(f"{IGNORED} {rule!r}").problem(why)
     if feed is None or place.problems:
         raise ContractError(path, place.problems)
     return feed
@@ -85,13 +99,13 @@ def _check_patterns(place: Place, refused_patterns: PatternCheck) -> None:
 def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) -> Feed | None:
     source, parsing = read_source(document.servers, place.key("servers"))
     promised = read_service(document.slaProperties, place.key("slaProperties"))
-    # None of ours belongs to the document or to an object: one that stands there was meant for a column or a server.
+    # None of ours belongs to the document: one that stands there was meant for an object, a column or a server.
     read_custom(document.customProperties, (), place)
     found = _object(document.schema_ or [], name, place.key("schema"))
     if found is None:
         return None
     table, here = found
-    read_custom(table.customProperties, (), here)
+    custom = read_custom(table.customProperties, OF_AN_OBJECT, here)
     built = read_columns(table.properties or [], parsing, here.key("properties"))
     # Columns with problems are left out of `built`, so this is only sure when there were none.
     if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
@@ -113,6 +127,7 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
         title=document.name or table.businessName or "",
         description=" ".join((purpose or table.description or "").split()),
         tags=tuple(dict.fromkeys([*(document.tags or []), *(table.tags or [])])),
+        ignored=read_ignored(*custom[IGNORED], columns, source.format) if IGNORED in custom else (),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from orchestration_project.contracts.fixed_width import FixedWidth, Span
+from orchestration_project.contracts.ignored_rules import IgnoredRule
 
 MASK = "***"
 """Shown instead of a personal value."""
@@ -237,7 +237,8 @@ class Feed:
     `primary_key` names columns in key order. It is empty when the contract has none; then nothing is deduplicated.
     `latency` is how long after the end of a batch its data may still be missing, `frequency` how often it comes,
     `available_at` the times of day by which it is promised (with an offset, or in the feed's time zone). `first_name`
-    is the one that a renamed feed had; empty for all others. Rejects are still identified by it.
+    is the one that a renamed feed had; empty for all others. Rejects are still identified by it. `ignored` tells which
+    records are no data, the first rule that holds counts.
     """
 
     name: str
@@ -254,6 +255,7 @@ class Feed:
     description: str = ""
     tags: tuple[str, ...] = ()
     first_name: str = ""
+    ignored: tuple[IgnoredRule, ...] = ()
 
     @property
     def source_columns(self) -> tuple[Column, ...]:

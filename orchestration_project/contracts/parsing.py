@@ -22,8 +22,9 @@ FILE = ("delimiter", "quote", "sheet", *OF_LINES)
 NAMES = ("aliases", *OF_A_SPAN)
 OF_A_SERVER = (*FILE, *PARSING)
 OF_A_COLUMN = (*NAMES, *PARSING)
+OF_AN_OBJECT = ("ignoredRecords",)
 NUMERIC = ("decimalSeparator", "thousandsSeparator", "currencySymbols")
-OURS = (*OF_A_SERVER, *NAMES)
+OURS = (*OF_A_SERVER, *NAMES, *OF_AN_OBJECT)
 
 DECIMAL_SEPARATORS = (".", ",")
 # The Swiss write 1'000 with either apostrophe; programs that write French put one of the two no-break blanks.
@@ -59,7 +60,7 @@ def read_custom(properties: "Sequence[CustomProperty] | None", allowed: Sequence
 def _report_slip(name: str, place: Place) -> None:
     """Report a property of ours in the wrong place, or a name that is close to one of ours."""
     if name in OURS:
-        owners = {"a property (column)": OF_A_COLUMN, "a server": OF_A_SERVER}
+        owners = {"a property (column)": OF_A_COLUMN, "a server": OF_A_SERVER, "an object": OF_AN_OBJECT}
         where = " or ".join(owner for owner, names in owners.items() if name in names)
         place.problem(f"{name!r} has no effect here; it belongs to {where}")
     elif hint := did_you_mean(name, OURS, cutoff=_CLOSE):

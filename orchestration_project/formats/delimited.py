@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.contracts.ignored_rules import IgnoredPrefix
 from orchestration_project.errors import FilesUnfit
 from orchestration_project.formats.fields import BLANKS, as_name, as_names, stripped, unless_empty
 from orchestration_project.formats.header import Header
@@ -22,6 +23,7 @@ from orchestration_project.formats.lines import Dialect, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.prepare import split_carefully
 from orchestration_project.formats.staging import ReadyFile, unreadable
+from orchestration_project.warehouse.feed_tables import IGNORED
 from orchestration_project.warehouse.tables import ident, is_empty, literal
 
 if TYPE_CHECKING:
@@ -128,6 +130,7 @@ def stage_delimited(
     Raises:
         FilesUnfit: names the files that can't be loaded.
     """
+    values = _noting_prefixes(feed, values)
     # Where DuckDB read another number of records than the scanner counted, ours decides: the grammar splits the file
     # record by record, and DuckDB reads what is written anew.
     again = [
@@ -137,6 +140,17 @@ def stage_delimited(
     if broken := _stage(connection, again, values, last):
         what = "has records that can't be separated reliably; deliver it as plain CSV"
         raise FilesUnfit({file.key: unreadable(file.name, what) for file in broken})
+
+
+def _noting_prefixes(feed: Feed, values: Values) -> Values:
+    """The same values, and `_ignored` of lines that begin as the contract says of those that are no data."""
+    # Only here is it known which field a line begins with; a line that could not be split is there as a whole.
+    cases = " ".join(
+        f"WHEN starts_with({stripped('c0')}, {literal(rule.prefix)}) THEN {literal(rule.name)}"
+        for rule in feed.ignored
+        if isinstance(rule, IgnoredPrefix)
+    )
+    return (lambda header: values(header) | {IGNORED: f"CASE {cases} END"}) if cases else values
 
 
 def _stage(connection: "DuckDBPyConnection", files: Iterable[ReadyFile], values: Values, last: bool) -> list[ReadyFile]:

@@ -14,7 +14,7 @@ from orchestration_project.formats.header import REJECT_ID
 from orchestration_project.ingest.duplicates import only_duplicates
 from orchestration_project.ingest.values import blank
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import rejected_table, tables_of
+from orchestration_project.warehouse.feed_tables import IGNORED, rejected_table, tables_of
 from orchestration_project.warehouse.ledger import of_repairs
 from orchestration_project.warehouse.tables import batch_filter, ident, literal, literals
 
@@ -56,7 +56,8 @@ class FileCount:
     """What became of the records of one file, counted in the tables; `batch` is None for a file without any.
 
     Of the rejected ones some are repaired or waived; `attempts` are failed repairs of rejects that are counted
-    themselves; `duplicates` break no rule, but another record has their key.
+    themselves; `duplicates` break no rule, but another record has their key. By the contract, `ignored` records are no
+    data.
     """
 
     batch: Batch | None
@@ -70,6 +71,7 @@ class FileCount:
     waived: int = 0
     attempts: int = 0
     duplicates: int = 0
+    ignored: int = 0
 
     @property
     def written(self) -> tuple[int, ...]:
@@ -82,7 +84,13 @@ class FileCount:
             self.repaired,
             self.waived,
             self.attempts,
+            self.ignored,
         )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each record is in exactly one place: cleaned, rejected, blank or ignored."""
+        return self.records == self.cleaned + self.rejected + self.blank + self.ignored
 
     @property
     def open(self) -> int:
@@ -121,7 +129,9 @@ def _record_counts(feed: Feed, condition: str) -> str:
         ({"cleaned": "count(*)"}, cleaned, condition),
         (rejects, rejected, condition),
     ]
-    names = ("records", "blank", "cleaned", *rejects)
+    if feed.ignored:
+        parts.append(({"ignored": "count(*)"}, raw, f"{condition} AND {IGNORED} IS NOT NULL"))
+    names = ("records", "blank", "cleaned", *rejects, "ignored")
     counted = " UNION ALL ".join(
         f"""SELECT _batch_date, _file, _file_version, {", ".join(counts.get(name, "0") for name in names)}
             FROM {table} WHERE {where} GROUP BY _batch_date, _file, _file_version"""

@@ -18,7 +18,9 @@ def reading_of(feed: Feed) -> str:
     read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
     # Left out where none is named: the text is what it was before there were workbooks, so no file is read anew for it.
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
-    return hashlib.sha256(repr((feed.source, read, *sheet)).encode()).hexdigest()[:16]
+    # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
+    ignored = (feed.ignored,) if feed.ignored else ()
+    return hashlib.sha256(repr((feed.source, read, *sheet, *ignored)).encode()).hexdigest()[:16]
 
 
 def making_of(feed: Feed, options: FeedOptions) -> str:

@@ -1,4 +1,4 @@
-"""Whether DuckDB can run the regular expressions of a contract: it compiles them itself.
+"""Whether DuckDB can run the regular expressions and conditions of a contract: it compiles them itself.
 
 RE2, its engine, has no look-around and no back-references and limits repetitions. A pattern that it can't compile would
 fail a whole load, so each is compiled when a feed is defined: `dg check defs` tells it, and no load starts with it.
@@ -9,7 +9,9 @@ from collections.abc import Collection
 from functools import cache
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import literal
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.contracts.ignored_rules import IgnoredWhere
+from orchestration_project.warehouse.tables import ident, literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +45,27 @@ def refused_patterns(patterns: Collection[str]) -> dict[str, str]:
         return {}
     refusals = {pattern: _refusal([pattern]) for pattern in patterns}
     return {pattern: _explained(pattern, said) for pattern, said in refusals.items() if said is not None}
+
+
+def refused_conditions(feed: Feed) -> dict[str, str]:
+    """Why DuckDB can't run the conditions of ignored records, by the rule's name; empty when it can."""
+    import duckdb
+
+    texts = ", ".join(f"''::VARCHAR AS {ident(name)}" for name in (*(c.name for c in feed.source_columns), "_raw_line"))
+    found = {}
+    for rule in feed.ignored:
+        if not isinstance(rule, IgnoredWhere):
+            continue
+        try:
+            described = _engine().cursor().execute(f"DESCRIBE SELECT ({rule.condition}) FROM (SELECT {texts})")
+            kind = described.fetchall()[0][1]
+        except duckdb.Error as error:
+            # It speaks of the contract's own SQL; no value of a file is there yet.
+            found[rule.name] = f"DuckDB can't run the condition: {str(error).partition(chr(10))[0]}"
+        else:
+            if kind != "BOOLEAN":
+                found[rule.name] = f"the condition is a {kind}; it has to be true or false"
+    return found
 
 
 @cache

@@ -159,10 +159,10 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
     # A new file without records is done once it is read: no table will ever tell of it.
     settled = {key: count for key, count in found.items() if session.request.publish or count.batch is None}
     for count in settled.values():
-        if count.records != count.blank + count.cleaned + count.rejected:
+        if not count.balanced:
             raise WarehouseError(
                 f"{feed.name}: {count.file!r} does not balance: {count.records} records were read,"
-                f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank"
+                f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank, {count.ignored} ignored"
             )
     rows = {key: count.written for key, count in settled.items()}
     ledger.write_counts(session.connection, feed.name, rows, version_of(feed, session.options))

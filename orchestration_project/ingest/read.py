@@ -11,8 +11,9 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.stage import stage
-from orchestration_project.formats.staging import STAGED, ReadyFile
+from orchestration_project.formats.staging import ReadyFile
 from orchestration_project.ingest.discover import prepare_counted
+from orchestration_project.ingest.ignored import mark_ignored, shown_in
 from orchestration_project.ingest.model import Candidates, Staged, lost_file
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
@@ -55,9 +56,10 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
         session.tell(f"reading {len(ready)} file(s), {size:,} bytes")
     with session.timed("read") as done:
         stage(session.connection, session.feed, session.batching.sql_type, ready)
+        mark_ignored(session.connection, session.feed, ready)
         done(records)
     reached(Point.STAGED)
-    return Staged(candidates, plan, records, files=ready)
+    return Staged(candidates, plan, records, shown_in(session.feed), files=ready)
 
 
 def _identity(file: ReadyFile) -> tuple[str, str, str]:
@@ -76,7 +78,7 @@ def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str, str]]
         {name: [row[index] for row in left_out] for index, name in enumerate(("batches", "files", "versions"))},
     )
     # A view over what was read, since the files that are left out are few and a copy of the others is not.
-    kept = f"FROM {STAGED} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
+    kept = f"FROM {shown_in(session.feed)} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {KEPT} AS {kept}")
     records = sum(file.prepared.records or 0 for file in staged.files if _identity(file) in loads)
     session.tell(f"{len(left_out)} file(s) are left out; the others need not be read again")

@@ -1,7 +1,7 @@
 """Which new files are refused as a whole for what their records turned out to be, once these are validated.
 
-A file is refused when too many of its records break the contract, or when it holds more than one table: what stands
-below another header is no data of the first one.
+A file is refused when too many of its records break the contract, when they do not add up to its own total, or when it
+holds more than one table: what stands below another header is no data of the first one.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import FileKey, FileRefused
 from orchestration_project.formats.fields import as_name, as_names, is_written_in_digits, stripped
 from orchestration_project.formats.header import spellings
+from orchestration_project.ingest.control_totals import refuse_unreconciled
 from orchestration_project.ingest.model import Staged
 from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.session import Session
@@ -58,7 +59,8 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
         if (*header.key, header.version) in new
     }
     # The later ones count: another table below the first explains the many rejects that it brings.
-    return {**found, **_repeated(session, staged), **tables}
+    totals = refuse_unreconciled(session, staged, {key: version for key, version in loads.items() if key in landed})
+    return {**found, **totals, **_repeated(session, staged), **tables}
 
 
 def _repeated(session: Session, staged: Staged) -> Mapping[FileKey, FileRefused]:

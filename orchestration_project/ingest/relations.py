@@ -4,12 +4,16 @@ They belong to the load's own connection. A hand-over between two stages (`model
 `formats.staging` names those of reading.
 """
 
+MARKED = "_marked"
+"""View: the staged records of a feed that ignores some, with the rule by which each is ignored."""
+ENDINGS = "_endings"
+"""Table: by file the number of the first of the last records, which are ignored."""
 REMOVED = "_removed"
 """Files whose raw rows go: `_batch_date`, `_file`, `_file_version`."""
 RECORDS = "_records"
 """What `raw_x` will hold for the batches that are published, before it does: the raw columns and `_rid`."""
 VALIDATED = "_validated"
-"""A row for each of these records that is not blank: values, and `_reasons`, NULL for one that breaks no rule."""
+"""A row for each of these records that is data, not blank or ignored: values, and `_reasons` (NULL: no rule broken)."""
 DUPLICATES = "_duplicates"
 """The records of `_validated` whose key another record has: `_rid`, where they come from, `reason` with the winner."""
 CORRECTED = "_corrected"

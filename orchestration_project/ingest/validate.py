@@ -17,7 +17,7 @@ from orchestration_project.ingest.model import Staged, Validated, batches_of
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
 from orchestration_project.ingest.session import Session
-from orchestration_project.ingest.values import filled, text_of, value_of
+from orchestration_project.ingest.values import is_data, text_of, value_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
 from orchestration_project.warehouse.ledger import Entry
@@ -106,7 +106,7 @@ def validated_select(feed: Feed, condition: str) -> str:
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
     steps = [
-        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)}))",
+        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({is_data(feed)}))",
         f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM _filled)",
         f"_values AS (SELECT *, {', '.join(values)} FROM _texts)",
     ]

@@ -17,6 +17,7 @@ from orchestration_project.contracts.feed import (
     Parsing,
 )
 from orchestration_project.formats.fields import BLANKS, INTEGER_TYPES, is_number, stripped
+from orchestration_project.warehouse.feed_tables import IGNORED
 from orchestration_project.warehouse.tables import ident, literal, literals
 
 TRUE_WORDS = ("true", "t", "yes", "y", "1")
@@ -52,6 +53,11 @@ def filled(feed: Feed) -> str:
     """
     fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.source_columns]
     return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
+
+
+def is_data(feed: Feed) -> str:
+    """A condition over the raw table that holds for all records but blank and ignored ones."""
+    return f"({filled(feed)}) AND {IGNORED} IS NULL" if feed.ignored else filled(feed)
 
 
 def blank(feed: Feed) -> str:

@@ -11,9 +11,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.ingest.values import filled
+from orchestration_project.ingest.values import is_data
 from orchestration_project.storage.batches import Batch, Batching, Cadence
-from orchestration_project.warehouse.feed_tables import REPAIRS, raw_table
+from orchestration_project.warehouse.feed_tables import IGNORED, REPAIRS, raw_table
 from orchestration_project.warehouse.tables import batch_filter, ident, idents
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def overlaps_sql(feed: Feed, batch: Batch, before: Batch) -> str:
     # The batch before is reduced to one row a record: one that stands in two of its files would count twice.
     # Blank records are left out of one side only, which is enough: they find no partner.
     return f"""
-        WITH records AS ({digests} AND ({filled(feed)}) AND {batch_filter([batch])}),
+        WITH records AS ({digests} AND ({is_data(feed)}) AND {batch_filter([batch])}),
         earlier AS (SELECT digest, min(_file) AS other FROM ({digests} AND {batch_filter([before])}) GROUP BY digest)
         SELECT _file, count(*) AS records, count(other) AS repeated, mode(other)
         FROM records LEFT JOIN earlier USING (digest) GROUP BY _file HAVING repeated * 2 > records ORDER BY _file"""
@@ -135,12 +135,15 @@ def _files(
     connection: "DuckDBPyConnection", feed: Feed, names: Sequence[str], batches: Sequence[Batch] | None
 ) -> list[_File]:
     """The files of some batches (None: of a whole snapshot) that have records, with the columns that have a value."""
-    # A broken record has its text in `_raw_line` and no value anywhere: it would say nothing of a column.
+    # A broken record has its text in `_raw_line` and no value anywhere: it would say nothing of a column. A line with
+    # totals may have a value where no record has one.
+    data = f"AND {IGNORED} IS NULL" if feed.ignored else ""
     of_batch = "NULL" if batches is None else "_batch_date"
     counts = ", ".join(f"count({ident(name)})" for name in names)
     rows = connection.execute(
         f"""SELECT {of_batch} AS batch, _file, {counts} FROM {ident(raw_table(feed))}
-            WHERE {REPAIRS} IS NULL AND _parse_error IS NULL AND {batch_filter(batches)} GROUP BY ALL ORDER BY ALL"""
+            WHERE {REPAIRS} IS NULL AND _parse_error IS NULL {data} AND {batch_filter(batches)}
+            GROUP BY ALL ORDER BY ALL"""
     ).fetchall()
     return [
         _File(batch, file, frozenset(name for name, count in zip(names, counted, strict=True) if count))

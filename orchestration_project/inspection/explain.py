@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, visible
+from orchestration_project.ingest.control_totals import reconcile, totals_of
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_reasons, nothing_of
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
 from orchestration_project.ingest.model import Candidate
@@ -25,12 +26,12 @@ from orchestration_project.inspection.reading import (
     lines_before,
     reading_of_file,
 )
-from orchestration_project.inspection.rule_checks import masked, unexpected_columns
+from orchestration_project.inspection.rule_checks import masked, sample_ignored, unexpected_columns
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_storable
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import UNFINISHED, FoundFile, find, sha256_of
-from orchestration_project.warehouse.feed_tables import rejected_table
+from orchestration_project.warehouse.feed_tables import raw_table, rejected_table
 from orchestration_project.warehouse.tables import ident
 
 if TYPE_CHECKING:
@@ -90,8 +91,9 @@ class Explanation:
         reading: how it would be read; None if it can't be.
         columns: where each column of the contract is found.
         extra: columns that are not in the contract, so that `_rescued` keeps them; with how many records have a value.
-        records, blank, cleaned, rejected: counts; keys are compared within the file only.
+        records, blank, ignored, cleaned, rejected: counts; keys are compared within the file only.
         reasons: why records would be rejected.
+        ignored_by: the rules by which records are ignored.
         refusals: why the file would be refused as a whole.
         known: what the ledger knows of its name and bytes; None if it could not be read.
         notes: further facts that matter for a load.
@@ -108,9 +110,11 @@ class Explanation:
     extra: Mapping[str, int]
     records: int
     blank: int
+    ignored: int
     cleaned: int
     rejected: int
     reasons: Sequence[Reason]
+    ignored_by: Sequence[Reason]
     refusals: Sequence[Refusal]
     known: Known | None
     notes: Sequence[str]
@@ -153,12 +157,14 @@ def explain(settings: Settings, feed: Feed, options: FeedOptions, file: FoundFil
         extra=content.extra,
         records=count.records,
         blank=count.blank,
+        ignored=count.ignored,
         cleaned=count.cleaned,
         rejected=count.rejected,
         reasons=content.reasons,
+        ignored_by=content.ignored_by,
         refusals=[Refusal(item.rule, item.message, item.line, item.byte) for item in refusals],
         known=known,
-        notes=[*unknown, *_notes(feed, options, file, batch, now)],
+        notes=[*unknown, *content.notes, *_notes(feed, options, file, batch, now)],
     )
 
 
@@ -173,6 +179,8 @@ class _Content:
     columns: Sequence[ColumnFound] = ()
     extra: Mapping[str, int] = field(default_factory=dict)
     reasons: Sequence[Reason] = ()
+    ignored_by: Sequence[Reason] = ()
+    notes: Sequence[str] = ()
 
 
 def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Candidate) -> _Content:
@@ -188,7 +196,9 @@ def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Ca
             reading_of_file(feed, tried.candidate, work, settings.max_file_bytes),
             columns_found(connection, feed, tried.candidate),
             unexpected_columns(connection, feed, None),
-            _reasons(connection, feed, lines_before(tried.candidate)),
+            _reasons(connection, feed, before := lines_before(tried.candidate)),
+            _ignored_by(connection, feed, before) if feed.ignored else (),
+            _total_notes(connection, feed, tried.count),
         )
 
 
@@ -232,6 +242,28 @@ def _reasons(connection: "DuckDBPyConnection", feed: Feed, before: int | None) -
         about = {name: _short(shown[name]) for name in rule.rpartition(": ")[0].split(", ") if name in shown}
         examples.setdefault(rule, []).append(Example(row, before + row if before is not None else None, about))
     return [Reason(item.reason, item.records, examples[item.reason]) for item in count_reasons(connection, feed, None)]
+
+
+def _ignored_by(connection: "DuckDBPyConnection", feed: Feed, before: int | None) -> list[Reason]:
+    """The rules by which records are ignored, with the first records; `before` is what `lines_before` returns."""
+    found = []
+    for rule, (records, sample) in sample_ignored(connection, feed, None).items():
+        examples = []
+        for row in sample[:EXAMPLES]:
+            number = int(row["_row"] or 0)
+            values = {name: _short(row[name]) for name in row if name not in ("_file", "_row") and row[name]}
+            examples.append(Example(number, before + number if before is not None else None, values))
+        found.append(Reason(rule, records, examples))
+    return found
+
+
+def _total_notes(connection: "DuckDBPyConnection", feed: Feed, count: FileCount | None) -> list[str]:
+    """The control totals that do not match and would not refuse the file."""
+    if count is None or not totals_of(feed):
+        return []
+    files = [(str(count.batch), count.file, count.version)]
+    found = reconcile(connection, feed, ident(raw_table(feed)), files)
+    return [total.told for totals in found.values() for total in totals if not total.matches and not total.blocking]
 
 
 def first_records_sql(feed: Feed) -> str:

@@ -16,7 +16,7 @@ from orchestration_project.ingest.conditions import broken
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of
 from orchestration_project.ingest.keys import Key, keys_of
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import IGNORED, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import BATCH_DATE
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, literal, literals
@@ -189,9 +189,8 @@ class Balance:
 
     @property
     def even(self) -> bool:
-        """Whether each record is in exactly one place: cleaned, rejected or blank."""
-        found = self.counted
-        return self.records == found.records == found.cleaned + found.rejected + found.blank
+        """Whether each record is in exactly one place: cleaned, rejected, blank or ignored."""
+        return self.records == self.counted.records and self.counted.balanced
 
 
 def balances(
@@ -226,6 +225,32 @@ def balances(
 def _begin(batch: Batch | None) -> str:
     moment = batch if isinstance(batch, dt.datetime) or batch is None else dt.datetime.combine(batch, dt.time())
     return str(moment)
+
+
+def sample_ignored(
+    connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None
+) -> dict[str, tuple[int, list[dict[str, str | int | None]]]]:
+    """How many records each rule ignores, and the first few of them, by the rule's name. Personal values are masked.
+
+    Args:
+        connection: to the warehouse.
+        feed: the contract; it has rules for ignored records.
+        batches: the batches to look at; None for all.
+    """
+    names = ["_file", "_row", *(column.name for column in feed.source_columns), "_raw_line"]
+    rows = connection.execute(
+        f"""WITH numbered AS (
+            SELECT {IGNORED}, {idents(names)}, count(*) OVER (PARTITION BY {IGNORED}) AS _times,
+                row_number() OVER (PARTITION BY {IGNORED} ORDER BY _file, _row) AS _nth
+            FROM {ident(raw_table(feed))} WHERE {IGNORED} IS NOT NULL AND {batch_filter(batches)})
+        SELECT {IGNORED}, _times, {idents(names)} FROM numbered WHERE _nth <= {SAMPLE_ROWS} ORDER BY {IGNORED}, _nth"""
+    ).fetchall()
+    found: dict[str, tuple[int, list[dict[str, str | int | None]]]] = {rule.name: (0, []) for rule in feed.ignored}
+    for rule, times, *values in rows:
+        sample = found.get(rule, (0, []))[1]
+        sample.append(masked(feed, dict(zip(names, values, strict=True))))
+        found[rule] = (times, sample)
+    return found
 
 
 def unexpected_columns(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> dict[str, int]:

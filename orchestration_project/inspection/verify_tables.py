@@ -11,13 +11,14 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
 from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.ingest.values import filled
+from orchestration_project.ingest.values import is_data
 from orchestration_project.inspection.findings import Finding, load_again, rebuild_from_archive
 from orchestration_project.inspection.verify_history import history_findings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import layouts, raw_table, tables_of
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
+from orchestration_project.warehouse.ledger_batches import ignored_records
 from orchestration_project.warehouse.tables import batch_filter, columns_of, ident
 
 if TYPE_CHECKING:
@@ -118,14 +119,19 @@ def table_findings(
     odd = _odd_records(connection, source, counts)
     # What is left in it after the tables' files are taken out are loaded files without any row.
     listed = {(entry.file, entry.version, entry.batch): entry for entry in loaded}
+    ignored = ignored_records(connection, feed.name)
     for count in counts:
         key = source.key_of(count.batch)
         entry = listed.pop((count.file, count.version, key), None)
-        if finding := _difference(source, key, entry, count, odd.get((count.file, count.version, count.batch), "")):
+        unread = ignored.get((count.file, count.version, key), 0)
+        strange = odd.get((count.file, count.version, count.batch), "")
+        if finding := _difference(source, key, entry, unread, count, strange):
             yield finding
     for entry in listed.values():
         count = nothing_of(entry.file, entry.version)
-        if finding := _difference(source, entry.batch, entry, count, ""):
+        if finding := _difference(
+            source, entry.batch, entry, ignored.get((entry.file, entry.version, entry.batch), 0), count, ""
+        ):
             yield finding
 
 
@@ -146,17 +152,18 @@ def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Se
             yield Finding(feed.name, "", table, what, ", ".join(layout), found, remedy)
 
 
-def _difference(source: ConfiguredFeed, key: str, entry: Entry | None, count: FileCount, odd: str) -> Finding | None:
-    """The finding for the rows of one file and batch, if there is one."""
-    found = _counts_in_words(count.records, count.cleaned, count.rejected, count.blank)
+def _difference(
+    source: ConfiguredFeed, key: str, entry: Entry | None, ignored: int, count: FileCount, odd: str
+) -> Finding | None:
+    """The finding for the rows of one file and batch, if there is one. `ignored` is the ledger's count of these."""
+    found = _counts_in_words(count.records, count.cleaned, count.rejected, count.blank, count.ignored)
     remedy = load_again(source, [key]) if key else rebuild_from_archive(source.name)
     if entry is None:
         what = f"has rows in {_named(source)} but is not loaded, says the ledger"
         return Finding(source.feed.name, key, count.file, what, "no rows", found, remedy)
-    in_ledger = (entry.records, entry.cleaned, entry.rejected, entry.blank_records)
-    in_tables = (count.records, count.cleaned, count.rejected, count.blank)
-    balanced = count.records == count.cleaned + count.rejected + count.blank
-    if in_ledger == in_tables and balanced and not odd:
+    in_ledger = (entry.records, entry.cleaned, entry.rejected, entry.blank_records, ignored)
+    in_tables = (count.records, count.cleaned, count.rejected, count.blank, count.ignored)
+    if in_ledger == in_tables and count.balanced and not odd:
         return None
     what = odd or f"is not in {_named(source)} with all its records, each once"
     return Finding(source.feed.name, key, entry.file, what, _counts_in_words(*in_ledger), found, remedy)
@@ -166,8 +173,9 @@ def _named(source: ConfiguredFeed) -> str:
     return ", ".join(tables_of(source.feed))
 
 
-def _counts_in_words(records: int | None, cleaned: int | None, rejected: int | None, blank: int | None) -> str:
-    return f"{records} records: {cleaned} cleaned, {rejected} rejected, {blank} blank"
+def _counts_in_words(records: int | None, *parts: int | None) -> str:
+    named = zip(parts, ("cleaned", "rejected", "blank", "ignored"), strict=True)
+    return f"{records} records: " + ", ".join(f"{count} {name}" for count, name in named)
 
 
 def _odd_records(
@@ -186,8 +194,9 @@ def _odd_records(
 def odd_records_sql(feed: Feed, batches: Sequence[Batch]) -> str:
     """A query for the files of some batches with records that are not in the tables as they should be.
 
-    Every record has one raw row, and one row in the cleaned and rejected tables together, or none if it is blank.
-    `copies` counts a record's raw rows; `surplus` is its published rows less one for each raw row that is not blank.
+    Every record has one raw row, and one row in the cleaned and rejected tables together, or none if it is no data:
+    blank or ignored. `copies` counts a record's raw rows; `surplus` is its published rows less one for each raw row
+    that is data.
 
         row  raw  cleaned  rejected     copies  surplus
         1    1    1        0            1       0        right
@@ -206,7 +215,7 @@ def odd_records_sql(feed: Feed, batches: Sequence[Batch]) -> str:
         WITH occurrences AS (
             SELECT {identity}, 1 AS copies, 0 AS surplus FROM {raw} WHERE {chosen}
             UNION ALL
-            SELECT {identity}, 0 AS copies, -1 AS surplus FROM {raw} WHERE {chosen} AND ({filled(feed)})
+            SELECT {identity}, 0 AS copies, -1 AS surplus FROM {raw} WHERE {chosen} AND ({is_data(feed)})
             UNION ALL
             SELECT {identity}, 0 AS copies, 1 AS surplus FROM {cleaned} WHERE {chosen}
             UNION ALL
@@ -227,8 +236,8 @@ def _odd_in_words(name: str, several: int, lost: int, doubled: int, missing: int
     kinds = {
         f"record numbers that several rows of raw_{name} have": several,
         f"records of cleaned_{name} or rejected_{name} that raw_{name} does not have": lost,
-        "records that are published more than once, or though they are blank": doubled,
-        "records that are neither cleaned nor rejected nor blank": missing,
+        "records that are published more than once, or though they are blank or ignored": doubled,
+        "records that are neither cleaned nor rejected nor blank nor ignored": missing,
     }
     return "has " + ", ".join(f"{count} {what}" for what, count in kinds.items() if count)
 

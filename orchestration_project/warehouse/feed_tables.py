@@ -14,9 +14,10 @@ PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
-VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
-"""The columns that the platform adds to a history: the days from which and until which a version holds."""
+IGNORED = "_ignored"
+"""A column of the raw table of a feed that ignores records: the rule by which a record is no data, else NULL."""
 
+# No feed's name has a dot, so no table of a feed is taken for one that is being made beside the published one.
 NEW = ".new"
 
 
@@ -49,6 +50,7 @@ def raw_layout(feed: Feed, batch_type: str) -> dict[str, str]:
         _platform(batch_type)
         | {column.name: "VARCHAR" for column in feed.source_columns}
         | {"_rescued": "VARCHAR", "_raw_line": "VARCHAR", "_parse_error": "VARCHAR", REPAIRS: "VARCHAR"}
+        | ({IGNORED: "VARCHAR"} if feed.ignored else {})
     )
 
 

@@ -51,6 +51,11 @@ COLUMNS = {
 # the counts of the records, so no `Entry` has it.
 VALIDATED_AS = {"validated_as": "VARCHAR"}
 """One more column: the contract by which a file's records were validated."""
+# The same: ledgers of before lack it.
+IGNORED = {"ignored": "BIGINT"}
+"""One more column: how many records are no data, by the contract."""
+ADDED = VALIDATED_AS | IGNORED
+TYPES = COLUMNS | ADDED
 IDENTITY = ("feed", "batch", "file", "version")
 """The columns that identify a row."""
 # In one place: the keys were once turned into dates in two ways, of which one did not know the second of two hours.
@@ -60,7 +65,7 @@ BATCH_DATE = """(try_strptime(left(batch, 16), ['%Y-%m-%d-%H:%M', '%Y-%m-%d'])
 unless it has the offset of an hour that comes for the second time (see `storage.batches`)."""
 OPEN_REJECTS = "(coalesce(rejected, 0) - coalesce(repaired, 0) - coalesce(waived, 0) - coalesce(attempts, 0))"
 """SQL for the rejects of a loaded file that nobody has corrected or waived."""
-COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts")
+COUNTS = ("records", "blank_records", "cleaned", "rejected", "repaired", "waived", "attempts", *IGNORED)
 """The columns that say what became of a file's records."""
 
 
@@ -234,12 +239,12 @@ def of_repairs(feed: str) -> str:
 
 def ensure_ledger(connection: "DuckDBPyConnection") -> None:
     """Make sure that the ledger exists."""
-    ensure_table(connection, TABLE, COLUMNS | VALIDATED_AS)
+    ensure_table(connection, TABLE, COLUMNS | ADDED)
 
 
 def stand_in(connection: "DuckDBPyConnection") -> None:
     """Give this connection an empty ledger if the warehouse has none, so that a reader needs no special case."""
-    tables.stand_in(connection, {TABLE: COLUMNS | VALIDATED_AS})
+    tables.stand_in(connection, {TABLE: COLUMNS | ADDED})
 
 
 def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) -> None:
@@ -248,8 +253,12 @@ def write_entries(connection: "DuckDBPyConnection", entries: Sequence[Entry]) ->
         return
     # Not INSERT OR REPLACE: that needs a primary key, which DuckLake refuses.
     values = {name: [getattr(entry, name) for entry in entries] for name in COLUMNS}
-    connection.execute(_delete_query(), {name: values[name] for name in IDENTITY})
-    connection.execute(f"INSERT INTO {TABLE} BY NAME SELECT {_rows_of(COLUMNS)}", values)
+    written = {name: values[name] for name in IDENTITY}
+    # Of a version that is replaced, nothing counts the records any more: what was counted once stays.
+    kept = {tuple(row): count for *row, count in connection.execute(_ignored_query(), written).fetchall()}
+    values["ignored"] = [kept.get(row) for row in zip(*written.values(), strict=True)]
+    connection.execute(_delete_query(), written)
+    connection.execute(f"INSERT INTO {TABLE} BY NAME SELECT {_rows_of(COLUMNS | IGNORED)}", values)
 
 
 def write_counts(
@@ -277,13 +286,24 @@ def _rows_of(columns: Iterable[str]) -> str:
 
     One statement then takes any number of files; `executemany` takes 0.4 ms a row.
     """
-    return ", ".join(f"unnest(${name}::{COLUMNS[name]}[]) AS {name}" for name in columns)
+    return ", ".join(f"unnest(${name}::{TYPES[name]}[]) AS {name}" for name in columns)
 
 
 def _delete_query() -> str:
     identity = ", ".join(IDENTITY)
     return f"""WITH written AS (SELECT {_rows_of(IDENTITY)})
         DELETE FROM {TABLE} WHERE ({identity}) IN (SELECT ({identity}) FROM written)"""
+
+
+def _ignored_query() -> str:
+    identity = ", ".join(IDENTITY)
+    return f"""WITH written AS (SELECT {_rows_of(IDENTITY)})
+        SELECT {identity}, ignored FROM {TABLE} SEMI JOIN written USING ({identity}) WHERE ignored IS NOT NULL"""
+
+
+def ignored_of(connection: "DuckDBPyConnection") -> str:
+    """SQL for a file's number of ignored records, also where the ledger is that of a release without them."""
+    return "coalesce(ignored, 0)" if IGNORED.keys() <= tables.columns_of(connection, TABLE).keys() else "0::BIGINT"
 
 
 def _update_query(names: Sequence[str]) -> str:

@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import IS_IN_RAW, TABLE, VALIDATED_AS
-from orchestration_project.warehouse.ledger_queries import ACCEPTED
-from orchestration_project.warehouse.tables import columns_of
+from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE, VALIDATED_AS, ignored_of
+from orchestration_project.warehouse.tables import columns_of, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -89,6 +88,15 @@ def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[s
         {"feed": feed, "all": batches is None, "keys": list(batches or ())},
     ).fetchall()
     return {batch: records or 0 for batch, records in rows}
+
+
+def ignored_records(connection: "DuckDBPyConnection", feed: str) -> dict[tuple[str, str, str], int]:
+    """How many records of each loaded file are ignored: by name, version and partition key."""
+    rows = connection.execute(
+        f"SELECT file, version, batch, {ignored_of(connection)} FROM {TABLE} WHERE feed = $1 AND status = 'loaded'",
+        [feed],
+    ).fetchall()
+    return {(file, version, batch): count for file, version, batch, count in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.main import main
 from orchestration_project.components import Alerts, FileFeed, PlatformHealth, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
-from orchestration_project.contracts import parsing, quality, rules, service, sql_types
+from orchestration_project.contracts import ignored, parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
 from orchestration_project.contracts.odcs import API_VERSIONS
 from orchestration_project.contracts.patterns import TEXT_FORMATS
@@ -223,6 +223,9 @@ def contracts() -> str:
         ("`unit` in `slaProperties`", codes(service.UNITS)),
         ("`customProperties` of a server", codes(parsing.OF_A_SERVER)),
         ("`customProperties` of a column", codes(parsing.OF_A_COLUMN)),
+        ("`customProperties` of an object", codes(parsing.OF_AN_OBJECT)),
+        ("a rule of `ignoredRecords`", codes(ignored.FIELDS)),
+        ("its `controlTotal`", codes(ignored.TOTAL_FIELDS)),
     ]
     return table(("of a contract", "what is understood"), rows)
 

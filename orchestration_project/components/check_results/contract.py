@@ -25,7 +25,7 @@ from orchestration_project.inspection.expectations import DeliveryState, in_shor
 from orchestration_project.inspection.findings import OTHERWISE, load_again
 from orchestration_project.inspection.validated import validated_by_another
 
-PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "open", "repaired", "waived")
+PARTS_OF_RECORDS = ("cleaned", "rejected", "blank", "ignored", "open", "repaired", "waived")
 
 
 def rule_check(rule: rule_checks.RuleCheck) -> Check:
@@ -124,7 +124,7 @@ def _range_of(measured: Sequence[quality.Measured]) -> str:
 
 
 def accounting(subject: Subject) -> CheckResult:
-    """Whether each record of each file is cleaned, rejected or blank."""
+    """Whether each record of each file is cleaned, rejected, blank or ignored."""
     files = subject.files
     uneven = [item for item in files if not item.even]
     # `records` were counted in the bytes, by line ends and quotes; all other numbers by SQL in the tables. Counts from
@@ -138,7 +138,7 @@ def accounting(subject: Subject) -> CheckResult:
     counted = (
         f"Files that do not balance: {len(uneven)} of {len(files)}." if uneven else f"All files balance: {len(files)}."
     )
-    expected = "of every file: records in the file = records in raw = cleaned + rejected + blank"
+    expected = "of every file: records in the file = records in raw = cleaned + rejected + blank + ignored"
     return CheckResult(not uneven, ERROR, counted, expected, counted, metadata)
 
 

@@ -126,6 +126,7 @@ class File:
     cleaned: int | None
     rejected: int | None
     blank: int | None
+    ignored: int | None
     reason: str | None
     seen_at: dt.datetime | None
 
@@ -138,6 +139,7 @@ class Accounts:
     cleaned: int
     rejected: int
     blank: int
+    ignored: int
     open: int
     repaired: int
     waived: int
@@ -145,7 +147,7 @@ class Accounts:
     @property
     def missing(self) -> int:
         """How many records are nowhere, or, below zero, are somewhere twice."""
-        return self.records - self.cleaned - self.rejected - self.blank
+        return self.records - self.cleaned - self.rejected - self.blank - self.ignored
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ def read_files(connection: "DuckDBPyConnection") -> tuple[list[File], int]:
     rows = connection.execute(
         # No entry has to have a `seen_at`. Batch, file and version make the order one and the same, so that the same
         # ledger gives the same page, byte for byte.
-        f"""SELECT feed, batch, file, version, status, bytes, records, cleaned, rejected, blank_records, reason, seen_at
+        f"""SELECT feed, batch, file, version, status, bytes, records, cleaned, rejected, blank_records,
+                CASE WHEN records IS NOT NULL THEN {ledger.ignored_of(connection)} END, reason, seen_at
             FROM {LEDGER} ORDER BY seen_at DESC NULLS LAST, feed, batch DESC, file, version LIMIT {FILES_SHOWN}"""
     ).fetchall()
     count = connection.execute(f"SELECT count(*) FROM {LEDGER}").fetchone()
@@ -89,7 +90,16 @@ def _files_by_status(connection: "DuckDBPyConnection", feed: Feed) -> dict[str, 
 
 
 def _accounts(connection: "DuckDBPyConnection", feed: Feed) -> Accounts:
-    counts = ("records", "cleaned", "rejected", "blank_records", OPEN, "repaired", "waived")
+    counts = (
+        "records",
+        "cleaned",
+        "rejected",
+        "blank_records",
+        ledger.ignored_of(connection),
+        OPEN,
+        "repaired",
+        "waived",
+    )
     sums = ", ".join(f"coalesce(sum({count}), 0)::BIGINT" for count in counts)
     row = connection.execute(
         f"SELECT {sums} FROM {LEDGER} WHERE feed = $1 AND status = 'loaded'", [feed.name]

@@ -33,7 +33,7 @@ from orchestration_project_tests.reliability.evidence import effort, tried
 
 DAY, NEXT = dt.date(2024, 1, 15), dt.date(2024, 1, 16)
 NOW = dt.datetime(2024, 1, 17, 8, 30, tzinfo=dt.UTC)
-NO_ACCOUNTS = Accounts(0, 0, 0, 0, 0, 0, 0)
+NO_ACCOUNTS = Accounts(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def figures(revenue: str = "10.00", units: int = 2, products: int = 1) -> Figures:
@@ -70,7 +70,7 @@ def feed(text: str = "x", **fields: object) -> FeedState:
         name="sales",
         title=text,
         files={"loaded": 1, "superseded": 0, "duplicate": 0, "quarantined": 1},
-        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, open=2, repaired=1, waived=0),
+        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, ignored=0, open=2, repaired=1, waived=0),
         newest="2024-01-16",
         due=NOW,
         overdue=True,
@@ -83,7 +83,7 @@ def feed(text: str = "x", **fields: object) -> FeedState:
 
 
 def file(text: str = "a.csv") -> File:
-    return File("sales", "2024-01-15", text, "0123456789abcdef", "loaded", 1234, 10, 6, 3, 1, text, NOW)
+    return File("sales", "2024-01-15", text, "0123456789abcdef", "loaded", 1234, 10, 6, 3, 1, 0, text, NOW)
 
 
 def report(text: str = "Kettle") -> Report:
@@ -210,7 +210,7 @@ def test_accounts() -> None:
     text = Page(render(replace(report(), feeds=[feed("Sales")]))).text
     assert "Sales 10 6 3 1 even 2 1 0" in text
     assert "Sales 2024-01-16 2024-01-17 08:30 UTC overdue 1 0 0 1" in text
-    lost = Accounts(records=10, cleaned=6, rejected=2, blank=1, open=2, repaired=0, waived=0)
+    lost = Accounts(records=10, cleaned=6, rejected=2, blank=1, ignored=0, open=2, repaired=0, waived=0)
     assert "off by 1" in Page(render(replace(report(), feeds=[feed("Sales", accounts=lost)]))).text
 
 

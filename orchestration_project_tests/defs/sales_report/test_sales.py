@@ -188,7 +188,9 @@ def test_accounts_and_files(tmp_path: Path) -> None:
     shop.load()
     found = report(shop)
     (state,) = found.feeds
-    assert state.accounts == Accounts(records=6, cleaned=4, rejected=1, blank=1, open=1, repaired=0, waived=0)
+    assert state.accounts == Accounts(
+        records=6, cleaned=4, rejected=1, blank=1, ignored=0, open=1, repaired=0, waived=0
+    )
     assert state.accounts.missing == 0
     assert state.files == {"loaded": 3, "superseded": 1, "duplicate": 0, "quarantined": 1, "withdrawn": 0}
     assert found.file_count == 5
@@ -265,4 +267,4 @@ def test_a_feed_without_files(tmp_path: Path) -> None:
     """A feed of which nothing came stands there with nothing."""
     (state,) = report(Shop(tmp_path)).feeds
     assert (state.newest, state.due, state.overdue, state.quality, state.reasons) == (None, None, False, [], [])
-    assert state.accounts == Accounts(0, 0, 0, 0, 0, 0, 0)
+    assert state.accounts == Accounts(0, 0, 0, 0, 0, 0, 0, 0)
