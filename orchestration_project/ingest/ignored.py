@@ -15,15 +15,16 @@ Belongs here: the marks. What a total is used for is in `control_totals`.
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.feed import Column, Feed
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.contracts.ignored import RAW_LINE
 from orchestration_project.contracts.ignored_rules import IgnoredLast, IgnoredPrefix, IgnoredRule, IgnoredWhere
+from orchestration_project.formats.fields import BLANKS
 from orchestration_project.formats.staging import STAGED, ReadyFile
 from orchestration_project.ingest.relations import ENDINGS, MARKED
 from orchestration_project.ingest.values import filled, text_of
 from orchestration_project.storage.batches import is_repair
 from orchestration_project.warehouse.feed_tables import IGNORED
-from orchestration_project.warehouse.tables import ident, literal, literals
+from orchestration_project.warehouse.tables import ident, idents, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -66,32 +67,40 @@ def _marked(feed: Feed, data: str, with_endings: bool) -> str:
     Conditions see the text that counts (without padding, NULL where nothing or a word for it stands) under the names of
     the columns; the raw text waits under another name meanwhile.
     """
-    used = _used(feed)
-    raw = {column.name: f"_r{place}" for place, column in enumerate(used)}
-    texts = [f"{text_of(column, f's.{ident(column.name)}')} AS {ident(column.name)}" for column in used]
+    texts = _texts(feed)
+    raw = {name: f"_r{place}" for place, name in enumerate(texts)}
     kept = [f"s.{ident(name)} AS {other}" for name, other in raw.items()]
-    rest = f"s.* EXCLUDE ({', '.join(map(ident, raw))})" if raw else "s.*"
+    shown = [f"{text} AS {ident(name)}" for name, text in texts.items()]
+    rest = f"s.* EXCLUDE ({idents(raw)})" if raw else "s.*"
     ending, join = (", e._end", f"LEFT JOIN {ENDINGS} e USING ({FILE})") if with_endings else ("", "")
     dropped = [*raw.values(), *(["_end"] if with_endings else []), "_is_data"]
     back = "".join(f", {other} AS {ident(name)}" for name, other in raw.items())
     cases = " ".join(f"WHEN {holds} THEN {literal(name)}" for name, holds in _conditions(feed.ignored))
-    inner = ", ".join([rest, f"{data} AS _is_data", *texts, *kept]) + ending
+    inner = ", ".join([rest, f"{data} AS _is_data", *shown, *kept]) + ending
     return f"""
         SELECT * EXCLUDE ({", ".join(dropped)})
             REPLACE (CASE WHEN NOT _is_data THEN NULL {cases} END AS {IGNORED}{back})
         FROM (SELECT {inner} FROM {STAGED} s {join})"""
 
 
-def _used(feed: Feed) -> list[Column]:
-    names = {name for rule in feed.ignored if isinstance(rule, IgnoredWhere) for name in rule.uses}
-    return [column for column in feed.source_columns if column.name in names]
+def _texts(feed: Feed) -> dict[str, str]:
+    """SQL for the text that counts of each column that a condition asks for, a broken record's line among them."""
+    asked = {name for rule in feed.ignored if isinstance(rule, IgnoredWhere) for name in rule.uses}
+    texts = {
+        column.name: text_of(column, f"s.{ident(column.name)}")
+        for column in feed.source_columns
+        if column.name in asked
+    }
+    # In a JSON array an element has blanks before it, where the comma and the line end stood.
+    line = f"nullif(trim(s.{RAW_LINE}, {literal(BLANKS)}), '')"
+    return texts | ({RAW_LINE: line} if RAW_LINE in asked else {})
 
 
 def _conditions(rules: Sequence[IgnoredRule]) -> Iterator[tuple[str, str]]:
     """The name of each rule, and SQL that is true for the records for which it holds."""
     for rule in rules:
         if isinstance(rule, IgnoredPrefix):
-            begins = f"starts_with(ltrim({RAW_LINE}), {literal(rule.prefix)})"
+            begins = f"starts_with(ltrim({RAW_LINE}, {literal(BLANKS)}), {literal(rule.prefix)})"
             yield rule.name, f"coalesce({IGNORED} = {literal(rule.name)} OR {begins}, false)"
         elif isinstance(rule, IgnoredLast):
             yield rule.name, "_row >= _end"

@@ -36,11 +36,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record: what stands in the contract's columns and in others, or what kept it from being split."""
+    """A record: what stands in the contract's columns and in others, or what kept it from being split.
+
+    `beginning` is its line if it could not be split, else its first field, if it is one of a line.
+    """
 
     cells: dict[str, Cell] = field(default_factory=dict)
     others: dict[str, Cell] = field(default_factory=dict)
     unsplit: str = ""
+    beginning: str = ""
 
     @property
     def blank(self) -> bool:
@@ -268,21 +272,21 @@ def record_of(line: Line, header: Header, surplus: int) -> Record:
     if is_missing(line.text) or (empty and fields is not None and len(fields) != width):
         return Record()
     if "\0" in line.text:
-        return Record(unsplit="nul_byte")
+        return Record(unsplit="nul_byte", beginning=line.text)
     if fields is None:
-        return Record(unsplit="bad_quoting")
+        return Record(unsplit="bad_quoting", beginning=line.text)
     if len(fields) < width:
-        return Record(unsplit="too_few_columns")
+        return Record(unsplit="too_few_columns", beginning=line.text)
     if any(fields[width:]) or (not empty and len(fields) > width + surplus):
-        return Record(unsplit="too_many_columns")
+        return Record(unsplit="too_many_columns", beginning=line.text)
     named = {name: fields[place] for name, place in header.positions.items()}
     again = not empty and all(is_name(value, header.fields[header.positions[name]]) for name, value in named.items())
     if again:
-        return Record(unsplit="repeated_header")
+        return Record(unsplit="repeated_header", beginning=header.delimiter.join(fields[:width]))
     times = Counter(header.fields[place] for place in range(width) if place not in header.positions.values())
     others: dict[str, Cell] = {
         name if times[name] == 1 else f"{name}_{place + 1}": fields[place]
         for place, name in enumerate(header.fields)
         if place not in header.positions.values()
     }
-    return Record({**named}, others)
+    return Record({**named}, others, beginning=fields[0])

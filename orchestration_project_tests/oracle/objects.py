@@ -85,16 +85,16 @@ def json_record(feed: Feed, text: str) -> tuple[Record, set[str]]:
             parse_constant=Number,
         )
     except (ValueError, RecursionError):
-        return Record(unsplit="invalid_json"), set()
+        return Record(unsplit="invalid_json", beginning=text), set()
     if not isinstance(pairs, Pairs) or not encodable(pairs):
-        return Record(unsplit="invalid_json"), set()
+        return Record(unsplit="invalid_json", beginning=text), set()
     # A NUL keeps a record from being one, wherever it stands, as in delimited files.
     if "\0" in repr_of(pairs):
-        return Record(unsplit="nul_byte"), set()
+        return Record(unsplit="nul_byte", beginning=text), set()
     keys = {normalised(key) for key, _ in pairs}
     owners = [owner_of(feed, key) or key for key, _ in pairs]
     if len({*owners}) < len(pairs):
-        return Record(unsplit="ambiguous_key"), keys
+        return Record(unsplit="ambiguous_key", beginning=text), keys
     cells = {
         owner.name: cell_of(value)
         for owner, (_, value) in zip(owners, pairs, strict=True)

@@ -11,11 +11,11 @@ from typing import Any
 
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
-from orchestration_project_tests.oracle.fixed import fixed_records
+from orchestration_project_tests.oracle.ignored import Meanings, ensure_totals, ignored
 from orchestration_project_tests.oracle.objects import json_records, typed_records
 from orchestration_project_tests.oracle.values import Cell, Contract, check, is_missing, plain
 
-BLANK = "blank"
+BLANK, IGNORED = "blank", "ignored: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,17 @@ Outcome = dict[int, Cleaned | Rejected | str] | str
 """What becomes of each record, by its number; of a refused file, the rule that it broke."""
 
 
-def outcome(contract: Contract, content: bytes | Rows, name: str) -> Outcome:
+def outcome(contract: Contract, content: bytes | Rows, name: str, meanings: Meanings | None = None) -> Outcome:
     """What becomes of a file.
 
     Args:
         contract: how it is read.
         content: its bytes; of a Parquet file its rows, since nothing here reads Parquet.
         name: its name, which reasons tell.
+        meanings: what the conditions of its ignored records mean.
     """
     try:
-        return judged(contract, split(contract, content), name)
+        return judged(contract, split(contract, content), name, meanings or {})
     except Refused as refused:
         return refused.rule
 
@@ -76,21 +77,27 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
     return json_records(feed, text) if feed.source.format is FileFormat.JSON else records_of(feed, text)
 
 
-def judged(contract: Contract, records: Sequence[Record], name: str) -> Outcome:
+def judged(contract: Contract, records: Sequence[Record], name: str, meanings: Meanings) -> Outcome:
     """What becomes of records, each by itself first, then beside those with the same key."""
     found: dict[int, Cleaned | Rejected | str] = {}
+    marks = ignored(contract, meanings, records)
     for place, record in enumerate(records, start=1):
         if record.blank:
             found[place] = BLANK
+        elif place in marks:
+            found[place] = IGNORED.format(marks[place])
         elif record.unsplit:
             found[place] = Rejected((f"_raw_line: {record.unsplit}",))
         else:
             values, reasons = check(contract, record.cells)
             found[place] = Rejected(tuple(sorted(reasons))) if reasons else Cleaned(values)
     if contract.feed.source.format is FileFormat.CSV and any(
-        is_other_header(contract, record, found[place]) for place, record in enumerate(records, start=1)
+        is_other_header(contract, record, found[place])
+        for place, record in enumerate(records, start=1)
+        if place not in marks
     ):
         raise Refused("several_tables")
+    ensure_totals(contract, records, marks)
     return found | duplicates(contract, found, name)
 
 

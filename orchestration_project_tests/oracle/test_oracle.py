@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.ingest.shop import Shop, named, options
 from orchestration_project_tests.oracle.files import Delivery, deliveries
-from orchestration_project_tests.oracle.oracle import BLANK, Cleaned, Outcome, Rejected, outcome
+from orchestration_project_tests.oracle.oracle import BLANK, IGNORED, Cleaned, Outcome, Rejected, outcome
 from orchestration_project_tests.reliability.evidence import effort, tried
 
 pytestmark = pytest.mark.promise("input")
@@ -28,8 +28,9 @@ def loaded(folder: Path, delivery: Delivery) -> dict[str, Outcome]:
     assert shop.landing() == []
     notes = shop.quarantine()
     told: dict[str, Any] = {name: notes[name]["rule"] if name in notes else {} for name in names}
-    for row in shop.rows("SELECT _file, _row FROM raw_f"):
-        told[row["_file"]][row["_row"]] = BLANK
+    rule = "_ignored" if delivery.contract.feed.ignored else "NULL AS _ignored"
+    for row in shop.rows(f"SELECT _file, _row, {rule} FROM raw_f"):
+        told[row["_file"]][row["_row"]] = IGNORED.format(row["_ignored"]) if row["_ignored"] else BLANK
     columns = [column.name for column in delivery.contract.feed.columns]
     for row in shop.rows("FROM cleaned_f"):
         told[row["_file"]][row["_row"]] = Cleaned({name: row[name] for name in columns})
@@ -59,7 +60,7 @@ def hold(folder: Path, delivery: Delivery) -> None:
     """Make sure that a load says of each file what the oracle says."""
     found = loaded(folder, delivery)
     for name, file in zip(found, delivery.files, strict=True):
-        expected = outcome(delivery.contract, file.rows or file.content, name)
+        expected = outcome(delivery.contract, file.rows or file.content, name, delivery.meanings)
         assert comparable(found[name]) == comparable(expected), (delivery.contract, file)
 
 
@@ -96,4 +97,25 @@ def test_fixed_width(delivery: Delivery, tmp_path_factory: pytest.TempPathFactor
 @given(delivery=deliveries(FileFormat.PARQUET, most=12))
 def test_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parquet files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.CSV, most=12, with_ignored=True))
+def test_ignored_in_delimited(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Delimited files of which some records are no data: the last ones, comments, those of a condition."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.JSON, most=12, with_ignored=True))
+def test_ignored_in_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same of JSON files."""
+    hold(tmp_path_factory.mktemp("oracle"), delivery)
+
+
+@THOROUGH
+@given(delivery=deliveries(FileFormat.PARQUET, most=12, with_ignored=True))
+def test_ignored_in_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The same of Parquet files."""
     hold(tmp_path_factory.mktemp("oracle"), delivery)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
-from orchestration_project.contracts.fixed_width import FixedWidth, Span
+from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredLast, IgnoredPrefix, IgnoredWhere
 from orchestration_project.failpoints import Point
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
@@ -122,24 +122,25 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     return {}
 
 
-def fixed_width(shop: Shop) -> dict[str, Any]:
-    """Files are of fixed width, in the bytes of another encoding: one is corrected, two are refused, some rejected."""
-    fixed = FixedWidth(header_line=True, count_bytes=True)
-    spans = {"id": Span(1, 4), "n": Span(6, 3)}
-    columns = tuple(replace(item, span=spans.get(item.name)) for item in shop.feed.columns)
-    source = SourceFormat(FileFormat.FIXED_WIDTH, encoding="cp932", fixed=fixed)
-    shop.feed = replace(shop.feed, source=source, columns=columns)
-
-    def written(*lines: str) -> bytes:
-        return "\n".join(["id   n  ", *lines, ""]).encode("cp932")
-
-    shop.deliver(named(1), written("東京   1", "b      2", "c"))
-    shop.deliver(named(2), written("東京   4", "", "c      5"))
+def totals(shop: Shop) -> dict[str, Any]:
+    """Files end with their total and a signature, and have comments: two don't add up, one had a right version."""
+    rule = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n", blocking=True),))
+    shop.feed = replace(shop.feed, ignored=(rule, IgnoredPrefix("comments", "#"), IgnoredLast("signature", 1)))
+    shop.deliver(named(1), f"{HEAD}#\na,1\n,2\nTotal,3\nby Ada,\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nc,x\n#c,5\nTotal,4\nby Ada,\n")
     shop.load()
-    shop.deliver(named(1), written("b      2", "東京  -1"))
-    shop.deliver(named(1, "t"), written("東京   1")[9:])
-    shop.deliver(named(2, "t"), written("d") + b"\xff\n")
-    shop.deliver(named(3), written("a東京 11", "e      6"))
+    shop.deliver(named(1), f"{HEAD}b,2\n#\n#\nTotal,2\nby Ada\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nTotal,5\nby Ada,\n")
+    shop.deliver(named(2, "t"), f"{HEAD}d,7\nby Ada,\n")
+    shop.deliver(named(3), f"{HEAD}a,4\ne,5\nTotal,9\n\nby Ada,\n")
+    return {}
+
+
+def ignored_otherwise(shop: Shop) -> dict[str, Any]:
+    """The contract ignores other records now, so all files are read again from the archive."""
+    totals(shop)
+    shop.load()
+    shop.feed = replace(shop.feed, ignored=(*shop.feed.ignored, IgnoredWhere("empty", '"n" IS NULL', ("n",))))
     return {}
 
 
@@ -152,7 +153,8 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     raw_alone,
     rereading,
     workbooks,
-    fixed_width,
+    totals,
+    ignored_otherwise,
 ]
 
 
