@@ -269,6 +269,7 @@ PLATFORM_DESCRIPTIONS = {
     "_raw_line": "Text of a record that could not be split into columns.",
     "_parse_error": "What was wrong with a record that could not be split.",
     "_repairs": "Of a record of a repair file: `_reject_id` of the reject that it corrects.",
+    "_ignored": "Of a record that is no data: the rule of the contract by which it is ignored.",
     "_reasons": "Every rule that the record broke, as `column: rule`.",
     "_reject_id": "Identifies the rejected record; the same after a re-run or a rebuild.",
     "_rejected_at": "Modification time (UTC) of the file that the record came in.",

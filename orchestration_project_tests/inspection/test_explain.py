@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import MASK, Bound, FileFormat, Required, SourceFormat
-from orchestration_project.contracts.fixed_width import FixedWidth, Span
+from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredPrefix, IgnoredWhere
 from orchestration_project.inspection.explain import Explanation, Outcome, explain, first_records_sql, found_file
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
@@ -83,6 +83,22 @@ def test_reasons_have_the_first_records(tmp_path: Path) -> None:
         (3, 5, {"n": "y"}),
         (4, 6, {"n": "z"}),
     ]
+
+
+def test_ignored_records_are_shown(tmp_path: Path) -> None:
+    """Each rule names its first three records with their lines and texts, and a total that does not match is told."""
+    total = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n"),))
+    contract = feed(column("id"), column("n", "INTEGER"), ignored=(total, IgnoredPrefix("comments", "#")))
+    shop = Shop(tmp_path, contract)
+    told = explained(shop, shop.deliver(named(1), "id,n\n#1\na,1\n#2\n#3\n#4,x\nTotal,2\n"))
+    assert (told.records, told.cleaned, told.rejected, told.blank, told.ignored) == (6, 1, 0, 0, 5)
+    assert [(item.reason, item.records, [found.line for found in item.examples]) for item in told.ignored_by] == [
+        ("totals", 1, [7]),
+        ("comments", 4, [2, 4, 5]),
+    ]
+    assert dict(told.ignored_by[0].examples[0].values) == {"id": "Total", "n": "2"}
+    assert told.outcome is Outcome.LOADED
+    assert "control total of n: its total is 2; the 1 records add up to 1" in told.notes
 
 
 def test_columns_may_be_called_as_the_query_calls_its_own(tmp_path: Path) -> None:
