@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST_ROW = 2**63 - 1
 MOST = 10_000
-COLOURS = dict.fromkeys(("cleaned", "blank", "kept"), "green") | {"rejected": "yellow"}
+COLOURS = dict.fromkeys(("cleaned", "blank", "ignored", "kept"), "green") | {"rejected": "yellow"}
 COLOURS |= dict.fromkeys(("missing", "contradictory"), "red")
 
 
@@ -211,6 +211,8 @@ def _facts(file: "FileVersion") -> Iterator[str]:
         return
     if record.place.file != file.file:
         yield f"its record: {_named(record.place)}"
+    if record.ignored_by:
+        yield f"by the contract's rule {printable(record.ignored_by)}"
     if record.corrects:
         yield f"meant to correct {_named(record.corrects)}"
     if record.reject:

@@ -10,6 +10,7 @@ it: there a version may begin, or go on, that did not before. All other days are
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
@@ -22,7 +23,7 @@ from orchestration_project.ingest.values import blank
 from orchestration_project.ingest.versions import Stretch, replace_versions
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import history_days, ledger_batches
-from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.feed_tables import IGNORED, raw_table
 from orchestration_project.warehouse.tables import batch_filter, ident
 
 if TYPE_CHECKING:
@@ -85,20 +86,22 @@ def count_kept(connection: "DuckDBPyConnection", feed: Feed, unique: Unique, day
         days: those of its batches that are counted.
     """
     chosen, names = batch_filter(days), "_batch_date, _file, _file_version"
+    ignored = f"count(*) FILTER ({IGNORED} IS NOT NULL)" if feed.ignored else "0"
     rows = connection.execute(
         f"""
         WITH beaten AS (SELECT DISTINCT _rid FROM {unique.relation}),
         records AS (
-            SELECT {names}, count(*) AS records, count(*) FILTER ({blank(feed)}) AS blank
+            SELECT {names}, count(*) AS records, count(*) FILTER ({blank(feed)}) AS blank, {ignored} AS ignored
             FROM {ident(raw_table(feed))} WHERE {chosen} GROUP BY ALL),
         validated AS (
             SELECT {names}, count(*) FILTER (_reasons IS NULL AND beaten._rid IS NULL) AS cleaned, count(*) AS filled
             FROM {unique.validated.relation} AS own LEFT JOIN beaten ON beaten._rid = own._rid
             WHERE {chosen} GROUP BY ALL)
-        SELECT {names}, coalesce(records, 0), coalesce(blank, 0), coalesce(cleaned, 0), coalesce(filled - cleaned, 0)
+        SELECT {names}, coalesce(records, 0), coalesce(blank, 0), coalesce(cleaned, 0),
+            coalesce(filled - cleaned, 0), coalesce(ignored, 0)
         FROM records FULL JOIN validated USING ({names}) ORDER BY ALL"""
     ).fetchall()
-    return [FileCount(*row) for row in rows]
+    return [replace(FileCount(*counts), ignored=number) for *counts, number in rows]
 
 
 def _differing(noted: history_days.Days, days: history_days.Days) -> set[str]:

@@ -126,13 +126,13 @@ def totals(shop: Shop) -> dict[str, Any]:
     """Files end with their total and a signature, and have comments: two don't add up, one had a right version."""
     rule = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n", blocking=True),))
     shop.feed = replace(shop.feed, ignored=(rule, IgnoredPrefix("comments", "#"), IgnoredLast("signature", 1)))
-    shop.deliver(named(1), f"{HEAD}#\na,1\n,2\nTotal,3\nby Ada,\n")
-    shop.deliver(named(2), f"{HEAD}a,4\nc,x\n#c,5\nTotal,4\nby Ada,\n")
+    shop.deliver(named(1), f"{HEAD}#\na,1\n,2\nTotal,3\nsigned,\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nc,x\n#c,5\nTotal,4\nsigned,\n")
     shop.load()
-    shop.deliver(named(1), f"{HEAD}b,2\n#\n#\nTotal,2\nby Ada\n")
-    shop.deliver(named(2), f"{HEAD}a,4\nTotal,5\nby Ada,\n")
-    shop.deliver(named(2, "t"), f"{HEAD}d,7\nby Ada,\n")
-    shop.deliver(named(3), f"{HEAD}a,4\ne,5\nTotal,9\n\nby Ada,\n")
+    shop.deliver(named(1), f"{HEAD}b,2\n#\n#\nTotal,2\nsigned\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nTotal,5\nsigned,\n")
+    shop.deliver(named(2, "t"), f"{HEAD}d,7\nsigned,\n")
+    shop.deliver(named(3), f"{HEAD}a,4\ne,5\nTotal,9\n\nsigned,\n")
     return {}
 
 

@@ -15,13 +15,15 @@ Values = Mapping[str, str | None]
 class RecordState(StrEnum):
     """Where a record of a loaded file is.
 
-    KEPT: in the raw table alone, for the feed's history, since a newer snapshot is published. MISSING: the file has no
-    record of that number. CONTRADICTORY: the tables contradict each other about it.
+    IGNORED: the contract says that it is no data. KEPT: in the raw table alone, for the feed's history, since a newer
+    snapshot is published. MISSING: the file has no record of that number. CONTRADICTORY: the tables contradict each
+    other about it.
     """
 
     CLEANED = "cleaned"
     REJECTED = "rejected"
     BLANK = "blank"
+    IGNORED = "ignored"
     KEPT = "kept"
     MISSING = "missing"
     CONTRADICTORY = "contradictory"
@@ -29,7 +31,7 @@ class RecordState(StrEnum):
     @property
     def is_found(self) -> bool:
         """Whether the record is where it should be."""
-        return self in (RecordState.CLEANED, RecordState.REJECTED, RecordState.BLANK, RecordState.KEPT)
+        return self not in (RecordState.MISSING, RecordState.CONTRADICTORY)
 
 
 class FileState(StrEnum):
@@ -138,6 +140,7 @@ class Record:
         raw: its text by column, as the file has it.
         unexpected: its columns that the contract does not know, as JSON.
         raw_line: its text if it could not be split into columns.
+        ignored_by: the rule by which the contract ignores it.
         cleaned: its values.
         reject: why it is rejected.
         corrects: of a record of a repair file, the reject that it names.
@@ -149,6 +152,7 @@ class Record:
     raw: Values | None = None
     unexpected: str | None = None
     raw_line: str | None = None
+    ignored_by: str | None = None
     cleaned: Values | None = None
     reject: Reject | None = None
     corrects: RecordPlace | None = None

@@ -27,7 +27,7 @@ from orchestration_project.inspection.lookup.model import (
 )
 from orchestration_project.inspection.rule_checks import hidden_columns
 from orchestration_project.storage.batches import Batch
-from orchestration_project.warehouse.feed_tables import REPAIRS, cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import IGNORED, REPAIRS, cleaned_table, raw_table, rejected_table
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, columns_of, ident, literal, literals
 from orchestration_project.warehouse.waivers import COLUMNS as WAIVER_COLUMNS
@@ -75,13 +75,15 @@ def record_of(connection: "DuckDBPyConnection", source: ConfiguredFeed, identity
     """
     feed, place, condition = source.feed, identity.place(source), identity.condition
     text = [column.name for column in feed.source_columns]
-    raw = _row(connection, raw_table(feed), [*text, "_rescued", "_raw_line", REPAIRS], condition)
+    raw = _row(connection, raw_table(feed), [*text, "_rescued", "_raw_line", REPAIRS, IGNORED], condition)
     if raw is None:
         return Record(place, RecordState.MISSING)
     names = [column.name for column in feed.columns]
     cleaned, corrects = _row(connection, cleaned_table(feed), names, condition), raw[REPAIRS]
     reject = _reject(connection, source, identity, corrects)
     state = _state(connection, feed, condition, cleaned is not None, reject is not None)
+    if state is RecordState.CONTRADICTORY and raw[IGNORED] and not (cleaned or reject):
+        state = RecordState.IGNORED
     if state is RecordState.CONTRADICTORY and _is_kept(connection, source, identity):
         state = RecordState.KEPT
     shown = masked_values(feed, raw)
@@ -91,6 +93,7 @@ def record_of(connection: "DuckDBPyConnection", source: ConfiguredFeed, identity
         raw={name: shown[name] for name in text},
         unexpected=shown["_rescued"],
         raw_line=shown["_raw_line"],
+        ignored_by=raw[IGNORED],
         cleaned=None if cleaned is None else masked_values(feed, cleaned),
         reject=reject,
         corrects=_corrected(connection, source, identity, corrects) if corrects else None,

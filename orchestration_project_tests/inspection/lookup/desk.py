@@ -36,10 +36,10 @@ HEAD = "id,value,mail,Row No,file\n"
 
 
 def feed(
-    name: str, form: str = "csv", columns: Sequence[Mapping[str, Any]] = COLUMNS, **options: Any
+    name: str, form: str = "csv", columns: Sequence[Mapping[str, Any]] = COLUMNS, ignored: Any = None, **options: Any
 ) -> dict[str, str]:
     """The files of a feed's folder."""
-    contract = {
+    contract: dict[str, Any] = {
         "apiVersion": "v3.1.0",
         "kind": "DataContract",
         "id": name,
@@ -49,6 +49,8 @@ def feed(
         "servers": [{"server": "here", "type": "local", "path": name, "format": form}],
         "schema": [{"name": name, "properties": list(columns)}],
     }
+    if ignored:
+        contract["schema"][0]["customProperties"] = [{"property": "ignoredRecords", "value": ignored}]
     attributes = {"contract": "contract.yaml", "batch_pattern": PATTERN, "max_reject_rate": 1.0, **options}
     component = {
         "type": "orchestration_project.components.FileFeed",

@@ -167,6 +167,20 @@ def test_a_blank_record(desk: Desk) -> None:
     assert (record["state"], record["cleaned"], record["reject"]) == ("blank", None, None)
 
 
+def test_an_ignored_record(desk: Desk) -> None:
+    """The rule of the contract is named by which it is no data."""
+    rules = [{"name": "totals", "condition": "id = 'Total'"}, {"name": "comments", "prefix": "#"}]
+    desk.add(orders=feed("orders", ignored=rules))
+    desk.deliver(MONDAY, f"{HEAD}a,x,,7,1\nTotal,,,7,1\n# done,,,,\n")
+    desk.load()
+    found = [desk.record(MONDAY, row) for row in (2, 3)]
+    assert [(record["state"], record["ignored_by"]) for record in found] == [
+        ("ignored", "totals"),
+        ("ignored", "comments"),
+    ]
+    assert "by the contract's rule totals" in desk.type("where", MONDAY, 2).output
+
+
 def test_a_file_that_was_corrected(desk: Desk) -> None:
     """The version that counts comes first, the one before it is told without a record; `--version` chooses one."""
     for value in ("old", "new"):
