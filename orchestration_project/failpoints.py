@@ -36,6 +36,8 @@ class Point(StrEnum):
     RENEWING = "renewing"
     RENEWED = "renewed"
     REPLACED = "replaced"
+    UNPACKED = "unpacked"
+    KEPT = "kept"
     LISTED = "listed"
     FINGERPRINTED = "fingerprinted"
     PREPARED = "prepared"

@@ -44,10 +44,11 @@ SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that, or as
 # Any zip archive begins with PK, so a part that only Office files have is looked for, as far as the head goes.
 WORKBOOK = re.compile(rb"PK\x03\x04.*?(?:xl/|\[Content_Types\]\.xml|_rels/)", re.DOTALL)
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ZIPPED = re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08)")
 FOREIGN = (
     (rb"PK(?:\x03\x04|\x05\x06).*?(?:xl/|\[Content_Types\]\.xml|_rels/)", SHEET.format("xlsx or another Office file")),
     (rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis", SHEET.format("OpenDocument")),
-    (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a zip archive: unpack it and deliver the files in it"),
+    (ZIPPED.pattern, "a zip archive that can't be unpacked here: deliver the files in it"),
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", SHEET.format("xls or another Office file of the old kind, OLE2")),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it and deliver the files in it"),
     (rb"Rar!\x1a\x07", "a RAR archive: unpack it and deliver the files in it"),
@@ -129,6 +130,10 @@ def _ensure_known(beginning: bytes, name: str, workbooks: bool) -> None:
     # An encrypted xlsx is an OLE2 file, as an old xls is. `workbook_parts` tells them apart.
     if workbooks and (WORKBOOK.match(beginning) or beginning.startswith(OLD_WORKBOOK)):
         return
+    if "/" in name and ZIPPED.match(beginning) and not WORKBOOK.match(beginning):
+        raise FileRefused(
+            "nested_archive", f"{name!r} is a zip archive in another one: deliver its files in the outer one"
+        )
     for form, what in FOREIGN:
         if re.match(form, beginning, re.DOTALL):
             raise FileRefused("unsupported_format", f"{name!r} is {what}")

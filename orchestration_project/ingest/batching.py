@@ -14,6 +14,7 @@ from orchestration_project.failpoints import Recovery, reached
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
+from orchestration_project.storage.members import take_over_unpacked
 from orchestration_project.storage.trees import (
     is_switching,
     is_unfinished,
@@ -177,6 +178,7 @@ def _take_folders(settings: Settings, old: str, feed: str) -> None:
         return
     # Else what a writer adds to a file after its feed was renamed is lost.
     take_over(*(roots(settings.landing(name), settings.archive(name)) for name in (old, feed)))
+    take_over_unpacked(settings.archive(old), settings.archive(feed))
     for folder in (settings.landing, settings.quarantine, settings.repairs):
         if folder(old).is_dir():
             _move_files(folder(old), folder(feed))

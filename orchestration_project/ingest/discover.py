@@ -5,6 +5,7 @@ Where candidates come from is in `from_landing` and `from_archive`.
 """
 
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from orchestration_project.ingest.model import Candidate, Candidates, Decided, U
 from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.plan import entry_of
 from orchestration_project.ingest.session import Session
+from orchestration_project.ingest.unpack import Unpacked, unpack
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, map_files
 from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger_queries
@@ -52,11 +54,13 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     """
     if not session.request.read:
         return Candidates()
+    unpacked = unpack(session, settled, time.time()) if session.request.landing else Unpacked()
     noted = withdrawals(session.archive)
     # Notes in the archive decide, not the ledger: they are there after the warehouse was lost, too.
     back = taken_back(session, noted)
     from_archive = [*not_in_ledger(session), *to_read_again(session), *back]
-    new, refused, changed = landed(session, settled, noted) if session.request.landing else ([], [], [])
+    new, refused, changed = landed(session, settled, noted, unpacked.left) if session.request.landing else ([], [], [])
+    refused, changed = [*unpacked.refused, *refused], [*unpacked.changed, *changed]
     found = without_withdrawn(session, _recognised(session, [*from_archive, *new]), back, noted)
     return prepare_latest(session, replace(found, refused=refused, changed=changed))
 

@@ -93,7 +93,7 @@ def _known(session: Session, entry: Entry) -> Candidate:
     # Bytes that rotted or were replaced by hand would be published under the hash of those that were accepted.
     ensure_bytes(file.path, entry.sha256)
     batch = session.batching.from_key(entry.batch)
-    return Candidate(file, batch, entry.sha256, entry.archived_as, entry.delivery, reread=True)
+    return Candidate(replace(file, name=entry.file), batch, entry.sha256, entry.archived_as, entry.delivery, True)
 
 
 def _by_key(session: Session) -> dict[str, Batch] | None:
@@ -117,8 +117,9 @@ def _hash(file: FoundFile) -> str:
 
 
 def withdrawn_bytes(noted: Iterable[Withdrawal]) -> Mapping[tuple[str, str], Note]:
-    """The notes of withdrawn files, by partition key and SHA-256."""
-    return {(found.key, found.note.sha256): found.note for found in noted}
+    """The notes of files that somebody withdrew, by partition key and SHA-256."""
+    # What a zip archive lacks is a name, and no decision about bytes: they may come under another one.
+    return {(found.key, found.note.sha256): found.note for found in noted if not found.note.lacking}
 
 
 def refusal_of(feed: str, file: FoundFile, note: Note) -> FileRefused:
@@ -140,8 +141,9 @@ def taken_back(session: Session, noted: Iterable[Withdrawal]) -> list[Candidate]
         file = None if entry.identity in versions else find(session.archive / place)
         if file is not None:
             batch = session.batching.from_key(entry.batch)
-            found.append(Candidate(file, batch, entry.sha256, place, entry.delivery))
-    return found
+            found.append(Candidate(replace(file, name=entry.file), batch, entry.sha256, place, entry.delivery))
+    # Of a name the last delivery counts, and all of a member's come back together.
+    return sorted(found, key=lambda candidate: candidate.number)
 
 
 def without_withdrawn(

@@ -65,11 +65,11 @@ def _asked(settings: Settings, feed: Feed, options: FeedOptions, request: Reques
 
 def must_settle(file: FoundFile, now: float, settle_seconds: float) -> bool:
     """Whether a file is too young to be taken, and nobody can tell whether somebody writes to it."""
-    return is_young(file, now, settle_seconds) and writing_to(file.path) is Writing.UNKNOWN
+    return not file.is_member and is_young(file, now, settle_seconds) and writing_to(file.path) is Writing.UNKNOWN
 
 
 def landed(
-    session: Session, settled: Set[FoundFile], noted: Iterable[Withdrawal]
+    session: Session, settled: Set[FoundFile], noted: Iterable[Withdrawal], apart: Set[str] = frozenset()
 ) -> tuple[list[Candidate], list[Refused], list[str]]:
     """The files that wait for a load, those that have to be refused, and the names of those that are being written to.
 
@@ -77,6 +77,7 @@ def landed(
         session: of the load.
         settled: young files that were left alone while the load waited for them.
         noted: the withdrawn files.
+        apart: the names of files that are not looked at: zip archives of which is told otherwise.
     """
     now, patience = time.time(), session.options.settle_seconds
 
@@ -86,7 +87,8 @@ def landed(
         return fingerprint(item[0])
 
     # Among the delivered ones are files that were written to after they had been taken off landing.
-    placed, unplaced = _placed(session, delivered(session.settings.landing(session.feed.name), session.archive))
+    listed = delivered(session.settings.landing(session.feed.name), session.archive)
+    placed, unplaced = _placed(session, [file for file in listed if file.name not in apart])
     refused, changed = _left_alone(unplaced, settled, now, patience)
     candidates, withdrawn = [], withdrawn_bytes(noted)
     tried = map_files(hashed, placed, lambda item: item[0].size)
@@ -151,6 +153,9 @@ def ensure_left_alone(file: FoundFile, settled: Set[FoundFile], now: float, sett
     Raises:
         FileChanged: somebody does, or may.
     """
+    # The platform has unpacked it, and its archive had settled.
+    if file.is_member:
+        return
     match writing_to(file.path):
         case Writing.SOMEBODY:
             raise FileChanged(file.name, "was open for writing")

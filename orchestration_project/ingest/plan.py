@@ -127,25 +127,15 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
     while not entry.archived_as:
         # Free of withdrawn files as well: `--undo` puts one back where it had been.
         path = archive_folder(archive, entry.batch, number, entry.status is Status.DUPLICATE) / entry.file
-        if not path.exists() and not was_withdrawn(archive, entry.batch, number, entry.file):
+        if not _is_taken(path, archive) and not was_withdrawn(archive, entry.batch, number, entry.file):
             entry = replace(entry, archived_as=path.relative_to(archive).as_posix(), delivery=number)
         number += 1
     return entry
 
 
-def reading_of(feed: Feed) -> str:
-    """Identifies what of a contract decides how files are read: with another one they have to be read again."""
-    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
-    sheet = () if feed.source.sheet is None else (feed.source.sheet,)
-    return hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed))).encode()).hexdigest()[:16]
-
-
-def _cut(feed: Feed) -> list[object]:
-    """What decides how lines of fixed width are cut; padding is taken away there. Nothing for other formats."""
-    if feed.source.fixed is None:
-        return []
-    spans = [(column.span, column.parsing.trim) for column in feed.source_columns]
-    return [feed.source.fixed, spans]
+def _is_taken(path: Path, archive: Path) -> bool:
+    """Whether a place is taken, by a file or by the folder of a zip archive; or one of its folders, by a file."""
+    return path.exists() or any(folder.is_file() for folder in path.parents if archive in folder.parents)
 
 
 def _date(batch: Batch) -> dt.date:

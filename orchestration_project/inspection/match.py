@@ -84,7 +84,7 @@ def _is_named(options: FeedOptions, file: FoundFile) -> bool:
         options.batching.batch_for(file)
     except FileRefused:
         return False
-    return options.batching.pattern is None or options.batching.pattern.search(file.name) is not None
+    return options.batching.pattern is None or options.batching.is_dated(file.name)
 
 
 def _has_columns(feed: Feed, head: bytes) -> bool:

@@ -13,6 +13,7 @@ from orchestration_project.inspection.findings import PAGE, Finding, Verificatio
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON, Archived, archived
 from orchestration_project.storage.files import FoundFile, find, fingerprint
+from orchestration_project.storage.members import kept_zips, unpacked, version_in
 from orchestration_project.storage.transfer import INCOMING
 from orchestration_project.storage.withdrawals import WITHDRAWN
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -33,6 +34,7 @@ class Archive:
         unknown: by batch, the files at places that no entry names.
         versions: the names and hashes that the ledger knows.
         last: of each file, the number of the last delivery that loads know.
+        zips: the zip archives that were unpacked.
     """
 
     source: ConfiguredFeed
@@ -42,11 +44,12 @@ class Archive:
     unknown: list[tuple[str, Archived]]
     versions: Set[tuple[str, str]]
     last: Mapping[Identity, int]
+    zips: list[FoundFile]
 
     def findings(self, counts: Verification) -> Iterator[Finding]:
         """Hash the files; yields what is missing, damaged or unknown, and adds what was read to the counts."""
         yield from (self._absent(entry, waits) for entry, waits in self.absent)
-        files = [found for _, found in self.present] + [item.file for _, item in self.unknown]
+        files = [found for _, found in self.present] + [item.file for _, item in self.unknown] + self.zips
         with ThreadPoolExecutor(READERS) as readers:
             hashes = list(readers.map(_hash, files))
         counts.files += len(files)
@@ -55,10 +58,14 @@ class Archive:
         for (entry, _), sha256 in zip(self.present, hashes, strict=False):
             if sha256 != entry.sha256:
                 yield self._damaged(entry, sha256)
-        for (key, item), sha256 in zip(self.unknown, hashes[len(self.present) :], strict=True):
+        others = hashes[len(self.present) :]
+        for (key, item), sha256 in zip(self.unknown, others, strict=False):
             # A further copy of a version that is known loses nothing.
             if (item.file.name, sha256) not in self.versions:
                 yield self._unknown(key, item, sha256)
+        for found, sha256 in zip(self.zips, others[len(self.unknown) :], strict=True):
+            if not sha256.startswith(version_in(found.path)):
+                yield self._damaged_zip(found, sha256)
 
     def _absent(self, entry: Entry, waits: bool) -> Finding:
         if waits:
@@ -91,6 +98,18 @@ class Archive:
             f"SHA-256 {entry.sha256}",
             sha256 if " " in sha256 else f"SHA-256 {sha256}",
             remedy,
+        )
+
+    def _damaged_zip(self, found: FoundFile, sha256: str) -> Finding:
+        return Finding(
+            self.source.feed.name,
+            "",
+            found.name,
+            f"does not have the bytes that were delivered: {found.path.relative_to(self.root)}",
+            f"SHA-256 {version_in(found.path)}...",
+            sha256 if " " in sha256 else f"SHA-256 {sha256}",
+            "restore it from a backup, or delete it: its members have places of their own, and no load reads it unless"
+            " a newer version comes",
         )
 
     def _place(self, entry: Entry) -> str:
@@ -144,7 +163,8 @@ def take_stock(
         keys: partition keys of the batches; None for all.
     """
     root, landing = settings.archive(source.feed.name), settings.landing(source.feed.name)
-    archive = Archive(source, root, [], [], [], {(entry.file, entry.sha256) for entry in entries}, last)
+    archive = Archive(source, root, [], [], [], {(entry.file, entry.sha256) for entry in entries}, last, [])
+    members = {file.name: file.path for file in unpacked(root)}
     for entry in entries:
         found = find(root / entry.archived_as) if entry.archived_as else None
         if found:
@@ -155,13 +175,14 @@ def take_stock(
             waiting = map(
                 find,
                 (
-                    landing / entry.file,
+                    members.get(entry.file, landing / entry.file),
                     root / INCOMING / entry.file,
                     root / WITHDRAWN / place,
                     root / place.removeprefix(f"{WITHDRAWN}/"),
                 ),
             )
             archive.absent.append((entry, any(file and _hash(file) == entry.sha256 for file in waiting)))
+    archive.zips.extend(kept_zips(root) if keys is None else ())
     places = {root / str(entry.archived_as) for entry in entries}
     for key, _ in archived_batches(root, source.options.batching):
         if keys is None or key in keys:

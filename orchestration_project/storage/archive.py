@@ -3,6 +3,7 @@
     archive/<feed>/<batch>/<name>                  the first delivery of a name
     archive/<feed>/<batch>/v2/<name>               its next delivery, and so on
     archive/<feed>/<batch>/duplicate/<name>        bytes that another file already carried
+    archive/<feed>/<batch>/sales.zip/monday.csv    the name of a file that came in a zip archive, see `members`
     archive/<feed>/waivers/<when>-<digest>.json    who decided that which rejects will not be corrected, and why
 
 The archive alone is enough to rebuild the warehouse: batch, order and duplicates are in the folders, the version comes
@@ -21,7 +22,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from orchestration_project.errors import FileRefused, RepairError
-from orchestration_project.storage.files import FoundFile, discover, sha256_of
+from orchestration_project.storage.files import FoundFile, discover, discover_members, sha256_of
 
 DELIVERY = re.compile(r"v([1-9]\d*)")
 DUPLICATES = "duplicate"
@@ -56,11 +57,18 @@ def archived(root: Path, key: str) -> list[Archived]:
 
 
 def _deliveries(folder: Path) -> Iterator[Archived]:
-    yield from (Archived(file, 1) for file in discover(folder))
+    yield from (Archived(file, 1) for file in [*discover(folder), *discover_members(folder, is_reserved)])
     if folder.is_dir():
         for child in folder.iterdir():
             if number := DELIVERY.fullmatch(child.name):
-                yield from (Archived(file, int(number[1])) for file in discover(child))
+                yield from (
+                    Archived(file, int(number[1])) for file in [*discover(child), *discover_members(child, is_reserved)]
+                )
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a name is that of one of the folders that the archive has for a batch."""
+    return name == DUPLICATES or DELIVERY.fullmatch(name) is not None
 
 
 def ensure_storable(name: str) -> None:
@@ -69,13 +77,16 @@ def ensure_storable(name: str) -> None:
     Raises:
         FileRefused: its name is that of one of the archive's own folders, or too long.
     """
-    if len(name.encode()) > NAME_BYTES:
+    first, *inside = name.split("/")
+    if any(len(part.encode()) > NAME_BYTES for part in (first, *inside)):
         raise FileRefused(
             "name_too_long", f"{name!r} has more than {NAME_BYTES} bytes; deliver it under a shorter name"
         )
     # It would lie where the folder of a later delivery, or of a duplicate, has to be made.
-    if name == DUPLICATES or DELIVERY.fullmatch(name):
-        raise FileRefused("reserved_name", f"{name!r} is the name of a folder in the archive; deliver it as {name}.csv")
+    if is_reserved(first):
+        raise FileRefused(
+            "reserved_name", f"{first!r} is the name of a folder in the archive; deliver it as {first}.csv"
+        )
 
 
 def batch_keys(root: Path) -> list[str]:
@@ -91,6 +102,14 @@ def write_reason(refused: Path, reason: Mapping[str, object]) -> None:
         # The refused file follows at once, and none may be in quarantine without a reason, not even after a power cut.
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def is_about(refused: Path, name: str) -> bool:
+    """Whether the reason beside a refused file says that it was delivered under a name."""
+    try:
+        return bool(json.loads(refused.with_name(f"{refused.name}{REASON}").read_bytes())["file"] == name)
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def free_name(folder: Path, name: str) -> Path:

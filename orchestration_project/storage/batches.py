@@ -160,7 +160,8 @@ class Batching:
         return batch
 
     def _repaired(self, name: str) -> Batch:
-        found = (REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY).match(name)
+        form = REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY
+        found = form.match(name.rpartition("/")[2])
         try:
             # As in keys, the hour alone means the first of two.
             return (
@@ -178,7 +179,7 @@ class Batching:
         return f"{key}.repair.csv" if number == 1 else f"{key}.{number}.repair.csv"
 
     def _delivered(self, name: str, modified_at: dt.datetime) -> Batch:
-        found = self.pattern.search(name) if self.pattern else None
+        found = self._search(name)
         if self.pattern is None or (found is None and self.undated_by_age):
             return self.current(modified_at)
         try:
@@ -190,6 +191,12 @@ class Batching:
                 "no_batch_in_name",
                 f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
             ) from None
+
+    def _search(self, name: str) -> re.Match[str] | None:
+        """What of a name tells the batch. A member of a zip archive tells it by its own name, else by the archive's."""
+        # The archive of a month may have a date of its own, which is not that of the days in it.
+        parts = reversed(name.split("/")) if self.pattern else ()
+        return next((found for part in parts if self.pattern and (found := self.pattern.search(part))), None)
 
     def _existing(self, name: str, batch: Batch) -> Batch:
         """The batch. Raises FileRefused for an hour that clocks skip."""
@@ -287,11 +294,12 @@ class Batching:
 
     def is_dated(self, name: str) -> bool:
         """Whether a file's name alone tells its batch; else its modification time does."""
-        return is_repair(name) or (self.pattern is not None and self.pattern.search(name) is not None)
+        return is_repair(name) or self._search(name) is not None
 
     def without_date(self, name: str) -> str:
         """A file's name without what tells its batch, so that the files of one sender have one name on all days."""
-        return self.pattern.sub("", name, count=1) if self.pattern else name
+        parts = name.split("/")
+        return "/".join(self.pattern.sub("", part, count=1) for part in parts) if self.pattern else name
 
     @property
     def sql_type(self) -> str:

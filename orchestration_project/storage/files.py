@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
@@ -48,8 +48,9 @@ class Taken:
 class FoundFile:
     r"""A regular file as the folder lists it.
 
-    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text. `taken` is
-    there for a file that was written to after a load took it off landing.
+    `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text. That of a
+    member of a zip archive is `sales.zip/monday.csv`. `taken` is there for a file that was written to after a load took
+    it off landing.
     """
 
     location: str
@@ -62,6 +63,16 @@ class FoundFile:
     def path(self) -> Path:
         """Where it is; made on demand, since a sensor lists 100,000 files and needs none of their paths."""
         return Path(self.location)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it came in a zip archive: no other name has a slash."""
+        return "/" in self.name
+
+    @property
+    def stored_as(self) -> str:
+        """Its path in a folder of the archive: its own name; of a member, below a folder with the zip archive's."""
+        return self.name if self.is_member else self.path.name
 
     @property
     def modified_at(self) -> dt.datetime:
@@ -88,6 +99,23 @@ def discover(folder: Path) -> list[FoundFile]:
     Links, folders, hidden and unfinished files are left out.
     """
     return sorted(_regular_files(folder), key=lambda found: found.name) if folder.is_dir() else []
+
+
+def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: False) -> list[FoundFile]:
+    """The files below the visible folders of a folder, by path: of `sales.zip/monday.csv`, `sales.zip` is the folder.
+
+    Args:
+        folder: where zip archives have a folder each.
+        apart: whether a folder of that name is none of a zip archive.
+    """
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    roots = [folder / name for name in names if not name.startswith(".") and not apart(name)]
+    paths = (Path(top, name) for root in roots for top, _, files in os.walk(root) for name in files)
+    found = (replace(file, name=file.path.relative_to(folder).as_posix()) for path in paths if (file := find(path)))
+    return sorted(found, key=lambda file: file.name)
 
 
 def count_ignored(folder: Path) -> int:

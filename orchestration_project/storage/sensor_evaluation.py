@@ -178,12 +178,12 @@ def _classify(
 
 
 def _identity(file: FoundFile) -> str:
-    # No name has a slash, so names and signatures can't be mixed up when they are joined.
-    return f"{file.name}/{file.signature}"
+    # No name has a NUL, so names and signatures can't be mixed up when they are joined.
+    return f"{file.name}\0{file.signature}"
 
 
 def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def plan_requests(

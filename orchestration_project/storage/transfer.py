@@ -7,6 +7,7 @@ It is safe against a kill, a power cut, and a writer that writes to the file aga
     archive/<feed>/<batch>/<name>      the copy's place, after the commit
     archive/<feed>/.taken/...          the file itself, taken off landing and watched for a while, see `writers`
     landing/<feed>/.taken/<name>       on its way to quarantine
+    archive/<feed>/.unpacked/...       files of zip archives, in the place of landing, see `members`
 
 Each step is on disk before the next one begins. `recover` finishes or undoes what a killed run has left half done.
 The layout of the archive, and how a file is written whole, are in `archive`.
@@ -24,8 +25,24 @@ from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused, WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.storage.archive import ensure_bytes, ensure_folder, flush, free_name, write_reason
-from orchestration_project.storage.files import FoundFile, copy_bytes, discover, ensure_unchanged, is_at, sha256_of
+from orchestration_project.storage.archive import (
+    ensure_bytes,
+    ensure_folder,
+    flush,
+    free_name,
+    is_about,
+    write_reason,
+)
+from orchestration_project.storage.files import (
+    FoundFile,
+    copy_bytes,
+    discover,
+    discover_members,
+    ensure_unchanged,
+    is_at,
+    sha256_of,
+)
+from orchestration_project.storage.members import remove_empty
 from orchestration_project.storage.writers import TAKEN, Note, forget, put_aside, roots
 
 INCOMING = ".incoming"
@@ -61,7 +78,7 @@ class Transfer:
         Args:
             place_of: returns the place in the archive for a name and SHA-256 that were committed, else None.
         """
-        for file in discover(self._incoming):
+        for file in [*discover(self._incoming), *discover_members(self._incoming)]:
             place = place_of(file.name, sha256_of(file.path))
             # Committed, so its rows count: the copy is the only one that is sure to have these bytes.
             if place is not None and not (self.archive / place).exists():
@@ -74,6 +91,7 @@ class Transfer:
     def tidy(self) -> None:
         """Remove what is in between; a file that left landing and is neither archived nor refused goes back."""
         shutil.rmtree(self._incoming, ignore_errors=True)
+        remove_empty(self.archive)
         for file in discover(self._leaving):
             # It was on its way to quarantine and has arrived there; back in landing it would be refused once more.
             if self._is_refused(file):
@@ -108,8 +126,11 @@ class Transfer:
 
     def _secure(self, item: tuple[FoundFile, str]) -> None:
         file, sha256 = item
+        target = self._incoming / file.stored_as
+        if file.is_member:
+            ensure_folder(target.parent)
         try:
-            copied = copy_bytes(file.path, self._incoming / file.path.name)
+            copied = copy_bytes(file.path, target)
         except OSError as error:
             ensure_unchanged(file)
             raise error from None
@@ -117,6 +138,8 @@ class Transfer:
         ensure_unchanged(file)
         if copied != sha256:
             raise FileChanged(file.name, "was written to")
+        if file.is_member:
+            flush(target.parent)
 
     def archive_all(self, files: Iterable[tuple[FoundFile, Path, str]]) -> None:
         """Move the copies of files that were secured and committed to their places.
@@ -132,7 +155,7 @@ class Transfer:
             if place.exists():
                 _ensure_expected(file, place, sha256)
             else:
-                _rename(self._incoming / file.path.name, place)
+                _rename(self._incoming / file.stored_as, place)
                 folders.add(place.parent)
             reached(Point.ARCHIVED)
         for folder in folders:
@@ -151,8 +174,13 @@ class Transfer:
             FileChanged: it is no longer the file that was listed; it stays.
             OSError: landing can't be written to.
         """
-        note = self._note(file, place.relative_to(self.archive).parts[0], sha256)
-        _take(file, lambda: put_aside(file, note, roots(self.landing, self.archive)))
+        if file.is_member:
+            # Nobody but the platform has it, so nobody goes on writing to it.
+            ensure_unchanged(file)
+            file.path.unlink()
+        else:
+            note = self._note(file, place.relative_to(self.archive).parts[0], sha256)
+            _take(file, lambda: put_aside(file, note, roots(self.landing, self.archive)))
         reached(Point.CLEARED)
 
     def refuse(self, file: FoundFile, reason: Mapping[str, object], key: str = "") -> None:
@@ -169,6 +197,9 @@ class Transfer:
             FileChanged: it is no longer the file that was listed; it stays.
             OSError: landing or quarantine can't be written to; it stays.
         """
+        if file.is_member:
+            self._refuse_member(file, reason)
+            return
         taken = _take(file, lambda: self._to_leaving(file))
         try:
             ensure_folder(self.quarantine)
@@ -184,6 +215,19 @@ class Transfer:
         except OSError:
             _put_back(taken, file.path)
             raise
+        reached(Point.QUARANTINED)
+
+    def _refuse_member(self, file: FoundFile, reason: Mapping[str, object]) -> None:
+        ensure_unchanged(file)
+        # A load that died here has left it twice; a second reason would tell of two refused files.
+        if not any(is_at(file, other.path) and is_about(other.path, file.name) for other in discover(self.quarantine)):
+            ensure_folder(self.quarantine)
+            target = free_name(self.quarantine, file.name.replace("/", "_"))
+            write_reason(target, reason)
+            reached(Point.NOTED)
+            _copy_or_move(file.path, target)
+            flush(self.quarantine)
+        file.path.unlink(missing_ok=True)
         reached(Point.QUARANTINED)
 
     def _to_leaving(self, file: FoundFile) -> Path:

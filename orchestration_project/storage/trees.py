@@ -121,7 +121,7 @@ def build_tree(sources: Iterable[Path], target: Path, batching: Batching, keep: 
             # Two batches that become one may both have a first delivery of a name.
             last[identity] = number = max(kept.item.number, last[identity] + 1)
             root = target / WITHDRAWN if kept.withdrawn else target
-            placed.append((kept.file, archive_folder(root, key, number, kept.duplicate) / kept.file.path.name))
+            placed.append((kept.file, archive_folder(root, key, number, kept.duplicate) / kept.file.stored_as))
     # Told before a byte is placed: a rebuild that fails has changed nothing.
     if refused:
         raise RecoveryError(
@@ -172,10 +172,10 @@ def _files_of(source: Path) -> Iterator[_Kept]:
     for root, withdrawn in ((source, False), (source / WITHDRAWN, True)):
         for key in filter(is_any_key, batch_keys(root)):
             for item in archived(root, key):
-                folders = item.file.path.relative_to(root / key).parts[:-1]
+                first = item.file.path.relative_to(root / key).parts[0]
                 # The note beside a withdrawn file comes with it.
                 if not (withdrawn and not note_of(item.file.path).exists()):
-                    yield _Kept(item, key, DUPLICATES in folders, withdrawn)
+                    yield _Kept(item, key, first == DUPLICATES, withdrawn)
 
 
 def _link_others(source: Path, target: Path, planned: set[Path]) -> None:

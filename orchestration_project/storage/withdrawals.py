@@ -11,16 +11,17 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from orchestration_project.errors import RecoveryError
 from orchestration_project.failpoints import Recovery, reached
 from orchestration_project.storage.archive import (
     DELIVERY,
-    DUPLICATES,
     archive_folder,
     ensure_folder,
     flush,
+    is_reserved,
     write_whole,
 )
 from orchestration_project.storage.files import FoundFile, find
@@ -31,13 +32,17 @@ NOTE = ".withdrawn.json"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Who took a file back, when, and why; `withdrawn_at` has a time zone."""
+    """Who took a file back, when, and why; `withdrawn_at` has a time zone.
+
+    `lacking` is empty, or the name of the zip archive that had the file, and whose newer version lacks it.
+    """
 
     file: str
     sha256: str
     withdrawn_by: str
     reason: str
     withdrawn_at: dt.datetime
+    lacking: str = ""
 
     @property
     def told(self) -> str:
@@ -111,9 +116,10 @@ def _read(root: Path) -> Iterator[Withdrawal]:
             raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
         file = path.with_name(path.name.removesuffix(NOTE))
         place = file.relative_to(root)
-        # 2024-03-01/duplicate/v2/a.csv is the second delivery of its name; the first has no folder of its own.
-        folders = [DELIVERY.fullmatch(part) for part in place.parts[1:-1] if part != DUPLICATES]
-        number = next((int(found[1]) for found in folders if found), 1)
+        # 2024-03-01/duplicate/v2/a.csv is the second delivery of its name; the first has no folder of its own. The
+        # folders inside of a zip archive may have any names.
+        folders = takewhile(is_reserved, place.parts[1:-1])
+        number = next((int(found[1]) for part in folders if (found := DELIVERY.fullmatch(part))), 1)
         yield Withdrawal(note, place.as_posix(), place.parts[0], number, find(file))
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from orchestration_project.storage.archive import ensure_folder, free_name
 from orchestration_project.storage.files import FoundFile, Taken, discover, sha256_of
+from orchestration_project.storage.members import unpacked
 
 try:
     import fcntl
@@ -132,7 +133,7 @@ def roots(landing: Path, archive: Path) -> tuple[Path, Path]:
 
 
 def delivered(landing: Path, archive: Path) -> list[FoundFile]:
-    """The files that wait for a load, by name: those in landing, and taken ones that were written to since.
+    """The files that wait for a load, by name: in landing, of zip archives, and taken ones that were written to since.
 
     While landing has a file of the same name, that one goes first.
     """
@@ -140,7 +141,8 @@ def delivered(landing: Path, archive: Path) -> list[FoundFile]:
     late = {file.name: file for root in roots(landing, archive) for file in _late(root)}
     # One at a time: both would be one file of one batch, and which of them came last could not be told.
     names = {file.name for file in landed}
-    return sorted([*landed, *(file for name, file in late.items() if name not in names)], key=lambda file: file.name)
+    waiting = [*landed, *(file for name, file in late.items() if name not in names), *unpacked(archive)]
+    return sorted(waiting, key=lambda file: file.name)
 
 
 def put_aside(file: FoundFile, note: Note, folders: Sequence[Path]) -> Path:
