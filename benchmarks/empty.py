@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-ASSETS, CHECKS = 5, 40
+ASSETS, CHECKS = 5, 41
 DAILY = dg.DailyPartitionsDefinition("2010-01-01")
 
 

@@ -22,7 +22,15 @@ RULES_OF_PRODUCTS = """
     price_category_type primary_key product_code_type product_id_minimum product_id_required product_id_type
     records_readable
 """.split()
-OF_RAW = ["delivered", "missing_columns", "files_accepted", "newest_batch", "unexpected_columns", "volume"]
+OF_RAW = [
+    "delivered",
+    "missing_columns",
+    "files_accepted",
+    "newest_batch",
+    "unexpected_columns",
+    "volume",
+    "zip_members",
+]
 CHECKS = {
     "cleaned_products": [*RULES_OF_PRODUCTS, "accounting", "not_empty", "validated"],
     "cleaned_sales": [

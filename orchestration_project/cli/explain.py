@@ -36,6 +36,8 @@ OUTCOMES = {
 def explain(context: click.Context, file: Path, name: str | None, as_json: bool) -> None:
     """Tell what a load would do with FILE, by reading and validating it as a load does. Changes nothing.
 
+    The files in a zip archive are explained one by one; --json prints a list of them.
+
     Exits with 0 when it would be loaded whole or brings nothing new, 1 when some records would be rejected, 2 when it
     would be refused as a whole, or could not be explained.
 
@@ -43,6 +45,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
     """
     import datetime as dt
 
+    from orchestration_project.ingest.unpack import unfolded
     from orchestration_project.inspection.explain import Outcome, found_file
     from orchestration_project.inspection.explain import explain as explained
     from orchestration_project.settings import Settings
@@ -55,17 +58,19 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
         raise click.UsageError(
             f"{file} is a repair file: what becomes of it depends on the rejects that it corrects; only a load tells."
         )
-    settings = Settings.from_env()
-    specs = project_here().feeds()
-    spec = feed_named(name, specs) if name else _feed_for(file, found, settings, specs)
-    found_out = explained(settings, spec.feed, spec.options, found, dt.datetime.now(dt.UTC))
+    settings, specs, now = Settings.from_env(), project_here().feeds(), dt.datetime.now(dt.UTC)
+    with unfolded([found], settings.max_file_bytes) as files:
+        spec = feed_named(name, specs) if name else _feed_for(file, files[0], settings, specs)
+        results = [explained(settings, spec.feed, spec.options, item, now) for item in files]
     if as_json:
-        print_json(found_out.as_dict())
+        print_json([item.as_dict() for item in results] if files[0].is_member else results[0].as_dict())
     else:
-        render_explanation(new_console(), found_out)
+        console = new_console()
+        for item in results:
+            render_explanation(console, item)
     # What the load would bring decides: bytes that are known already need nobody.
     codes = {Outcome.LOADED: 0, Outcome.NOTHING_NEW: 0, Outcome.LOADED_WITH_REJECTS: 1, Outcome.REFUSED: 2}
-    context.exit(codes[found_out.outcome])
+    context.exit(max(codes[item.outcome] for item in results))
 
 
 def _feed_for(file: Path, found: "FoundFile", settings: "Settings", specs: "Mapping[str, FeedSpec]") -> "FeedSpec":

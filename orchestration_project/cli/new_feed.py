@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     """Draft a feed, a contract and a defs.yaml, from sample files of it. Nothing is overwritten.
 
+    Of a zip archive, the files in it are the samples.
+
     What is written are guesses from the samples, each with a comment `# check: ...` that tells what it rests on; values
     of the samples are not in it. The draft is tried: it takes all of the samples.
 
@@ -33,6 +35,7 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     """
     from rich.console import Console
 
+    from orchestration_project.ingest.unpack import unfolded
     from orchestration_project.inspection.drafting.draft import draft, write_draft
     from orchestration_project.inspection.explain import found_file
     from orchestration_project.settings import Settings
@@ -51,7 +54,8 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     if len(found) < len(files):
         raise click.UsageError("Each FILE has to be a regular file.")
     settings = Settings.from_env()
-    drafted = draft(settings, name, found)
+    with unfolded(found, settings.max_file_bytes) as samples:
+        drafted = draft(settings, name, samples)
     paths = write_draft(drafted, folder)
     render_draft(Console(), name, drafted, paths, settings.landing(name), project)
 

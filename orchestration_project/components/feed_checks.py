@@ -103,6 +103,7 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
     # These say more than that all files were refused.
     others: dict[tuple[dg.AssetKey, str], Check] = {
         (spec.raw, "files_accepted"): deliveries.files_accepted,
+        (spec.raw, "zip_members"): deliveries.zip_members,
         (spec.raw, "delivered"): deliveries.delivered,
         (spec.raw, "newest_batch"): deliveries.newest_batch,
     } | {(spec.cleaned, rule.name): contract.quality_check(rule) for rule in spec.feed.quality}
@@ -148,6 +149,7 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         (spec.cleaned, "validated", "All loaded batches were validated by the present contract."),
         (spec.rejected, "reject_rate", "Few records break a rule of the contract."),
         (spec.raw, "files_accepted", "No file is in quarantine that was not replaced by an accepted one."),
+        (spec.raw, "zip_members", "No newer version of a zip archive lacks files of the one before it."),
         (spec.raw, "unexpected_columns", "Files have no columns that the contract does not know."),
         (spec.raw, "missing_columns", "No column of the contract has vanished from the files."),
         (spec.raw, "delivered", "Each batch of the run that is expected and due has an accepted file."),

@@ -222,9 +222,9 @@ def _ensure_single(members: list["ZipInfo"], name: str) -> None:
             )
     for info in members:
         for folder in PurePosixPath(info.filename).parents:
-            if (known := seen.get(_folded(str(folder)))) is not None:
+            if (same := seen.get(_folded(str(folder)))) is not None:
                 raise FileRefused(
-                    "duplicate_member", f"{name!r} has {known!r} both as a file and as a folder; pack it again"
+                    "duplicate_member", f"{name!r} has {same!r} both as a file and as a folder; pack it again"
                 )
 
 
@@ -237,9 +237,11 @@ def _blocks(opened: "ZipFile", info: "ZipInfo", name: str) -> Iterator[bytes]:
     import zipfile
 
     size = BLOCK if info.compress_type in BOUNDED else SMALL_BLOCK
+    left = info.file_size
     try:
         with opened.open(info) as reader:
             while block := reader.read(size):
+                left -= len(block)
                 yield block
     except NotImplementedError as error:
         raise FileRefused(
@@ -252,9 +254,11 @@ def _blocks(opened: "ZipFile", info: "ZipInfo", name: str) -> Iterator[bytes]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _damaged(name, error) from error
+    if left:
+        raise _damaged(name, f"{info.filename!r} has another size than it is said to have")
 
 
-def _damaged(name: str, error: Exception) -> FileRefused:
+def _damaged(name: str, error: Exception | str) -> FileRefused:
     return FileRefused(
         "unreadable", f"{name!r} can't be unpacked: {error}; it is damaged or was cut off, deliver it again"
     )

@@ -29,7 +29,6 @@ from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import (
     FoundFile,
     copy_bytes,
-    discover_members,
     ensure_unchanged,
     find,
     sha256_of,
@@ -37,6 +36,7 @@ from orchestration_project.storage.files import (
 from orchestration_project.storage.members import (
     ZIP,
     discard_new,
+    discover_members,
     kept_zips,
     new_unpacking,
     next_unpacking,

@@ -22,7 +22,8 @@ from itertools import chain, count
 from pathlib import Path
 
 from orchestration_project.errors import FileRefused, RepairError
-from orchestration_project.storage.files import FoundFile, discover, discover_members, sha256_of
+from orchestration_project.storage.files import FoundFile, discover, sha256_of
+from orchestration_project.storage.members import discover_members
 
 DELIVERY = re.compile(r"v([1-9]\d*)")
 DUPLICATES = "duplicate"

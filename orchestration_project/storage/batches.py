@@ -3,12 +3,11 @@
 Where clocks are put back, an hour of the day comes twice, and each of the two is a batch:
 
     Europe/Berlin       batch (`_batch_date`)   key, as Dagster has it
-    1:00 to 2:00        2024-10-27 01:00:00     2024-10-27-01:00
     2:00 to 3:00        2024-10-27 02:00:00     2024-10-27-02:00
     2:00 to 3:00 again  2024-10-27 02:00:01     2024-10-27-02:00+0100
     3:00 to 4:00        2024-10-27 03:00:00     2024-10-27-03:00
 
-The second of them begins with a second of its own: so batches sort as time goes, and each is still in its hour.
+The second of them begins with a second of its own: so batches sort as time goes.
 """
 
 import datetime as dt
@@ -93,11 +92,7 @@ def _start(found: re.Match[str] | None) -> dt.datetime:
 
 
 def _moment(found: re.Match[str] | None) -> dt.datetime | None:
-    """The moment from the date groups of a match, if it has an offset.
-
-    Raises:
-        KeyError, TypeError, ValueError: as `_start`, or there is no such offset.
-    """
+    """The moment from the date groups of a match, if it has an offset. Raises as `_start` does."""
     if not found or OFFSET not in found.re.groupindex or found[OFFSET] is None:
         return None
     return _start(found).replace(tzinfo=dt.datetime.strptime(found[OFFSET], "%z").tzinfo)
@@ -109,9 +104,9 @@ class Batching:
 
     `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
     day and hour. It may have the group offset (`+0100`, `+01:00`, `Z`): then the name tells a moment, in whatever zone.
-    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
-    a date beside dated ones: they count by their modification time. Weeks start on Monday. A repair file's name begins
-    with its batch, whatever the pattern.
+    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without a date beside
+    dated ones: they count by their modification time. Weeks start on Monday. The name of a repair file begins with its
+    batch.
     """
 
     cadence: Cadence
@@ -193,9 +188,8 @@ class Batching:
             ) from None
 
     def _search(self, name: str) -> re.Match[str] | None:
-        """What of a name tells the batch. A member of a zip archive tells it by its own name, else by the archive's."""
-        # The archive of a month may have a date of its own, which is not that of the days in it.
-        parts = reversed(name.split("/")) if self.pattern else ()
+        # The file's own name first: its zip archive may have the date of the month.
+        parts = reversed(name.split("/"))
         return next((found for part in parts if self.pattern and (found := self.pattern.search(part))), None)
 
     def _existing(self, name: str, batch: Batch) -> Batch:
@@ -223,7 +217,7 @@ class Batching:
         return batch
 
     def floor(self, moment: dt.datetime) -> Batch:
-        """The start of the batch that a local moment falls into; of an hour that comes twice, the first."""
+        """As the function `floor`; of an hour that comes twice, the first."""
         return floor(self.cadence, moment)
 
     def current(self, moment: dt.datetime) -> Batch:
@@ -298,8 +292,7 @@ class Batching:
 
     def without_date(self, name: str) -> str:
         """A file's name without what tells its batch, so that the files of one sender have one name on all days."""
-        parts = name.split("/")
-        return "/".join(self.pattern.sub("", part, count=1) for part in parts) if self.pattern else name
+        return "/".join(self.pattern.sub("", part, count=1) for part in name.split("/")) if self.pattern else name
 
     @property
     def sql_type(self) -> str:

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from stat import S_ISREG
@@ -99,23 +99,6 @@ def discover(folder: Path) -> list[FoundFile]:
     Links, folders, hidden and unfinished files are left out.
     """
     return sorted(_regular_files(folder), key=lambda found: found.name) if folder.is_dir() else []
-
-
-def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: False) -> list[FoundFile]:
-    """The files below the visible folders of a folder, by path: of `sales.zip/monday.csv`, `sales.zip` is the folder.
-
-    Args:
-        folder: where zip archives have a folder each.
-        apart: whether a folder of that name is none of a zip archive.
-    """
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    roots = [folder / name for name in names if not name.startswith(".") and not apart(name)]
-    paths = (Path(top, name) for root in roots for top, _, files in os.walk(root) for name in files)
-    found = (replace(file, name=file.path.relative_to(folder).as_posix()) for path in paths if (file := find(path)))
-    return sorted(found, key=lambda file: file.name)
 
 
 def count_ignored(folder: Path) -> int:

@@ -10,17 +10,36 @@ Here is only the layout. What is in an archive is read in `formats.zip_members`,
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
-from orchestration_project.storage.files import FoundFile, discover, discover_members, find
+from orchestration_project.storage.files import FoundFile, discover, find
 
 UNPACKED = ".unpacked"
 NEW = ".new"
 ZIP = ".zip"
 ZIPS = "zips"
 VERSION_LENGTH = 16
+
+
+def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: False) -> list[FoundFile]:
+    """The files below the visible folders of a folder, by path: of `sales.zip/monday.csv`, `sales.zip` is the folder.
+
+    Args:
+        folder: where zip archives have a folder each.
+        apart: whether a folder of that name is none of a zip archive.
+    """
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    roots = [folder / name for name in names if not name.startswith(".") and not apart(name)]
+    paths = (Path(top, name) for root in roots for top, _, files in os.walk(root) for name in files)
+    found = (replace(file, name=file.path.relative_to(folder).as_posix()) for path in paths if (file := find(path)))
+    return sorted(found, key=lambda file: file.name)
 
 
 def unpacked(archive: Path) -> list[FoundFile]:

@@ -37,12 +37,11 @@ from orchestration_project.storage.files import (
     FoundFile,
     copy_bytes,
     discover,
-    discover_members,
     ensure_unchanged,
     is_at,
     sha256_of,
 )
-from orchestration_project.storage.members import remove_empty
+from orchestration_project.storage.members import discover_members, remove_empty
 from orchestration_project.storage.writers import TAKEN, Note, forget, put_aside, roots
 
 INCOMING = ".incoming"

@@ -262,11 +262,12 @@ def _entries(connection: "DuckDBPyConnection", query: str, parameters: Mapping[s
 
 
 def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: str) -> str | None:
-    """Where in the archive a version belongs; None if the ledger does not know it."""
-    # Several batches may have it; the one that came last is the one that is on its way.
+    """Where in the archive a version belongs that counts or counted; None if the ledger knows none."""
+    # Not where a withdrawn file lies: it was taken aside, and its zip archive may bring it again. Several batches may
+    # have it; the one that came last is the one that is on its way.
     row = connection.execute(
         f"""SELECT archived_as FROM {TABLE} WHERE feed = $1 AND file = $2 AND sha256 = $3 AND archived_as IS NOT NULL
-            ORDER BY seen_at DESC NULLS LAST, batch DESC LIMIT 1""",
+            AND status <> 'withdrawn' ORDER BY seen_at DESC NULLS LAST, batch DESC LIMIT 1""",
         [feed, file, sha256],
     ).fetchone()
     return None if row is None else str(row[0])

@@ -10,6 +10,7 @@ import pytest
 
 from orchestration_project_tests.components.test_file_feed import CONTRACT, DATE, folder
 from orchestration_project_tests.components.workbench import Workbench, evaluations, feeds, value
+from orchestration_project_tests.reliability.zips import packed
 
 DATED = {"batch_pattern": DATE}
 GOOD = "meter,kwh\nM1,5\n"
@@ -187,3 +188,19 @@ def test_a_column_that_vanishes_from_one_of_several_files(tmp_path: Path) -> Non
         assert value(checks(bench, 4)["missing_columns"].metadata, "columns") == [
             {"batch": day(4), "file": f"east_{day(4)}.csv", "column": "remark"}
         ]
+
+
+@pytest.mark.promise("seen")
+def test_files_that_an_archive_lacks_are_named(tmp_path: Path) -> None:
+    """Of a newer zip archive a warning names what the one before it had, until that comes again."""
+    with meters(tmp_path, **DATED) as bench:
+        whole = packed({f"m_{day(number)}.csv": GOOD.encode() for number in (1, 2)})
+        bench.drop("meters", f"z_{day(1)}.zip", whole)
+        assert checks(bench, 1, 2)["zip_members"].passed
+        bench.drop("meters", f"z_{day(1)}.zip", packed({f"m_{day(1)}.csv": b"meter,kwh\nM1,6\n"}))
+        told = checks(bench, 1)["zip_members"]
+        assert (told.passed, told.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert value(told.metadata, "files") == [{"batch": day(2), "file": f"z_{day(1)}.zip/m_{day(2)}.csv"}]
+        assert "--undo" in (told.description or "")
+        bench.drop("meters", f"z_{day(1)}.zip", whole)
+        assert checks(bench, 1, 2)["zip_members"].passed

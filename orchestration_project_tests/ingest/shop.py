@@ -17,6 +17,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.report import Report
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch, Batching, Cadence, is_any_key
+from orchestration_project.storage.members import unpacked
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
 
@@ -113,6 +114,7 @@ class Shop:
             if path.is_dir() and is_any_key(path.name)
         ]
         found = [*self.settings.landing(self.feed.name).glob("*")]
+        found += [file.path for file in unpacked(self.settings.archive(self.feed.name))]
         dated = [path for path in found if batching.pattern is None or batching.pattern.search(path.name)]
         modified = {path: dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) for path in dated}
         return {*(batching.batch_of(path.name, modified[path]) for path in dated), *map(batching.from_key, keys)}

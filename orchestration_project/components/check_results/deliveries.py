@@ -6,6 +6,7 @@ batches are expected is in `storage.calendar`, what became of them in `inspectio
 """
 
 import datetime as dt
+import shlex
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -34,10 +35,12 @@ from orchestration_project.inspection.expectations import (
 from orchestration_project.inspection.findings import withdrawal
 from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.storage.batches import Cadence
+from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger_batches, ledger_queries
 
 FILES_NAMED = 3
 VANISHED_BATCHES = 30
+JUST_NOW = dt.timedelta(days=1)
 COMPARED_WITH = {
     Cadence.HOURLY: f"the same hour of the same weekday in the {TRAILING} weeks before",
     Cadence.DAILY: f"the same weekday in the {TRAILING} weeks before",
@@ -173,6 +176,29 @@ def files_accepted(subject: Subject) -> CheckResult:
             " corrected, or delete them there with their reasons."
         )
     return CheckResult(not refused, ERROR, description, "no refused file", f"{len(refused)} refused files", metadata)
+
+
+def zip_members(subject: Subject) -> CheckResult:
+    """Whether no file went because a newer version of its zip archive lacks it: it may have been forgotten."""
+    recently = subject.now - JUST_NOW
+    gone = [
+        item
+        for item in withdrawals(subject.settings.archive(subject.spec.name))
+        # An archive may lack files of other batches than those that a run is about.
+        if item.note.lacking and (item.key in subject.asked or item.note.withdrawn_at >= recently)
+    ]
+    expected, found = "every file that the archive before it had", f"{len(gone)} files that it lacks"
+    if not gone:
+        return CheckResult(True, WARN, "None is missing.", expected, found)
+    first, feed = gone[0], subject.spec.name
+    again = f"orchestration-project withdraw {feed} {shlex.quote(first.note.file)} --batch {first.key} --undo"
+    description = (
+        f"{len(gone)} file(s) do not count any more, since the newer version of their zip archive lacks them, such as"
+        f" {first.note.file!r} of {first.key}. If that is wrong, deliver the whole archive again, or let the file count"
+        f" again by `{again}`."
+    )
+    rows: list[dict[str, Cell]] = [{"batch": item.key, "file": item.note.file} for item in gone]
+    return CheckResult(False, WARN, description, expected, found, {"files": table(rows)})
 
 
 def unexpected_columns(subject: Subject) -> CheckResult:
