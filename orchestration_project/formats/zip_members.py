@@ -273,6 +273,6 @@ def _too_many(name: str) -> FileRefused:
 def _bomb(name: str) -> FileRefused:
     return FileRefused(
         "zip_bomb",
-        f"{name!r} would become more than {MAX_RATIO} times as large: no sales data does; if it is right, deliver the"
+        f"{name!r} would become more than {MAX_RATIO} times as large, which no table is; if it is right, deliver the"
         " files unpacked",
     )

