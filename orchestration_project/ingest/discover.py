@@ -62,7 +62,7 @@ def discover(session: Session, settled: Set[FoundFile]) -> Candidates:
     new, refused, changed = landed(session, settled, noted, unpacked.left) if session.request.landing else ([], [], [])
     refused, changed = [*unpacked.refused, *refused], [*unpacked.changed, *changed]
     found = without_withdrawn(session, _recognised(session, [*from_archive, *new]), back, noted)
-    return prepare_latest(session, replace(found, refused=refused, changed=changed))
+    return prepare_latest(session, replace(found, refused=refused, changed=changed, stuck=unpacked.stuck))
 
 
 def known_again(session: Session) -> Candidates:

@@ -111,6 +111,7 @@ class Candidates:
         current: the ledger's current entries of all files concerned.
         refused: files for quarantine.
         changed: names of files that somebody wrote to while they were read; they stay in landing.
+        stuck: by name, why a zip archive that was unpacked can't be taken off landing.
         unreadable: why a file of the archive could not be read again; its rows stay as they are.
         decided: files that were withdrawn or taken back, or came too late: only their entries change.
     """
@@ -120,6 +121,7 @@ class Candidates:
     current: Mapping[Identity, Entry] = field(default_factory=dict)
     refused: Sequence[Refused] = ()
     changed: Sequence[str] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[FileKey, Unfit] = field(default_factory=dict)
     decided: Sequence[Decided] = ()
 

@@ -96,7 +96,7 @@ class Report:
             refused=[*candidates.refused],
             again=[candidate.name for candidate, _ in candidates.known],
             changed=[*candidates.changed, *left.changed],
-            stuck=left.stuck,
+            stuck={**candidates.stuck, **left.stuck},
             batches=batches,
             counts=counts,
             reasons=reasons,

@@ -11,9 +11,9 @@ done after it, the next one does. Where the folders are is in `storage.members`.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,19 +46,27 @@ from orchestration_project.storage.members import (
 )
 from orchestration_project.storage.withdrawals import Note, note_of, set_aside, take_back, withdrawals
 from orchestration_project.storage.writers import delivered
+from orchestration_project.warehouse.faults import no_room
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """The zip archives that stay in landing: refused ones, and the names of those that somebody writes to."""
+    """The zip archives that are still in landing.
+
+    Attributes:
+        refused: those that can't be unpacked.
+        changed: the names of those that somebody writes to.
+        stuck: by name, why one that was unpacked could not be moved.
+    """
 
     refused: Sequence[Refused] = ()
     changed: Sequence[str] = ()
+    stuck: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def left(self) -> Set[str]:
-        """The names of both."""
-        return {*self.changed, *(item.file.name for item in self.refused)}
+        """The names of all of them."""
+        return {*self.changed, *self.stuck, *(item.file.name for item in self.refused)}
 
 
 def unpack(session: Session, settled: Set[FoundFile], now: float) -> Unpacked:
@@ -72,23 +80,31 @@ def unpack(session: Session, settled: Set[FoundFile], now: float) -> Unpacked:
     for folder in unpackings(session.archive):
         _finish(session, folder)
     workbooks = session.feed.source.format is FileFormat.XLSX
-    refused, changed = list[Refused](), list[str]()
+    refused, changed, stuck = list[Refused](), list[str](), dict[str, str]()
     for file in delivered(session.settings.landing(session.feed.name), session.archive):
         if file.is_member or not is_zip(file.path, workbooks):
             continue
         try:
             ensure_left_alone(file, settled, now, session.options.settle_seconds)
-            _unpack(session, file)
+            if why := _unpack(session, file):
+                stuck[file.name] = why
         except FileChanged as error:
             changed.append(error.name)
         except FileRefused as error:
-            refused.append(Refused(file, error, _batch(session.batching, file), sha256_of(file.path)))
+            refused.append(Refused(file, error, _batch(session.batching, file), _sha256(file)))
     discard_new(session.archive)
-    return Unpacked(refused, changed)
+    return Unpacked(refused, changed, stuck)
 
 
-def _unpack(session: Session, file: FoundFile) -> None:
-    """Unpack an archive and take it off landing.
+def _sha256(file: FoundFile) -> str:
+    """The SHA-256 of a refused archive; empty if it has vanished meanwhile."""
+    with suppress(OSError):
+        return sha256_of(file.path)
+    return ""
+
+
+def _unpack(session: Session, file: FoundFile) -> str:
+    """Unpack an archive and take it off landing; returns why the latter can't be done, else nothing.
 
     Raises:
         FileRefused: it can't be unpacked.
@@ -99,9 +115,11 @@ def _unpack(session: Session, file: FoundFile) -> None:
     archive = session.archive
     folder = new_unpacking(archive)
     copy = folder / ZIP / file.name
-    sha256 = copy_bytes(file.path, copy)
-    # Of bytes that were read while somebody wrote to them nothing is told but that.
-    ensure_unchanged(file)
+    try:
+        sha256 = copy_bytes(file.path, copy)
+    finally:
+        # Of a file that vanished, or that somebody wrote to while it was read, nothing else is told.
+        ensure_unchanged(file)
     contents = extract(copy, file.name, folder / file.name, session.settings.max_file_bytes)
     if session.options.snapshot and len(contents.members) > 1:
         raise FileRefused(
@@ -121,7 +139,18 @@ def _unpack(session: Session, file: FoundFile) -> None:
     reached(Point.UNPACKED)
     session.tell(f"{file.name!r} was unpacked: {told(contents)}")
     _finish(session, place)
-    session.transfer.clear(file, _place(session, replace(file, mtime_ns=moment), sha256), sha256)
+    return _cleared(session, file, _place(session, replace(file, mtime_ns=moment), sha256), sha256)
+
+
+def _cleared(session: Session, file: FoundFile, place: Path, sha256: str) -> str:
+    try:
+        session.transfer.clear(file, place, sha256)
+    except OSError as error:
+        if no_room(error):
+            raise
+        # In a read-only drop folder it stays. Each load unpacks it, and finds that it knows what is in it.
+        return str(error.strerror)
+    return ""
 
 
 def told(contents: Contents) -> str:

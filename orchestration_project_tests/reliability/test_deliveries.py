@@ -17,6 +17,7 @@ from orchestration_project.storage.files import FoundFile
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named, options
 from orchestration_project_tests.reliability.disks import another_disk
 from orchestration_project_tests.reliability.victim import CONTEXT
+from orchestration_project_tests.reliability.zips import packed
 
 pytestmark = pytest.mark.promise("deliveries")
 
@@ -169,7 +170,8 @@ def loads_as_nobody(shop: Shop) -> None:
         # All modules have to be imported before: a superuser's Python may be in his home.
         with TemporaryDirectory() as folder:
             rehearsal = Shop(Path(folder))
-            for name, content in ((named(1), CONTENT), (named(2), "no header\n")):
+            contents = {named(1): CONTENT, named(2): "no header\n", "m.zip": packed({named(1, "m"): "a,1"})}
+            for name, content in contents.items():
                 rehearsal.deliver(name, content)
             rehearsal.load()
         os.setgid(NOBODY)
@@ -222,6 +224,20 @@ def test_a_read_only_landing(open_shop: Shop) -> None:
         assert load_as_nobody(open_shop) == 0
         assert (open_shop.cleaned("id"), len(open_shop.landing())) == (["a", "b"], 3)
         assert open_shop.archive() == [f"{day(1)}/{named(1)}", f"{day(2)}/{named(2)}"]
+    landing.chmod(0o755)
+    report = open_shop.load(day(1), day(2))
+    assert (report.stuck, open_shop.landing(), len(open_shop.quarantine())) == ({}, [], 1)
+
+
+def test_a_zip_archive_in_a_read_only_landing(open_shop: Shop) -> None:
+    """What is in it is loaded once, though each load finds it again; when it can be moved, it goes."""
+    landing = open_shop.settings.landing("f")
+    open_shop.deliver("m.zip", packed({named(1, "m"): "c,3", named(2, "m"): None}))
+    landing.chmod(0o555)
+    for _ in range(2):
+        assert load_as_nobody(open_shop) == 0
+        assert sorted(open_shop.cleaned("id")) == ["a", "b", "c"]
+        assert [note["file"] for note in open_shop.quarantine().values()] == [f"m.zip/{named(2, 'm')}"]
     landing.chmod(0o755)
     report = open_shop.load(day(1), day(2))
     assert (report.stuck, open_shop.landing(), len(open_shop.quarantine())) == ({}, [], 1)
