@@ -170,7 +170,8 @@ def loads_as_nobody(shop: Shop) -> None:
         # All modules have to be imported before: a superuser's Python may be in his home.
         with TemporaryDirectory() as folder:
             rehearsal = Shop(Path(folder))
-            contents = {named(1): CONTENT, named(2): "no header\n", "m.zip": packed({named(1, "m"): "a,1"})}
+            contents: dict[str, str | bytes] = {named(1): CONTENT, named(2): "no header\n"}
+            contents["m.zip"] = packed({named(1, "m"): "a,1"})
             for name, content in contents.items():
                 rehearsal.deliver(name, content)
             rehearsal.load()
