@@ -352,4 +352,7 @@ def test_snapshot_replaces_the_catalogue(bench: Workbench) -> None:
     assert bench.query("SELECT product_id, product_code, price_category FROM cleaned_products") == [
         (3, "LIV003", "High")
     ]
-    assert bench.query("SELECT product_id, in_catalog FROM product_warehouse") == [(3, True)]
+    assert bench.query("SELECT product_id, name, in_catalog FROM product_warehouse ORDER BY 1") == [
+        (1, "Kettle", False),
+        (3, "Lamp", True),
+    ]

@@ -69,8 +69,8 @@ def feed(text: str = "x", **fields: object) -> FeedState:
     default = FeedState(
         name="sales",
         title=text,
-        files={"loaded": 1, "superseded": 0, "duplicate": 0, "quarantined": 1},
-        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, ignored=0, open=2, repaired=1, waived=0),
+        files={"loaded": 1, "kept": 0, "superseded": 0, "duplicate": 0, "quarantined": 1},
+        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, open=2, repaired=1, waived=0),
         newest="2024-01-16",
         due=NOW,
         overdue=True,
@@ -93,7 +93,7 @@ def report(text: str = "Kettle") -> Report:
 EMPTY = Report(NOW, None, [], [], 0)
 NOTHING_LOADED = feed(
     "Sales",
-    files=dict.fromkeys(("loaded", "superseded", "duplicate", "quarantined"), 0),
+    files=dict.fromkeys(("loaded", "kept", "superseded", "duplicate", "quarantined"), 0),
     accounts=NO_ACCOUNTS,
     newest=None,
     due=None,

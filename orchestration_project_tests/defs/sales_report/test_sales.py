@@ -33,7 +33,8 @@ def connection(tmp_path: Path) -> Iterator[DuckDBPyConnection]:
     with Warehouse(tmp_path / "warehouse.duckdb", threads=1).transaction("test") as connection:
         ensure_table(connection, queries.DAILY, daily().columns)
         ensure_table(connection, queries.PRODUCTS, queries.COLUMNS)
-        ensure_table(connection, queries.CATALOGUE, queries.SOURCES[queries.CATALOGUE])
+        for table in (queries.CATALOGUE, queries.HISTORY):
+            ensure_table(connection, table, queries.SOURCES[table])
         yield connection
 
 
@@ -192,7 +193,8 @@ def test_accounts_and_files(tmp_path: Path) -> None:
         records=6, cleaned=4, rejected=1, blank=1, ignored=0, open=1, repaired=0, waived=0
     )
     assert state.accounts.missing == 0
-    assert state.files == {"loaded": 3, "superseded": 1, "duplicate": 0, "quarantined": 1, "withdrawn": 0}
+    expected = {"loaded": 3, "kept": 0, "superseded": 1, "duplicate": 0, "quarantined": 1, "withdrawn": 0}
+    assert state.files == expected
     assert found.file_count == 5
     assert {(file.file, file.status) for file in found.files} >= {("s_2024-01-09.csv", "quarantined")}
 
