@@ -15,14 +15,8 @@ from orchestration_project.components.feed_history import UsualChanges
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
-from orchestration_project.storage.batches import Cadence
-from orchestration_project.warehouse.feed_tables import (
-    VALID_FROM,
-    cleaned_table,
-    history_table,
-    raw_table,
-    rejected_table,
-)
+from orchestration_project.storage.batches import KEY_FORMATS, Cadence
+from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
 
 # DuckDB has one writer. `dagster.yaml` gives this pool one slot, so runs wait in Dagster's queue, where people see
 # them, and not for a lock.
@@ -187,6 +181,11 @@ def partitions_of(options: FeedOptions) -> dg.TimeWindowPartitionsDefinition | N
             return dg.WeeklyPartitionsDefinition(start, timezone=zone, end_offset=1, day_offset=1)
         case Cadence.MONTHLY:
             return dg.MonthlyPartitionsDefinition(start, timezone=zone, end_offset=1)
+        case Cadence.YEARLY:
+            form, new_year = KEY_FORMATS[Cadence.YEARLY], "0 0 1 1 *"
+            return dg.TimeWindowPartitionsDefinition(
+                start, fmt=form, cron_schedule=new_year, timezone=zone, end_offset=1
+            )
 
 
 def has_whole_hours(zone: ZoneInfo, first: int) -> bool:
@@ -217,7 +216,7 @@ def time_zone(name: str) -> str:
 def file_schema(feed: Feed) -> dg.TableSchema:
     """What a file's columns have to look like, under the headers that they have there."""
     columns = [
-        _contract_column(column.source, column.sql_type, column, feed) for column in feed.columns if column.source
+        _contract_column(column.source or column.name, column.sql_type, column, feed) for column in feed.record_columns
     ]
     return dg.TableSchema(columns, constraints=_table_constraints(feed))
 

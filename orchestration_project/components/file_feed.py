@@ -45,7 +45,15 @@ from orchestration_project.ingest.options import (
     feed_options,
     promised_calendar,
 )
-from orchestration_project.ingest.patterns import refused_conditions, refused_patterns
+from orchestration_project.ingest.patterns import refused_patterns
+
+NEEDED_GROUPS = {
+    "hourly": ("year", "month", "day", "hour"),
+    "daily": ("year", "month", "day"),
+    "weekly": ("year", "month", "day"),
+    "monthly": ("year", "month"),
+    "yearly": ("year",),
+}
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):
@@ -77,7 +85,8 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         str | None,
         Field(
             description="Regular expression that finds a file's batch in its name: named groups year, month, day, hour,"
-            " as the cadence needs them. A group offset (`+0100`, `+01:00` or `Z`) may tell the zone of a name; of an"
+            " as the cadence needs them. A year may have two digits, a month may be a name. A name in which it finds"
+            " two batches is refused. A group offset (`+0100`, `+01:00` or `Z`) may tell the zone of a name; of an"
             " hour that comes twice when clocks are put back, it alone tells which one is meant. Without a pattern the"
             " batch is the time at which the file was last modified; so it is for the undated files of a snapshot feed."
         ),

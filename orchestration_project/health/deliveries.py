@@ -24,8 +24,9 @@ from orchestration_project.storage.batches import Batch, Batching, Cadence
 from orchestration_project.storage.calendar import DeliveryCalendar
 from orchestration_project.warehouse.ledger_batches import Arrival
 
-SHOWN = {Cadence.HOURLY: 14 * 24, Cadence.DAILY: 26 * 7, Cadence.WEEKLY: 52, Cadence.MONTHLY: 36}
-"""How many batches are looked back at."""
+SHOWN = {Cadence.HOURLY: 14 * 24, Cadence.DAILY: 26 * 7, Cadence.WEEKLY: 52, Cadence.MONTHLY: 36, Cadence.YEARLY: 10}
+LONGEST = {Cadence.WEEKLY: 7, Cadence.MONTHLY: 31, Cadence.YEARLY: 366}
+"""How many batches are looked back at, and the days of the longest of those that have several."""
 ARRIVALS_OF = dt.timedelta(days=90)
 
 
@@ -94,8 +95,8 @@ def first_shown(batching: Batching, now: dt.datetime) -> Batch:
         monday = Batching.date(current) - dt.timedelta(days=Batching.date(current).weekday())
         first = monday - dt.timedelta(days=SHOWN[Cadence.DAILY] - 7)
     else:
-        step = dt.timedelta(days=7 if batching.cadence is Cadence.WEEKLY else 31)
-        # Months are taken for 31 days each, so that there are never too few; `floor` makes it the start of a batch.
+        step = dt.timedelta(days=LONGEST[batching.cadence])
+        # Taken for the longest, so that there are never too few; `floor` makes it the start of a batch.
         first = Batching.date(current) - (SHOWN[batching.cadence] - 1) * step
         first = Batching.date(batching.floor(dt.datetime.combine(first, dt.time())))
     return max(first, batching.start)

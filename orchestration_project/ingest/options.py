@@ -14,7 +14,7 @@ from orchestration_project.warehouse.ledger_queries import Identity
 Mode = Literal["batches", "snapshot"]
 Undated = Literal["delivery", "replace"]
 RepeatedBytes = Literal["warn", "load", "refuse"]
-CadenceName = Literal["hourly", "daily", "weekly", "monthly"]
+CadenceName = Literal["hourly", "daily", "weekly", "monthly", "yearly"]
 # What holds where a `defs.yaml` says nothing: the component and the functions below take it from here.
 MODE: Mode = "batches"
 CADENCE: CadenceName = "daily"
@@ -116,6 +116,7 @@ LONGEST = {
     Cadence.DAILY: dt.timedelta(days=1),
     Cadence.WEEKLY: dt.timedelta(weeks=1),
     Cadence.MONTHLY: dt.timedelta(days=31),
+    Cadence.YEARLY: dt.timedelta(days=366),
 }
 """The longest batch of each cadence."""
 

@@ -193,12 +193,13 @@ def compared_with(batching: Batching, batch: Batch) -> list[str]:
 
 def _before(batching: Batching, batch: Batch) -> Sequence[Batch]:
     # A shop sells otherwise on Saturdays than on Mondays, and at noon than at night. So a batch is compared with those
-    # that begin whole weeks before; but for months, which differ in length.
-    if batching.cadence is Cadence.MONTHLY:
-        months: list[Batch] = [batch]
+    # that begin whole weeks before; but for months and years, which differ in length.
+    if batching.cadence in (Cadence.MONTHLY, Cadence.YEARLY):
+        found: list[Batch] = [batch]
         for _ in range(TRAILING):
-            months.append((months[-1] - dt.timedelta(days=1)).replace(day=1))
-        return months[1:]
+            before = Batching.date(found[-1]) - dt.timedelta(days=1)
+            found.append(batching.floor(dt.datetime.combine(before, dt.time())))
+        return found[1:]
     # An hour that comes twice is compared with those of the same name that come once.
     named = batch.replace(second=0) if isinstance(batch, dt.datetime) else batch
     return [named - weeks * WEEK for weeks in range(1, TRAILING + 1)]

@@ -12,18 +12,18 @@ The second of them begins with a second of its own: so batches sort as time goes
 
 import datetime as dt
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from orchestration_project.errors import FileRefused
+from orchestration_project.storage.dates_in_names import moment_of, start_of
 from orchestration_project.storage.files import FoundFile
 
 Batch = dt.date | dt.datetime
 """The start of a batch: a date, or for hourly feeds a naive datetime in the feed's time zone."""
 
-GROUPS = ("year", "month", "day", "hour")
-OFFSET = "offset"
 AGAIN = dt.timedelta(seconds=1)
 """What is added to an hour that comes for the second time."""
 HOUR = dt.timedelta(hours=1)
@@ -39,6 +39,7 @@ class Cadence(StrEnum):
     DAILY = "daily"
     WEEKLY = "weekly"
     MONTHLY = "monthly"
+    YEARLY = "yearly"
 
 
 # Dagster's own forms: a key is also the name of a partition and of a folder in the archive.
@@ -76,37 +77,19 @@ def floor(cadence: Cadence, moment: dt.datetime) -> Batch:
             return moment.date() - dt.timedelta(days=moment.weekday())
         case Cadence.MONTHLY:
             return moment.date().replace(day=1)
-
-
-def _start(found: re.Match[str] | None) -> dt.datetime:
-    """The moment from the date groups of a match.
-
-    Raises:
-        KeyError: there is no match, or its expression lacks a group.
-        TypeError: a group took no part in the match.
-        ValueError: there is no such moment.
-    """
-    # A group that took no part is None, which int refuses: without its hour, a name would mean midnight.
-    parts = {group: int(found[group]) for group in GROUPS if group in found.re.groupindex} if found else {}
-    return dt.datetime(parts["year"], parts["month"], parts.get("day", 1), parts.get("hour", 0))
-
-
-def _moment(found: re.Match[str] | None) -> dt.datetime | None:
-    """The moment from the date groups of a match, if it has an offset. Raises as `_start` does."""
-    if not found or OFFSET not in found.re.groupindex or found[OFFSET] is None:
-        return None
-    return _start(found).replace(tzinfo=dt.datetime.strptime(found[OFFSET], "%z").tzinfo)
+        case Cadence.YEARLY:
+            return moment.date().replace(month=1, day=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
     """How a feed's files fall into batches.
 
-    `pattern` is searched in a file's name and has the named groups year, month and, as far as the cadence needs them,
-    day and hour. It may have the group offset (`+0100`, `+01:00`, `Z`): then the name tells a moment, in whatever zone.
-    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without a date beside
-    dated ones: they count by their modification time. Weeks start on Monday. The name of a repair file begins with its
-    batch.
+    `pattern` is searched in a file's name and has the named groups year and, as far as the cadence needs them, month,
+    day and hour. With the group offset (`+0100`, `+01:00`, `Z`) the name tells a moment, in whatever zone.
+    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
+    a date beside dated ones: they count by their modification time. Weeks start on Monday. A repair file's name begins
+    with its batch, whatever the pattern.
     """
 
     cadence: Cadence
@@ -121,7 +104,7 @@ class Batching:
         If its name tells the batch, that is the one, since the feed may have another cadence by now.
 
         Raises:
-            FileRefused: as `batch_of`, or there is no date for the time at which it was last modified.
+            FileRefused: as `batch_of`, its name tells two batches, or its time has no date.
         """
         # Its time tells when somebody last wrote to it, which may be a day later.
         if file.taken and not self.is_dated(file.name) and self.is_key(file.taken.key):
@@ -132,7 +115,8 @@ class Batching:
                 f"{file.name!r} was last modified in a year for which there is no date, says its file system: give it"
                 " another time with `touch`, then deliver it again",
             )
-        return self.batch_of(file.name, file.modified_at)
+        batch = self.batch_of(file.name, file.modified_at)
+        return batch if file.taken else self._the_only(file.name, batch)
 
     def batch_of(self, name: str, modified_at: dt.datetime) -> Batch:
         """The batch of a file.
@@ -158,10 +142,10 @@ class Batching:
         form = REPAIRED_HOUR if self.cadence is Cadence.HOURLY else REPAIRED_DAY
         found = form.match(name.rpartition("/")[2])
         try:
+            if told := moment_of(found):
+                return self.current(told)
             # As in keys, the hour alone means the first of two.
-            return (
-                self.current(moment) if (moment := _moment(found)) else self._existing(name, self.floor(_start(found)))
-            )
+            return self._existing(name, self.floor(start_of(found)))
         except (KeyError, ValueError, OverflowError):
             raise FileRefused(
                 "no_batch_in_name",
@@ -178,19 +162,33 @@ class Batching:
         if self.pattern is None or (found is None and self.undated_by_age):
             return self.current(modified_at)
         try:
-            if moment := _moment(found):
-                return self.current(moment)
-            return self._single(name, self._existing(name, self.floor(_start(found))))
+            return self._told(name, found)
         except (KeyError, TypeError, ValueError, OverflowError):
             raise FileRefused(
                 "no_batch_in_name",
                 f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
             ) from None
 
-    def _search(self, name: str) -> re.Match[str] | None:
-        # The file's own name first: its zip archive may have the date of the month.
-        parts = reversed(name.split("/"))
-        return next((found for part in parts if self.pattern and (found := self.pattern.search(part))), None)
+    def _the_only(self, name: str, batch: Batch) -> Batch:
+        """The batch. Raises FileRefused for a name with dates of other batches."""
+        # Asked of new files only: those that were once accepted for the first of their dates stay where they are.
+        for found in self.pattern.finditer(name) if self.pattern and not is_repair(name) else ():
+            other = batch
+            with suppress(KeyError, TypeError, ValueError, OverflowError, FileRefused):
+                other = self._told(name, found)
+            if other != batch and other >= self.start:
+                raise FileRefused(
+                    "ambiguous_batch",
+                    f"{name!r} tells {self.key(batch)} and {self.key(other)}: let batch_pattern match one of them only",
+                )
+        return batch
+
+    def _told(self, name: str, found: re.Match[str] | None) -> Batch:
+        """The batch that a match tells. Raises as `start_of`, and FileRefused as `_existing` and `_single`."""
+        if moment := moment_of(found):
+            return self.current(moment)
+        start = start_of(found, by_year=self.cadence is Cadence.YEARLY)
+        return self._single(name, self._existing(name, self.floor(start)))
 
     def _existing(self, name: str, batch: Batch) -> Batch:
         """The batch. Raises FileRefused for an hour that clocks skip."""
@@ -254,6 +252,8 @@ class Batching:
             case Cadence.MONTHLY:
                 # 31 days after the first of any month lie in the next one.
                 return (batch + dt.timedelta(days=31)).replace(day=1)
+            case Cadence.YEARLY:
+                return batch.replace(year=batch.year + 1)
 
     def last_complete(self, now: dt.datetime) -> Batch:
         """The batch that ended last before `now` (with a time zone)."""

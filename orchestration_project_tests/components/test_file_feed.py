@@ -75,6 +75,7 @@ def failure(files: dict[str, str]) -> str:
         pytest.param("daily", DATE, "m_2024-03-05.csv", "2024-03-05", id="daily"),
         pytest.param("weekly", DATE, "m_2024-03-07.csv", "2024-03-04", id="weekly"),
         pytest.param("monthly", r"(?P<year>\d{4})(?P<month>\d{2})", "m_202403.csv", "2024-03-01", id="monthly"),
+        pytest.param("yearly", r"(?P<year>\d{2})(?!\d)", "m24.csv", "2024-01-01", id="yearly"),
     ],
 )
 def test_every_cadence_loads_its_files(cadence: str, pattern: str, name: str, key: str, tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_batches_by_modification_time(tmp_path: Path) -> None:
     [
         pytest.param({"cadense": "daily"}, ["cadense", "meters/defs.yaml"], id="unknown attribute"),
         pytest.param(
-            {"cadence": "yearly"}, ["cadence", "'hourly', 'daily', 'weekly' or 'monthly'"], id="unknown cadence"
+            {"cadence": "fortnightly"}, ["cadence", "'daily', 'weekly', 'monthly' or 'yearly'"], id="unknown cadence"
         ),
         pytest.param({"mode": "stream"}, ["'batches' or 'snapshot'"], id="unknown mode"),
         pytest.param({"start_date": "1.1.2024"}, ["'1.1.2024' is not a date in the form YYYY-MM-DD"], id="date"),

@@ -270,6 +270,7 @@ def test_an_expected_day_without_a_file_has_a_scheduled_run_of_its_own(
         pytest.param("daily", "2024-02-29", id="daily"),
         pytest.param("weekly", "2024-02-19", id="weekly"),
         pytest.param("monthly", "2024-02-01", id="monthly"),
+        pytest.param("yearly", "2023-01-01", id="yearly"),
     ],
 )
 def test_schedule_requests_the_last_complete_batch(scheduled: Workbench, cadence: str, key: str) -> None:

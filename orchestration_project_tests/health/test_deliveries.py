@@ -108,6 +108,7 @@ def test_without_a_calendar_nothing_is_late_or_missing() -> None:
         pytest.param("daily", "2025-09-22", 25 * 7 + 3, id="half a year of days, from a Monday on"),
         pytest.param("weekly", "2025-03-24", 52, id="a year of weeks"),
         pytest.param("monthly", "2023-03-01", 37, id="three years of months"),
+        pytest.param("yearly", "2016-01-01", 11, id="ten years"),
     ],
 )
 def test_how_far_is_looked_back(cadence: str, first: str, count: int) -> None:

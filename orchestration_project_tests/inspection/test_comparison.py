@@ -28,11 +28,12 @@ SATURDAYS = [f"{dt.date(2024, 3, 2) + weeks * dt.timedelta(weeks=1):%F}" for wee
         pytest.param(
             Cadence.MONTHLY, dt.date(2024, 10, 1), "2024-09-01", "2024-02-01", id="monthly: the months before"
         ),
+        pytest.param(Cadence.YEARLY, dt.date(2024, 1, 1), "2023-01-01", "2016-01-01", id="yearly: the years before"),
     ],
 )
 def test_what_a_batch_is_compared_with(cadence: Cadence, batch: Batch, first: str, last: str) -> None:
     """A batch is compared with eight earlier ones that are like it."""
-    start: Batch = dt.datetime(2020, 1, 1) if cadence is Cadence.HOURLY else dt.date(2020, 1, 1)  # noqa: DTZ001
+    start: Batch = dt.datetime(2010, 1, 1) if cadence is Cadence.HOURLY else dt.date(2010, 1, 1)  # noqa: DTZ001
     found = compared_with(Batching(cadence, start), batch)
     assert (len(found), found[0], found[-1]) == (8, first, last)
 

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from orchestration_project.errors import FileRefused
 from orchestration_project.storage.batches import Batch, Batching, Cadence, is_repair
+from orchestration_project.storage.files import FoundFile
 
 START = dt.date(2000, 1, 1)
 HOUR_START = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - batches are in the feed's own time
 DAILY = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
+FIRST = re.compile(r"^(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})")
+WORDS = re.compile(r"(?P<month>[^\d\s]+) (?P<year>\d{4}|\d{2})")
+YEARLY = re.compile(r"(?P<year>\d{4})")
 MONTHLY = re.compile(r"(?P<year>\d{4})-(?P<month>\d{2})")
 HOURLY = re.compile(r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(T(?P<hour>\d{2}))?")
 MODIFIED = dt.datetime(2024, 3, 31, 23, 30, tzinfo=dt.UTC)
@@ -33,13 +37,21 @@ def batching(cadence: Cadence, **fields: object) -> Batching:
         pytest.param(Cadence.MONTHLY, MONTHLY, "s_2024-02.csv", "2024-02-01", id="monthly"),
         pytest.param(Cadence.MONTHLY, DAILY, "s_2024-02-29.csv", "2024-02-01", id="monthly by a day"),
         pytest.param(Cadence.HOURLY, HOURLY, "s_20240229T07.csv", "2024-02-29-07:00", id="hourly"),
-        pytest.param(Cadence.DAILY, DAILY, "2024-02-01_until_2024-02-29.csv", "2024-02-01", id="the first date"),
+        pytest.param(Cadence.MONTHLY, DAILY, "2024-02-01_until_2024-02-29.csv", "2024-02-01", id="two of one batch"),
+        pytest.param(Cadence.DAILY, FIRST, "2024-02-01_until_2024-02-29.csv", "2024-02-01", id="the pattern decides"),
+        pytest.param(Cadence.DAILY, DAILY, "2024-02-01_no_2024-99-12.csv", "2024-02-01", id="the other is no date"),
+        pytest.param(Cadence.DAILY, DAILY, "2024-02-01_no_1024-01-12.csv", "2024-02-01", id="the other is too early"),
+        pytest.param(Cadence.MONTHLY, WORDS, "Umsatz März 24.csv", "2024-03-01", id="a month's name, two digits"),
+        pytest.param(Cadence.MONTHLY, WORDS, "sales SEPT. 2024.csv", "2024-09-01", id="a month's short name"),
+        pytest.param(Cadence.MONTHLY, WORDS, "ventes de\u0301cembre 2019.csv", "2019-12-01", id="accents apart"),
+        pytest.param(Cadence.YEARLY, YEARLY, "report 2024.csv", "2024-01-01", id="yearly"),
+        pytest.param(Cadence.YEARLY, DAILY, "s_2024-02-29.csv", "2024-01-01", id="yearly by a day"),
     ],
 )
 def test_batches_by_name(cadence: Cadence, pattern: re.Pattern[str], name: str, key: str) -> None:
     """The date in a file's name tells its batch, and the batch its partition key and back."""
     rules = batching(cadence, pattern=pattern)
-    batch = rules.batch_of(name, MODIFIED)
+    batch = rules.batch_for(found(name))
     assert rules.key(batch) == key
     assert rules.from_key(key) == batch
 
@@ -119,3 +131,31 @@ def test_batches_follow_each_other(moment: dt.datetime, cadence: Cadence) -> Non
 def test_the_batch_under_way() -> None:
     """The current batch is that of the feed's own time zone."""
     assert batching(Cadence.DAILY, timezone=ZoneInfo("Asia/Tokyo")).current(MODIFIED) == dt.date(2024, 4, 1)
+
+
+def found(name: str) -> FoundFile:
+    """A file of that name."""
+    return FoundFile(name, name, 1, int(MODIFIED.timestamp() * 1e9))
+
+
+def test_a_name_that_tells_two_batches() -> None:
+    """A new file with dates of two batches is refused with both; one that was accepted before keeps the first."""
+    name, rules = "2024-02-01_2024-02-29.csv", batching(Cadence.DAILY, pattern=DAILY)
+    with pytest.raises(FileRefused, match="2024-02-01 and 2024-02-29") as refused:
+        rules.batch_for(found(name))
+    assert refused.value.rule == "ambiguous_batch"
+    assert rules.batch_of(name, MODIFIED) == dt.date(2024, 2, 1)
+
+
+def test_a_word_that_is_no_month() -> None:
+    """A name with such a word in a month's place tells no batch."""
+    with pytest.raises(FileRefused) as refused:
+        batching(Cadence.MONTHLY, pattern=WORDS).batch_of("sales Foo 24.csv", MODIFIED)
+    assert refused.value.rule == "no_batch_in_name"
+
+
+def test_years_follow_each_other() -> None:
+    """A yearly batch ends with its year, and a moment falls into its own."""
+    rules = batching(Cadence.YEARLY)
+    assert rules.after(dt.date(2024, 1, 1)) == dt.date(2025, 1, 1)
+    assert rules.current(MODIFIED) == dt.date(2024, 1, 1)

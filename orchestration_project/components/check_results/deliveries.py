@@ -46,6 +46,7 @@ COMPARED_WITH = {
     Cadence.DAILY: f"the same weekday in the {TRAILING} weeks before",
     Cadence.WEEKLY: f"the {TRAILING} weeks before",
     Cadence.MONTHLY: f"the {TRAILING} months before",
+    Cadence.YEARLY: f"the {TRAILING} years before",
 }
 
 

@@ -128,6 +128,8 @@ def _place(item: Delivery, first: Delivery, cadence: Cadence) -> Place:
             return (day - start).days // 7, 0
         case Cadence.MONTHLY:
             return (day.year - start.year) * 12 + day.month - start.month, 0
+        case Cadence.YEARLY:
+            return day.year - start.year, 0
 
 
 def _canvas(kind: str, width: int, height: int, alt: str) -> Element:
