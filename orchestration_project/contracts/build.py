@@ -34,9 +34,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
-from orchestration_project.contracts.feed import Column, Feed, QualityRule
-from orchestration_project.contracts.ignored import PROPERTY as IGNORED
-from orchestration_project.contracts.ignored import read_ignored
+from orchestration_project.contracts.feed import Column, Feed, FileFormat, QualityRule, SourceFormat
 from orchestration_project.contracts.odcs import read_document
 from orchestration_project.contracts.parsing import OF_AN_OBJECT, read_custom
 from orchestration_project.contracts.patterns import unusable
@@ -108,7 +106,8 @@ def _feed(document: "OpenDataContractStandard", name: str | None, place: Place) 
     custom = read_custom(table.customProperties, OF_AN_OBJECT, here)
     built = read_columns(table.properties or [], parsing, here.key("properties"))
     # Columns with problems are left out of `built`, so this is only sure when there were none.
-    if not any(item.column.source is not None for item in built) and len(place.problems) == 0:
+    _check_outside([item.column for item in built], source, here.key("properties"))
+    if not any(item.column.is_in_records for item in built) and len(place.problems) == 0:
         here.key("properties").problem("needs at least one column that is read from the file")
     columns = _in_order(built, here.key("properties"))
     check_spans(columns, source.fixed, [prop.name or "" for prop in table.properties or []], here.key("properties"))
@@ -158,6 +157,28 @@ def _object(objects: "Sequence[SchemaObject]", name: str | None, place: Place) -
             " then small letters, digits and _ (48 at most)"
         )
     return objects[index], here
+
+
+def _check_outside(columns: Sequence[Column], source: SourceFormat, place: Place) -> None:
+    """Report columns that their feed's files can't give, and groups that can't tell where to stop filling.
+
+    Args:
+        columns: of the contract.
+        source: how its files are written.
+        place: that of the list of columns.
+    """
+    known = {column.name: column for column in columns}
+    for column in columns:
+        here = place.about(f"column {column.name!r}")
+        origin = column.value_from.origin if column.value_from else None
+        if origin == "preamble" and source.format not in (FileFormat.CSV, FileFormat.XLSX):
+            here.problem(f"valueFrom: {source.format} files have no lines above a header")
+        if origin == "sheetName" and source.format is not FileFormat.XLSX:
+            here.problem(f"valueFrom: {source.format} files have no sheets")
+        group = column.fill_down.within if column.fill_down else None
+        # A computed group has no text; one that is filled itself would depend on the order of filling.
+        if group and group in known and (not known[group].is_in_records or known[group].fill_down):
+            here.problem(f"fillDown: within needs a column that each record of the file has itself, not {group!r}")
 
 
 def _primary_key(table: "SchemaObject", place: Place) -> tuple[str, ...]:

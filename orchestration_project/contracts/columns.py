@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import Expression, parse_expression
 from orchestration_project.contracts.feed import Column, Parsing, Required, Rule
-from orchestration_project.contracts.fixed_width import read_span
+from orchestration_project.contracts.outside import read_fill_down, read_value_from
 from orchestration_project.contracts.parsing import (
     OF_A_COLUMN,
     Custom,
@@ -137,10 +137,14 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
     span = read_span(custom, place)
     rules = _rules(prop, literals, place)
     expression = _expression(prop, names, place)
+    value_from = read_value_from(*custom["valueFrom"]) if "valueFrom" in custom else None
+    fill_down = read_fill_down(custom["fillDown"][0], names, custom["fillDown"][1]) if "fillDown" in custom else None
+    if value_from and fill_down:
+        custom["fillDown"][1].problem("fillDown has no effect: each record has the value that valueFrom gives")
     if len(place.problems) > before:
         return None
     column = _column(prop, literals.type.sql, custom, parsing, rules, expression)
-    return BuiltColumn(replace(column, span=span), literals)
+    return BuiltColumn(replace(column, value_from=value_from, fill_down=fill_down), literals)
 
 
 def _column(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from orchestration_project.contracts.ignored_rules import IgnoredRule
+from orchestration_project.contracts.outside import FillDown, ValueFrom
 
 MASK = "***"
 """Shown instead of a personal value."""
@@ -126,8 +126,8 @@ class Column:
     """One column of the warehouse table.
 
     `source` is the header in the file and None for a derived column, whose `expression` is SQL over the columns that it
-    `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown.
-    `span` is where a fixed width line has it.
+    `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown. A column with
+    `value_from` is not in the file; its `source` is its name in repair files.
     """
 
     name: str
@@ -142,7 +142,13 @@ class Column:
     description: str = ""
     classification: str = ""
     personal: bool = False
-    span: Span | None = None
+    value_from: ValueFrom | None = None
+    fill_down: FillDown | None = None
+
+    @property
+    def is_in_records(self) -> bool:
+        """Whether the records of files have the column."""
+        return self.source is not None and self.value_from is None
 
     @property
     def required(self) -> bool:
@@ -259,8 +265,18 @@ class Feed:
 
     @property
     def source_columns(self) -> tuple[Column, ...]:
-        """The columns that are read from files."""
+        """The columns that are read from files, or are told by what is around their records: the raw table's."""
         return tuple(column for column in self.columns if column.source is not None)
+
+    @property
+    def record_columns(self) -> tuple[Column, ...]:
+        """The columns that the records of files have."""
+        return tuple(column for column in self.columns if column.is_in_records)
+
+    @property
+    def given_columns(self) -> tuple[Column, ...]:
+        """The columns that are told by what is around the records, such as the file's name."""
+        return tuple(column for column in self.columns if column.value_from is not None)
 
     @property
     def derived_columns(self) -> tuple[Column, ...]:

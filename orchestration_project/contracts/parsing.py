@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from open_data_contract_standard.model import CustomProperty
 
 PARSING = ("nullValues", "trim", "decimalSeparator", "thousandsSeparator", "currencySymbols")
-FILE = ("delimiter", "quote", "sheet", *OF_LINES)
-NAMES = ("aliases", *OF_A_SPAN)
+FILE = ("delimiter", "quote", "sheet")
+NAMES = ("aliases",)
+OUTSIDE = ("valueFrom", "fillDown")
 OF_A_SERVER = (*FILE, *PARSING)
-OF_A_COLUMN = (*NAMES, *PARSING)
-OF_AN_OBJECT = ("ignoredRecords",)
+OF_A_COLUMN = (*NAMES, *OUTSIDE, *PARSING)
 NUMERIC = ("decimalSeparator", "thousandsSeparator", "currencySymbols")
-OURS = (*OF_A_SERVER, *NAMES, *OF_AN_OBJECT)
+OURS = (*OF_A_SERVER, *NAMES, *OUTSIDE)
 
 DECIMAL_SEPARATORS = (".", ",")
 # The Swiss write 1'000 with either apostrophe; programs that write French put one of the two no-break blanks.

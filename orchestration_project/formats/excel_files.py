@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ADDED = ("_rescued", "_raw_line", "_parse_error")
+ROWS_A_SHEET = 10_000_000
+"""Added to the numbers of records of each further sheet where all sheets are read: so no two have the same."""
 # Above all marks: a text that begins with this character or a later one has none.
 AFTER_MARKS = ord(max(MARKS)) + 1
 

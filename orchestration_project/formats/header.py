@@ -10,7 +10,7 @@ The keys of JSON objects and the columns of Parquet files are matched by the sam
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -83,7 +83,8 @@ def match_columns(feed: Feed, fields: tuple[str, ...]) -> dict[str, int]:
     """
     positions: dict[str, int] = {}
     names = [normalised(field) for field in fields]
-    for column in feed.source_columns:
+    refuse_given(feed, names)
+    for column in feed.record_columns:
         found = [position for position, name in enumerate(names) if name in spellings(column)]
         if len(found) > 1:
             raise FileRefused(
@@ -93,6 +94,25 @@ def match_columns(feed: Feed, fields: tuple[str, ...]) -> dict[str, int]:
         if found:
             positions[column.name] = found[0]
     return positions
+
+
+def refuse_given(feed: Feed, names: Collection[str]) -> None:
+    """Make sure that no column that gets its value from elsewhere is in the file, too.
+
+    Args:
+        feed: the contract.
+        names: of the file's columns, normalised.
+
+    Raises:
+        FileRefused: one is: which of the two values counts, nobody has said.
+    """
+    for column in feed.given_columns:
+        if not spellings(column).isdisjoint(names):
+            raise FileRefused(
+                "ambiguous_column",
+                f"column {column.source!r} is in the file, and its contract takes it from elsewhere (valueFrom): give"
+                " it another physicalName in the contract, or take one of the two away",
+            )
 
 
 def require_columns(
@@ -105,12 +125,12 @@ def require_columns(
     """
     missing = [
         column.source or column.name
-        for column in feed.source_columns
+        for column in feed.record_columns
         if column.required and column.name not in positions
     ]
     # A contract may require nothing. Then one of its columns has to be there, else any text would be a table.
     if missing or not positions:
-        wanted = ", ".join(missing or [column.source or column.name for column in feed.source_columns])
+        wanted = ", ".join(missing or [column.source or column.name for column in feed.record_columns])
         found = ", ".join(_shown(feed, positions, fields)) or "nothing"
         raise FileRefused(
             "missing_column",
@@ -128,7 +148,7 @@ def _shown(feed: Feed, positions: Mapping[str, int], fields: Sequence[str]) -> l
     names = [visible(name[:NAME_SHOWN]) for name in fields[:NAMES_SHOWN]]
     if not feed.personal_columns or 2 * len(positions) >= len(fields):
         return names
-    known = set().union(*map(spellings, feed.source_columns))
+    known = set().union(*map(spellings, feed.record_columns))
     return [name if normalised(name) in known else MASK for name in names]
 
 
@@ -144,8 +164,8 @@ def find_header(feed: Feed, head: str) -> Header:
             column is in it twice, its quotes are broken, it has a NUL byte, or it is too long.
     """
     best: Header | None = None
-    known = {column.name: spellings(column) for column in feed.source_columns}
-    required = {column.name for column in feed.source_columns if column.required}
+    known = {column.name: spellings(column) for column in feed.record_columns}
+    required = {column.name for column in feed.record_columns if column.required}
     for number, line in enumerate(islice(LINE.finditer(head), LINES_SEARCHED), start=1):
         # Each line is tried with each delimiter: a preamble may have other ones than the records below it.
         for delimiter in [feed.source.delimiter] if feed.source.delimiter else DELIMITERS:

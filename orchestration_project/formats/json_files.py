@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.fields import BLANKS, is_number, localised, unless_empty
-from orchestration_project.formats.header import normalised, require_columns, spellings
-from orchestration_project.formats.lines import Dialect, Lines, dialect_of_lines, read_lines, uneven
+from orchestration_project.formats.header import normalised, refuse_given, require_columns, spellings
+from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
 from orchestration_project.warehouse.tables import is_empty, literal, literals
@@ -165,14 +165,15 @@ def _require_keys(feed: Feed, file: ReadyFile, keys: Collection[str]) -> None:
         raise unreadable(file.name, f"has more than {MAX_KEYS:,} different keys; write what differs as values")
     # One object with a required key is enough: if others lack it, these records are rejected, not the file.
     names = {normalised(key) for key in keys}
-    positions = {column.name: 0 for column in feed.source_columns if names & spellings(column)}
+    refuse_given(feed, names)
+    positions = {column.name: 0 for column in feed.record_columns if names & spellings(column)}
     require_columns(feed, positions, tuple(keys), f"{file.name!r}: every record")
 
 
 def _keys_of_columns(feed: Feed, objects: Objects) -> dict[Column, list[str]]:
     """The keys under which each column of the contract occurs."""
     known = sorted(set().union(*objects.keys.values()))
-    return {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.source_columns}
+    return {column: [key for key in known if normalised(key) in spellings(column)] for column in feed.record_columns}
 
 
 def _keys_of_texts(keys: Mapping[Column, Sequence[str]]) -> list[str]:

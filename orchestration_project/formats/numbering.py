@@ -111,14 +111,20 @@ def lines_beside_skipped(lines: Lines) -> str:
 
 
 def _of_files(connection: "DuckDBPyConnection", lines: Lines) -> str:
-    """The columns that tell a record's file, as SQL over `_f`."""
+    """The columns that tell a record's file, and those that are told by it, as SQL over `_f`."""
     # As text, name and version took 47 bytes a record wherever it was copied or written to disk.
     batches = _by_file((literal(file.batch) for file in lines.files), types_of(connection, COPIED)["_batch_date"])
     names, versions = (
         _by_file(map(literal, of), _enumeration(of))
         for of in zip(*((file.name, file.version) for file in lines.files), strict=True)
     )
-    return f"{batches} AS _batch_date, {names} AS _file, {versions} AS _file_version"
+    given = "".join(f", {_given(lines, column)} AS {ident(column)}" for column in lines.files[0].prepared.given)
+    return f"{batches} AS _batch_date, {names} AS _file, {versions} AS _file_version{given}"
+
+
+def _given(lines: Lines, column: str) -> str:
+    texts = (file.prepared.given[column] for file in lines.files)
+    return _by_file(("NULL" if text is None else literal(text) for text in texts), "VARCHAR")
 
 
 def _among(lines: Lines, these: Collection[int]) -> str:

@@ -216,18 +216,25 @@ def _scan(files: Sequence[ReadyFile], options: str = "") -> str:
     return f"read_parquet([{literals(file.path for file in files)}], hive_partitioning = false{options})"
 
 
-def _insert(group: _Alike) -> tuple[str, dict[str, list[str]]]:
+def _insert(group: _Alike) -> tuple[str, dict[str, list[str] | list[str | None]]]:
     """Statement that adds the rows of a group, and its parameters."""
     files = group.files
+    given = {f"given{index}": column for index, column in enumerate(files[0].prepared.given)}
+    # Without a value in any file, DuckDB would not know the type of the list.
+    listed = "".join(
+        f"(${name}::VARCHAR[])[(file_index + 1)::BIGINT] AS {ident(column)}, " for name, column in given.items()
+    )
     return (
         f"""INSERT INTO {COPIED} BY NAME
             SELECT $batches[(file_index + 1)::BIGINT] AS _batch_date, $names[(file_index + 1)::BIGINT] AS _file,
-            $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row, {group.columns_sql}
+            $versions[(file_index + 1)::BIGINT] AS _file_version, file_row_number + 1 AS _row,
+            {listed}{group.columns_sql}
             FROM {_scan(files, ", file_row_number = true")}""",
         {
             "batches": [file.batch for file in files],
             "names": [file.name for file in files],
             "versions": [file.version for file in files],
+            **{name: [file.prepared.given[column] for file in files] for name, column in given.items()},
         },
     )
 
@@ -280,7 +287,7 @@ def _values(feed: Feed, schema: Schema) -> dict[str, str]:
     require_columns(feed, positions, names, "the Parquet schema")
     values = {
         column.name: text_of(ident(schema[place].column), schema[place].sql_type, column)
-        for column in feed.source_columns
+        for column in feed.record_columns
         if (place := positions.get(column.name)) is not None
     }
     if unexpected := [field for place, field in enumerate(schema) if place not in positions.values()]:

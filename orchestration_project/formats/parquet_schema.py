@@ -107,7 +107,7 @@ def count_rows(connection: "DuckDBPyConnection", feed: Feed, name: str, path: st
                 f" {ROWS_A_BYTE:,} for each byte; deliver it in parts",
             )
         # In `_rescued` the names of other columns stand beside each of their values: a long name is a large file, too.
-        known = set().union(*map(spellings, feed.source_columns))
+        known = set().union(*map(spellings, feed.record_columns))
         named = sum(len(field.name) for field in schema if normalised(field.name) not in known)
         if rows * (1 + named) > max_bytes or unpacked > max_bytes:
             raise too_large(name, max_bytes)

@@ -9,7 +9,7 @@ in a work folder, the table of a workbook as CSV. No relation is made here; that
 
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed, FileFormat
@@ -19,7 +19,7 @@ from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_REC
 from orchestration_project.formats.csv_split import Split, split_records, take_out_broken
 from orchestration_project.formats.decode import as_utf8, encoding_of
 from orchestration_project.formats.decompress import decompress
-from orchestration_project.formats.fixed_lines import find_names, with_fillers
+from orchestration_project.formats.given import Given, given_texts, preamble_of
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
 from orchestration_project.formats.skipped import FIRST_LINE
@@ -47,7 +47,8 @@ class Prepared:
         skipped: file of the records that DuckDB leaves out, see `SkippedRecords`; None when there are none.
         text: the whole file as UTF-8: what a second, careful reading starts from.
         offset: where in `text` the data begins.
-        no_delimiter: of a file whose lines are not split, a character that is not in it.
+        no_delimiter: of JSON, a character that is not in the file.
+        given: what is told around its records, see `given`; in the records of a workbook, where each sheet has its own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Prepared:
     text: Path | None = None
     offset: int = 0
     no_delimiter: str = ""
+    given: Given = field(default_factory=dict, hash=False)
 
 
 def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Prepared:
@@ -84,12 +86,10 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
         return _prepare_workbook(feed, plain, name, work, max_bytes)
     # Parquet and xlsx are no text: they say themselves how theirs is encoded.
     if feed.source.format is FileFormat.PARQUET:
-        return Prepared(name, _plainly_named(plain, work))
+        return Prepared(name, _plainly_named(plain, work), given=given_texts(feed, name))
     text, start = as_utf8(plain, feed.source.encoding, name, work)
     if feed.source.format is FileFormat.JSON:
-        return _prepare_json(text, start, name, work)
-    if feed.source.format is FileFormat.FIXED_WIDTH:
-        return _prepare_fixed_width(feed, plain, text, start, name, work)
+        return replace(_prepare_json(text, start, name, work), given=given_texts(feed, name))
     return _prepare_delimited(feed, text, start, name, work)
 
 
@@ -133,6 +133,7 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
     head = _head(text, start)
     header = find_header(feed, head)
     _refuse_misnamed_repair(name, header)
+    given = given_texts(feed, name, preamble_of(head, header, feed.source.quote)) if feed.given_columns else {}
     # The text is UTF-8 by now, so the header's characters tell how many bytes it has.
     first = head[: header.length]
     offset = start + len(first.encode())
@@ -140,7 +141,9 @@ def _prepare_delimited(feed: Feed, text: Path, start: int, name: str, work: Path
     with text.open("rb") as stream:
         stream.seek(offset)
         found = scan(stream, header.delimiter, feed.source.quote, skipped, len(header.fields))
-    plain = Prepared(name, text, header, feed.source.quote, line_end=found.line_end, skip=1, text=text, offset=offset)
+    plain = Prepared(
+        name, text, header, feed.source.quote, line_end=found.line_end, skip=1, text=text, offset=offset, given=given
+    )
     file = _counted(plain, found, skipped)
     # By blocks where that can be done: record by record takes thirty times as long.
     if not found.regular:

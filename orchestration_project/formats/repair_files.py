@@ -47,7 +47,11 @@ def form_of(feed: Feed, name: str) -> Feed:
 def repair_form(feed: Feed) -> Feed:
     """The contract of a feed's repair files."""
     # A name in the header may look like a formula, too; a spreadsheet gives it back protected.
-    columns = [replace(column, aliases=(*column.aliases, protected(_source(column)))) for column in feed.source_columns]
+    # What is around a reject's own file is not around a repair file: so the values stand in its columns.
+    columns = [
+        replace(column, aliases=(*column.aliases, protected(_source(column))), value_from=None)
+        for column in feed.source_columns
+    ]
     target = Column(REPAIRS, "VARCHAR", REJECT_ID, rules=(Required(),))
     others = [Column(name, "VARCHAR", name) for name in FOR_THE_READER]
     return replace(feed, source=SourceFormat(delimiter=","), columns=(*columns, target, *others))

@@ -26,10 +26,11 @@ from orchestration_project.formats.workbook import Sheet, Workbook
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A sheet with its header."""
+    """A sheet with its header, and the rows above that: of each row its cells with content, with tabs between them."""
 
     sheet: Sheet
     header: Header
+    preamble: tuple[str, ...] = ()
 
 
 def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
@@ -53,9 +54,9 @@ def tables_of(feed: Feed, workbook: Workbook) -> list[Table]:
         FileRefused: there is none, or there are several and the contract does not choose; the sheets are named.
     """
     found = {sheet: _header(feed, workbook, sheet) for sheet in _candidates(feed, workbook)}
-    required = {column.name for column in feed.source_columns if column.required}
+    required = {column.name for column in feed.record_columns if column.required}
     tables = [
-        Table(sheet, header)
+        Table(sheet, header, _preamble(workbook, sheet, header) if feed.given_columns else ())
         for sheet, header in found.items()
         if header and header.positions and required <= header.positions.keys()
     ]
@@ -71,6 +72,11 @@ def tables_of(feed: Feed, workbook: Workbook) -> list[Table]:
     for table in tables:
         match_columns(feed, table.header.fields)
     return tables
+
+
+def _preamble(workbook: Workbook, sheet: Sheet, header: Header) -> tuple[str, ...]:
+    above = first_rows(workbook, sheet, header.line - 1)
+    return tuple("\t".join(text for text in fields_of(values) if text.strip()) for _, values in above)
 
 
 def _candidates(feed: Feed, workbook: Workbook) -> Sequence[Sheet]:
@@ -97,8 +103,8 @@ def _names(sheets: Iterable[Sheet]) -> str:
 
 def _header(feed: Feed, workbook: Workbook, sheet: Sheet) -> Header | None:
     """The first row that has every required column, else the one that has most; None if none names a column."""
-    known = {column.name: spellings(column) for column in feed.source_columns}
-    required = {column.name for column in feed.source_columns if column.required}
+    known = {column.name: spellings(column) for column in feed.record_columns}
+    required = {column.name for column in feed.record_columns if column.required}
     best: Header | None = None
     for number, values in first_rows(workbook, sheet):
         fields = fields_of(values)

@@ -24,15 +24,15 @@ from orchestration_project.errors import FileRefused, visible
 from orchestration_project.formats.cell_values import FAULT, plain
 from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_RECORD_BYTES
 from orchestration_project.formats.decompress import too_large
+from orchestration_project.formats.excel_files import ROWS_A_SHEET
 from orchestration_project.formats.fields import BLANKS
+from orchestration_project.formats.given import Given, given_texts
 from orchestration_project.formats.header import Header, normalised
 from orchestration_project.formats.sheet_choice import Table, tables_of
 from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, last_row, letters_of, rows
 from orchestration_project.formats.skipped import FIRST_LINE
 from orchestration_project.formats.workbook import Workbook, open_workbook
 
-ROWS_A_SHEET = 10_000_000
-"""Added to the numbers of records of each further sheet where all sheets are read: so no two have the same."""
 CELLS_SHOWN = 5
 LONGER = 12
 """So many bytes a character may take: four of UTF-8, among the values, in their line and escaped as JSON."""
@@ -110,7 +110,7 @@ class _Writer:
         offset = (table.sheet.number - 1) * ROWS_A_SHEET if self._feed.source.sheet == ALL_SHEETS else 0
         # All are quoted: Python leaves a lone CR bare, and DuckDB takes it for the end of a line.
         writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        record = _Record(self._feed, table)
+        record = _Record(self._feed, table, given_texts(self._feed, self._name, table.preamble, table.sheet.name))
         done = table.header.line
         with workbook.open(table.sheet) as source:
             for number, values in rows(source, workbook):
@@ -143,9 +143,11 @@ class _Writer:
 class _Record:
     """How the rows of one sheet become the fields of records."""
 
-    def __init__(self, feed: Feed, table: Table) -> None:
+    def __init__(self, feed: Feed, table: Table, given: Given) -> None:
         self._sheet, header = table.sheet, table.header
         self._positions = [header.positions.get(column.name, -1) for column in feed.source_columns]
+        places = {column.name: place for place, column in enumerate(feed.source_columns)}
+        self._given = {places[name]: text for name, text in given.items() if text is not None}
         self._known = frozenset(self._positions)
         times = Counter(header.fields)
         self._names = {
@@ -174,6 +176,8 @@ class _Record:
         if self._repeats(values):
             error = "repeated_header: the header row stands again"
         raw = _as_line([_without_fault(plain(text)) for text in texts]) if error else ""
+        for place, text in self._given.items():
+            texts[place] = text
         return [*texts, "" if values.keys() <= self._known else self._rescued(values), raw, error]
 
     def _refuse_uncached(self, name: str, number: int, values: dict[int, str]) -> None:

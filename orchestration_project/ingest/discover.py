@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileKey, FileRefused, FilesUnfit
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.formats.given import naming_of
 from orchestration_project.formats.prepare import Prepared, prepare
 from orchestration_project.formats.repair_files import form_of
 from orchestration_project.formats.stage import count
@@ -84,16 +85,16 @@ def leave_out(session: Session, candidates: Candidates, faults: Mapping[FileKey,
     Raises:
         WarehouseError: a file in the archive is among them, or can't be read any more.
     """
-    latest = candidates.latest
+    latest, naming = candidates.latest, naming_of(session.feed)
     refused = {
-        item.sha256: fault
+        (item.sha256, naming(item.name)): fault
         for item in latest
         if isinstance(fault := faults.get(item.key), FileRefused) and fault.rule != REPEATED
     }
     same_bytes = {
         item.key: FileRefused(fault.rule, f"{item.name!r} has the same bytes as another file: {fault}")
         for item in candidates.landed
-        if (fault := refused.get(item.sha256))
+        if (fault := refused.get((item.sha256, naming(item.name))))
     }
     found = {**same_bytes, **faults}
     # A fault of bytes that are gone would send good bytes to quarantine.

@@ -15,7 +15,10 @@ from orchestration_project.ingest.options import FeedOptions
 
 def reading_of(feed: Feed) -> str:
     """Identifies what of a contract decides how files are read: with another one they have to be read again."""
-    read = [(column.name, column.source, column.aliases) for column in feed.source_columns]
+    read = [
+        (column.name, column.source, column.aliases, *((column.value_from,) if column.value_from else ()))
+        for column in feed.source_columns
+    ]
     # Left out where none is named: the text is what it was before there were workbooks, so no file is read anew for it.
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
@@ -52,7 +55,8 @@ def _value_of(column: Column) -> tuple[str, str, str, list[str]]:
         for item in fields(Parsing)
         if getattr(column.parsing, item.name) != getattr(default, item.name)
     ]
-    return (column.name, column.sql_type, column.expression or "", sorted(parsing))
+    filled = [f"fill_down={column.fill_down!r}"] if column.fill_down else []
+    return (column.name, column.sql_type, column.expression or "", sorted([*parsing, *filled]))
 
 
 def _digest(*parts: object) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.formats.given import naming_of
 from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
@@ -47,9 +48,10 @@ def make_plan(
     # They take part: a duplicate inherits when the file that holds its bytes is corrected, and of a snapshot feed the
     # newest of all files counts.
     unchanged = [entry for file, entry in current.items() if file not in delivered]
-    plan = Plan([], [], [entry for entry in replaced if entry.status in IN_RAW])
-    counting = [*unchanged, *(entries[-1] for entries in delivered.values())]
-    for entry in settle(counting, options.snapshot, options.history):
+    # A file that is read again replaces itself: its old rows go, and what it is read as now comes in.
+    plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
+    latest = [*unchanged, *(entries[-1] for entries in delivered.values())]
+    for entry in settle(latest, options.snapshot, naming_of(feed)):
         file = options.identity(entry.batch, entry.file)
         before = Status.RECEIVED if file in delivered else current[file].status
         if entry.status is not before:

@@ -10,6 +10,7 @@ from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of, reject_id
+from orchestration_project.ingest.fill_down import filled_columns, rejected_text, text_name
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.history import count_kept, newest_day, remember
 from orchestration_project.ingest.keys import ages_select
@@ -115,17 +116,27 @@ def _rejected_select(feed: Feed, unique: Unique, shown: str) -> str:
     Of the many records only the text is read. Where the few rejected ones come from is known of them.
     """
     texts, origin = idents([column.name for column in feed.source_columns]), idents(PLATFORM_COLUMNS)
+    listed = ", ".join(f"{rejected_text(feed, column)} AS {ident(column.name)}" for column in feed.source_columns)
     return f"""
         WITH rejected AS (
             SELECT _rid, {origin}, _reasons FROM {unique.validated.relation} WHERE _reasons IS NOT NULL AND {shown}
             UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason)
-            FROM {unique.relation} WHERE {shown} GROUP BY _rid, {origin}),
-        texts AS (SELECT _rid, {texts}, _rescued, _raw_line FROM {unique.validated.records}),
+            FROM {unique.relation} GROUP BY _rid, {origin}),
+        texts AS (SELECT _rid, {listed}, _rescued, _raw_line FROM {_with_filled(feed, unique)}),
         ages AS ({ages_select(feed)})
         SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,
             {reject_id(feed)} AS _reject_id, _modified_at AS _rejected_at
         FROM texts JOIN rejected USING (_rid)
         LEFT JOIN ages USING (_batch_date, _file, _file_version)"""
+
+
+def _with_filled(feed: Feed, unique: Unique) -> str:
+    """The records, with the texts that were filled down."""
+    validated = unique.validated
+    names = [text_name(feed, column) for column in filled_columns(feed)]
+    if not names:
+        return validated.records
+    return f"{validated.records} LEFT JOIN (SELECT _rid, {idents(names)} FROM {validated.relation}) USING (_rid)"
 
 
 def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) -> None:

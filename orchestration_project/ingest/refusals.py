@@ -184,7 +184,7 @@ def second_headers(connection: "DuckDBPyConnection", feed: Feed, validated: str,
         validated: relation of the validated records.
         records: relation of their text.
     """
-    names, columns = literals(_names(feed)), feed.source_columns
+    names, columns = literals(_names(feed)), feed.record_columns
     # A single name may be data; in the column that it names it hardly is.
     own = " OR ".join(
         f"coalesce(_texts[{place}] IN ({literals(sorted(spellings(column)))}), false)"
@@ -225,11 +225,14 @@ def _may_be_header(feed: Feed) -> str:
     names = _names(feed)
     listed, plain = literals(names), not any(character.isdigit() for name in names for character in name)
     weights, texts = [], dict[int, list[str]]()
-    for column in feed.source_columns:
+    for column in feed.record_columns:
         value = ident(column.name)
         # NULL may stand for one of the contract's words for missing, which may be a name as well; else the field was
         # empty.
-        if column.sql_type == "VARCHAR":
+        if column.fill_down:
+            # The value may be that of another record.
+            weights.append("1")
+        elif column.sql_type == "VARCHAR":
             texts.setdefault(int(bool(column.parsing.null_words)), []).append(value)
         # What was read as a number is no name, unless names have digits. What could not be read may be one.
         elif plain and is_written_in_digits(column.sql_type):
@@ -244,4 +247,4 @@ def _may_be_header(feed: Feed) -> str:
 
 def _names(feed: Feed) -> list[str]:
     """All names under which files may carry the contract's columns."""
-    return sorted(set().union(*(spellings(column) for column in feed.source_columns)))
+    return sorted(set().union(*(spellings(column) for column in feed.record_columns)))

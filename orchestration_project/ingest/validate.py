@@ -12,8 +12,10 @@ from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
-from orchestration_project.ingest.history import days_to_validate
-from orchestration_project.ingest.model import Staged, Validated, batches_of
+from orchestration_project.ingest.fill_down import conditions as fill_down_conditions
+from orchestration_project.ingest.fill_down import filled_columns, needed, text_name
+from orchestration_project.ingest.fill_down import steps as fill_down_steps
+from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
 from orchestration_project.ingest.session import Session
@@ -104,11 +106,13 @@ def validated_select(feed: Feed, condition: str) -> str:
     """
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
+    read = ", ".join([*needed(feed), *text_columns])
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
     steps = [
-        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({is_data(feed)}))",
-        f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {', '.join(text_columns)} FROM _filled)",
-        f"_values AS (SELECT *, {', '.join(values)} FROM _texts)",
+        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)}))",
+        f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {read} FROM _filled)",
+        *(filling := fill_down_steps(feed, texts, "_texts")),
+        f"_values AS (SELECT *, {', '.join(values)} FROM {'_down' if filling else '_texts'})",
     ]
     last = "_values"
     for number, column in enumerate(feed.derived_columns):
@@ -116,7 +120,8 @@ def validated_select(feed: Feed, condition: str) -> str:
         step = f"_computed{number}"
         steps.append(f"{step} AS (SELECT *, TRY({_computed(column)}) AS {ident(column.name)} FROM {last})")
         last = step
-    names = idents([*PLATFORM, *(column.name for column in feed.columns)])
+    filled_texts = [text_name(feed, column) for column in filled_columns(feed)]
+    names = idents([*PLATFORM, *(column.name for column in feed.columns), *filled_texts])
     reasons = _reasons(feed, list(_conditions(feed, texts)))
     return f"(WITH {', '.join(steps)} SELECT {names}, {reasons} AS _reasons FROM {last})"
 
@@ -138,6 +143,7 @@ def _computed(column: Column) -> str:
 def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:
     for column in feed.source_columns:
         yield from source_conditions(column, texts[column.name])
+    yield from fill_down_conditions(feed, texts)
     for column in feed.derived_columns:
         # NULL in the place of a value that can't be computed or does not fit would be a guess.
         failed = f"{ident(column.name)} IS NULL AND TRY(({_computed(column)}) IS NULL) IS NULL"

@@ -51,7 +51,7 @@ def filled(feed: Feed) -> str:
     As a filter DuckDB looks at the next operand of an OR only for the rows for which no earlier one holds; mostly the
     first field decides.
     """
-    fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.source_columns]
+    fields = [f"{stripped(ident(column.name))} <> ''" for column in feed.record_columns]
     return " OR ".join([*fields, "_rescued IS NOT NULL", "_parse_error IS NOT NULL"])
 
 
@@ -66,8 +66,9 @@ def blank(feed: Feed) -> str:
     It begins with comparisons that DuckDB makes before it reads other columns, with a column that hardly any record
     lacks: a text of nothing but blanks begins with one.
     """
-    needed = [column.name for column in feed.source_columns if column.required]
-    column = ident((needed or [feed.source_columns[0].name])[0])
+    # Not one that is filled down: most records of a file may lack it.
+    needed = [column.name for column in feed.record_columns if column.required and not column.fill_down]
+    column = ident((needed or [feed.record_columns[0].name])[0])
     return f"({column} IS NULL OR {column} < '!' OR {column} >= '\u00a0') AND NOT coalesce({filled(feed)}, false)"
 
 

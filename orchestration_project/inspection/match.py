@@ -97,7 +97,7 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
             case FileFormat.JSON:
                 keys = tuple(_first_object(_text(feed, head)))
                 known = {normalised(key) for key in keys}
-                found = {column.name: 0 for column in feed.source_columns if spellings(column) & known}
+                found = {column.name: 0 for column in feed.record_columns if spellings(column) & known}
                 require_columns(feed, found, keys, "the first object")
             case FileFormat.PARQUET | FileFormat.XLSX:
                 pass

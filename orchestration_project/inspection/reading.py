@@ -14,6 +14,7 @@ from orchestration_project.contracts.feed import Feed, FileFormat
 from orchestration_project.errors import PlatformError
 from orchestration_project.formats.decode import BOMS, as_utf8
 from orchestration_project.formats.decompress import compression_of, decompress
+from orchestration_project.formats.given import naming_of
 from orchestration_project.ingest.model import Candidate, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
@@ -101,7 +102,12 @@ def _outcome(
     plan = make_plan({identity: [candidate]}, current, feed, options, Request(None), settings.archive(feed.name))
     status = next((item.status for item in plan.entries if (item.file, item.sha256) == (name, candidate.sha256)), None)
     if status is Status.DUPLICATE:
-        others = [entry.file for entry in current.values() if entry.sha256 == candidate.sha256 and entry.file != name]
+        naming = naming_of(feed)
+        others = [
+            entry.file
+            for entry in current.values()
+            if (entry.sha256, naming(entry.file)) == (candidate.sha256, naming(name)) and entry.file != name
+        ]
         return Known(loads=False, what=f"a duplicate: {', '.join(sorted(others))} has the same bytes and keeps them")
     if status is Status.KEPT:
         return Known(loads=False, what="for the history alone: a newer snapshot is loaded")
@@ -199,9 +205,9 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candi
     header = candidate.prepared.header if candidate.prepared else None
     found = []
     for column, records in zip(columns, filled, strict=True):
-        if column.span and feed.source.fixed:
-            name = header.fields[header.positions[column.name]].strip() if header else column.source
-            found.append(ColumnFound(column.name, name, column.span.position, records))
+        if column.value_from:
+            name = f"valueFrom: {column.value_from.origin}" if records else None
+            found.append(ColumnFound(column.name, name, None, records))
         elif header:
             position = header.positions.get(column.name)
             name = None if position is None else header.fields[position]

@@ -14,6 +14,7 @@ from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.formats.lines import ERROR_CODES
 from orchestration_project.ingest.conditions import broken
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of
+from orchestration_project.ingest.fill_down import FILL_DOWN
 from orchestration_project.ingest.keys import Key, keys_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import IGNORED, cleaned_table, raw_table, rejected_table
@@ -74,6 +75,9 @@ def rule_checks(feed: Feed) -> list[RuleCheck]:
         if column.source is None or column.sql_type != "VARCHAR":
             words = f"is written as a {column.sql_type}" if column.source else f"fits {column.sql_type}"
             checks.append(_check(feed, column, "type", words, None))
+        if column.fill_down:
+            words = "is told by the record itself or by one above it that could be read"
+            checks.append(_check(feed, column, FILL_DOWN, words, None))
         for rule in column.rules:
             violations = f"count(*) FILTER ({broken(rule, column)})"
             checks.append(_check(feed, column, rule.rule, rule_in_words(rule), violations))

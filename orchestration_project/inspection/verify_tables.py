@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.formats.given import naming_of
 from orchestration_project.ingest.counts import FileCount, count_records, nothing_of
 from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -51,7 +52,8 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     ordered = sorted(counting, key=lambda entry: entry.delivery)
     last = {identity(entry.batch, entry.file): entry for entry in ordered}
-    right = {entry.identity: entry.status for entry in settle([*last.values()], snapshot, source.options.history)}
+    settled = settle([*last.values()], snapshot, naming_of(source.feed))
+    right = {entry.identity: entry.status for entry in settled}
     excepted = _former_snapshots([*last.values()]) if snapshot else _left_out([*last.values()])
     current = {identity(entry.batch, entry.file) for entry in entries if entry.status is not Status.SUPERSEDED}
     # A load reads again what has no current version. In a snapshot feed most files have none (see `known_deliveries`).

@@ -7,7 +7,7 @@ of a file and its ledger row are written in one transaction. Questions to the ta
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -143,7 +143,11 @@ class Entry:
         return (self.batch, self.modified_at, self.file)
 
 
-def settle(entries: Sequence[Entry], snapshot: bool, history: bool = False) -> list[Entry]:
+def _says_nothing(_name: str) -> Hashable:
+    return ()
+
+
+def settle(entries: Sequence[Entry], snapshot: bool, naming: Callable[[str], Hashable] = _says_nothing) -> list[Entry]:
     """Decide which files a feed's tables consist of. The order of arrival makes no difference.
 
     Bytes count once a batch. Of several files of a batch with the same bytes the oldest is loaded (modification time,
@@ -157,17 +161,18 @@ def settle(entries: Sequence[Entry], snapshot: bool, history: bool = False) -> l
     Args:
         entries: the current version of each file, with any status.
         snapshot: whether each file of the feed replaces all files before it.
-        history: whether the newest snapshot of each earlier day stays in the raw table.
+        naming: what a file's name says of its records. Files whose names say different things are no duplicates.
 
     Returns:
         The same entries with the status LOADED, KEPT, DUPLICATE or SUPERSEDED.
     """
-    if history:
-        return _settled_by_day(entries)
-    counting = _newest(entries) if snapshot else list(entries)
-    by_bytes: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    # By rank, not by arrival or by what was decided before: a rebuild, which sees all files at once, decides the same.
+    counting = _newest(entries, naming) if snapshot else list(entries)
+    by_bytes: dict[tuple[str, str, Hashable], list[Entry]] = defaultdict(list)
     for entry in counting:
-        by_bytes[entry.batch, entry.sha256 if entry.records != 0 or snapshot else entry.file].append(entry)
+        bytes_of = entry.sha256 if entry.records != 0 or snapshot else entry.file
+        # Once, of two stores with the same receipts only one would have counted.
+        by_bytes[entry.batch, bytes_of, naming(entry.file)].append(entry)
     names = {(entry.batch, entry.file) for entry in counting}
     settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if (entry.batch, entry.file) not in names]
     # Together, since the loaded one may get other bytes: then the next of those with its former bytes counts.
@@ -179,28 +184,18 @@ def settle(entries: Sequence[Entry], snapshot: bool, history: bool = False) -> l
     return settled
 
 
-def _settled_by_day(entries: Sequence[Entry]) -> list[Entry]:
-    """Each day's newest snapshot counts, with its repairs: that of the newest day is loaded, the others are kept."""
-    by_day: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_day[entry.batch].append(entry)
-    newest = max((entry.batch for entry in entries if not entry.repair), default="")
-    settled = []
-    for entry in (entry for own in by_day.values() for entry in settle(own, snapshot=True)):
-        counts = entry.status is Status.LOADED
-        earlier = Status.KEPT if counts else Status.SUPERSEDED
-        settled.append(entry if entry.batch == newest else replace(entry, status=earlier))
-    return settled
-
-
-def _newest(entries: Sequence[Entry]) -> list[Entry]:
+def _newest(entries: Sequence[Entry], naming: Callable[[str], Hashable]) -> list[Entry]:
     """The newest file of a snapshot feed, the others of its batch with the same bytes, and repairs made of it since."""
     snapshots = [entry for entry in entries if not entry.repair]
     if not snapshots:
         return []
     newest = max(snapshots, key=lambda entry: entry.rank)
     # It may repeat the bytes of a file before it in the batch. Then that one is loaded, and repairs of it still count.
-    same_bytes = [entry for entry in snapshots if (entry.batch, entry.sha256) == (newest.batch, newest.sha256)]
+    same_bytes = [
+        entry
+        for entry in snapshots
+        if (entry.batch, entry.sha256, naming(entry.file)) == (newest.batch, newest.sha256, naming(newest.file))
+    ]
     first = min(same_bytes, key=lambda entry: entry.rank)
     repairs = [entry for entry in entries if entry.repair and entry.batch == first.batch]
     return same_bytes + [entry for entry in repairs if entry.modified_at > first.modified_at]

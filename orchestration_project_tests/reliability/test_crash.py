@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
-from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredLast, IgnoredPrefix, IgnoredWhere
+from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project.failpoints import Point
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
@@ -124,29 +124,20 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     return {}
 
 
-def zips(shop: Shop) -> dict[str, Any]:
-    """Newer archives bring, correct, rename, lack and bring back files; one is refused, and a file of one."""
-    shop.deliver(named(1, "a").replace("csv", "zip"), packed({named(1, "p"): "a,1", named(2, "q"): "b,2"}))
-    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(2, "r"): "c,3", named(3, "t"): "d,4"}))
-    first_wave(shop)
+def outside(shop: Shop) -> dict[str, Any]:
+    """Keys are told by names and by the records above; stores bring the same bytes, and the contract changes."""
+    store = column("store", "VARCHAR", Required(), value_from=ValueFrom("fileName", r"store(\d)"))
+    group = replace(CONTRACT.columns[0], fill_down=FillDown())
+    shop.feed = replace(CONTRACT, columns=(group, *CONTRACT.columns[1:], store), primary_key=("store", "id"))
+    for name in ("store1", "store2"):
+        shop.deliver(named(1, name), f'{HEAD}a,1\n,2\n"b"b,3\n,4\n')
     shop.load()
-    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(2, "r"): "c,3"}))
-    shop.load()
-    shop.deliver(named(1, "a").replace("csv", "zip"), packed({named(1, "p"): "a,5", named(2, "new"): "b,2"}))
-    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(3, "t"): "d,4", named(2, "r"): "c,3\n,1"}))
-    shop.deliver(named(3, "c").replace("csv", "zip"), packed({named(3, "u"): "e,5", "../v.csv": "f,6"}))
-    shop.deliver(named(3, "d").replace("csv", "zip"), packed({named(3, "w"): "e,5", named(3, "x"): None}))
+    shop.deliver(named(1, "store1"), f"{HEAD}a,1\n,x\n")
+    shop.deliver(named(2, "store2"), f"{HEAD}a,1\nc,2\n,-3\n")
+    shop.deliver(named(2, "web"), f"{HEAD}a,1\n")
+    until_n = replace(group, fill_down=FillDown("n"))
+    shop.feed = replace(shop.feed, columns=(until_n, *shop.feed.columns[1:]))
     return {}
-
-
-def packed(files: dict[str, str | None]) -> bytes:
-    """A zip archive of files with some records; None: of one without a header."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as written:
-        for name, records in files.items():
-            text = "no header" if records is None else f"{HEAD}{records}\n"
-            written.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
-    return stream.getvalue()
 
 
 SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
@@ -158,7 +149,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     raw_alone,
     rereading,
     workbooks,
-    zips,
+    outside,
 ]
 
 

@@ -21,6 +21,7 @@ from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions, fe
 from orchestration_project.ingest.publish import insert_staged
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
 from orchestration_project.inspection.drafting.names import column_names, keys_among, naming_of
+from orchestration_project.inspection.drafting.places import place_column
 from orchestration_project.inspection.drafting.render import DraftParts, render_contract, render_defs
 from orchestration_project.inspection.drafting.types import guess
 from orchestration_project.settings import Settings
@@ -85,6 +86,10 @@ def _parts(
     layout = _common(layouts)
     names = column_names(layout.fields)
     feed = _as_text(name, layout, names, layouts)
+    headers = dict(zip(names, layout.fields, strict=True))
+    # Each store may have a receipt 1: then what its files' names tell is a part of the key.
+    if place := place_column([file.name for file in files], names):
+        feed, names = replace(feed, columns=(*feed.columns, place)), [*names, place.name]
     options = FeedOptions(Batching(Cadence.DAILY, ANY_DAY))
     # All into one table: a type, a key or a missing value has to be told by all samples together.
     for file in files:
@@ -98,8 +103,9 @@ def _parts(
         len(files),
         layout,
         naming_of([file.name for file in files], [file.modified_at for file in files]),
-        dict(zip(names, zip(layout.fields, guesses.values(), strict=True), strict=True)),
+        {column: (headers.get(column, column), guesses[column]) for column in names},
         keys_among(connection, feed, guesses),
+        place,
     )
 
 

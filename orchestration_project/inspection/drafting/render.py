@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestration_project.contracts.feed import Column
 from orchestration_project.inspection.drafting.layout import Layout
 from orchestration_project.inspection.drafting.names import Keys, Naming, personal_because
 from orchestration_project.inspection.drafting.types import Guess
@@ -27,6 +28,7 @@ class DraftParts:
         naming: how their names tell their batch.
         columns: header and guess by column.
         keys: the possible primary keys.
+        place: the column that the files' names tell.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DraftParts:
     naming: Naming
     columns: Mapping[str, tuple[str, Guess]]
     keys: Keys
+    place: Column | None = None
 
 
 def render_contract(parts: DraftParts) -> str:
@@ -113,13 +116,22 @@ def _columns(parts: DraftParts) -> Iterator[str]:
     yield from (f"      # check: {line}" for line in _key_lines(parts.keys))
     for name, (header, guess) in parts.columns.items():
         yield f"      - name: {name}"
-        yield f"        physicalName: {_quoted(header)}"
+        if parts.place and parts.place.name == name:
+            yield from _place(parts.place)
+        else:
+            yield f"        physicalName: {_quoted(header)}"
         yield f"        physicalType: {guess.option.physical}{_check(*_type_reasons(guess))}"
         yield f"        logicalType: {guess.option.logical}"
         yield from _options(guess)
         yield from _presence(name, guess, parts.keys)
         if why := personal_because(name, guess.values):
             yield f"        classification: personal{_check(f'likely about people, by {why}')}"
+
+
+def _place(column: Column) -> Iterator[str]:
+    pattern = column.value_from.text if column.value_from else ""
+    yield "        customProperties:\n          - property: valueFrom"
+    yield f"            value: {{fileName: {_quoted(pattern)}}}{_check('the names of the samples differ in it')}"
 
 
 def _type_reasons(guess: Guess) -> Iterator[str]:
