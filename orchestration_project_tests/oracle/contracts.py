@@ -21,6 +21,7 @@ from orchestration_project.contracts.feed import (
     Rule,
     SourceFormat,
 )
+from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project_tests.oracle.values import Contract
 
 INTEGERS = [sign + name for sign in ("", "U") for name in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")]
@@ -95,6 +96,15 @@ OFFSET_PATTERNS = [
 ]
 ZONES = ["UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]
 
+COIN = st.sampled_from([False, False, True])
+GIVEN: list[tuple[str, ValueFrom, tuple[Rule, ...]]] = [
+    ("VARCHAR", ValueFrom("constant", "O'Neil"), (Required(),)),
+    ("INTEGER", ValueFrom("fileName", r"-(\d\d)\."), (Bound("maximum", "2"),)),
+    ("DATE", ValueFrom("fileName", r"_([-\d]+)"), (Required(),)),
+    ("VARCHAR", ValueFrom("fileName", r"store(\d+)"), ()),
+]
+"""Type, origin and rules of columns that are not in the records. Files are called `s_2024-01-01.csv`."""
+
 names = st.sampled_from(PLAIN_NAMES) | st.sampled_from(PLAIN_NAMES) | st.sampled_from(HOSTILE_NAMES)
 
 
@@ -114,10 +124,27 @@ def contracts(draw: st.DrawFn, file_format: FileFormat) -> Contract:
             patterns[name] = pattern
     keyed = draw(st.lists(st.sampled_from(wanted), max_size=2, unique=True))
     columns = [with_key(column, keyed) for column in columns]
+    columns = draw(with_outside(columns))
     source = SourceFormat(
         file_format, draw(st.sampled_from([None, None, ",", ";", "\t", "|"])), draw(st.sampled_from('"""\''))
     )
     return Contract(Feed("f", "1.0.0", tuple(columns), source, tuple(keyed)), patterns)
+
+
+@st.composite
+def with_outside(draw: st.DrawFn, columns: list[Column]) -> list[Column]:
+    """The columns, some of them filled down, and perhaps one that is told by the file's name or by the contract."""
+    filled = draw(st.sets(st.sampled_from([column.name for column in columns]), max_size=2)) if draw(COIN) else set()
+    # The oracle compares groups as texts.
+    groups = [column.name for column in columns if column.name not in filled and column.sql_type == "VARCHAR"]
+    found = [
+        replace(column, fill_down=FillDown(draw(st.sampled_from([None, *groups])))) if column.name in filled else column
+        for column in columns
+    ]
+    if draw(COIN):
+        sql_type, value_from, rules = draw(st.sampled_from(GIVEN))
+        found.append(Column("told", sql_type, "told elsewhere", rules=rules, value_from=value_from))
+    return found
 
 
 def with_key(column: Column, keyed: list[str]) -> Column:

@@ -190,7 +190,7 @@ def header_of(feed: Feed, text: str) -> Header:
         Refused: there is none, a column is in it twice, or it has a broken quote; where there is none, the line that
             has most of the columns tells why.
     """
-    required = {column.name for column in feed.source_columns if column.required}
+    required = {column.name for column in feed.record_columns if column.required}
     start, best = 0, Header([], {}, "", 0)
     for _ in range(LINES_SEARCHED):
         if start >= len(text):
@@ -217,7 +217,7 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
         names = [normalised(name) for name in fields]
         found = {
             column.name: next((place for place, name in enumerate(names) if name in spellings(column)), None)
-            for column in feed.source_columns
+            for column in feed.record_columns
         }
         positions = {name: place for name, place in found.items() if place is not None}
         broken = "bad_quoting" if line.fields is None else ""
@@ -227,7 +227,7 @@ def headers_at(feed: Feed, text: str, start: int) -> Iterator[Header]:
 def ensure_once(feed: Feed, fields: list[str]) -> None:
     """Make sure that no column of the contract has two fields."""
     names = Counter(map(normalised, fields))
-    if any(sum(names[name] for name in spellings(column)) > 1 for column in feed.source_columns):
+    if any(sum(names[name] for name in spellings(column)) > 1 for column in feed.record_columns):
         raise Refused("ambiguous_column")
 
 

@@ -101,9 +101,7 @@ class Delivery:
 def deliveries(draw: st.DrawFn, file_format: FileFormat, most: int, with_ignored: bool = False) -> Delivery:
     """A contract, perhaps one that ignores records, and up to `most` files for it."""
     contract = draw(contracts(file_format))
-    if file_format is FileFormat.FIXED_WIDTH:
-        contract = draw(with_layout(contract))
-    columns = contract.feed.columns
+    columns = contract.feed.record_columns
     texts = {item.name: draw(pools(item, contract.patterns.get(item.name, ""))) for item in columns}
     one = {
         FileFormat.CSV: delimited_files,
@@ -125,10 +123,10 @@ def deliveries(draw: st.DrawFn, file_format: FileFormat, most: int, with_ignored
 @st.composite
 def present(draw: st.DrawFn, contract: Contract) -> list[Column]:
     """The columns that a file has, in its order: all required ones, and most of the others."""
-    missing = draw(st.sampled_from(["", "", "", *(item.name for item in contract.feed.columns)]))
+    missing = draw(st.sampled_from(["", "", "", *(item.name for item in contract.feed.record_columns)]))
     strict = draw(st.integers(0, 15)) != 15
-    kept = [item for item in contract.feed.columns if item.name != missing or (item.required and strict)]
-    return draw(st.permutations(kept or contract.feed.columns))
+    kept = [item for item in contract.feed.record_columns if item.name != missing or (item.required and strict)]
+    return draw(st.permutations(kept or contract.feed.record_columns))
 
 
 @st.composite

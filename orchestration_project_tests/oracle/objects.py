@@ -131,7 +131,7 @@ def repr_of(value: Any) -> str:
 
 def owner_of(feed: Feed, key: str) -> Column | None:
     """The contract's column that a key names."""
-    return next((column for column in feed.source_columns if normalised(key) in spellings(column)), None)
+    return next((column for column in feed.record_columns if normalised(key) in spellings(column)), None)
 
 
 def cell_of(value: Any) -> Cell:
@@ -158,8 +158,8 @@ def written(value: Any) -> str:
 
 def ensure_columns(feed: Feed, names: set[str]) -> None:
     """Make sure that the required columns, and any at all, are among normalised names."""
-    present = [bool(names & spellings(column)) for column in feed.source_columns]
-    needed = [there for there, column in zip(present, feed.source_columns, strict=True) if column.required]
+    present = [bool(names & spellings(column)) for column in feed.record_columns]
+    needed = [there for there, column in zip(present, feed.record_columns, strict=True) if column.required]
     if not all(needed) or not any(present):
         raise Refused("missing_column")
 

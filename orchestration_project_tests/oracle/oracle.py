@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestration_project.contracts.feed import FileFormat
+from orchestration_project_tests.oracle.around import Above, given_cells
 from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
 from orchestration_project_tests.oracle.ignored import Meanings, ensure_totals, ignored
 from orchestration_project_tests.oracle.objects import json_records, typed_records
@@ -80,16 +81,19 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
 def judged(contract: Contract, records: Sequence[Record], name: str, meanings: Meanings) -> Outcome:
     """What becomes of records, each by itself first, then beside those with the same key."""
     found: dict[int, Cleaned | Rejected | str] = {}
-    marks = ignored(contract, meanings, records)
+    around, above = given_cells(contract.feed, name), Above(contract.feed)
     for place, record in enumerate(records, start=1):
         if record.blank:
             found[place] = BLANK
         elif place in marks:
             found[place] = IGNORED.format(marks[place])
         elif record.unsplit:
+            above.broken()
             found[place] = Rejected((f"_raw_line: {record.unsplit}",))
         else:
-            values, reasons = check(contract, record.cells)
+            cells, unknown = above.filled(record.cells)
+            values, reasons = check(contract, {**cells, **around})
+            reasons += [f"{column}: fillDown" for column in unknown]
             found[place] = Rejected(tuple(sorted(reasons))) if reasons else Cleaned(values)
     if contract.feed.source.format is FileFormat.CSV and any(
         is_other_header(contract, record, found[place])
@@ -107,7 +111,7 @@ def is_other_header(contract: Contract, record: Record, told: Cleaned | Rejected
     It breaks a rule, and at least half of what stands in it are names of columns, two of them or one in that column's
     own place. Where all columns are text, it need not break a rule, but all of it has to be names.
     """
-    columns = contract.feed.source_columns
+    columns = contract.feed.record_columns
     if record.blank or record.unsplit:
         return False
     texts = {name: normalised(plain(cell)) for name, cell in record.cells.items() if cell and not is_missing(cell)}
