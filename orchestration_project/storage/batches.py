@@ -172,7 +172,7 @@ class Batching:
     def _the_only(self, name: str, batch: Batch) -> Batch:
         """The batch. Raises FileRefused for a name with dates of other batches."""
         # Asked of new files only: those that were once accepted for the first of their dates stay where they are.
-        for found in self.pattern.finditer(name) if self.pattern and not is_repair(name) else ():
+        for found in [*self.pattern.finditer(name)][1:] if self.pattern and not is_repair(name) else ():
             other = batch
             with suppress(KeyError, TypeError, ValueError, OverflowError, FileRefused):
                 other = self._told(name, found)
