@@ -20,8 +20,9 @@ from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.storage.withdrawals import was_withdrawn, withdrawals
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status, settle
+from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity
+from orchestration_project.warehouse.settle import settle
 from orchestration_project.warehouse.tables import batch_filter, ident
 
 

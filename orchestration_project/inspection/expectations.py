@@ -184,7 +184,7 @@ def standing(
 def _due_lately(calendar: DeliveryCalendar, now: dt.datetime) -> list[Batch]:
     earliest = now - WAITED_FOR
     # By due time, which may be days after the batch: so the search begins earlier by as much.
-    first = calendar.batching.current(earliest - calendar.deadline.reach)
+    first = calendar.batching.current(earliest - calendar.reach)
     return [batch for batch in calendar.expected(first, now) if calendar.due(batch) > earliest]
 
 

@@ -40,6 +40,7 @@ from orchestration_project.storage.writers import Writing, can_tell, delivered, 
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.settle import left_out
 from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _left_out(spec: ConfiguredFeed, entries: Sequence[Entry]) -> list[str]:
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     ordered = sorted(counting, key=lambda entry: entry.delivery)
     last = {spec.options.identity(entry.batch, entry.file): entry for entry in ordered}
-    return sorted(str(entry.archived_as) for entry in ledger.left_out([*last.values()]))
+    return sorted(str(entry.archived_as) for entry in left_out([*last.values()]))
 
 
 def _open_rejects(entry: Entry) -> int:

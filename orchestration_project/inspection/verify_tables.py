@@ -17,9 +17,10 @@ from orchestration_project.inspection.findings import Finding, load_again, rebui
 from orchestration_project.inspection.verify_history import history_findings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import layouts, raw_table, tables_of
-from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status, left_out, settle
+from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger_batches import ignored_records
+from orchestration_project.warehouse.settle import left_out, settle
 from orchestration_project.warehouse.tables import batch_filter, columns_of, ident
 
 if TYPE_CHECKING:

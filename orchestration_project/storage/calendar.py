@@ -28,7 +28,7 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 ALL_DAYS = frozenset(range(7))
 ALL_HOURS = frozenset(range(24))
 DAY = dt.timedelta(days=1)
-LONGEST_BATCH = dt.timedelta(days=31)
+MONTH, YEAR = 31 * DAY, 366 * DAY
 BEFORE_THE_FIRST = "before the first batch"
 INSTALL = "pip install 'orchestration-project[calendar]'"
 
@@ -47,9 +47,9 @@ class DueAt:
         return _local(last + self.days_after * DAY, self.at, batching.timezone)
 
     @property
-    def reach(self) -> dt.timedelta:
-        """No batch is due longer after its begin than this."""
-        return LONGEST_BATCH + (self.days_after + 1) * DAY
+    def delayed_by(self) -> dt.timedelta:
+        """No batch is due longer after its end than this."""
+        return (self.days_after + 1) * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,10 @@ class DueAfter:
         return min((_next(over, time) for time in self.times), default=over)
 
     @property
-    def reach(self) -> dt.timedelta:
-        """No batch is due longer after its begin than this."""
+    def delayed_by(self) -> dt.timedelta:
+        """No batch is due longer after its end than this."""
         # A time of day comes within a day, which has 25 hours where clocks are put back.
-        return LONGEST_BATCH + self.delay + 2 * DAY
+        return self.delay + 2 * DAY
 
 
 Deadline = DueAt | DueAfter
@@ -164,10 +164,16 @@ class DeliveryCalendar:
     def next_expected(self, now: dt.datetime) -> Iterator[Batch]:
         """The expected batches that are not due at `now`, in order, as far as they begin within a year."""
         # A batch that began long ago may still become due.
-        first = self.batching.current(now - self.deadline.reach)
-        for batch in self._from(first, now + dt.timedelta(days=366)):
+        first = self.batching.current(now - self.reach)
+        for batch in self._from(first, now + YEAR):
             if self.expects(batch) and self.due(batch) > now:
                 yield batch
+
+    @property
+    def reach(self) -> dt.timedelta:
+        """No batch is due longer after its begin than this."""
+        # Not a year for all: each batch of that time is looked at.
+        return (YEAR if self.batching.cadence is Cadence.YEARLY else MONTH) + self.deadline.delayed_by
 
     def _from(self, first: Batch, until: dt.datetime) -> Iterator[Batch]:
         batch = max(first, self.batching.start if self.since is None else self.since)

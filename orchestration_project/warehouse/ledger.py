@@ -1,14 +1,12 @@
 """`file_ledger`: one row for every version of every file that was delivered.
 
-Belongs here: the table, its rows, the decision which versions count (`settle`, a pure function), and writing. The rows
-of a file and its ledger row are written in one transaction. Questions to the table are in `ledger_queries` and
-`ledger_batches`.
+Belongs here: the table, its rows, and writing. The rows of a file and its ledger row are written in one transaction.
+Which versions count is decided in `settle`. Questions to the table are in `ledger_queries` and `ledger_batches`.
 """
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -141,90 +139,6 @@ class Entry:
     def rank(self) -> tuple[str, dt.datetime, str]:
         """Sort key: batch, then modification time, then name."""
         return (self.batch, self.modified_at, self.file)
-
-
-def _says_nothing(_name: str) -> Hashable:
-    return ()
-
-
-def settle(entries: Sequence[Entry], snapshot: bool, naming: Callable[[str], Hashable] = _says_nothing) -> list[Entry]:
-    """Decide which files a feed's tables consist of. The order of arrival makes no difference.
-
-    Bytes count once a batch. Of several files of a batch with the same bytes the oldest is loaded (modification time,
-    then name); the others are duplicates. For another batch the same bytes are a file of their own: a price list that
-    did not change is that day's price list. Files without records are exempt: they add nothing twice. In a snapshot
-    feed only the newest file counts, together with the repairs of it.
-
-    Example: `a` and `b` of Monday and `c` of Tuesday have the same bytes. `a` and `c` become LOADED, `b` DUPLICATE. If
-    `a` is replaced by other bytes later, all are LOADED.
-
-    Args:
-        entries: the current version of each file, with any status.
-        snapshot: whether each file of the feed replaces all files before it.
-        naming: what a file's name says of its records. Files whose names say different things are no duplicates.
-
-    Returns:
-        The same entries with the status LOADED, KEPT, DUPLICATE or SUPERSEDED.
-    """
-    # By rank, not by arrival or by what was decided before: a rebuild, which sees all files at once, decides the same.
-    counting = _newest(entries, naming) if snapshot else list(entries)
-    by_bytes: dict[tuple[str, str, Hashable], list[Entry]] = defaultdict(list)
-    for entry in counting:
-        bytes_of = entry.sha256 if entry.records != 0 or snapshot else entry.file
-        # Once, of two stores with the same receipts only one would have counted.
-        by_bytes[entry.batch, bytes_of, naming(entry.file)].append(entry)
-    names = {(entry.batch, entry.file) for entry in counting}
-    settled = [replace(entry, status=Status.SUPERSEDED) for entry in entries if (entry.batch, entry.file) not in names]
-    # Together, since the loaded one may get other bytes: then the next of those with its former bytes counts.
-    for same_bytes in by_bytes.values():
-        first = min(same_bytes, key=lambda entry: entry.rank)
-        settled += [
-            replace(entry, status=Status.LOADED if entry is first else Status.DUPLICATE) for entry in same_bytes
-        ]
-    return settled
-
-
-def _newest(entries: Sequence[Entry], naming: Callable[[str], Hashable]) -> list[Entry]:
-    """The newest file of a snapshot feed, the others of its batch with the same bytes, and repairs made of it since."""
-    snapshots = [entry for entry in entries if not entry.repair]
-    if not snapshots:
-        return []
-    newest = max(snapshots, key=lambda entry: entry.rank)
-    # It may repeat the bytes of a file before it in the batch. Then that one is loaded, and repairs of it still count.
-    same_bytes = [
-        entry
-        for entry in snapshots
-        if (entry.batch, entry.sha256, naming(entry.file)) == (newest.batch, newest.sha256, naming(newest.file))
-    ]
-    first = min(same_bytes, key=lambda entry: entry.rank)
-    repairs = [entry for entry in entries if entry.repair and entry.batch == first.batch]
-    return same_bytes + [entry for entry in repairs if entry.modified_at > first.modified_at]
-
-
-def left_out(last: Sequence[Entry]) -> list[Entry]:
-    """The files that would be loaded today and are not, since an earlier release had another rule.
-
-    For it, bytes counted once in all batches, and an undated name was one file whatever its day. A load leaves these
-    files as they are: only a rebuild brings them in.
-
-    Args:
-        last: the last accepted version of each file (batch and name) of a feed without snapshots.
-    """
-    bytes_of, name_of = (defaultdict[str, set[str]](set) for _ in range(2))
-    for entry in last:
-        bytes_of[entry.sha256].add(entry.batch)
-        name_of[entry.file].add(entry.batch)
-    # The rule of today also has duplicates and superseded files. Only what it would load was left out by the old one.
-    today = {(entry.batch, entry.file) for entry in settle(last, snapshot=False) if entry.status is Status.LOADED}
-    return [
-        entry
-        for entry in last
-        if (entry.batch, entry.file) in today
-        and (
-            (entry.status is Status.DUPLICATE and len(bytes_of[entry.sha256]) > 1)
-            or (entry.status is Status.SUPERSEDED and len(name_of[entry.file]) > 1)
-        )
-    ]
 
 
 def of_repairs(feed: str) -> str:

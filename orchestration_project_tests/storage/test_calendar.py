@@ -207,7 +207,7 @@ def test_expected_are_those_that_are_due(
     assert dues == sorted(dues)
     following = next(found.next_expected(now), None)
     assert following is None or (found.due(following) > now and found.expects(following))
-    assert all(found.due(item) - batching.begin(item) <= deadline.reach for item in batches)
+    assert all(found.due(item) - batching.begin(item) <= found.reach for item in batches)
 
 
 @pytest.mark.parametrize(

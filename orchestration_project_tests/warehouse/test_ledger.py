@@ -9,15 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration_project.warehouse.ledger import (
-    Entry,
-    Status,
-    ensure_ledger,
-    left_out,
-    settle,
-    write_counts,
-    write_entries,
-)
+from orchestration_project.warehouse.ledger import Entry, Status, ensure_ledger, write_counts, write_entries
 from orchestration_project.warehouse.ledger_batches import batch_sizes, loaded_batches
 from orchestration_project.warehouse.ledger_queries import (
     current_entries,
@@ -26,6 +18,7 @@ from orchestration_project.warehouse.ledger_queries import (
     refused_files,
     repetitions,
 )
+from orchestration_project.warehouse.settle import left_out, settle
 
 LIVE = (Status.RECEIVED, Status.LOADED, Status.DUPLICATE)
 
@@ -297,7 +290,7 @@ def test_summaries(connection: duckdb.DuckDBPyConnection) -> None:
     write_counts(
         connection,
         "f",
-        {identity: (9, 1, 5, 3, 1, 1, 0), (loaded[1].batch, "b", loaded[1].version): (7, 0, 7, 0, 0, 0, 0)},
+        {identity: (9, 1, 5, 3, 1, 1, 0, 0), (loaded[1].batch, "b", loaded[1].version): (7, 0, 7, 0, 0, 0, 0, 0)},
     )
     assert known_deliveries(connection, "f", None, False) == {
         ("2024-01-01", "a"): 1,
