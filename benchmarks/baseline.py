@@ -192,7 +192,7 @@ def _marts(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT product_id, product_code, name, category, list_price, price_category, coalesce(orders, 0) AS orders,
                 coalesce(units_sold, 0) AS units_sold, coalesce(revenue, 0) AS revenue, first_sold_on, last_sold_on,
                 coalesce(revenue_7d, 0) AS revenue_7d, coalesce(revenue_30d, 0) AS revenue_30d,
-                name IS NOT NULL AS in_catalog
+                name IS NOT NULL AS in_catalog, NULL::DATE AS delisted_on
             FROM cleaned_products FULL JOIN sold USING (product_id) ORDER BY product_id"""
     )
     found, sold = (
