@@ -48,7 +48,7 @@ def fixed_records(feed: Feed, text: str) -> list[Record]:
 
 def spans_of(feed: Feed) -> list[Span]:
     """Where the columns stand."""
-    return [column.span for column in feed.source_columns if column.span]
+    return [column.span for column in feed.record_columns if column.span]
 
 
 def fields_of(feed: Feed, line: str) -> list[str]:
@@ -60,8 +60,8 @@ def header_place(feed: Feed, lines: Sequence[str]) -> int:
     """The first of the lines that has the name of each column in its place, or as much of it as fits."""
     most = 0
     for place, line in enumerate(lines[:LINES_SEARCHED]):
-        named = sum(is_name(*pair) for pair in zip(feed.source_columns, fields_of(feed, line), strict=True))
-        if named == len(feed.source_columns):
+        named = sum(is_name(*pair) for pair in zip(feed.record_columns, fields_of(feed, line), strict=True))
+        if named == len(feed.record_columns):
             return place
         most = max(most, named)
     raise Refused("missing_column" if most else "no_header")
@@ -93,7 +93,7 @@ def record_of(feed: Feed, fixed: FixedWidth, line: str, names: Sequence[str]) ->
         return Record(unsplit="too_long" if len(line) > width else "too_short")
     cells: dict[str, Cell] = {
         column.name: text.strip(BLANKS) if column.parsing.trim else text
-        for column, text in zip(feed.source_columns, fields, strict=True)
+        for column, text in zip(feed.record_columns, fields, strict=True)
     }
     taken = {place for span in spans for place in range(span.position - 1, span.end)}
     beside = "".join(letter for place, letter in enumerate(line) if place not in taken)
@@ -105,7 +105,7 @@ def with_layout(draw: st.DrawFn, contract: Contract) -> Contract:
     """A contract whose columns have places in a line, in any order."""
     feed, begin = contract.feed, 1
     spans: dict[str, Span] = {}
-    for column in draw(st.permutations(feed.source_columns)):
+    for column in draw(st.permutations(feed.record_columns)):
         begin += draw(st.sampled_from([0, 0, 0, 1, 2]))
         spans[column.name] = Span(begin, draw(st.integers(1, 14)))
         begin = spans[column.name].end + 1
@@ -121,10 +121,10 @@ def fixed_texts(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequenc
     """The beginning of a fixed width file, up to its header, and the rest."""
     feed = contract.feed
     fixed = feed.source.fixed or FixedWidth()
-    head = line_of(feed, [column.source or column.name for column in feed.source_columns], "<")
+    head = line_of(feed, [column.source or column.name for column in feed.record_columns], "<")
     lines = []
     for kind in draw(st.lists(st.sampled_from(KINDS), max_size=6)):
-        values = [draw(st.sampled_from(texts[column.name])) for column in feed.source_columns]
+        values = [draw(st.sampled_from(texts[column.name])) for column in feed.record_columns]
         line = line_of(feed, values, draw(st.sampled_from("<>")), "*" if kind == "gap" else " ")
         lines.append(irregular(kind, line, head))
     if fixed.trimmed_lines:

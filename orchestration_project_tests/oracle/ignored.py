@@ -114,8 +114,8 @@ def figure(record: Record, column: Column) -> Decimal | None:
 @st.composite
 def ignoring(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence[str]]) -> tuple[Contract, Meanings]:
     """The contract with up to three rules for records that are no data, and what its conditions mean."""
-    plainly = [column for column in contract.feed.source_columns if column.sql_type == "VARCHAR"]
-    terms = [Term(column.name) for column in contract.feed.source_columns]
+    plainly = [column for column in contract.feed.record_columns if column.sql_type == "VARCHAR"]
+    terms = [Term(column.name) for column in contract.feed.record_columns]
     for column in plainly:
         words = [text for item in texts[column.name] if (text := item.strip(BLANKS)) and "\0" not in text][:6]
         terms += [Term(column.name, word, begins) for word in words for begins in (False, True)]
