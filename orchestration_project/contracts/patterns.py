@@ -43,9 +43,9 @@ def _ipv6() -> str:
     ipv4 = TEXT_FORMATS["ipv4"].strip("^$")
     tail = f"(?:{group}:{group}|{ipv4})"
     forms = [f"(?:{group}:){{6}}{tail}"]
-    for before in range(7):
+    for before in range(8):
         left = f"(?:{group}(?::{group}){{0,{before - 1}}})?" if before else ""
-        after = 6 - before
+        after = 7 - before
         right = [f"(?:{group}:){{0,{after - 2}}}{tail}"] if after >= 2 else []
         right += [f"{group}", ""] if after >= 1 else [""]
         forms.append(f"{left}::(?:{'|'.join(right)})")

@@ -106,6 +106,12 @@ def test_what_is_allowed_means_the_same_elsewhere(pattern: str, text: str) -> No
         pytest.param("hostname", ["a", "a-1.example.com"], ["-a.com", "a..b", "a_b", ""], id="hostname"),
         pytest.param("ipv4", ["0.0.0.0", "255.1.20.3"], ["256.1.1.1", "1.1.1", "01.1.1.1"], id="ipv4"),  # noqa: S104
         pytest.param("ipv6", ["::", "::1", "1:2:3:4:5:6:7:8", "::ffff:1.2.3.4"], ["1:2", ":::", "1::2::3"], id="ipv6"),
+        pytest.param(
+            "ipv6",
+            ["1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1::3:4:5:6:7:8", "1:2:3:4:5::1.2.3.4", "::3:4:5:6:7:1.2.3.4"],
+            ["1:2:3:4:5:6:7::8", "::1:2:3:4:5:6:7:8", "1:2:3:4:5:6::1.2.3.4"],
+            id="ipv6 without one group",
+        ),
     ],
 )
 def test_text_formats(name: str, good: list[str], bad: list[str]) -> None:
