@@ -7,7 +7,6 @@ import click
 from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarms, silence_alarm
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.lookup import find_value, where_is
-from orchestration_project.cli.metrics import print_metrics
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
 from orchestration_project.cli.rejects import export_rejects, waive

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.check_results import contract, deliveries, ignored
+from orchestration_project.components.check_results import contract, deliveries, history, ignored
 from orchestration_project.components.check_results.subject import (
     NOTHING_LOADED,
     Check,
@@ -96,6 +96,9 @@ def _checks(spec: FeedSpec, rules: Sequence[RuleCheck]) -> Mapping[dg.AssetCheck
         of_loaded[spec.raw, "repeated_bytes"] = deliveries.repeated_bytes
     if spec.options.undated_deliveries:
         of_loaded[spec.raw, "repeated_records"] = deliveries.repeated_records
+    if spec.options.history:
+        of_loaded[spec.history, "history_matches"] = history.history_matches
+        of_loaded[spec.history, "usual_changes"] = history.usual_changes
     if spec.feed.ignored:
         of_loaded[spec.raw, "ignored_records"] = ignored.ignored_records
     if totals_of(spec.feed):
@@ -160,6 +163,8 @@ def _platform_specs(spec: FeedSpec) -> Iterator[dg.AssetCheckSpec]:
         told.append((spec.raw, "repeated_bytes", "No file has the same bytes as the file of another batch."))
     if spec.options.undated_deliveries:
         told.append((spec.raw, "repeated_records", "No file repeats most of the batch before it."))
+    if spec.options.history:
+        told.append((spec.history, "usual_changes", "Few keys are gone since the snapshot before, few numbers moved."))
     if spec.feed.ignored:
         told.append((spec.raw, "ignored_records", "Most records of each file are data, not ignored by the contract."))
     if totals_of(spec.feed):

@@ -73,6 +73,8 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
         ignored = sum(count.ignored for count in part.counts)
         told = {"ignored": dg.MetadataValue.int(ignored)} if spec.feed.ignored else {}
         return {count_name: dg.MetadataValue.int(records), **told, **_file_metadata(part)}
+    if key not in (spec.cleaned, spec.rejected):
+        return {}
     cleaned = sum(count.cleaned for count in part.counts)
     rejected = sum(count.rejected for count in part.counts)
     if key == spec.cleaned:

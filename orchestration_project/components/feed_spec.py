@@ -16,7 +16,13 @@ from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.storage.batches import KEY_FORMATS, Cadence
-from orchestration_project.warehouse.feed_tables import cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.feed_tables import (
+    VALID_FROM,
+    cleaned_table,
+    history_table,
+    raw_table,
+    rejected_table,
+)
 
 # DuckDB has one writer. `dagster.yaml` gives this pool one slot, so runs wait in Dagster's queue, where people see
 # them, and not for a lock.
@@ -28,6 +34,7 @@ NEEDED_GROUPS = {
     "daily": ("year", "month", "day"),
     "weekly": ("year", "month", "day"),
     "monthly": ("year", "month"),
+    "yearly": ("year",),
 }
 HOUR, MONTHS, YEARS_AHEAD = dt.timedelta(hours=1), range(1, 13), 30
 RANGE_START, RANGE_END, PARTITION = (

@@ -45,15 +45,7 @@ from orchestration_project.ingest.options import (
     feed_options,
     promised_calendar,
 )
-from orchestration_project.ingest.patterns import refused_patterns
-
-NEEDED_GROUPS = {
-    "hourly": ("year", "month", "day", "hour"),
-    "daily": ("year", "month", "day"),
-    "weekly": ("year", "month", "day"),
-    "monthly": ("year", "month"),
-    "yearly": ("year",),
-}
+from orchestration_project.ingest.patterns import refused_conditions, refused_patterns
 
 
 class FileFeed(dg.Component, dg.Model, dg.Resolvable):

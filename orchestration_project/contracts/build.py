@@ -35,6 +35,9 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.columns import BuiltColumn, read_columns
 from orchestration_project.contracts.errors import ContractError, Place, did_you_mean, listed
 from orchestration_project.contracts.feed import Column, Feed, FileFormat, QualityRule, SourceFormat
+from orchestration_project.contracts.fixed_width import check_spans
+from orchestration_project.contracts.ignored import PROPERTY as IGNORED
+from orchestration_project.contracts.ignored import read_ignored
 from orchestration_project.contracts.odcs import read_document
 from orchestration_project.contracts.parsing import OF_AN_OBJECT, read_custom
 from orchestration_project.contracts.patterns import unusable

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import Expression, parse_expression
 from orchestration_project.contracts.feed import Column, Parsing, Required, Rule
+from orchestration_project.contracts.fixed_width import read_span
 from orchestration_project.contracts.outside import read_fill_down, read_value_from
 from orchestration_project.contracts.parsing import (
     OF_A_COLUMN,
@@ -144,7 +145,7 @@ def _read_column(prop: "SchemaProperty", names: list[str], base: Parsing, place:
     if len(place.problems) > before:
         return None
     column = _column(prop, literals.type.sql, custom, parsing, rules, expression)
-    return BuiltColumn(replace(column, value_from=value_from, fill_down=fill_down), literals)
+    return BuiltColumn(replace(column, span=span, value_from=value_from, fill_down=fill_down), literals)
 
 
 def _column(

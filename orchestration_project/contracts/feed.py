@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
+from orchestration_project.contracts.ignored_rules import IgnoredRule
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 
 MASK = "***"
@@ -126,8 +128,8 @@ class Column:
     """One column of the warehouse table.
 
     `source` is the header in the file and None for a derived column, whose `expression` is SQL over the columns that it
-    `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown. A column with
-    `value_from` is not in the file; its `source` is its name in repair files.
+    `uses`. `sql_type` is a DuckDB type. `personal` columns are masked wherever values are shown. `span` is where a
+    fixed width line has it. A column with `value_from` is not in the file; its `source` is its name in repair files.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Column:
     description: str = ""
     classification: str = ""
     personal: bool = False
+    span: Span | None = None
     value_from: ValueFrom | None = None
     fill_down: FillDown | None = None
 

@@ -107,7 +107,9 @@ def check_spans(columns: "Sequence[Column]", fixed: FixedWidth | None, names: Se
     for column in read:
         if fixed is None and column.span is not None:
             places[column.name].problem("position and width have no effect: the format of the files is not fixed_width")
-        if fixed is not None and column.span is None:
+        if column.value_from and column.span is not None:
+            places[column.name].problem("position and width have no effect: valueFrom says where the value is")
+        if fixed is not None and column.span is None and column.is_in_records:
             places[column.name].problem("needs the custom properties position and width, since files are fixed_width")
     if fixed is not None:
         _check_line([(column.span, column.name) for column in read if column.span is not None], fixed, places)

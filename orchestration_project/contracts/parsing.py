@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from open_data_contract_standard.model import CustomProperty
 
 PARSING = ("nullValues", "trim", "decimalSeparator", "thousandsSeparator", "currencySymbols")
-FILE = ("delimiter", "quote", "sheet")
-NAMES = ("aliases",)
+FILE = ("delimiter", "quote", "sheet", *OF_LINES)
+NAMES = ("aliases", *OF_A_SPAN)
 OUTSIDE = ("valueFrom", "fillDown")
 OF_A_SERVER = (*FILE, *PARSING)
 OF_A_COLUMN = (*NAMES, *OUTSIDE, *PARSING)
+OF_AN_OBJECT = ("ignoredRecords",)
 NUMERIC = ("decimalSeparator", "thousandsSeparator", "currencySymbols")
-OURS = (*OF_A_SERVER, *NAMES, *OUTSIDE)
+OURS = (*OF_A_SERVER, *NAMES, *OUTSIDE, *OF_AN_OBJECT)
 
 DECIMAL_SEPARATORS = (".", ",")
 # The Swiss write 1'000 with either apostrophe; programs that write French put one of the two no-break blanks.

@@ -43,6 +43,7 @@ _STATEFUL = ("utf-7", "hz", "iso2022")
 _NO_ENCODINGS = frozenset(
     {"undefined", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "charmap", "mbcs", "oem"}
 )
+# What the standard's `delimiter` says of JSON: how objects are told apart, not fields.
 _JSON_DELIMITERS = ("new_line", "array")
 
 _UNITS = {

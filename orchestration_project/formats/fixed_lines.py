@@ -56,7 +56,7 @@ class Layout:
 def layout_of(feed: Feed) -> Layout:
     """The layout that a contract declares."""
     fixed = feed.source.fixed or FixedWidth()
-    columns = {column.name: column.span for column in feed.source_columns if column.span is not None}
+    columns = {column.name: column.span for column in feed.record_columns if column.span is not None}
     width = fixed.record_width or max((span.end for span in columns.values()), default=0)
     return Layout(columns, tuple(_gaps(columns, width)), width, fixed.trimmed_lines, fixed.count_bytes)
 
@@ -97,7 +97,7 @@ def find_names(feed: Feed, head: str) -> Header:
         candidate = _read_names(feed, line[0].rstrip("\r\n"), number, line.end())
         if len(candidate.positions) > len(best.positions) or not best.fields:
             best = candidate
-        if found := len(candidate.positions) == len(feed.source_columns):
+        if found := len(candidate.positions) == len(feed.record_columns):
             break
     if not best.positions:
         raise FileRefused(
@@ -107,7 +107,7 @@ def find_names(feed: Feed, head: str) -> Header:
         )
     if not found:
         # Optional columns as well: a name that is missing or elsewhere says that the columns have moved.
-        missing = [column.source or column.name for column in feed.source_columns if column.name not in best.positions]
+        missing = [column.source or column.name for column in feed.record_columns if column.name not in best.positions]
         require_columns(feed, best.positions, best.fields, f"the header in line {best.line}", best.line)
         raise FileRefused(
             "missing_column",
@@ -119,7 +119,7 @@ def find_names(feed: Feed, head: str) -> Header:
 
 
 def _read_names(feed: Feed, line: str, number: int, end: int) -> Header:
-    columns = [column for column in feed.source_columns if column.span is not None]
+    columns = [column for column in feed.record_columns if column.span is not None]
     fields = tuple(cut(line, column.span) for column in columns if column.span)
     positions = {
         column.name: place
@@ -131,7 +131,7 @@ def _read_names(feed: Feed, line: str, number: int, end: int) -> Header:
 
 def _with_underline(feed: Feed, header: Header, head: str) -> Header:
     line = LINE.match(head, header.length)
-    spans = [column.span for column in feed.source_columns if column.span is not None]
+    spans = [column.span for column in feed.record_columns if column.span is not None]
     # Each place has to be full of them: a record may well have one dash for each missing value.
     if line and all(cut(line[0], span) in {mark * span.width for mark in UNDERLINES} for span in spans):
         return Header(header.fields, "", header.positions, header.line, line.end())

@@ -98,7 +98,7 @@ def _is_torn(layout: Layout) -> str:
 def _values(feed: Feed, layout: Layout) -> dict[str, str]:
     """The raw table's columns as SQL over the lines."""
     values = {
-        column.name: f"CASE WHEN error IS NULL THEN {_text(column, layout)} END" for column in feed.source_columns
+        column.name: f"CASE WHEN error IS NULL THEN {_text(column, layout)} END" for column in feed.record_columns
     }
     if layout.gaps:
         values["_rescued"] = f"CASE WHEN error IS NULL THEN {_rescued(layout)} END"

@@ -21,7 +21,7 @@ from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.errors import FileKey, FileRefused, FilesUnfit
 from orchestration_project.formats.fields import BLANKS, is_number, localised, unless_empty
 from orchestration_project.formats.header import normalised, refuse_given, require_columns, spellings
-from orchestration_project.formats.lines import Dialect, Lines, read_lines, uneven
+from orchestration_project.formats.lines import Dialect, Lines, dialect_of_lines, read_lines, uneven
 from orchestration_project.formats.numbering import insert_lines
 from orchestration_project.formats.staging import KEY_LISTS, ReadyFile, drop, unreadable
 from orchestration_project.warehouse.tables import is_empty, literal, literals

@@ -19,6 +19,7 @@ from orchestration_project.formats.csv_scanner import LONG_RECORD_BYTES, MAX_REC
 from orchestration_project.formats.csv_split import Split, split_records, take_out_broken
 from orchestration_project.formats.decode import as_utf8, encoding_of
 from orchestration_project.formats.decompress import decompress
+from orchestration_project.formats.fixed_lines import find_names, with_fillers
 from orchestration_project.formats.given import Given, given_texts, preamble_of
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
@@ -47,7 +48,7 @@ class Prepared:
         skipped: file of the records that DuckDB leaves out, see `SkippedRecords`; None when there are none.
         text: the whole file as UTF-8: what a second, careful reading starts from.
         offset: where in `text` the data begins.
-        no_delimiter: of JSON, a character that is not in the file.
+        no_delimiter: of a file whose lines are not split, a character that is not in it.
         given: what is told around its records, see `given`; in the records of a workbook, where each sheet has its own.
     """
 
@@ -90,6 +91,8 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
     text, start = as_utf8(plain, feed.source.encoding, name, work)
     if feed.source.format is FileFormat.JSON:
         return replace(_prepare_json(text, start, name, work), given=given_texts(feed, name))
+    if feed.source.format is FileFormat.FIXED_WIDTH:
+        return _prepare_fixed_width(feed, plain, text, start, name, work)
     return _prepare_delimited(feed, text, start, name, work)
 
 
@@ -200,7 +203,8 @@ def _prepare_fixed_width(feed: Feed, plain: Path, text: Path, start: int, name: 
     header = find_names(feed, head) if fixed.header_line else None
     offset = len(head[: header.length].encode()) if header else 0
     readable = _copy_from(whole, offset, work / "records") if offset else _plainly_named(whole, work)
-    return replace(_prepare_lines(readable, name, work), header=header, text=whole, offset=offset)
+    lines = _prepare_lines(readable, name, work)
+    return replace(lines, header=header, text=whole, offset=offset, given=given_texts(feed, name))
 
 
 def _prepare_lines(readable: Path, name: str, work: Path) -> Prepared:

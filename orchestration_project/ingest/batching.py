@@ -25,6 +25,7 @@ from orchestration_project.storage.trees import (
     undo_tree,
 )
 from orchestration_project.storage.withdrawals import finish_withdrawals
+from orchestration_project.storage.writers import roots, take_over
 from orchestration_project.warehouse import ledger_batches
 from orchestration_project.warehouse.batching import (
     LoadedWith,
@@ -94,6 +95,8 @@ def rebatching(connection: "DuckDBPyConnection", feed: str, options: FeedOptions
     if before == present:
         return ""
     if not ledger_batches.has_accepted(connection, feed):
+        # The ledger has no file, so the warehouse is new or was lost. In a lost one only the folders of the archive
+        # still tell for which batches files were accepted.
         if before is None and (odd := misplaced_file(archive, batching)):
             return f"the archive has {odd}, which is another batch under the attributes of defs.yaml"
         if before is None and options.by_name and (name := numbered_twice(archive)):

@@ -23,7 +23,15 @@ def reading_of(feed: Feed) -> str:
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
-    return hashlib.sha256(repr((feed.source, read, *sheet, *ignored)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed), *ignored)).encode()).hexdigest()[:16]
+
+
+def _cut(feed: Feed) -> list[object]:
+    """What decides how lines of fixed width are cut; padding is taken away there. Nothing for other formats."""
+    if feed.source.fixed is None:
+        return []
+    spans = [(column.span, column.parsing.trim) for column in feed.source_columns]
+    return [feed.source.fixed, spans]
 
 
 def making_of(feed: Feed, options: FeedOptions) -> str:
@@ -34,6 +42,7 @@ def making_of(feed: Feed, options: FeedOptions) -> str:
     """
     keys = [(key.columns, key.rule) for key in keys_of(feed)]
     remembered = ("history", _rules_of(feed)) if options.history else ()
+    # Sorted, since the order of columns changes no value. Without a key nobody looks back.
     look_back = options.key_look_back if keys else None
     return _digest(sorted(map(_value_of, feed.columns)), keys, look_back, *remembered)
 

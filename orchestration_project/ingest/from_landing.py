@@ -18,9 +18,8 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys, ensure_storable
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile, fingerprint, map_files
-from orchestration_project.storage.taken import delivered
 from orchestration_project.storage.withdrawals import Withdrawal
-from orchestration_project.storage.writers import Writing, is_young, writing_to
+from orchestration_project.storage.writers import Writing, delivered, is_young, writing_to
 
 
 def settled_files(

@@ -50,9 +50,9 @@ def make_plan(
     # newest of all files counts.
     unchanged = [entry for file, entry in current.items() if file not in delivered]
     # A file that is read again replaces itself: its old rows go, and what it is read as now comes in.
-    plan = Plan([], [], [entry for entry in replaced if entry.status is Status.LOADED])
+    plan = Plan([], [], [entry for entry in replaced if entry.status in IN_RAW])
     latest = [*unchanged, *(entries[-1] for entries in delivered.values())]
-    for entry in settle(latest, options.snapshot, naming_of(feed)):
+    for entry in settle(latest, options.snapshot, options.history, naming_of(feed)):
         file = options.identity(entry.batch, entry.file)
         before = Status.RECEIVED if file in delivered else current[file].status
         if entry.status is not before:

@@ -121,7 +121,7 @@ def _rejected_select(feed: Feed, unique: Unique, shown: str) -> str:
         WITH rejected AS (
             SELECT _rid, {origin}, _reasons FROM {unique.validated.relation} WHERE _reasons IS NOT NULL AND {shown}
             UNION ALL SELECT _rid, {origin}, list(reason ORDER BY reason)
-            FROM {unique.relation} GROUP BY _rid, {origin}),
+            FROM {unique.relation} WHERE {shown} GROUP BY _rid, {origin}),
         texts AS (SELECT _rid, {listed}, _rescued, _raw_line FROM {_with_filled(feed, unique)}),
         ages AS ({ages_select(feed)})
         SELECT {texts}, {origin}, _rescued, _raw_line, _reasons,

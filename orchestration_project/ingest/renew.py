@@ -143,6 +143,7 @@ def _is_damaged(session: Session) -> bool:
 
 
 def _renewed(session: Session, raw: bool) -> Renewal:
+    # By its type alone the stages find other tables: none of them knows that it works beside the published ones.
     contract = {item.name: getattr(session.feed, item.name) for item in fields(Feed)}
     feed = RenewedFeed(**contract, raw_anew=raw, has_history=session.options.history)
     ranges = list(_ranges(session))

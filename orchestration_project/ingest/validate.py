@@ -15,6 +15,7 @@ from orchestration_project.ingest.conditions import Condition, source_conditions
 from orchestration_project.ingest.fill_down import conditions as fill_down_conditions
 from orchestration_project.ingest.fill_down import filled_columns, needed, text_name
 from orchestration_project.ingest.fill_down import steps as fill_down_steps
+from orchestration_project.ingest.history import days_to_validate
 from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.refusals import refusals
 from orchestration_project.ingest.relations import RECORDS, VALIDATED
@@ -59,7 +60,11 @@ def _touched(session: Session, staged: Staged) -> list[Batch] | None:
         if not session.options.history:
             return None
         asked = days_to_validate(session, plan)
-    return sorted({*asked, *batches_of([*plan.loads, *plan.removals], session.batching.from_key)})
+    return sorted({*asked, *_batches_of(session, [*plan.loads, *plan.removals])})
+
+
+def _batches_of(session: Session, entries: Iterable[Entry]) -> set[Batch]:
+    return {session.batching.from_key(entry.batch) for entry in entries}
 
 
 def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:
@@ -109,7 +114,7 @@ def validated_select(feed: Feed, condition: str) -> str:
     read = ", ".join([*needed(feed), *text_columns])
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
     steps = [
-        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({filled(feed)}))",
+        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({is_data(feed)}))",
         f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {read} FROM _filled)",
         *(filling := fill_down_steps(feed, texts, "_texts")),
         f"_values AS (SELECT *, {', '.join(values)} FROM {'_down' if filling else '_texts'})",

@@ -68,6 +68,7 @@ def _kind(feed: Feed, head: bytes) -> FileFormat:
     # The first bytes don't tell it; whether the file fits is told by its lines.
     if feed.source.format is FileFormat.FIXED_WIDTH:
         return FileFormat.FIXED_WIDTH
+    # JSON is told by its first character, so text is decoded first: in UTF-16 every second byte of it is a NUL.
     kind = kind_of(head)
     return kind if kind in (FileFormat.PARQUET, FileFormat.XLSX) else kind_of(_text(feed, head[:64]).encode())
 

@@ -208,6 +208,9 @@ def columns_found(connection: "DuckDBPyConnection", feed: Feed, candidate: Candi
         if column.value_from:
             name = f"valueFrom: {column.value_from.origin}" if records else None
             found.append(ColumnFound(column.name, name, None, records))
+        elif column.span and feed.source.fixed:
+            name = header.fields[header.positions[column.name]].strip() if header else column.source
+            found.append(ColumnFound(column.name, name, column.span.position, records))
         elif header:
             position = header.positions.get(column.name)
             name = None if position is None else header.fields[position]

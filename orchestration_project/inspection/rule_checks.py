@@ -181,6 +181,7 @@ def masked(feed: Feed, row: Mapping[str, str | int | None]) -> dict[str, str | i
 
 def hidden_columns(feed: Feed) -> frozenset[str]:
     """The columns of a feed's tables whose values are not shown."""
+    # Where no column is personal the raw line shows best what is wrong with a record.
     return feed.personal_columns | ({"_raw_line", "_rescued"} if feed.personal_columns else frozenset())
 
 

@@ -53,7 +53,7 @@ def ledger_findings(source: ConfiguredFeed, entries: Sequence[Entry]) -> Iterato
     counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
     ordered = sorted(counting, key=lambda entry: entry.delivery)
     last = {identity(entry.batch, entry.file): entry for entry in ordered}
-    settled = settle([*last.values()], snapshot, naming_of(source.feed))
+    settled = settle([*last.values()], snapshot, source.options.history, naming_of(source.feed))
     right = {entry.identity: entry.status for entry in settled}
     excepted = _former_snapshots([*last.values()]) if snapshot else _left_out([*last.values()])
     current = {identity(entry.batch, entry.file) for entry in entries if entry.status is not Status.SUPERSEDED}

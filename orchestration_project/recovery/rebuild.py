@@ -197,7 +197,7 @@ def _commit(
         reached(Recovery.TABLES_COPIED)
         row = connection.execute(
             f"""SELECT count(*), count(DISTINCT batch), coalesce(sum(records), 0)::BIGINT FROM {ledger.TABLE}
-                WHERE feed = $1 AND status = 'loaded'""",
+                WHERE feed = $1 AND {ledger.IS_IN_RAW}""",
             [feed.name],
         ).fetchone()
     files, batches, records = row or (0, 0, 0)

@@ -16,7 +16,7 @@ from orchestration_project.storage.files import find
 from orchestration_project.storage.withdrawals import Note, set_aside, take_back, withdrawals
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def _chosen(entries: Sequence[Entry], chosen: Chosen, snapshot: bool) -> Entry:
 def _is_same(entry: Entry, file: Entry) -> bool:
     """Whether an entry stands for the same bytes in the same batch, under whatever name."""
     # The decision is about bytes: a copy under another name would take the file's place with the next load.
-    current = entry.status in (Status.LOADED, Status.DUPLICATE) or entry == file
+    current = entry.status in (*IN_RAW, Status.DUPLICATE) or entry == file
     return current and (entry.batch, entry.sha256) == (file.batch, file.sha256)
 
 
@@ -186,7 +186,7 @@ def _changed(session: Session, files: Sequence[Entry]) -> Changed:
     current = ledger_queries.current_entries(
         session.connection, session.feed.name, versions, options.snapshot, options.by_name
     )
-    loaded = [entry for entry in current if entry.status is Status.LOADED]
+    loaded = [entry for entry in current if entry.status in IN_RAW]
     counting = {entry.file for entry in loaded if options.identity(entry.batch, entry.file) in names}
     return Changed(
         [(entry.file, entry.batch) for entry in files],

@@ -86,10 +86,9 @@ class Batching:
     """How a feed's files fall into batches.
 
     `pattern` is searched in a file's name and has the named groups year and, as far as the cadence needs them, month,
-    day and hour. With the group offset (`+0100`, `+01:00`, `Z`) the name tells a moment, in whatever zone.
-    None: the batch is the one in which the file was last modified. `undated_by_age` allows names without
-    a date beside dated ones: they count by their modification time. Weeks start on Monday. A repair file's name begins
-    with its batch, whatever the pattern.
+    day and hour. With the group offset (`+0100`, `+01:00`, `Z`) the name tells a moment, in whatever zone. None: the
+    batch is the one in which the file was last modified. `undated_by_age` allows names without a date beside dated
+    ones: they count by their modification time. Weeks start on Monday. A repair file's name begins with its batch.
     """
 
     cadence: Cadence
@@ -158,7 +157,7 @@ class Batching:
         return f"{key}.repair.csv" if number == 1 else f"{key}.{number}.repair.csv"
 
     def _delivered(self, name: str, modified_at: dt.datetime) -> Batch:
-        found = self._search(name)
+        found = next(iter(self._dates(name)), None)
         if self.pattern is None or (found is None and self.undated_by_age):
             return self.current(modified_at)
         try:
@@ -169,10 +168,15 @@ class Batching:
                 f"{name!r} does not tell its batch: its name must match {self.pattern.pattern!r} with a valid date",
             ) from None
 
+    def _dates(self, name: str) -> list[re.Match[str]]:
+        # The file's own name first: its zip archive may have the date of the month.
+        dates = ([*self.pattern.finditer(part)] for part in reversed(name.split("/")) if self.pattern)
+        return next(filter(None, dates), [])
+
     def _the_only(self, name: str, batch: Batch) -> Batch:
         """The batch. Raises FileRefused for a name with dates of other batches."""
         # Asked of new files only: those that were once accepted for the first of their dates stay where they are.
-        for found in [*self.pattern.finditer(name)][1:] if self.pattern and not is_repair(name) else ():
+        for found in self._dates(name)[1:] if not is_repair(name) else ():
             other = batch
             with suppress(KeyError, TypeError, ValueError, OverflowError, FileRefused):
                 other = self._told(name, found)
@@ -288,7 +292,7 @@ class Batching:
 
     def is_dated(self, name: str) -> bool:
         """Whether a file's name alone tells its batch; else its modification time does."""
-        return is_repair(name) or self._search(name) is not None
+        return is_repair(name) or bool(self._dates(name))
 
     def without_date(self, name: str) -> str:
         """A file's name without what tells its batch, so that the files of one sender have one name on all days."""

@@ -92,6 +92,7 @@ def copy_feed(connection: "DuckDBPyConnection", feed: str, names: Sequence[str])
                 PARTITION BY batch, file, version ORDER BY status = 'quarantined', seen_at) = 1"""
     )
     own = [*tables_of(feed), history_days.table_of(feed)]
+    # The tables are made anew rather than changed: the rebuilt ones may have other columns and types.
     for name in names:
         drop_feed(connection, name)
     built = _tables_in(connection, REBUILT)

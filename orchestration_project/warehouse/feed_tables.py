@@ -14,6 +14,8 @@ PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
+VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
+"""The columns that the platform adds to a history: the days from which and until which a version holds."""
 IGNORED = "_ignored"
 """A column of the raw table of a feed that ignores records: the rule by which a record is no data, else NULL."""
 

@@ -66,7 +66,7 @@ def days_in_ledger(connection: "DuckDBPyConnection", feed: str, changed: Iterabl
     return {batch: tuple(files) for batch, files in found.items()}
 
 
-def note_days(connection: "DuckDBPyConnection", feed: str, changed: Iterable[str], days: Mapping[str, object]) -> None:
+def note_days(connection: "DuckDBPyConnection", feed: str, changed: Iterable[str], days: Days) -> None:
     """Note what some days consist of now; those that are not among `days` are no days of the history any more."""
     keys = sorted(changed)
     connection.execute(

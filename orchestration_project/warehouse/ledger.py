@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import ensure_table, exists, literal, literals
+from orchestration_project.warehouse import tables
+from orchestration_project.warehouse.tables import ensure_table, literal, literals
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE, VALIDATED_AS, ignored_of
+from orchestration_project.warehouse.ledger import IS_IN_RAW, OPEN_REJECTS, TABLE, VALIDATED_AS, ignored_of
 from orchestration_project.warehouse.tables import columns_of, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Not `<> 'quarantined'`, which would take a withdrawn file for one that came.
-ACCEPTED = "status IN ('loaded', 'duplicate', 'superseded') AND repair IS NOT true"
+ACCEPTED = "status IN ('loaded', 'kept', 'duplicate', 'superseded') AND repair IS NOT true"
 
 
 def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_as: str) -> list[str]:
@@ -37,7 +37,7 @@ def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_a
 def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str) -> bool:
     """Whether loaded files were read under another contract. Of files from before this was recorded it is not known."""
     return not is_empty(
-        connection, f"{TABLE} WHERE feed = {literal(feed)} AND status = 'loaded' AND read_as <> {literal(read_as)}"
+        connection, f"{TABLE} WHERE feed = {literal(feed)} AND {IS_IN_RAW} AND read_as <> {literal(read_as)}"
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW, TABLE, Entry, Status
-from orchestration_project.warehouse.tables import batch_filter, ident, is_empty, literal
+from orchestration_project.warehouse.tables import batch_filter, ident
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -201,13 +201,6 @@ def _unfaithful_query(raw: str, condition: str, consecutive: bool) -> str:
         SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (batch, file, version) IN (FROM unfaithful)"""
 
 
-def is_read_otherwise(connection: "DuckDBPyConnection", feed: str, read_as: str) -> bool:
-    """Whether loaded files were read under another contract. Of files from before this was recorded it is not known."""
-    return not is_empty(
-        connection, f"{TABLE} WHERE feed = {literal(feed)} AND {IS_IN_RAW} AND read_as <> {literal(read_as)}"
-    )
-
-
 def within_rate(connection: "DuckDBPyConnection", feed: str, limit: float) -> set[tuple[str, str]]:
     """File and version of the loaded files of which at most a share of the records is rejected."""
     rows = connection.execute(
@@ -271,15 +264,6 @@ def archived_as(connection: "DuckDBPyConnection", feed: str, file: str, sha256: 
         [feed, file, sha256],
     ).fetchone()
     return None if row is None else str(row[0])
-
-
-ACCEPTED = "status IN ('loaded', 'kept', 'duplicate', 'superseded') AND repair IS NOT true"
-
-
-def first_load(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | None:
-    """When the first file of a feed was loaded, with a time zone; None if there is none, or it is not known."""
-    row = connection.execute(f"SELECT min(loaded_at) FROM {TABLE} WHERE feed = $1 AND {ACCEPTED}", [feed]).fetchone()
-    return row[0].replace(tzinfo=dt.UTC) if row and row[0] else None
 
 
 def refused_files(connection: "DuckDBPyConnection", feed: str, run_id: str) -> list[tuple[str, str]]:

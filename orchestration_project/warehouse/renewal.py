@@ -75,7 +75,8 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
             create_table(connection, table, layout)
         connection.execute(f"CREATE SCHEMA {ASIDE}")
         for table, rows in _notes(feed).items():
-            # No batch is published yet; all else is as it is now.
+            # No batch is published yet; all else is as it is now. Copied, not made empty: stages ask the ledger for the
+            # files that there are.
             begun = "false" if table in (published.TABLE, history_days.TABLE) else rows
             connection.execute(f"CREATE TABLE {ASIDE}.{table} AS FROM {SCHEMA}.{table} WHERE {begun}")
         # The stages name their tables without a schema. So none of them has to know that this load is another one.

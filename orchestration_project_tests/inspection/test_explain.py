@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import MASK, Bound, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredPrefix, IgnoredWhere
 from orchestration_project.inspection.explain import Explanation, Outcome, explain, first_records_sql, found_file
 from orchestration_project_tests.formats.workbooks import workbook

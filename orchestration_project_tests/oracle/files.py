@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchestration_project.contracts.feed import Column, FileFormat
 from orchestration_project_tests.oracle.cells import json_value, moments, pools
 from orchestration_project_tests.oracle.contracts import INTEGERS, contracts
+from orchestration_project_tests.oracle.fixed import fixed_texts, with_layout
 from orchestration_project_tests.oracle.ignored import Meanings, ignoring
 from orchestration_project_tests.oracle.oracle import Rows
 from orchestration_project_tests.oracle.parquet_bytes import (
@@ -101,6 +102,8 @@ class Delivery:
 def deliveries(draw: st.DrawFn, file_format: FileFormat, most: int, with_ignored: bool = False) -> Delivery:
     """A contract, perhaps one that ignores records, and up to `most` files for it."""
     contract = draw(contracts(file_format))
+    if file_format is FileFormat.FIXED_WIDTH:
+        contract = draw(with_layout(contract))
     columns = contract.feed.record_columns
     texts = {item.name: draw(pools(item, contract.patterns.get(item.name, ""))) for item in columns}
     one = {

@@ -12,6 +12,7 @@ from typing import Any
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.oracle.around import Above, given_cells
 from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
+from orchestration_project_tests.oracle.fixed import fixed_records
 from orchestration_project_tests.oracle.ignored import Meanings, ensure_totals, ignored
 from orchestration_project_tests.oracle.objects import json_records, typed_records
 from orchestration_project_tests.oracle.values import Cell, Contract, check, is_missing, plain
@@ -81,6 +82,7 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
 def judged(contract: Contract, records: Sequence[Record], name: str, meanings: Meanings) -> Outcome:
     """What becomes of records, each by itself first, then beside those with the same key."""
     found: dict[int, Cleaned | Rejected | str] = {}
+    marks = ignored(contract, meanings, records)
     around, above = given_cells(contract.feed, name), Above(contract.feed)
     for place, record in enumerate(records, start=1):
         if record.blank:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
+from orchestration_project.contracts.fixed_width import FixedWidth, Span
+from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredLast, IgnoredPrefix, IgnoredWhere
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project.failpoints import Point
 from orchestration_project_tests.formats.workbooks import workbook
@@ -124,6 +126,74 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def fixed_width(shop: Shop) -> dict[str, Any]:
+    """Files are of fixed width, in the bytes of another encoding: one is corrected, two are refused, some rejected."""
+    fixed = FixedWidth(header_line=True, count_bytes=True)
+    spans = {"id": Span(1, 4), "n": Span(6, 3)}
+    columns = tuple(replace(item, span=spans.get(item.name)) for item in shop.feed.columns)
+    source = SourceFormat(FileFormat.FIXED_WIDTH, encoding="cp932", fixed=fixed)
+    shop.feed = replace(shop.feed, source=source, columns=columns)
+
+    def written(*lines: str) -> bytes:
+        return "\n".join(["id   n  ", *lines, ""]).encode("cp932")
+
+    shop.deliver(named(1), written("東京   1", "b      2", "c"))
+    shop.deliver(named(2), written("東京   4", "", "c      5"))
+    shop.load()
+    shop.deliver(named(1), written("b      2", "東京  -1"))
+    shop.deliver(named(1, "t"), written("東京   1")[9:])
+    shop.deliver(named(2, "t"), written("d") + b"\xff\n")
+    shop.deliver(named(3), written("a東京 11", "e      6"))
+    return {}
+
+
+def totals(shop: Shop) -> dict[str, Any]:
+    """Files end with their total and a signature, and have comments: two don't add up, one had a right version."""
+    rule = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n", blocking=True),))
+    shop.feed = replace(shop.feed, ignored=(rule, IgnoredPrefix("comments", "#"), IgnoredLast("signature", 1)))
+    shop.deliver(named(1), f"{HEAD}#\na,1\n,2\nTotal,3\nsigned,\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nc,x\n#c,5\nTotal,4\nsigned,\n")
+    shop.load()
+    shop.deliver(named(1), f"{HEAD}b,2\n#\n#\nTotal,2\nsigned\n")
+    shop.deliver(named(2), f"{HEAD}a,4\nTotal,5\nsigned,\n")
+    shop.deliver(named(2, "t"), f"{HEAD}d,7\nsigned,\n")
+    shop.deliver(named(3), f"{HEAD}a,4\ne,5\nTotal,9\n\nsigned,\n")
+    return {}
+
+
+def ignored_otherwise(shop: Shop) -> dict[str, Any]:
+    """The contract ignores other records now, so all files are read again from the archive."""
+    totals(shop)
+    shop.load()
+    shop.feed = replace(shop.feed, ignored=(*shop.feed.ignored, IgnoredWhere("empty", '"n" IS NULL', ("n",))))
+    return {}
+
+
+def zips(shop: Shop) -> dict[str, Any]:
+    """Newer archives bring, correct, rename, lack and bring back files; one is refused, and a file of one."""
+    shop.deliver(named(1, "a").replace("csv", "zip"), packed({named(1, "p"): "a,1", named(2, "q"): "b,2"}))
+    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(2, "r"): "c,3", named(3, "t"): "d,4"}))
+    first_wave(shop)
+    shop.load()
+    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(2, "r"): "c,3"}))
+    shop.load()
+    shop.deliver(named(1, "a").replace("csv", "zip"), packed({named(1, "p"): "a,5", named(2, "new"): "b,2"}))
+    shop.deliver(named(2, "b").replace("csv", "zip"), packed({named(3, "t"): "d,4", named(2, "r"): "c,3\n,1"}))
+    shop.deliver(named(3, "c").replace("csv", "zip"), packed({named(3, "u"): "e,5", "../v.csv": "f,6"}))
+    shop.deliver(named(3, "d").replace("csv", "zip"), packed({named(3, "w"): "e,5", named(3, "x"): None}))
+    return {}
+
+
+def packed(files: dict[str, str | None]) -> bytes:
+    """A zip archive of files with some records; None: of one without a header."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, records in files.items():
+            text = "no header" if records is None else f"{HEAD}{records}\n"
+            written.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
 def outside(shop: Shop) -> dict[str, Any]:
     """Keys are told by names and by the records above; stores bring the same bytes, and the contract changes."""
     store = column("store", "VARCHAR", Required(), value_from=ValueFrom("fileName", r"store(\d)"))
@@ -149,6 +219,10 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     raw_alone,
     rereading,
     workbooks,
+    fixed_width,
+    totals,
+    ignored_otherwise,
+    zips,
     outside,
 ]
 
@@ -191,7 +265,7 @@ def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path)
 def test_all_points_are_passed(tmp_path: Path) -> None:
     """Loads pass every point that there is but the one that belongs to Dagster's part."""
     steps = list[str]()
-    for scenario in (delivery, rereading, zips):
+    for scenario in (delivery, rereading, history, zips):
         shop = Shop(tmp_path / scenario.__name__, CONTRACT, options())
         steps += steps_of_load(shop, None, scenario(shop))
     assert set(Point) - set(steps) == {Point.REPORTED}

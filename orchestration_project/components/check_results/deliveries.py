@@ -1,8 +1,8 @@
 """What the checks say of a feed's deliveries: batches that are missing, late or unusually large, and their files.
 
 Of files: which were refused, which columns they lack or have too many, and what bytes and records they repeat. Which
-batches are expected is in `storage.calendar`, what became of them in `inspection.expectations`, what size is usual in
-`inspection.volumes`, and what is compared across batches in `inspection.deliveries`.
+batches are expected is in `storage.calendar`, what became of them in `inspection.expectations`, and what is usual, or
+compared across batches, in `inspection.comparison`.
 """
 
 import datetime as dt
@@ -23,7 +23,15 @@ from orchestration_project.components.check_results.subject import (
 )
 from orchestration_project.components.feed_metadata import Cell, Metadata, table
 from orchestration_project.inspection import rule_checks
-from orchestration_project.inspection.deliveries import overlaps, vanished_columns
+from orchestration_project.inspection.comparison import (
+    ENOUGH,
+    TRAILING,
+    Volume,
+    compared_with,
+    overlaps,
+    vanished_columns,
+    volumes,
+)
 from orchestration_project.inspection.expectations import (
     DeliveryState,
     Expectation,
@@ -33,7 +41,6 @@ from orchestration_project.inspection.expectations import (
     standing,
 )
 from orchestration_project.inspection.findings import withdrawal
-from orchestration_project.inspection.volumes import ENOUGH, TRAILING, Volume, compared_with, volumes
 from orchestration_project.storage.batches import Cadence
 from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger_batches, ledger_queries

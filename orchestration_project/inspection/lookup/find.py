@@ -26,9 +26,8 @@ from orchestration_project.inspection.lookup.records import (
 from orchestration_project.inspection.lookup.where import ensure_readable
 from orchestration_project.inspection.reading import warehouse_to_read
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import stand_in
 from orchestration_project.warehouse.feed_tables import layouts, raw_table
-from orchestration_project.warehouse.tables import batch_filter, columns_of, exists, ident
+from orchestration_project.warehouse.tables import batch_filter, columns_of, exists, ident, stand_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

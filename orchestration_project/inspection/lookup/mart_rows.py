@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import MASK
 from orchestration_project.errors import without_values
 from orchestration_project.inspection.lookup.model import MartRows, Values
-from orchestration_project.warehouse.connection import stand_in
 from orchestration_project.warehouse.mart_definition import Mart
-from orchestration_project.warehouse.tables import ident, idents
+from orchestration_project.warehouse.tables import ident, idents, stand_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

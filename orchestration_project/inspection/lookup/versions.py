@@ -14,10 +14,10 @@ from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import load_again, rebuild_of
 from orchestration_project.inspection.lookup.model import FileState, FileVersion
 from orchestration_project.inspection.quarantine import quarantine_of
-from orchestration_project.inspection.unknown_feeds import UnknownFeed
+from orchestration_project.inspection.status_model import UnknownFeed
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.taken import delivered
+from orchestration_project.storage.writers import delivered
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger import TABLE, Entry, Status
 from orchestration_project.warehouse.ledger_queries import ENTRY, FIELDS, STATUS

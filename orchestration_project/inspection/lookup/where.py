@@ -22,7 +22,7 @@ from orchestration_project.inspection.reading import warehouse_to_read
 from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse import ledger
-from orchestration_project.warehouse.connection import reading, stand_in
+from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.feed_tables import layouts, tables_of
 from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
 from orchestration_project.warehouse.tables import ident, stand_in

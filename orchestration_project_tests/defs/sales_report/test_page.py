@@ -70,7 +70,7 @@ def feed(text: str = "x", **fields: object) -> FeedState:
         name="sales",
         title=text,
         files={"loaded": 1, "kept": 0, "superseded": 0, "duplicate": 0, "quarantined": 1},
-        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, open=2, repaired=1, waived=0),
+        accounts=Accounts(records=10, cleaned=6, rejected=3, blank=1, ignored=0, open=2, repaired=1, waived=0),
         newest="2024-01-16",
         due=NOW,
         overdue=True,
@@ -208,9 +208,9 @@ def test_new_and_vanished_products() -> None:
 def test_accounts() -> None:
     """Each feed's records are shown with whether they balance, its files by status, and whether it is late."""
     text = Page(render(replace(report(), feeds=[feed("Sales")]))).text
-    assert "Sales 10 6 3 1 even 2 1 0" in text
+    assert "Sales 10 6 3 1 0 even 2 1 0" in text
     assert "Sales 2024-01-16 2024-01-17 08:30 UTC overdue 1 0 0 0 1" in text
-    lost = Accounts(records=10, cleaned=6, rejected=2, blank=1, open=2, repaired=0, waived=0)
+    lost = Accounts(records=10, cleaned=6, rejected=2, blank=1, ignored=0, open=2, repaired=0, waived=0)
     assert "off by 1" in Page(render(replace(report(), feeds=[feed("Sales", accounts=lost)]))).text
 
 
