@@ -282,6 +282,7 @@ HARMLESS = {
     "sql_type",  # one of the types that a contract may name
     "expression",  # parsed and written anew by contracts.expressions
     "broken",  # a condition that ingest.values made
+    "IS_IN_RAW",  # a condition that warehouse.ledger has as a constant
     # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
     *("relation", "records", "removed", "skipped", "TABLE"),
     "listed",  # a key's columns, quoted

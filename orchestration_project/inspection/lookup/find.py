@@ -142,8 +142,8 @@ def _matches(
     listed = ", ".join([IDENTITY, *map(ident, keys), *(f"coalesce({test}, false)" for test in tests.values())])
     rows = connection.execute(
         f"""SELECT {listed} FROM {ident(raw_table(feed))} WHERE {batch_filter(batches)} AND ({condition})
-            ORDER BY _batch_date DESC, _file, _file_version, _row LIMIT {search.limit:d}""",
-        {"value": search.value},
+            ORDER BY _batch_date DESC, _file, _file_version, _row LIMIT $limit""",
+        {"value": search.value, "limit": search.limit},
     ).fetchall()
     states = states_of(connection, feed, [Identity(*row[:4]) for row in rows])
     return [_match(connection, source, row, keys, list(tests), states) for row in rows]
