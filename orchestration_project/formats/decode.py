@@ -50,14 +50,13 @@ def as_utf8(path: Path, encoding: str | None, name: str, work: Path) -> tuple[Pa
         FileRefused: a byte can't be decoded; with its line and its position.
     """
     with path.open("rb") as stream:
-        beginning = stream.read(4)
+        beginning = stream.read(8)
     declared = codecs.lookup(encoding).name if encoding else None
     mark = next((mark for mark in BOMS if beginning.startswith(mark)), b"")
-    begins = _end_of_marks(path, mark)
     # The mark says what these bytes are, whatever the contract expects. DuckDB passes over one mark, and over more in
     # front of some records: of a file that begins with several, it gets a copy with none.
-    if mark and (BOMS[mark] != "utf-8" or begins > len(mark)):
-        return _transcode(path, BOMS[mark], begins, name, work), 0
+    if mark and (BOMS[mark] != "utf-8" or beginning.startswith(2 * mark)):
+        return _transcode(path, BOMS[mark], len(mark), name, work), 0
     if declared in NEED_A_MARK:
         raise FileRefused(
             "undecodable",
@@ -133,15 +132,6 @@ def encoding_of(path: Path, text: Path, declared: str | None) -> str:
         beginning = stream.read(4)
     mark = next((codec for mark, codec in BOMS.items() if beginning.startswith(mark)), None)
     return "utf-8" if text == path else mark or declared or "utf-8"
-
-
-def _end_of_marks(path: Path, mark: bytes) -> int:
-    """The byte behind the marks that a file begins with: there are two where two programs have each written theirs."""
-    end = 0
-    with path.open("rb") as stream:
-        while mark and stream.read(len(mark)) == mark:
-            end += len(mark)
-    return end
 
 
 class _Undecodable(Exception):
@@ -238,6 +228,7 @@ def _transcode_blocks(path: Path, encoding: str, start: int, writer: BinaryIO | 
                 byte = position - pending + error.start
                 raise _Undecodable(byte, error.object[error.start]) from None
             if writer is not None:
-                # A byte order mark in an encoding that has none of its own, such as GB 18030.
-                writer.write((text.removeprefix(MARK) if position == 0 else text).encode())
+                # Byte order marks: in an encoding that has none of its own, such as GB 18030, and behind the first one
+                # where several programs have each written theirs.
+                writer.write((text.lstrip(MARK) if position == start else text).encode())
             position += len(block)
