@@ -40,7 +40,7 @@ def days_to_validate(session: Session, plan: Plan) -> list[Batch]:
     connection, feed = session.connection, session.feed.name
     noted = history_days.noted_days(connection, feed)
     days = history_days.days_in_ledger(connection, feed, plan.entries)
-    changed = _differing(noted, days)
+    changed = history_days.differing(noted, days)
     wanted = {*changed, *(day for day in map(_Order(days).after, changed) if day), *list(days)[-1:]}
     return [session.batching.from_key(day) for day in sorted(wanted)]
 
@@ -67,7 +67,7 @@ def remember(session: Session, unique: Unique) -> None:
     validated = {session.batching.key(batch) for batch in unique.batches or ()}
     # While all is made anew, days come range by range: those that are still to come are no days yet.
     days = {day: files for day, files in in_ledger.items() if day in validated or day in noted}
-    changed = _differing(noted, days)
+    changed = history_days.differing(noted, days)
     for stretch in _stretches(changed, days):
         if needed := [day for day in stretch.read if day not in validated]:
             raise WarehouseError(f"{feed.name}: the snapshot of {needed[0]} was not validated; nothing was changed")
@@ -102,10 +102,6 @@ def count_kept(connection: "DuckDBPyConnection", feed: Feed, unique: Unique, day
         FROM records FULL JOIN validated USING ({names}) ORDER BY ALL"""
     ).fetchall()
     return [replace(FileCount(*counts), ignored=number) for *counts, number in rows]
-
-
-def _differing(noted: history_days.Days, days: history_days.Days) -> set[str]:
-    return {day for day in {*noted, *days} if noted.get(day) != days.get(day)}
 
 
 class _Order:

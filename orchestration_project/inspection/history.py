@@ -18,7 +18,7 @@ from orchestration_project.warehouse.feed_tables import (
     raw_table,
 )
 from orchestration_project.warehouse.history_days import TABLE as DAYS
-from orchestration_project.warehouse.history_days import days_in_ledger, noted_days
+from orchestration_project.warehouse.history_days import days_in_ledger, differing, noted_days
 from orchestration_project.warehouse.ledger import IS_IN_RAW
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import ident, idents, literal
@@ -44,7 +44,7 @@ def disagreements(connection: "DuckDBPyConnection", feed: Feed) -> Iterator[Disa
     Its cost is that of the versions and of the newest snapshot, whatever the number of snapshots.
     """
     noted, days = noted_days(connection, feed.name), days_in_ledger(connection, feed.name)
-    if late := sorted(day for day in {*noted, *days} if noted.get(day) != days.get(day)):
+    if late := sorted(differing(noted, days)):
         what = f"was not made of the snapshots that are accepted, first of {late[0]}"
         yield Disagreement(what, f"{len(days)} days as in the ledger", f"{len(late)} of them are otherwise")
         return

@@ -14,6 +14,8 @@ PLATFORM_COLUMNS = ("_batch_date", "_file", "_file_version", "_row")
 REPAIRS = "_repairs"
 """A column of the raw table: the `_reject_id` that a record of a repair file corrects; NULL for other files."""
 
+HISTORY = "_history"
+"""What the name of a feed's history has behind that of the feed."""
 VALID_FROM, VALID_TO, IS_CURRENT = "valid_from", "valid_to", "is_current"
 """The columns that the platform adds to a history: the days from which and until which a version holds."""
 IGNORED = "_ignored"
@@ -103,7 +105,7 @@ def tables_of(feed: Feed) -> tuple[str, str, str]:
 
 def history_table(feed: Feed) -> str:
     """The name of a feed's history, where it has one."""
-    return f"{feed.name}_history{NEW if isinstance(feed, RenewedFeed) else ''}"
+    return f"{feed.name}{HISTORY}{NEW if isinstance(feed, RenewedFeed) else ''}"
 
 
 def history_layout(feed: Feed) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.feed_tables import IS_CURRENT, VALID_FROM, VALID_TO
+from orchestration_project.warehouse.feed_tables import HISTORY, IS_CURRENT, VALID_FROM, VALID_TO
 from orchestration_project.warehouse.ledger import BATCH_DATE, IN_RAW, IS_IN_RAW, Entry, Status
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import columns_of, ensure_table, ident, literal
@@ -26,7 +26,7 @@ Days = dict[str, tuple[str, ...]]
 
 def table_of(feed: str) -> str:
     """The name of a feed's history, by the feed's name."""
-    return f"{feed}_history"
+    return f"{feed}{HISTORY}"
 
 
 def is_history(connection: "DuckDBPyConnection", table: str) -> bool:
@@ -64,6 +64,11 @@ def days_in_ledger(connection: "DuckDBPyConnection", feed: str, changed: Iterabl
     for batch, file, version in sorted(counting):
         found.setdefault(batch, []).append(f"{file} {version}")
     return {batch: tuple(files) for batch, files in found.items()}
+
+
+def differing(noted: Days, days: Days) -> set[str]:
+    """The days of which a history was made of other files than these, or which only one of the two has."""
+    return {day for day in {*noted, *days} if noted.get(day) != days.get(day)}
 
 
 def note_days(connection: "DuckDBPyConnection", feed: str, changed: Iterable[str], days: Days) -> None:
