@@ -4,7 +4,7 @@
     record  1  Mug,    3   ->  NULL
             2  Total,  3   ->  totals
             3  (blank)     ->  NULL: it is blank
-            4  by Ada      ->  signature
+            4  signed      ->  signature
 
 It is decided when a file is read, and noted in the raw table. So what is cleaned and rejected stays a function of that
 table, and a contract that ignores other records has all files read again (`fingerprints.reading_of`).

@@ -138,7 +138,7 @@ def _unpack(session: Session, file: FoundFile) -> str:
     flush(place.parent)
     reached(Point.UNPACKED)
     session.tell(f"{file.name!r} was unpacked: {told(contents)}")
-    _finish(session, place)
+    _finish(session, place, sha256)
     return _cleared(session, file, _place(session, replace(file, mtime_ns=moment), sha256), sha256)
 
 
@@ -174,15 +174,17 @@ def _ensure_newest(session: Session, file: FoundFile) -> None:
         )
 
 
-def _finish(session: Session, folder: Path) -> None:
-    """Let an unpacked archive replace the one before it, then give it its place. Done again after a kill."""
+def _finish(session: Session, folder: Path, sha256: str = "") -> None:
+    """Let an unpacked archive replace the one before it, then give it its place.
+
+    Done again after a kill; then nobody remembers its `sha256`.
+    """
     archive, file = session.archive, unfinished(folder)
     if file is None:
         return
     listed = set(_names(file))
     batching, other = session.batching, list[FoundFile]()
-    sha256 = sha256_of(file.path)
-    place = _place(session, file, sha256)
+    place = _place(session, file, sha256 or sha256_of(file.path))
     older = list[FoundFile]()
     for kept in kept_zips(archive, file.name):
         if kept.path != place:
@@ -208,9 +210,8 @@ def _names(file: FoundFile) -> list[str]:
 
 
 def _place(session: Session, file: FoundFile, sha256: str) -> Path:
-    batching = session.batching
-    batch = _batch(batching, file) or batching.current(file.modified_at)
-    return place_of_zip(session.archive, batching.key(batch), sha256, file.name)
+    key = session.batching.key(_batch_or_day(session.batching, file))
+    return place_of_zip(session.archive, key, sha256, file.name)
 
 
 def _identity(session: Session, file: FoundFile) -> str:
@@ -218,8 +219,11 @@ def _identity(session: Session, file: FoundFile) -> str:
 
     A name without a date is another archive each day, as that of any other file is.
     """
-    batching = session.batching
-    return "" if session.options.by_name else str(_batch(batching, file) or batching.current(file.modified_at))
+    return "" if session.options.by_name else str(_batch_or_day(session.batching, file))
+
+
+def _batch_or_day(batching: Batching, file: FoundFile) -> Batch:
+    return _batch(batching, file) or batching.current(file.modified_at)
 
 
 def _batch(batching: Batching, file: FoundFile) -> Batch | None:
