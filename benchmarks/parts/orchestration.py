@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.drop import seconds_to_products
+from benchmarks.drop import Arrival, arrival
 from benchmarks.measure import Contender, Failed, ratio, run, take_turns, tell
 from benchmarks.report import UNKNOWN, Section, Target, seconds, times
 from benchmarks.session import ROOT, SALES, Session, materialize
@@ -17,7 +17,8 @@ TICKS = {1_000: None, 10_000: 1.0, 100_000: 10.0}
 """How many files lie in landing, and how many seconds one sensor evaluation may take."""
 INTRO = """The project itself with its own sample: a small batch as one command, against runs of as many assets that do
 nothing; imports; one sensor evaluation with many files of 1,000 batches and a real instance; and the time from a
-file's arrival to its rows, with `AUTOMATION=on`: the file settles for 10 seconds, the sensor runs every 30."""
+file's arrival to its rows, with `AUTOMATION=on`: the file settles for 10 seconds, the sensor runs every 30. `watch`
+waits for neither. The start of a run, in Dagster's queue and of its process, is shown beside it."""
 
 
 def measure(session: Session) -> Section:
@@ -96,11 +97,16 @@ def _tick(session: Session, section: Section, files: int, limit: float | None) -
 
 
 def _drop(session: Session, section: Section, rounds: int) -> None:
-    name, taken = "from drop to product_warehouse", []
-    try:
-        for file in SAMPLE[:rounds]:
-            taken.append(seconds_to_products(session, file))
-            tell(f"{name}: {taken[-1]:.1f} s")
-    except Failed as error:
-        section.failures[name] = str(error)
-    section.rows.append([name, str(len(taken)), seconds(median(taken) if taken else None), UNKNOWN])
+    """Measure the way of a file with the sensor alone and with `watch`, and what of it is the start of the run."""
+    for name, watched in {"from drop to product_warehouse": False, "the same with `watch`": True}.items():
+        taken: list[Arrival] = []
+        try:
+            for file in SAMPLE[:rounds]:
+                taken.append(arrival(session, file, watched))
+                tell(f"{name}: {taken[-1].total:.1f} s, of it {taken[-1].starting:.1f} s until its run had started")
+        except Failed as error:
+            section.failures[name] = str(error)
+        total = median(item.total for item in taken) if taken else None
+        starting = median(item.starting for item in taken) if taken else None
+        section.rows.append([name, str(len(taken)), seconds(total), UNKNOWN])
+        section.rows.append([f"{name}: the start of its run", str(len(taken)), seconds(starting), UNKNOWN])

@@ -12,7 +12,8 @@ from pathlib import Path
 import dlt
 import duckdb
 import pyarrow as pa
-from dlt.sources.filesystem import FileItemDict, filesystem
+from dlt.common.storages.fsspec_filesystem import FileItemDict
+from dlt.sources.filesystem import filesystem
 
 from benchmarks import rules
 

@@ -14,6 +14,7 @@ from orchestration_project.cli.samples import load_sample, sample
 from orchestration_project.cli.status import print_metrics, show_status
 from orchestration_project.cli.summary import summary
 from orchestration_project.cli.verify import make_history, verify_feeds
+from orchestration_project.cli.watch import watch
 from orchestration_project.errors import PlatformError
 
 
@@ -64,6 +65,7 @@ for command in (
     alert_test,
     send_alerts,
     print_metrics,
+    watch,
     rebuild_feed,
     drop_unknown_feed,
     sample,

@@ -1,4 +1,4 @@
-"""What starts a feed's runs: its job, the sensor that watches landing, the schedule that sweeps it.
+"""What starts a feed's runs: its job, the sensor that looks into landing, the schedule that sweeps it.
 
 Here is only what Dagster needs. Which batches are ready and which runs to request is decided in
 `storage.sensor_evaluation`.
@@ -6,7 +6,8 @@ Here is only what Dagster needs. Which batches are ready and which runs to reque
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,7 +19,7 @@ from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile, count_ignored
-from orchestration_project.storage.sensor_cursor import read_cursor, write_cursor
+from orchestration_project.storage.sensor_cursor import SensorCursor, read_cursor, with_requests, write_cursor
 from orchestration_project.storage.sensor_evaluation import (
     MAX_REQUESTS,
     MAX_UNDER_WAY,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NAMES_SHOWN = 3
+REQUESTED = "landing/requested"
+"""The tag of a run that `watch` asked for: what the sensor would have noted of it in its cursor."""
 # Sensor and schedule look so far back for batches that a contract promises. Older ones may share a run.
 PROMISED_LATELY = dt.timedelta(days=31)
 
@@ -78,29 +81,70 @@ def build_sensor(
         " Tries again the runs that failed for a fault of warehouse, disk or network.",
     )
     def files_sensor(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult:
-        now, options = clock(), spec.options
-        files = _waiting(spec, platform.settings)
-        moment = dt.datetime.fromtimestamp(now, dt.UTC)
-        grouped = group_by_batch(files, options.batching, moment)
+        now, settings = clock(), platform.settings
         under_way = runs_under_way(context.instance, job.name)
         cursor = without_passing_faults(context.instance, job.name, read_cursor(context.cursor, now), now)
-        evaluation = evaluate(grouped, cursor, now, options.settle_seconds, under_way, being_written(files))
-        # One run loads all files of a snapshot feed, so a second one would find nothing.
-        room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
-        planned, cursor = plan_requests(
-            spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec, moment)
-        )
-        _log_given_up(context, spec, evaluation)
-        requests = [_run_request(spec, run.start, run.end, run.run_key, ASKED_AGAIN) for run in planned]
-        waiting = {options.batching.key(batch) for batch in grouped}
-        requests += retry_requests(context.instance, spec, job.name, now, waiting)
-        ignored = count_ignored(platform.settings.landing(spec.name))
-        reason = None if requests else _skip_reason(spec, evaluation, len(files), ignored)
+        files = _waiting(spec, settings)
+        plan = plan_runs(spec, files, being_written(files), cursor, under_way, now)
+        _log_given_up(context, spec, plan.evaluation)
+        waiting = {spec.options.batching.key(batch) for batch in plan.evaluation.present}
+        requests = [*plan.requests, *retry_requests(context.instance, spec, job.name, now, waiting)]
+        ignored = count_ignored(settings.landing(spec.name))
+        reason = None if requests else _skip_reason(spec, plan.evaluation, len(files), ignored)
         # Dagster stores runs and cursor apart. If the daemon dies between the two, the same requests come again with
         # the same run keys, and Dagster starts no key twice.
-        return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(cursor))
+        return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(plan.cursor))
 
     return files_sensor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The runs to request for what lies in landing.
+
+    Attributes:
+        evaluation: what was found there.
+        requests: the runs.
+        cursor: what the sensor remembers once they are requested.
+    """
+
+    evaluation: Evaluation
+    requests: Sequence[dg.RunRequest]
+    cursor: SensorCursor
+
+
+def plan_runs(
+    spec: FeedSpec,
+    files: Sequence[FoundFile],
+    written: Set[str],
+    cursor: SensorCursor,
+    under_way: Mapping[str, Mapping[str, str]],
+    now: float,
+    settle_seconds: float | None = None,
+) -> Plan:
+    """Plan the runs to request.
+
+    Args:
+        spec: the feed.
+        files: those in landing.
+        written: the names of those that are still being written.
+        cursor: what the sensor remembers.
+        under_way: the tags of the job's runs that have not ended, by their keys.
+        now: seconds since the epoch.
+        settle_seconds: how long a file must have been left alone; None: as long as the feed says.
+    """
+    options, moment = spec.options, dt.datetime.fromtimestamp(now, dt.UTC)
+    cursor = with_requests(cursor, {key: tags[REQUESTED] for key, tags in under_way.items() if REQUESTED in tags})
+    grouped = group_by_batch(files, options.batching, moment)
+    patience = options.settle_seconds if settle_seconds is None else settle_seconds
+    evaluation = evaluate(grouped, cursor, now, patience, under_way, written)
+    # One run loads all files of a snapshot feed, so a second one would find nothing.
+    room = max(0, (1 if options.snapshot else MAX_UNDER_WAY) - len(under_way))
+    planned, cursor = plan_requests(
+        spec.name, evaluation, options.batching, now, room, options.snapshot, expects_of(spec, moment)
+    )
+    requests = [_run_request(spec, run.start, run.end, run.run_key, ASKED_AGAIN) for run in planned]
+    return Plan(evaluation, requests, cursor)
 
 
 def _waiting(spec: FeedSpec, settings: Settings) -> list[FoundFile]:

@@ -4,7 +4,7 @@ It only reads, and it makes no history where there is none.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,7 +101,7 @@ def _moment(seconds: float | None) -> dt.datetime | None:
     return None if seconds is None else dt.datetime.fromtimestamp(int(seconds), dt.UTC)
 
 
-def runs_under_way(instance: dg.DagsterInstance, job: str) -> set[str]:
-    """The run keys of the job's runs that have not ended: queued, starting or running."""
+def runs_under_way(instance: dg.DagsterInstance, job: str) -> dict[str, Mapping[str, str]]:
+    """The job's runs that have not ended, queued, starting or running: the tags of each, by its run key."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED))
-    return {run.tags[RUN_KEY] for run in runs if RUN_KEY in run.tags}
+    return {run.tags[RUN_KEY]: run.tags for run in runs if RUN_KEY in run.tags}

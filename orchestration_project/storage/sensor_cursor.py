@@ -11,7 +11,8 @@ Example, shortened:
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +79,35 @@ def write_cursor(cursor: SensorCursor) -> str:
     # Dagster writes it to its database at each tick, twice a minute. With an entry for each file it had 20 MB for
     # 100,000 files.
     return json.dumps(asdict(cursor), separators=(",", ":"))
+
+
+def write_requests(cursor: SensorCursor, run_key: str) -> str:
+    """The requests that a run answers, as JSON text: the entries of a cursor for it.
+
+    A run that somebody else than the sensor asks for carries them as a tag: `with_requests` reads it.
+    """
+    entries = {batch: asdict(entry) for batch, entry in cursor.batches.items() if entry.run_key == run_key}
+    return json.dumps(entries, separators=(",", ":"))
+
+
+def with_requests(cursor: SensorCursor, texts: Mapping[str, str]) -> SensorCursor:
+    """The cursor with the requests that somebody else made since it was written.
+
+    Without them the sensor would ask a second time for files that are in such a run.
+
+    Args:
+        cursor: what the sensor remembers.
+        texts: what `write_requests` gave, by the key of the run.
+    """
+    known = {entry.run_key for entry in cursor.batches.values()}
+    batches = dict(cursor.batches)
+    for run_key, text in texts.items():
+        if run_key in known:
+            continue
+        try:
+            entries = {str(batch): _batch_request(**entry) for batch, entry in json.loads(text).items()}
+        # A tag can be written by anybody; whoever spoils it gets a second run, which finds nothing to load.
+        except (ValueError, TypeError, AttributeError, ArithmeticError):
+            continue
+        batches |= {batch: entry for batch, entry in entries.items() if entry.run_key == run_key}
+    return replace(cursor, batches=batches)

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor, read_cursor, write_cursor
+from orchestration_project.storage.sensor_cursor import (
+    BatchRequest,
+    SensorCursor,
+    read_cursor,
+    with_requests,
+    write_cursor,
+    write_requests,
+)
 from orchestration_project.storage.sensor_evaluation import ReadyBatch, evaluate, group_by_batch
 from orchestration_project_tests.storage.simulation import DAILY, NOW, SETTLE
 
@@ -100,3 +107,22 @@ def test_the_cursor_of_an_early_version_is_like_none() -> None:
     assert read_cursor(json.dumps({"s_2024-01-01.csv": entry}), NOW) == SensorCursor(NOW)
     files = group_by_batch([file("s_2024-01-01.csv", NOW - 3600)], DAILY, dt.datetime.fromtimestamp(NOW, dt.UTC))
     assert set(evaluate(files, SensorCursor(NOW), NOW, SETTLE, ()).ready) == {dt.date(2024, 1, 1)}
+
+
+@settings(deadline=None)
+@given(cursors, cursors)
+def test_the_requests_of_another_run_are_taken_over(mine: SensorCursor, other: SensorCursor) -> None:
+    """The entries of a run that the cursor does not know are added to it, those of a known run are left as they are."""
+    keys = {entry.run_key for entry in other.batches.values()}
+    merged = with_requests(mine, {key: write_requests(other, key) for key in keys})
+    known = {entry.run_key for entry in mine.batches.values()}
+    new = {batch: entry for batch, entry in other.batches.items() if entry.run_key not in known}
+    assert merged.batches == mine.batches | new
+    assert (merged.since, merged.requests, merged.unsettled) == (mine.since, mine.requests, mine.unsettled)
+
+
+@settings(deadline=None)
+@given(cursors, st.text() | json_values.map(json.dumps))
+def test_a_spoiled_tag_changes_nothing(cursor: SensorCursor, text: str) -> None:
+    """Whatever stands in the tag of a run, the sensor goes on with what it remembers."""
+    assert with_requests(cursor, {"a key of nobody": text}) == cursor
