@@ -83,7 +83,7 @@ def hold(folder: Path, delivery: Delivery) -> None:
 
 
 THOROUGH = settings(
-    max_examples=effort(12, 700),
+    max_examples=effort(12, 300),
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -66,7 +66,7 @@ def hold_all_once(deployment: Deployment, files: int, rows: int) -> None:
 @pytest.mark.promise("load")
 def test_a_flood_is_worked_off(tmp_path: Path) -> None:
     """Files that all arrive at once go through sensor, daemon and runs; nothing is left and every row is there once."""
-    files = effort(60, 5000)
+    files = effort(60, 2000)
     with deployed(tmp_path) as deployment:
         deliver(deployment, files, rows=200, days=effort(6, 30))
         deployment.start()

@@ -69,7 +69,7 @@ class Weather:
                 self.simulation.end(run_key, succeeds=self.dice.random() < 0.8)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, id=f"day {seed}") for seed in range(effort(3, 60))])
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=f"day {seed}") for seed in range(effort(3, 30))])
 def test_a_day_of_ticks(seed: int) -> None:
     """Through 24 hours of arrivals and failures the queue keeps its bounds, and leaves what failed five times alone."""
     weather = Weather(seed)
@@ -127,7 +127,7 @@ def test_a_tick_lists_the_folder_once(tmp_path: Path, monkeypatch: pytest.Monkey
 )
 def test_thousands_of_files_in_one_load(tmp_path: Path, days: int) -> None:
     """As many files as one run is given are loaded at once, every row of each once."""
-    shop, files, rows = Shop(tmp_path), effort(400, 10_000), 5
+    shop, files, rows = Shop(tmp_path), effort(400, 4_000), 5
     for number in range(files):
         lines = [f"{number}-{row},{row}" for row in range(rows)]
         shop.deliver(named(number % days + 1, f"{number:05}"), "\n".join(["id,n", *lines, ""]))

@@ -155,7 +155,7 @@ def test_wherever_the_room_ends(
     """However much room a load has: a clear error or none, nothing half done, and the next load mends it."""
     folder = tmp_path / "shop"
     disk = mount(folder / place, "6m")
-    steps = effort(4, 60)
+    steps = effort(4, 30)
     errors = []
     for number in range(steps + 1):
         shop = again(model, folder, disk)

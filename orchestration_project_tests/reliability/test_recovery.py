@@ -492,7 +492,7 @@ def test_damaged_blocks(shop: Shop) -> None:
     shop.rows("CREATE TABLE notes AS SELECT hash(range)::VARCHAR || repeat('y', 50) AS note FROM range(60000)")
     before, whole = state(shop), database(shop).read_bytes()
     broken = 0
-    steps = effort(16, 400)
+    steps = effort(16, 150)
     for number in range(steps):
         database(shop).write_bytes(whole)
         flip(len(whole) * number // steps + 17, 5)(shop)
