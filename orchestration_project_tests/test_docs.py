@@ -106,6 +106,21 @@ def test_the_component_of_the_tutorial_is_the_example() -> None:
     assert shown == (ROOT / "examples/online_retail/defs.yaml").read_text(encoding="utf-8")
 
 
+def edited_lines(page: Path) -> int:
+    """How many lines a reader of a page writes or changes: those of whole files, and of edits the added ones."""
+    lines = [(block.language, line) for block in blocks_of(page) if block.file for line in block.text.splitlines()[1:]]
+    return sum(language != "diff" or line.startswith("+") for language, line in lines)
+
+
+def test_exports_of_tills_need_few_edited_lines() -> None:
+    """From the files of a till to a table of its articles a person edits fewer than 15 lines, none of them Python."""
+    page = ROOT / "docs/till-exports.md"
+    edited = edited_lines(page)
+    assert edited < 15
+    assert f"{edited} edited lines" in page.read_text(encoding="utf-8")
+    assert not any(block.language == "python" for block in blocks_of(page))
+
+
 def test_the_documented_checks_exist() -> None:
     """The table of checks in docs/how-it-works.md names checks of the project."""
     page = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8").partition("| check ")[2]

@@ -1,8 +1,8 @@
 """README, CONTRIBUTING and docs are run: each block of a page, from top to bottom, in a checkout of their own.
 
 Commands start as they are typed, in a shell that keeps its variables from block to block; queries see the warehouse
-that the commands have made; a block whose first line names a file becomes that file. A `text` block right below a
-command or a query shows lines of its output.
+that the commands have made; a block whose first line names a file becomes that file, a `diff` block changes it. A
+`text` block right below a command or a query shows lines of its output.
 """
 
 import os
@@ -127,6 +127,24 @@ class Shell:
         assert path.parent.is_dir(), block
         path.write_text(block.text, encoding="utf-8")
 
+    def edit(self, block: Block) -> None:
+        """Change the file that a `diff` block names; each of its lines is looked for below the one before."""
+        path = self.folder / block.file
+        lines, place = path.read_text(encoding="utf-8").splitlines(), 0
+        for edit in block.text.splitlines()[1:]:
+            if edit[0] == "+":
+                lines.insert(place, edit[1:])
+            else:
+                # Comments tell what a draft rests on, and are no part of what people look for.
+                bare = [line.partition("  #")[0].rstrip() for line in lines]
+                assert edit[1:] in bare[place:], f"{block}\n\nNot in the file: {edit}\n{lines}"
+                place = bare.index(edit[1:], place)
+                if edit[0] == "-":
+                    del lines[place]
+                    continue
+            place += 1
+        path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
@@ -162,7 +180,7 @@ def follow(shell: Shell, page: Path) -> None:
         if block.language == "text" and block.follows:
             shell.shows(block)
         elif block.file and not block.untested:
-            shell.write(block)
+            (shell.edit if block.language == "diff" else shell.write)(block)
         elif block.language in steps and not block.untested:
             steps[block.language](block)
 
@@ -184,9 +202,9 @@ def test_what_is_not_run_has_a_reason_that_was_agreed_upon() -> None:
 def test_blocks_are_of_kinds_that_are_tested(page: Path) -> None:
     """No block escapes by its language or by a note that means nothing; Python that is shown is a file's."""
     for block in blocks_of(page):
-        assert block.language in {"sh", "sql", "yaml", "python", "text", "mermaid"}, block
+        assert block.language in {"sh", "sql", "yaml", "diff", "python", "text", "mermaid"}, block
         assert not block.note or block.untested or (block.language == "sh" and block.note in {"exit: 1", "exit: 2"})
-        assert block.language != "python" or block.file, block
+        assert block.language not in {"python", "diff"} or block.file, block
 
 
 def checked(document: Any, folder: Path) -> object:
