@@ -20,6 +20,7 @@ class Recovery(StrEnum):
     PLACED = "new folder in place"
     OLD_REMOVED = "old tree removed"
     RENAMED = "folder of the old name moved"
+    TOGETHER_NOTED = "files noted that go together"
     WITHDRAWAL_NOTED = "withdrawal noted"
     SET_ASIDE = "file set aside"
     TAKEN_BACK = "file taken back"

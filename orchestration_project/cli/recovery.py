@@ -52,7 +52,7 @@ def withdraw_file(feed: str, file: str, why: str, who: str, key: str, is_undone:
     """Take the accepted FILE of FEED back: its rows go, and the archive keeps it, with who decided so and why.
 
     If it had replaced an earlier version, that one counts again. The same bytes delivered again for the same batch go
-    to quarantine.
+    to quarantine. FILE may be a zip archive: all of its files go together, and come back together.
 
     Example: orchestration-project withdraw sales sales_2024-01-15.csv --reason "test data"
     """

@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.formats.zip_members import Contents, contents_of, extract, is_zip
+from orchestration_project.formats.zip_members import Contents, extract, is_zip
 from orchestration_project.ingest.from_landing import ensure_left_alone
+from orchestration_project.ingest.kept_archives import batch_or_day, batch_or_none, delivery_key, member_names
 from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, ensure_folder, ensure_storable, flush
-from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import (
     FoundFile,
     copy_bytes,
@@ -91,7 +91,7 @@ def unpack(session: Session, settled: Set[FoundFile], now: float) -> Unpacked:
         except FileChanged as error:
             changed.append(error.name)
         except FileRefused as error:
-            refused.append(Refused(file, error, _batch(session.batching, file), _sha256(file)))
+            refused.append(Refused(file, error, batch_or_none(session.batching, file), _sha256(file)))
     discard_new(session.archive)
     return Unpacked(refused, changed, stuck)
 
@@ -182,20 +182,22 @@ def _finish(session: Session, folder: Path, sha256: str = "") -> None:
     archive, file = session.archive, unfinished(folder)
     if file is None:
         return
-    listed = set(_names(file))
+    listed = set(member_names(file))
     batching, other = session.batching, list[FoundFile]()
     place = _place(session, file, sha256 or sha256_of(file.path))
     older = list[FoundFile]()
     for kept in kept_zips(archive, file.name):
         if kept.path != place:
-            (older if _identity(session, kept) == _identity(session, file) else other).append(kept)
+            (older if delivery_key(session.options, kept) == delivery_key(session.options, file) else other).append(
+                kept
+            )
     # What another archive of the name has, such as that of yesterday, this one does not take away.
-    shared = {name for kept in other for name in _names(kept)}
-    lacking = {(name, kept.mtime_ns) for kept in older for name in _names(kept) if name not in listed | shared}
+    shared = {name for kept in other for name in member_names(kept)}
+    lacking = {(name, kept.mtime_ns) for kept in older for name in member_names(kept) if name not in listed | shared}
     _drop_waiting(archive, folder, listed | {name for name, _ in lacking})
     _take_back(archive, file.name, listed)
     for name, moment in sorted(lacking):
-        batch = _batch(batching, replace(file, name=name, mtime_ns=moment))
+        batch = batch_or_none(batching, replace(file, name=name, mtime_ns=moment))
         if batch is not None:
             _withdraw(session, file, name, batching.key(batch))
     ensure_folder(place.parent)
@@ -204,34 +206,9 @@ def _finish(session: Session, folder: Path, sha256: str = "") -> None:
     reached(Point.KEPT)
 
 
-def _names(file: FoundFile) -> list[str]:
-    """The logical names of an archive's members."""
-    return [f"{file.name}/{inside}" for inside in contents_of(file.path, file.name).members]
-
-
 def _place(session: Session, file: FoundFile, sha256: str) -> Path:
-    key = session.batching.key(_batch_or_day(session.batching, file))
+    key = session.batching.key(batch_or_day(session.batching, file))
     return place_of_zip(session.archive, key, sha256, file.name)
-
-
-def _identity(session: Session, file: FoundFile) -> str:
-    """What of an archive's name and time says of which archive it is a version: its batch, unless the name alone does.
-
-    A name without a date is another archive each day, as that of any other file is.
-    """
-    return "" if session.options.by_name else str(_batch_or_day(session.batching, file))
-
-
-def _batch_or_day(batching: Batching, file: FoundFile) -> Batch:
-    return _batch(batching, file) or batching.current(file.modified_at)
-
-
-def _batch(batching: Batching, file: FoundFile) -> Batch | None:
-    """The batch of a file; None if it has none, as an archive with the files of many days."""
-    try:
-        return batching.batch_for(file)
-    except FileRefused:
-        return None
 
 
 def _drop_waiting(archive: Path, folder: Path, names: Set[str]) -> None:

@@ -18,7 +18,7 @@ from orchestration_project.storage.archive import archived, batch_keys
 from orchestration_project.storage.batches import is_any_key
 from orchestration_project.storage.files import find
 from orchestration_project.storage.trees import is_switching, is_unfinished
-from orchestration_project.storage.withdrawals import WITHDRAWN, Withdrawal, withdrawals
+from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal, moving_together, withdrawals
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.batching import waiting_tree
 from orchestration_project.warehouse.ledger import Status
@@ -26,6 +26,8 @@ from orchestration_project.warehouse.ledger import Status
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SHOWN = 5
+"""So many files are named."""
 VERIFY = "`orchestration-project verify`"
 
 
@@ -40,11 +42,27 @@ def half_done(connection: "DuckDBPyConnection | None", settings: Settings, spec:
     """
     # The notes of withdrawals are files, which a person may have damaged. That must not hide what else is half done.
     found = [*_rebuild(connection, settings, spec)]
+    archive = settings.archive(spec.name)
     try:
-        noted = withdrawals(settings.archive(spec.name))
+        noted, (back, moving) = withdrawals(archive), moving_together(archive)
     except RecoveryError as error:
         return [*found, str(error)]
-    return found if connection is None else [*found, *_withdrawals(connection, settings, spec, noted)]
+    if connection is None:
+        return found
+    # Of files that go together the next load finishes all, whatever each of them by itself would say.
+    if moving:
+        return [*found, _together(spec, back, moving)]
+    return [*found, *_withdrawals(connection, settings, spec, noted)]
+
+
+def _together(spec: ConfiguredFeed, back: bool, moving: Mapping[str, Note]) -> str:
+    names = ", ".join(sorted({note.file for note in moving.values()})[:SHOWN])
+    more = f" and {len(moving) - SHOWN} more" if len(moving) > SHOWN else ""
+    keys = sorted({place.partition("/")[0] for place in moving})
+    return (
+        f"the {'way back' if back else 'withdrawal'} of {names}{more} was killed:"
+        f" the next load finishes it: `{load_again(spec, keys)}`"
+    )
 
 
 def _rebuild(connection: "DuckDBPyConnection | None", settings: Settings, spec: ConfiguredFeed) -> Iterator[str]:

@@ -2,14 +2,17 @@
 
     archive/<feed>/withdrawn/<batch>/<name>                  as it lay in the archive, below `withdrawn`
     archive/<feed>/withdrawn/<batch>/<name>.withdrawn.json   the note
+    archive/<feed>/.withdrawing.json                         several files, while they are moved together
 
 The note is the decision. It is written first, and the ledger follows it, so that a rebuild without a ledger honours it.
+Of several files, such as those of a zip archive, all go or none: what a kill has left is finished by the next load.
 """
 
 import datetime as dt
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -28,6 +31,7 @@ from orchestration_project.storage.files import FoundFile, find
 
 WITHDRAWN = "withdrawn"
 NOTE = ".withdrawn.json"
+TOGETHER = ".withdrawing.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +112,8 @@ def withdrawals(archive: Path) -> list[Withdrawal]:
 def _read(root: Path) -> Iterator[Withdrawal]:
     # By the notes and not by the files: a note without its file is a decision, a file without a note is none.
     for path in root.rglob(f"*{NOTE}"):
-        try:
-            told = json.loads(path.read_bytes())
-            moment = dt.datetime.fromisoformat(told.pop("withdrawn_at")).astimezone(dt.UTC)
-            note = Note(**told, withdrawn_at=moment)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
+        with _readable(path):
+            note = _note(json.loads(path.read_bytes()))
         file = path.with_name(path.name.removesuffix(NOTE))
         place = file.relative_to(root)
         # 2024-03-01/duplicate/v2/a.csv is the second delivery of its name; the first has no folder of its own. The
@@ -121,6 +121,19 @@ def _read(root: Path) -> Iterator[Withdrawal]:
         folders = takewhile(is_reserved, place.parts[1:-1])
         number = next((int(found[1]) for part in folders if (found := DELIVERY.fullmatch(part))), 1)
         yield Withdrawal(note, place.as_posix(), place.parts[0], number, find(file))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
+
+
+def _note(told: dict[str, str]) -> Note:
+    moment = dt.datetime.fromisoformat(told.pop("withdrawn_at")).astimezone(dt.UTC)
+    return Note(**told, withdrawn_at=moment)
 
 
 def set_aside(archive: Path, place: str, note: Note) -> None:
@@ -132,10 +145,12 @@ def set_aside(archive: Path, place: str, note: Note) -> None:
         note: the decision.
     """
     aside = archive / WITHDRAWN / place
-    text = json.dumps(asdict(note), ensure_ascii=False, indent=2, default=dt.datetime.isoformat) + "\n"
-    write_whole(note_of(aside), text.encode())
+    # Either may be done already, when a way back has failed before this file's turn came.
+    if not note_of(aside).exists():
+        write_whole(note_of(aside), _json(asdict(note)))
     reached(Recovery.WITHDRAWAL_NOTED)
-    _move(archive / place, aside)
+    if not os.path.lexists(aside):
+        _move(archive / place, aside)
     reached(Recovery.SET_ASIDE)
 
 
@@ -154,8 +169,74 @@ def take_back(archive: Path, place: str) -> None:
     _remove_empty(aside.parent, archive)
 
 
+def set_all_aside(archive: Path, notes: Mapping[str, Note]) -> None:
+    """Withdraw files by their places in the archive, each as `set_aside` does: all, or after a kill at once none."""
+    with _together(archive, notes, back=False):
+        for place, note in notes.items():
+            set_aside(archive, place, note)
+
+
+def take_all_back(archive: Path, notes: Mapping[str, Note]) -> None:
+    """Take withdrawn files back by their places, each as `take_back` does: all, or after a kill at once none."""
+    with _together(archive, notes, back=True):
+        _take_noted_back(archive, notes)
+
+
+def _take_noted_back(archive: Path, places: Iterable[str]) -> None:
+    for place in places:
+        if note_of(archive / WITHDRAWN / place).exists():
+            take_back(archive, place)
+
+
+@contextmanager
+def _together(archive: Path, notes: Mapping[str, Note], back: bool) -> Iterator[None]:
+    """Write down what is to be moved, until it is done; what fails is finished, or turned round by whoever called."""
+    path = archive / TOGETHER
+    # A single file needs none: its own note is the step that decides.
+    if len(notes) > 1:
+        files = [{"place": place, **asdict(note)} for place, note in notes.items()]
+        write_whole(path, _json({"back": back, "files": files}), replacing=True)
+        reached(Recovery.TOGETHER_NOTED)
+    yield
+    _forget_together(archive)
+
+
+def _forget_together(archive: Path) -> None:
+    (archive / TOGETHER).unlink(missing_ok=True)
+    flush(archive)
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=2, default=dt.datetime.isoformat) + "\n").encode()
+
+
+def moving_together(archive: Path) -> tuple[bool, Mapping[str, Note]]:
+    """The files that a killed withdrawal was moving, by place, and whether they were on their way back.
+
+    Raises:
+        RecoveryError: what it has left can't be read.
+    """
+    path = archive / TOGETHER
+    if not path.exists():
+        return False, {}
+    with _readable(path):
+        found = json.loads(path.read_bytes())
+        return bool(found["back"]), {told.pop("place"): _note(told) for told in found["files"]}
+
+
 def finish_withdrawals(archive: Path) -> None:
-    """Move files aside that have a note and are still at their place: somebody was killed in between."""
+    """Finish what a killed withdrawal has begun, or the way back of several files.
+
+    A file that has a note and is still at its place is moved aside.
+    """
+    back, notes = moving_together(archive)
+    if back:
+        _take_noted_back(archive, notes)
+    else:
+        for place, note in notes.items():
+            set_aside(archive, place, note)
+    if notes:
+        _forget_together(archive)
     for found in withdrawals(archive):
         if found.file is None and find(archive / found.place):
             _move(archive / found.place, archive / found.archived_as)

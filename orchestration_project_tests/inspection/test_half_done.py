@@ -14,6 +14,7 @@ from orchestration_project.inspection.status_model import PlatformStatus
 from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
+from orchestration_project_tests.recovery.archives import zip_delivered, zip_taken_back, zip_withdrawn
 from orchestration_project_tests.recovery.stock import nothing_tidied, rebuilt, stocked
 from orchestration_project_tests.reliability.stops import dying
 
@@ -111,6 +112,26 @@ def test_a_killed_withdrawal(
     assert what in found
     assert f"'{named(1)}' (batch {day(1)})" in found
     assert f"--partition {day(1)}" in found or f"withdraw f {named(1)} --batch {day(1)} --undo" in found
+    shop.load(day(9))
+    assert told(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("point", "back"), [(Recovery.TOGETHER_NOTED, False), (Recovery.SET_ASIDE, False), (Recovery.UNNOTED, True)]
+)
+def test_a_killed_withdrawal_of_an_archive(point: Recovery, back: bool, shop: Shop) -> None:
+    """It is told once, for all of its files, until a load has finished it."""
+    zip_delivered(shop)
+    if back:
+        zip_withdrawn(shop)
+    with dying(point):
+        (zip_taken_back if back else zip_withdrawn)(shop)
+    (found,) = told(shop)
+    assert (
+        f"the {'way back' if back else 'withdrawal'} of z.zip/{named(1, 'p')}, z.zip/{named(2, 'q')} was killed"
+        in found
+    )
+    assert f"--partition-range {day(1)}...{day(2)}" in found
     shop.load(day(9))
     assert told(shop) == []
 

@@ -16,6 +16,7 @@ from orchestration_project.ingest.batching import settle_killed
 from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
+from orchestration_project_tests.recovery.archives import zip_delivered, zip_taken_back, zip_withdrawn
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD, rebuilt, weekly, whole
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
@@ -51,6 +52,11 @@ def taken_back(shop: Shop) -> None:
     undo(shop.warehouse, shop.settings, shop.feed, shop.options, Chosen(named(1)), NOW, print)
 
 
+def zip_away(shop: Shop) -> None:
+    zip_delivered(shop)
+    zip_withdrawn(shop)
+
+
 def dropped(shop: Shop) -> None:
     drop_feed(shop.warehouse, shop.settings, "f", [], NOW)
 
@@ -67,6 +73,8 @@ WORK = [
     pytest.param(lambda _: None, rebuilt_weekly, settled, id="rebuild"),
     pytest.param(lambda _: None, withdrawn, loaded, id="withdraw"),
     pytest.param(withdrawn, taken_back, loaded, id="undo"),
+    pytest.param(zip_delivered, zip_withdrawn, loaded, id="withdraw a zip archive"),
+    pytest.param(zip_away, zip_taken_back, loaded, id="undo of a zip archive"),
 ]
 
 
