@@ -78,21 +78,24 @@ def duplicates_select(
         window_seconds: how far back a batch looks for earlier ones; 0: not at all.
         ordinary: whether any earlier record takes the key, not only one that is kept.
     """
-    columns = key.listed
     pool = f"{own} UNION ALL SELECT *, NULL FROM {SHARED_KEYS}" if shared else own
-    across = f"compared AS (SELECT *, NULL::{WINNER} AS _earlier FROM in_batch)"
-    if window_seconds:
-        taken = _taken_by_any(columns, window_seconds) if ordinary else _taken_by_kept(columns, window_seconds)
-        # Only one record of each batch can be kept, so batches are compared by these alone.
-        across = f"""winners AS (SELECT {columns}, _at, _winner FROM in_batch WHERE _place = 1),
-        {taken},
-        compared AS (SELECT in_batch.*, taken._earlier FROM in_batch JOIN taken USING ({columns}, _at))"""
-    # Joined by LEFT: a record that no line of the ledger dates must not drop out, as if nobody had its key. A
-    # snapshot has no batch: 0 puts its records at one moment. Rows of the look-back have no `_rid`: they decide, but
-    # what becomes of them is told by their own batches. `_repaired` comes last in the order: a repair has the place of
-    # the record that it corrects, and of the two it is the one that counts.
+    # Rows of the look-back have no `_rid`: they decide, but what becomes of them is told by their own batches.
     return f"""
-        WITH RECURSIVE pool AS (FROM ({pool}) WHERE hash({columns}) IN (FROM {REPEATED_KEYS})),
+        WITH RECURSIVE {_winners_in_batch(feed, key.listed, pool)},
+        {_taken_across(key.listed, window_seconds, ordinary)},
+        beaten AS (
+            SELECT _rid, {IDENTITY}, coalesce(_earlier, _winner) AS kept FROM compared
+            WHERE _rid IS NOT NULL AND (_place > 1 OR _earlier IS NOT NULL))
+        SELECT _rid, {IDENTITY}, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
+        FROM beaten"""
+
+
+def _winners_in_batch(feed: Feed, columns: str, pool: str) -> str:
+    """Table expressions; the last, `in_batch`, has each record with its batch's winner and its own place behind it."""
+    # Joined by LEFT: a record that no line of the ledger dates must not drop out, as if nobody had its key. A
+    # snapshot has no batch: 0 puts its records at one moment. `_repaired` comes last in the order: a repair has the
+    # place of the record that it corrects, and of the two it is the one that counts.
+    return f"""pool AS (FROM ({pool}) WHERE hash({columns}) IN (FROM {REPEATED_KEYS})),
         ages AS ({ages_select(feed)}),
         placed AS (
             SELECT pool.*, coalesce(epoch(_batch_date::TIMESTAMP), 0) AS _at,
@@ -106,13 +109,18 @@ def duplicates_select(
                 row_number() OVER newest AS _place
             FROM placed
             WINDOW newest AS (PARTITION BY {columns}, _batch_date
-                ORDER BY _modified_at DESC, _from DESC, _nth DESC, _repaired DESC)),
-        {across},
-        beaten AS (
-            SELECT _rid, {IDENTITY}, coalesce(_earlier, _winner) AS kept FROM compared
-            WHERE _rid IS NOT NULL AND (_place > 1 OR _earlier IS NOT NULL))
-        SELECT _rid, {IDENTITY}, {literal(key.reason)} || ' (kept: ' || kept.file || ' row ' || kept.row || ')'
-        FROM beaten"""
+                ORDER BY _modified_at DESC, _from DESC, _nth DESC, _repaired DESC))"""
+
+
+def _taken_across(columns: str, window_seconds: float, ordinary: bool) -> str:
+    """Table expressions; the last, `compared`, adds to `in_batch` the earlier record that takes the key."""
+    if not window_seconds:
+        return f"compared AS (SELECT *, NULL::{WINNER} AS _earlier FROM in_batch)"
+    taken = _taken_by_any(columns, window_seconds) if ordinary else _taken_by_kept(columns, window_seconds)
+    # Only one record of each batch can be kept, so batches are compared by these alone.
+    return f"""winners AS (SELECT {columns}, _at, _winner FROM in_batch WHERE _place = 1),
+        {taken},
+        compared AS (SELECT in_batch.*, taken._earlier FROM in_batch JOIN taken USING ({columns}, _at))"""
 
 
 def _taken_by_any(columns: str, window_seconds: float) -> str:
