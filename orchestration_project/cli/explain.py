@@ -8,6 +8,7 @@ import click
 
 from orchestration_project.cli.common import EXISTING_FILE, feed_named, new_console, new_table, print_json, printable
 from orchestration_project.cli.project import project_here
+from orchestration_project.hashes import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +120,8 @@ def _facts(found: "Explanation") -> Iterator[str]:
     for refusal in found.refusals:
         where = f" (line {refusal.line})" if refusal.line else ""
         yield f"[red]{printable(refusal.rule)}{where}[/red]: {printable(refusal.reason)}"
-    yield f"feed {found.feed}, batch {found.batch or 'unknown'}, {found.bytes:,} bytes, SHA-256 {found.sha256[:16]}..."
+    version = f"{shown(found.sha256)}..."
+    yield f"feed {found.feed}, batch {found.batch or 'unknown'}, {found.bytes:,} bytes, SHA-256 {version}"
     if found.known:
         yield f"ledger: {printable(found.known.what)}"
     if found.reading:

@@ -14,6 +14,7 @@ from orchestration_project.alerts.targets import FeedRoute
 from orchestration_project.components.feed_history import UsualChanges
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.contracts.rules import rule_in_words
+from orchestration_project.hashes import SHOWN_DIGITS
 from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions
 from orchestration_project.storage.batches import KEY_FORMATS, Cadence
 from orchestration_project.warehouse.feed_tables import (
@@ -269,7 +270,7 @@ def _table_constraints(feed: Feed) -> dg.TableConstraints | None:
 PLATFORM_DESCRIPTIONS = {
     "_batch_date": "Start of the batch that the file is for.",
     "_file": "Logical name of the file that the record came in.",
-    "_file_version": "First 16 hex digits of the SHA-256 of the file's bytes.",
+    "_file_version": f"First {SHOWN_DIGITS} hex digits of the SHA-256 of the file's bytes.",
     "_row": "Number of the record in its file, from 1, in file order; in a workbook, of its row.",
     "_rescued": "Values of columns that the contract does not know, as JSON.",
     "_raw_line": "Text of a record that could not be split into columns.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.hashes import shown
 from orchestration_project.ingest.counts import FileCount, nothing_of
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import prepare_counted
@@ -25,7 +26,6 @@ from orchestration_project.ingest.session import Session, ensure_feed_tables
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse, transaction
-from orchestration_project.warehouse.ledger import VERSION_LENGTH
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -125,5 +125,5 @@ def dry_run(session: Session, candidate: Candidate) -> DryRun:
         published = publish(session, unique)
     (prepared,) = staged.candidates.latest
     # The tables tell nothing of a file without records.
-    nothing = nothing_of(candidate.name, candidate.sha256[:VERSION_LENGTH])
+    nothing = nothing_of(candidate.name, shown(candidate.sha256))
     return DryRun(prepared, list(validated.refusals.values()), next(iter(published.counts), nothing))

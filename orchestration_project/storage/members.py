@@ -16,13 +16,13 @@ from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
+from orchestration_project.hashes import shown
 from orchestration_project.storage.files import FoundFile, discover, find
 
 UNPACKED = ".unpacked"
 NEW = ".new"
 ZIP = ".zip"
 ZIPS = "zips"
-VERSION_LENGTH = 16
 
 
 def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: False) -> list[FoundFile]:
@@ -83,7 +83,7 @@ def next_unpacking(archive: Path) -> Path:
 def place_of_zip(archive: Path, key: str, sha256: str, name: str) -> Path:
     """Where an archive is kept, by the partition key of its batch: its version stands in the path."""
     # With the key: an `export.zip` that has the bytes of the day before is another delivery.
-    return archive / ZIPS / f"{key}.{sha256[:VERSION_LENGTH]}" / name
+    return archive / ZIPS / f"{key}.{shown(sha256)}" / name
 
 
 def version_in(place: Path) -> str:

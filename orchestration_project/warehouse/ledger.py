@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from orchestration_project.hashes import shown
 from orchestration_project.warehouse import tables
 from orchestration_project.warehouse.tables import ensure_table, literal, literals
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 TABLE = "file_ledger"
-VERSION_LENGTH = 16  # 64 bits: enough to tell the versions of one file apart, and short enough to be read
 
 COLUMNS = {
     "feed": "VARCHAR",
@@ -128,8 +128,8 @@ class Entry:
 
     @property
     def version(self) -> str:
-        """The first 16 hex digits of the SHA-256: `_file_version` in the tables."""
-        return self.sha256[:VERSION_LENGTH]
+        """The first hex digits of the SHA-256: `_file_version` in the tables."""
+        return shown(self.sha256)
 
     @property
     def identity(self) -> tuple[str, str, str]:
