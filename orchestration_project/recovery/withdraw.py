@@ -120,6 +120,8 @@ def undo(
         last = _last_decided(session, noted, chosen)
         wanted = {(item.key, item.note.sha256) for item in last}
         same = [item for item in noted if (item.key, item.note.sha256) in wanted]
+        if gone := [item.note.file for item in same if not item.file and not find(session.archive / item.place)]:
+            raise RecoveryError(f"{gone[0]!r} is not among the withdrawn files any more: restore it from a backup")
         # A ledger that was lost learns of the withdrawal first, so that the load knows what comes back.
         _load(session, ())
         notes = {item.place: item.note for item in same}

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -112,8 +113,7 @@ def withdrawals(archive: Path) -> list[Withdrawal]:
 def _read(root: Path) -> Iterator[Withdrawal]:
     # By the notes and not by the files: a note without its file is a decision, a file without a note is none.
     for path in root.rglob(f"*{NOTE}"):
-        with _readable(path):
-            note = _note(json.loads(path.read_bytes()))
+        note = _noted(path)
         file = path.with_name(path.name.removesuffix(NOTE))
         place = file.relative_to(root)
         # 2024-03-01/duplicate/v2/a.csv is the second delivery of its name; the first has no folder of its own. The
@@ -131,6 +131,11 @@ def _readable(path: Path) -> Iterator[None]:
         raise RecoveryError(f"{path} can't be read as a withdrawal: restore it from a backup") from error
 
 
+def _noted(path: Path) -> Note:
+    with _readable(path):
+        return _note(json.loads(path.read_bytes()))
+
+
 def _note(told: dict[str, str]) -> Note:
     moment = dt.datetime.fromisoformat(told.pop("withdrawn_at")).astimezone(dt.UTC)
     return Note(**told, withdrawn_at=moment)
@@ -146,7 +151,7 @@ def set_aside(archive: Path, place: str, note: Note) -> None:
     """
     aside = archive / WITHDRAWN / place
     # Either may be done already, when a way back has failed before this file's turn came.
-    if not note_of(aside).exists():
+    if not (note_of(aside).exists() and _noted(note_of(aside)) == note):
         write_whole(note_of(aside), _json(asdict(note)))
     reached(Recovery.WITHDRAWAL_NOTED)
     if not os.path.lexists(aside):
@@ -184,8 +189,13 @@ def take_all_back(archive: Path, notes: Mapping[str, Note]) -> None:
 
 def _take_noted_back(archive: Path, places: Iterable[str]) -> None:
     for place in places:
-        if note_of(archive / WITHDRAWN / place).exists():
+        if note_of(archive / WITHDRAWN / place).exists() and _is_there(archive, place):
             take_back(archive, place)
+
+
+def _is_there(archive: Path, place: str) -> bool:
+    """Whether a file is at its place or aside; a lost one must not stop the loads that come to finish."""
+    return os.path.lexists(archive / place) or os.path.lexists(archive / WITHDRAWN / place)
 
 
 @contextmanager
@@ -233,8 +243,8 @@ def finish_withdrawals(archive: Path) -> None:
     if back:
         _take_noted_back(archive, notes)
     else:
-        for place, note in notes.items():
-            set_aside(archive, place, note)
+        for place in filter(partial(_is_there, archive), notes):
+            set_aside(archive, place, notes[place])
     if notes:
         _forget_together(archive)
     for found in withdrawals(archive):

@@ -130,6 +130,17 @@ def test_what_can_not_be_withdrawn(tmp_path: Path) -> None:
         taken(shop)
 
 
+def test_a_withdrawn_file_that_is_lost(tmp_path: Path) -> None:
+    """It is named, and nothing is changed: the other files of its archive stay withdrawn."""
+    shop = stocked(tmp_path)
+    taken(shop)
+    (shop.settings.archive("f") / "withdrawn" / "2024-01-01" / ONE).unlink()
+    before = as_it_was(shop)
+    with pytest.raises(RecoveryError, match=r"s_2024-01-01\.csv' is not among the withdrawn files any more"):
+        undone(shop)
+    assert as_it_was(shop) == before
+
+
 def test_a_withdrawal_that_fails(tmp_path: Path) -> None:
     """If one of the versions before can't be read any more, all files stay as they were."""
     shop = stocked(tmp_path)
