@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import fields
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing
+from orchestration_project.hashes import shown
 from orchestration_project.ingest.keys import keys_of
 from orchestration_project.ingest.options import FeedOptions
 
@@ -23,7 +24,7 @@ def reading_of(feed: Feed) -> str:
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
-    return hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed), *ignored)).encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed), *ignored)).encode()).hexdigest())
 
 
 def _cut(feed: Feed) -> list[object]:
@@ -69,4 +70,4 @@ def _value_of(column: Column) -> tuple[str, str, str, list[str]]:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(repr(parts).encode()).hexdigest())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
+from orchestration_project.hashes import shown
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
 from orchestration_project.ingest.fill_down import conditions as fill_down_conditions
 from orchestration_project.ingest.fill_down import filled_columns, needed, text_name
@@ -138,7 +139,7 @@ def validation_of(feed: Feed) -> str:
     # release of DuckDB may cast or compare otherwise.
     import duckdb
 
-    return hashlib.sha256(f"{duckdb.__version__}: {validated_select(feed, 'true')}".encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(f"{duckdb.__version__}: {validated_select(feed, 'true')}".encode()).hexdigest())
 
 
 def _computed(column: Column) -> str:

@@ -17,6 +17,7 @@ from itertools import islice
 from math import inf
 
 from orchestration_project.errors import FileRefused
+from orchestration_project.hashes import shown
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor
@@ -184,7 +185,7 @@ def _identity(file: FoundFile) -> str:
 
 
 def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:16]
+    return shown(hashlib.sha256("/".join(parts).encode()).hexdigest())
 
 
 def plan_requests(
