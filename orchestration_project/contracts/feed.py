@@ -22,7 +22,7 @@ ALL_SHEETS = "*"
 
 
 class FileFormat(StrEnum):
-    """How a feed's files are written. CSV covers every delimiter, TSV included."""
+    """How a feed's files are written. CSV covers every delimiter, TSV included; XLSX covers OpenDocument."""
 
     CSV = "csv"
     JSON = "json"

@@ -27,6 +27,7 @@ FORMATS = {
     "ndjson": FileFormat.JSON,
     "parquet": FileFormat.PARQUET,
     "xlsx": FileFormat.XLSX,
+    "ods": FileFormat.XLSX,
     "fixed_width": FileFormat.FIXED_WIDTH,
 }
 _PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")

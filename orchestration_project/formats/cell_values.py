@@ -11,6 +11,7 @@ a control character. Text that begins with one gets the mark of texts.
 
 import datetime as dt
 import re
+from contextlib import suppress
 from decimal import Decimal
 from enum import StrEnum
 
@@ -26,6 +27,13 @@ _CERTAIN_DIGITS = 15
 _DIGITS_OF_DOUBLES = (16, 17)
 """So many are written by programs that write all that a double has; the last ones are its noise."""
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_ISO = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)?(?:(?(day)[T ])(?P<time>\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,20}))?)?", re.ASCII
+)
+_DURATION = re.compile(
+    r"P(?:(?P<d>\d{1,9})D)?(?:T(?:(?P<h>\d{1,9})H)?(?:(?P<m>\d{1,9})M)?(?:(?P<s>\d{1,9})(?:[.,](?P<f>\d{1,20}))?S)?)?",
+    re.ASCII,
+)
 _SURROGATES = range(0xD800, 0xE000)
 _MS_A_DAY = 86_400_000
 _LAST_DAY = dt.date(9999, 12, 31)
@@ -158,16 +166,39 @@ def _day(days: int, from_1904: bool) -> str | None:
 
 
 def iso_text(stored: str) -> str:
-    """The marked text of a date or time that is stored as ISO 8601; as it stands if it is not."""
+    """The marked text of a date or time that is stored as ISO 8601, to the millisecond; as it stands if it is none."""
     # One with a zone is none of these: as text it is read by the format that the contract declares.
-    for mark, form in (
-        (DATE, r"\d{4}-\d\d-\d\d"),
-        (MOMENT, r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?"),
-        (TIME, r"\d\d:\d\d:\d\d(?:\.\d+)?"),
-    ):
-        if re.fullmatch(form, stored, re.ASCII):
-            return mark + stored.replace("T", " ")
+    found = _ISO.fullmatch(stored)
+    if not found or not (found["day"] or found["time"]):
+        return marked_text(stored)
+    # With a mark a day that never was would become NULL, and a value be gone without a word.
+    with suppress(ValueError, OverflowError):
+        mark = (MOMENT if found["time"] else DATE) if found["day"] else TIME
+        moment = dt.datetime.fromisoformat(f"{found['day'] or '2000-01-01'} {found['time'] or '00:00:00'}")
+        later = moment + dt.timedelta(milliseconds=round(Decimal(f"0.{found['fraction'] or 0}") * 1000))
+        # The last moments of a day are those of the next one, but a time has none.
+        if mark != TIME or later.date() == moment.date():
+            day, time = (
+                later.date().isoformat(),
+                later.time().isoformat("milliseconds" if later.microsecond else "auto"),
+            )
+            return mark + {DATE: day, TIME: time, MOMENT: f"{day} {time}"}[mark]
     return marked_text(stored)
+
+
+def duration_text(stored: str) -> str:
+    """The marked text of a time that is stored as an ISO 8601 duration; as it stands if it is none, or negative.
+
+    `PT12H30M00S` is a time of day. One of a day and more is text without a mark, such as `36:00:00`.
+    """
+    found = _DURATION.fullmatch(stored)
+    if not found or not any(found.groups()):
+        return marked_text(stored)
+    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("d", "h", "m", "s"))
+    whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    days, rest = divmod(whole * 1000 + round(Decimal(f"0.{found['f'] or 0}") * 1000), _MS_A_DAY)
+    time = _time(rest)
+    return f"{days * 24 + rest // 3_600_000}{time[2:]}" if days else TIME + time
 
 
 def marked_text(text: str) -> str:

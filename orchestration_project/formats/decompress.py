@@ -3,7 +3,8 @@ r"""What the first bytes of a file tell: what is compressed is unpacked, no larg
     \x1f\x8b...           gzip, unpacked           PAR1...     looks like Parquet
     \x28\xb5\x2f\xfd...   zstd, unpacked           {... [...   looks like JSON, after blanks
     BZh, \xfd7zXZ...      bzip2 and xz, unpacked   PK... xl/   looks like a workbook
-    anything else         read as it is            the rest    looks like CSV
+    anything else         read as it is            PK... opendocument.spreadsheet   the same
+                                                   the rest    looks like CSV
 
 What is no text and none of these is refused under its own name, with what to do: zip, PDF, ... The encoding of a
 text is the work of `decode`.
@@ -43,6 +44,8 @@ HEAD_BYTES = 4 << 10
 SHEET = "a spreadsheet ({}): save the sheet as CSV UTF-8 and deliver that, or as xlsx for a contract that says so"
 # Any zip archive begins with PK, so a part that only Office files have is looked for, as far as the head goes.
 WORKBOOK = re.compile(rb"PK\x03\x04.*?(?:xl/|\[Content_Types\]\.xml|_rels/)", re.DOTALL)
+# The standard wants the type at this place of the archive, so that the first bytes tell it.
+OPEN_DOCUMENT = re.compile(rb"PK\x03\x04.{26}mimetypeapplication/vnd\.oasis\.opendocument\.spreadsheet", re.DOTALL)
 OLD_WORKBOOK = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 ZIPPED = re.compile(rb"PK(?:\x03\x04|\x05\x06|\x07\x08)")
 FOREIGN = (
@@ -128,9 +131,9 @@ def _ensure_known(beginning: bytes, name: str, workbooks: bool) -> None:
         FileRefused: it is; with what to do.
     """
     # An encrypted xlsx is an OLE2 file, as an old xls is. `workbook_parts` tells them apart.
-    if workbooks and (WORKBOOK.match(beginning) or beginning.startswith(OLD_WORKBOOK)):
+    if workbooks and (_is_workbook(beginning) or beginning.startswith(OLD_WORKBOOK)):
         return
-    if "/" in name and ZIPPED.match(beginning) and not WORKBOOK.match(beginning):
+    if "/" in name and ZIPPED.match(beginning) and not _is_workbook(beginning):
         raise FileRefused(
             "nested_archive", f"{name!r} is a zip archive in another one: deliver its files in the outer one"
         )
@@ -146,9 +149,13 @@ def kind_of(beginning: bytes) -> FileFormat:
     """
     if beginning.startswith(PARQUET_MAGIC):
         return FileFormat.PARQUET
-    if WORKBOOK.match(beginning):
+    if _is_workbook(beginning):
         return FileFormat.XLSX
     return FileFormat.JSON if beginning.lstrip(BEFORE_JSON)[:1] in (b"{", b"[") else FileFormat.CSV
+
+
+def _is_workbook(beginning: bytes) -> bool:
+    return bool(WORKBOOK.match(beginning) or OPEN_DOCUMENT.match(beginning))
 
 
 def too_large(name: str, max_bytes: int) -> FileRefused:

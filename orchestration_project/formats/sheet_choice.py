@@ -20,8 +20,9 @@ from orchestration_project.formats.header import (
     require_columns,
     spellings,
 )
-from orchestration_project.formats.sheet_rows import UNCACHED, Row, rows
-from orchestration_project.formats.workbook import Sheet, Workbook
+from orchestration_project.formats.sheet_rows import UNCACHED, Row
+from orchestration_project.formats.spreadsheet import Spreadsheet
+from orchestration_project.formats.workbook import Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class Table:
     preamble: tuple[str, ...] = ()
 
 
-def first_rows(workbook: Workbook, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
+def first_rows(workbook: Spreadsheet, sheet: Sheet, count: int = LINES_SEARCHED) -> list[Row]:
     """The rows with content among the first ones of a sheet."""
     # The rows come as a stream, so of a large sheet only its beginning is read for this.
-    with workbook.open(sheet) as stream:
-        return list(takewhile(lambda row: row[0] <= count, rows(stream, workbook)))
+    with workbook.rows(sheet) as found:
+        return list(takewhile(lambda row: row[0] <= count, found))
 
 
 def fields_of(values: dict[int, str]) -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def fields_of(values: dict[int, str]) -> tuple[str, ...]:
     return tuple(plain(values.get(column, "")).strip(UNCACHED) for column in range(max(values, default=-1) + 1))
 
 
-def tables_of(feed: Feed, workbook: Workbook) -> list[Table]:
+def tables_of(feed: Feed, workbook: Spreadsheet) -> list[Table]:
     """The sheets to read, each with its header.
 
     Raises:
@@ -74,12 +75,12 @@ def tables_of(feed: Feed, workbook: Workbook) -> list[Table]:
     return tables
 
 
-def _preamble(workbook: Workbook, sheet: Sheet, header: Header) -> tuple[str, ...]:
+def _preamble(workbook: Spreadsheet, sheet: Sheet, header: Header) -> tuple[str, ...]:
     above = first_rows(workbook, sheet, header.line - 1)
     return tuple("\t".join(text for text in fields_of(values) if text.strip()) for _, values in above)
 
 
-def _candidates(feed: Feed, workbook: Workbook) -> Sequence[Sheet]:
+def _candidates(feed: Feed, workbook: Spreadsheet) -> Sequence[Sheet]:
     chosen = feed.source.sheet
     if chosen in (None, ALL_SHEETS):
         found = workbook.sheets
@@ -101,7 +102,7 @@ def _names(sheets: Iterable[Sheet]) -> str:
     return ", ".join(visible(sheet.name[:100]) for sheet in sheets)
 
 
-def _header(feed: Feed, workbook: Workbook, sheet: Sheet) -> Header | None:
+def _header(feed: Feed, workbook: Spreadsheet, sheet: Sheet) -> Header | None:
     """The first row that has every required column, else the one that has most; None if none names a column."""
     known = {column.name: spellings(column) for column in feed.record_columns}
     required = {column.name for column in feed.record_columns if column.required}

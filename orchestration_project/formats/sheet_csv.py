@@ -29,9 +29,9 @@ from orchestration_project.formats.fields import BLANKS
 from orchestration_project.formats.given import Given, given_texts
 from orchestration_project.formats.header import Header, normalised
 from orchestration_project.formats.sheet_choice import Table, tables_of
-from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, last_row, letters_of, rows
+from orchestration_project.formats.sheet_rows import MAX_ROWS, UNCACHED, letters_of
 from orchestration_project.formats.skipped import FIRST_LINE
-from orchestration_project.formats.workbook import Workbook, open_workbook
+from orchestration_project.formats.spreadsheet import Spreadsheet, open_spreadsheet
 
 CELLS_SHOWN = 5
 LONGER = 12
@@ -72,7 +72,7 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
         FileRefused: it can't be read as the contract says.
     """
     target = work / "records.csv"
-    with open_workbook(path, name, work, max_bytes) as workbook:
+    with open_spreadsheet(path, name, work, max_bytes) as workbook:
         tables = tables_of(feed, workbook)
         # Before and by another way than they are written, so that a fault in one of the two is noticed.
         counts = [_count(workbook, table) for table in tables]
@@ -88,9 +88,8 @@ def convert(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Co
     return Converted(target, headers, sum(counts), writer.longest * LONGER > LONG_RECORD_BYTES)
 
 
-def _count(workbook: Workbook, table: Table) -> int:
-    with workbook.open(table.sheet) as stream:
-        return max(last_row(stream) - table.header.line, 0)
+def _count(workbook: Spreadsheet, table: Table) -> int:
+    return max(workbook.last_row(table.sheet) - table.header.line, 0)
 
 
 class _Writer:
@@ -101,7 +100,7 @@ class _Writer:
         self._feed, self._name, self._max_bytes = feed, name, max_bytes
         self._size = self._blank = 0
 
-    def write(self, stream: TextIO, workbook: Workbook, table: Table) -> int:
+    def write(self, stream: TextIO, workbook: Spreadsheet, table: Table) -> int:
         """Write the records of a sheet; returns how many.
 
         Raises:
@@ -112,8 +111,8 @@ class _Writer:
         writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         record = _Record(self._feed, table, given_texts(self._feed, self._name, table.preamble, table.sheet.name))
         done = table.header.line
-        with workbook.open(table.sheet) as source:
-            for number, values in rows(source, workbook):
+        with workbook.rows(table.sheet) as source:
+            for number, values in source:
                 if number <= done:
                     continue
                 writer.writerows([offset + blank, *record.nothing] for blank in range(done + 1, number))

@@ -34,6 +34,7 @@ POSTGRES = {"server": "x", "type": "postgres", "host": "h", "port": 1, "database
         pytest.param([server("ndjson")], SourceFormat(FileFormat.JSON), id="json lines"),
         pytest.param([server("parquet")], SourceFormat(FileFormat.PARQUET), id="parquet"),
         pytest.param([server("xlsx")], SourceFormat(FileFormat.XLSX), id="xlsx"),
+        pytest.param([server("ods")], SourceFormat(FileFormat.XLSX), id="ods"),
         pytest.param(
             [server("xlsx", custom={"sheet": " Sales "})],
             SourceFormat(FileFormat.XLSX, sheet="Sales"),

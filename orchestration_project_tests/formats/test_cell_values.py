@@ -131,7 +131,11 @@ def test_dates(stored: str, shown: Shown, from_1904: bool, expected: str) -> Non
     ("stored", "expected"),
     [
         pytest.param("2024-02-01", DATE + "2024-02-01", id="date"),
-        pytest.param("2024-02-01T10:30:00.5", MOMENT + "2024-02-01 10:30:00.5", id="moment"),
+        pytest.param("2024-02-01T10:30:00.5", MOMENT + "2024-02-01 10:30:00.500", id="moment"),
+        pytest.param("2024-12-31T23:59:59.9999", MOMENT + "2025-01-01 00:00:00", id="to the millisecond"),
+        pytest.param("2024-02-30", "2024-02-30", id="no such day"),
+        pytest.param("9999-12-31T23:59:59.9999", "9999-12-31T23:59:59.9999", id="beyond the last day"),
+        pytest.param("23:59:59.9999", "23:59:59.9999", id="beyond the day"),
         pytest.param("10:30:00", TIME + "10:30:00", id="time"),
         pytest.param("2024-02-01T10:30:00Z", "2024-02-01T10:30:00Z", id="with a zone"),
         pytest.param("soon", "soon", id="text"),

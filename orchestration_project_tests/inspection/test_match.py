@@ -8,6 +8,7 @@ from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.inspection.match import matching_feeds
 from orchestration_project.storage.files import find
+from orchestration_project_tests.formats.open_documents import open_document
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import column, feed, options
 
@@ -18,6 +19,7 @@ from orchestration_project_tests.ingest.shop import column, feed, options
         pytest.param(b"id,n\na,1\n", ["csv"], id="CSV"),
         pytest.param(b'{"id": "a", "n": 1}\n', ["json"], id="JSON"),
         pytest.param(workbook({"Data": [("id", "n")]}), ["xlsx"], id="workbook"),
+        pytest.param(open_document({"Data": [("id", "n")]}), ["xlsx"], id="OpenDocument"),
     ],
 )
 def test_the_format_tells_the_feed(content: bytes, expected: list[str], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredLast, IgnoredPrefix, IgnoredWhere
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project.failpoints import Point
+from orchestration_project_tests.formats.open_documents import error, formula, open_document
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -126,6 +127,20 @@ def workbooks(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def open_documents(shop: Shop) -> dict[str, Any]:
+    """Files are OpenDocument spreadsheets, one is corrected by an Excel workbook, one is refused, some are rejected."""
+    shop.feed = replace(shop.feed, source=SourceFormat(FileFormat.XLSX))
+    head = ("id", "n")
+    shop.deliver(
+        named(1), open_document({"Sales": [("Sales",), head, ("a", 1), ("a", 1), (), ("b", error("Err:502"))]})
+    )
+    shop.load()
+    shop.deliver(named(1), workbook({"Sales": [head, ("b", 2), ("d", "x")]}))
+    shop.deliver(named(2), open_document({"Sales": [head, (None, 3), ("f", 1)]}))
+    shop.deliver(named(2, "t"), open_document({"Sales": [head, ("e", formula(""))]}))
+    return {}
+
+
 def fixed_width(shop: Shop) -> dict[str, Any]:
     """Files are of fixed width, in the bytes of another encoding: one is corrected, two are refused, some rejected."""
     fixed = FixedWidth(header_line=True, count_bytes=True)
@@ -219,6 +234,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     raw_alone,
     rereading,
     workbooks,
+    open_documents,
     fixed_width,
     totals,
     ignored_otherwise,

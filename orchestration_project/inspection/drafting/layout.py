@@ -22,7 +22,7 @@ from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.formats.sheet_choice import fields_of, first_rows
-from orchestration_project.formats.workbook import open_workbook
+from orchestration_project.formats.spreadsheet import open_spreadsheet
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
 
@@ -119,7 +119,7 @@ def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fiel
 
 def _of_workbook(plain: Path, name: str, work: Path, max_bytes: int) -> Layout:
     """The first sheet with a header; it is declared if another one has a header too."""
-    with open_workbook(plain, name, work, max_bytes) as workbook:
+    with open_spreadsheet(plain, name, work, max_bytes) as workbook:
         tables = {
             sheet.name: header
             for sheet in workbook.sheets

@@ -3,7 +3,9 @@
 import datetime as dt
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -15,6 +17,7 @@ from orchestration_project.errors import FileRefused
 from orchestration_project.inspection.drafting.draft import write_draft
 from orchestration_project.inspection.drafting.layout import DraftError
 from orchestration_project_tests.components.workbench import feeds
+from orchestration_project_tests.formats.open_documents import open_document
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.inspection.drafting.samples import drafted, table
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -223,11 +226,12 @@ def test_parquet(tmp_path: Path) -> None:
     assert [item.cleaned for item in found.draft.results] == [1]
 
 
+@pytest.mark.parametrize("write", [workbook, open_document])
 @pytest.mark.parametrize("sheets", [["Sales"], ["Sales", "More"]])
-def test_workbooks(sheets: list[str], tmp_path: Path) -> None:
+def test_workbooks(write: Callable[[dict[str, Any]], bytes], sheets: list[str], tmp_path: Path) -> None:
     """The header is found below a title, values have the types of their cells, and one of several tables is chosen."""
     rows = [["Sales"], [], ["id", "price", "day"], ["a", 1.5, dt.date(2024, 1, 31)], ["b", 2, dt.date(2024, 2, 1)]]
-    found = drafted(tmp_path, workbook(dict.fromkeys(sheets, rows)), names=("s_2024-01-31.xlsx",))
+    found = drafted(tmp_path, write(dict.fromkeys(sheets, rows)), names=("s_2024-01-31.xlsx",))
     assert found.types == {"id": "VARCHAR", "price": "DECIMAL(18,2)", "day": "DATE"}
     assert found.feed.source == SourceFormat(FileFormat.XLSX, sheet="Sales" if len(sheets) > 1 else None)
     assert [(item.cleaned, item.rejected) for item in found.draft.results] == [(2, 0)]
