@@ -18,7 +18,8 @@ PlatformError
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
-    └── frames.Unfit          a column of a DataFrame can't be stored as it is
+    ├── frames.Unfit          a column of a DataFrame can't be stored as it is
+    └── files.Unfit           a column of a table can't be published as it is
 """
 
 import re

@@ -29,6 +29,18 @@ class Recovery(StrEnum):
     FOLDER_KEPT = "folder kept aside"
 
 
+class Publishing(StrEnum):
+    """What has just been done for the published copy, in its order."""
+
+    OPENED = "warehouse opened"
+    FILE_WRITTEN = "file written"
+    VIEWS_MADE = "views made"
+    RETIRED = "old files retired"
+    SWITCHED = "views switched"
+    NOTED = "manifest written"
+    SWEPT = "old files swept"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -64,16 +76,18 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-_listener: Callable[[Point | Recovery], None] | None = None
+AnyPoint = Point | Recovery | Publishing
+
+_listener: Callable[[AnyPoint], None] | None = None
 
 
-def listen(listener: Callable[[Point | Recovery], None] | None) -> None:
+def listen(listener: Callable[[AnyPoint], None] | None) -> None:
     """Have a function called at every point of this process; None: at none."""
     global _listener  # noqa: PLW0603 - one process, one listener
     _listener = listener
 
 
-def reached(point: Point | Recovery) -> None:
+def reached(point: AnyPoint) -> None:
     """Tell that a step is done."""
     if _listener is not None:
         _listener(point)

@@ -38,6 +38,12 @@ class Settings:
         alert_urls: who is told of alarms: Apprise URLs, each with or without a name; `ALERT_URLS`.
         heartbeat_url: called at every tick of the alerts sensor; `HEARTBEAT_URL`.
         daily_summary: whether the schedule of the daily summary starts switched on; `DAILY_SUMMARY`.
+        publish: whether the end of each run brings the published copy up to date; `PUBLISH`.
+        published_tables: which tables are copied, their names or patterns such as `product_*`, with blanks between
+            them, none for all but the raw ones; `PUBLISHED_TABLES`.
+        published_path: where readers find the folder of the copy, none for `published` in the data folder;
+            `PUBLISHED_PATH`.
+        published_keep_hours: how long files of the copy stay that a reader may have open; `PUBLISHED_KEEP_HOURS`.
     """
 
     data_dir: Path = Path("data")
@@ -53,6 +59,10 @@ class Settings:
     alert_urls: str = field(default="", repr=False)  # they hold passwords
     heartbeat_url: str = field(default="", repr=False)  # whoever knows it can call it
     daily_summary: bool = False
+    publish: bool = True
+    published_tables: str = ""
+    published_path: str = ""
+    published_keep_hours: float = 24.0
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -76,6 +86,10 @@ class Settings:
             alert_urls=env.get("ALERT_URLS", "").strip(),
             heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
             daily_summary=_flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
+            publish=_flag("PUBLISH", env.get("PUBLISH") or "yes"),
+            published_tables=" ".join(env.get("PUBLISHED_TABLES", "").split()),
+            published_path=env.get("PUBLISHED_PATH", "").rstrip("/"),
+            published_keep_hours=_number("PUBLISHED_KEEP_HOURS", env.get("PUBLISHED_KEEP_HOURS") or "24", "hours"),
         )
 
     @property
@@ -110,6 +124,21 @@ class Settings:
         return self.data_dir / "repairs" / feed
 
     @property
+    def published(self) -> Path:
+        """The folder of the published copy."""
+        return self.data_dir / "published"
+
+    @property
+    def published_for_readers(self) -> str:
+        """Where readers find the folder of the published copy."""
+        return self.published_path or str(self.published)
+
+    @property
+    def readers_file(self) -> str | None:
+        """The DuckDB file that readers open; None for the warehouse itself."""
+        return f"{self.published_for_readers}/warehouse.duckdb" if self.publish else None
+
+    @property
     def reports(self) -> Path:
         """Where the sales report is written."""
         return self.data_dir / "reports"
@@ -122,14 +151,14 @@ def _flag(name: str, text: str) -> bool:
     return word in TRUE_WORDS
 
 
-def _number(name: str, text: str) -> float:
+def _number(name: str, text: str, unit: str = "seconds") -> float:
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     # NaN, too, is in no range. To wait for ever is not offered: a holder that hangs would stop all.
     if not 0 <= value < float("inf"):
-        raise SettingsError(f"{name}={text!r} is not a number of seconds")
+        raise SettingsError(f"{name}={text!r} is not a number of {unit}")
     return value
 
 

@@ -27,9 +27,17 @@ def _own_environment() -> Iterator[None]:
     """No test, and no fixture of several tests, sees or touches the data and the history of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):  # noqa: TID251 - the environment itself is what is prepared here
-            if name in SETTINGS or name.startswith("WAREHOUSE_"):
+            if name in SETTINGS or name.startswith(("WAREHOUSE_", "PUBLISHED_")):
                 patch.delenv(name)
+        # A tenth of a second at the end of each of a thousand runs; tests that are about it switch it on.
+        patch.setenv("PUBLISH", "no")
         yield
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs publish at their end, as they do outside of tests."""
+    monkeypatch.delenv("PUBLISH")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.project import project_here
+from orchestration_project.cli.published import published_afterwards
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,7 +42,7 @@ def feed_named(name: str, specs: Mapping[str, "FeedSpec"]) -> "FeedSpec":
 
 @contextmanager
 def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection", "Settings", "FeedSpec"]]:
-    """A feed and the warehouse that has its tables.
+    """A feed and the warehouse that has its tables. What is written to them is published at the end of the block.
 
     Raises:
         UsageError: there is no such feed, or no warehouse.
@@ -58,7 +59,8 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
     spec = feed_named(name, project_here().feeds())
     if not settings.database.exists():
         raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
-    with Warehouse.from_settings(settings).connection(f"{purpose} of {name}") as connection:
+    warehouse = Warehouse.from_settings(settings)
+    with published_afterwards(settings), warehouse.connection(f"{purpose} of {name}") as connection:
         ensure_ledger(connection)
         # What a kill left of a rebuild comes first: before that, ledger and folders may be of two batchings.
         settle_recovery(connection, settings, settings.database, name)

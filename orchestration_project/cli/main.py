@@ -8,6 +8,7 @@ from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarm
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.lookup import find_value, where_is
 from orchestration_project.cli.new_feed import new_feed
+from orchestration_project.cli.published import publish_copy
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
 from orchestration_project.cli.rejects import export_rejects, waive
 from orchestration_project.cli.samples import load_sample, sample
@@ -65,7 +66,7 @@ for command in (
     alert_test,
     send_alerts,
     print_metrics,
-    watch,
+    publish_copy,
     rebuild_feed,
     drop_unknown_feed,
     sample,

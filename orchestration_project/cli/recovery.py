@@ -7,6 +7,7 @@ import click
 
 from orchestration_project.cli.common import feed_named
 from orchestration_project.cli.project import project_here
+from orchestration_project.cli.published import published_afterwards
 
 OUTDATED = "What is made from cleaned_{} may be outdated now; `orchestration-project verify` prints what to do."
 
@@ -33,7 +34,9 @@ def rebuild_feed(feed: str, old: str, accept_loss: bool) -> None:
     # All that it has would move to FEED, and its own next load would begin with nothing.
     if old in specs:
         raise click.UsageError(f"{old} has a definition, so {feed} is not that feed renamed")
-    found = rebuild(Warehouse.from_settings(settings), settings, spec.feed, spec.options, click.echo, old, accept_loss)
+    warehouse = Warehouse.from_settings(settings)
+    with published_afterwards(settings):
+        found = rebuild(warehouse, settings, spec.feed, spec.options, click.echo, old, accept_loss)
     click.echo(
         f"{feed} is rebuilt: {found.files:,} of {found.archived:,} archived files are loaded, in {found.batches:,}"
         f" batches, with {found.records:,} records."
@@ -65,10 +68,11 @@ def withdraw_file(feed: str, file: str, why: str, who: str, key: str, is_undone:
     settings, now = Settings.from_env(), dt.datetime.now(dt.UTC)
     spec, warehouse = feed_named(feed, project_here().feeds()), Warehouse.from_settings(settings)
     chosen = Chosen(file, key)
-    if is_undone:
-        found = undo(warehouse, settings, spec.feed, spec.options, chosen, now, click.echo)
-    else:
-        found = withdraw(warehouse, settings, spec.feed, spec.options, chosen, who, why, now, click.echo)
+    with published_afterwards(settings):
+        if is_undone:
+            found = undo(warehouse, settings, spec.feed, spec.options, chosen, now, click.echo)
+        else:
+            found = withdraw(warehouse, settings, spec.feed, spec.options, chosen, who, why, now, click.echo)
     for name, batch in found.files:
         click.echo(f"{name} (batch {batch}) is {'taken back' if is_undone else 'withdrawn'}.")
     if not is_undone:
@@ -90,7 +94,9 @@ def drop_unknown_feed(feed: str) -> None:
     from orchestration_project.warehouse.connection import Warehouse
 
     settings = Settings.from_env()
-    kept = drop_feed(Warehouse.from_settings(settings), settings, feed, project_here().feeds(), dt.datetime.now(dt.UTC))
+    warehouse, now = Warehouse.from_settings(settings), dt.datetime.now(dt.UTC)
+    with published_afterwards(settings):
+        kept = drop_feed(warehouse, settings, feed, project_here().feeds(), now)
     click.echo(f"{feed} is dropped.")
     for folder in kept:
         click.echo(f"Kept: {folder}")

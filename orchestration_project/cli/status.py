@@ -18,6 +18,7 @@ from orchestration_project.inspection.status_model import (
     PlatformStatus,
     StoreStatus,
 )
+from orchestration_project.publishing.lag import CopyState, CopyStatus
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,6 +73,8 @@ def render_status(console: "Console", found: PlatformStatus) -> None:
         console.print(_files(found))
     for what, answer in (("Warehouse", found.warehouse), ("History", found.history)):
         console.print(f"{what}  {printable(_answer(answer))}", soft_wrap=True, highlight=False)
+    if found.published.state is not CopyState.OFF:
+        console.print(f"Published  {printable(_copy(found.published))}", soft_wrap=True, highlight=False)
     for problem in found.problems:
         console.print(f"[red]![/red] {printable(problem)}", soft_wrap=True, highlight=False)
     for note in found.notes:
@@ -85,6 +88,14 @@ def render_status(console: "Console", found: PlatformStatus) -> None:
 
 def _answer(answer: StoreStatus) -> str:
     return answer.where if answer.state is Availability.READY else f"{answer.where}  {answer.detail}".strip()
+
+
+def _copy(copy: CopyStatus) -> str:
+    told = copy.detail or ("not yet" if copy.state is CopyState.NONE else copy.state)
+    behind = "" if copy.behind_seconds is None or not copy.published_at else f" by {_age(copy.behind_seconds)}"
+    at = f", of {copy.published_at:%F %R %Z}" if copy.published_at else ""
+    left_out = "".join(f"; left out: {each}" for each in copy.left_out)
+    return f"{copy.where}  {told}{behind}{at}{left_out}"
 
 
 def _feeds(found: PlatformStatus) -> "Table":

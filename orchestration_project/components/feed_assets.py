@@ -69,7 +69,8 @@ def build_feed_assets(spec: FeedSpec) -> dg.AssetsDefinition:
         report = load(platform.warehouse, platform.settings, spec.feed, spec.options, request, context.log.info)
         # Refused files don't fail the run: the others are loaded, and a check says what was refused.
         _tell(context, spec, report)
-        yield from _results(context, spec, request, report, time.perf_counter() - began)
+        seconds, readers = time.perf_counter() - began, platform.settings.readers_file
+        yield from _results(context, spec, request, report, seconds, readers)
         reached(Point.REPORTED)
 
     return load_files
@@ -176,7 +177,12 @@ def _versions(spec: FeedSpec, key: dg.AssetKey, run_id: str) -> dict[str, str]:
 
 
 def _results(
-    context: dg.AssetExecutionContext, spec: FeedSpec, request: Request, report: Report, seconds: float
+    context: dg.AssetExecutionContext,
+    spec: FeedSpec,
+    request: Request,
+    report: Report,
+    seconds: float,
+    readers: str | None,
 ) -> Iterator[dg.MaterializeResult[None]]:
     """An event for each selected table and batch, with the batch's own metadata.
 
@@ -195,7 +201,7 @@ def _results(
         last = [batch for batch in by_batch if batch in asked or not selected][-1]
         for batch, part in by_batch.items():
             partition = None if batch is None else spec.options.batching.key(batch)
-            metadata = metadata_of(spec, key, batch, part) | history_metadata(spec, key, report)
+            metadata = metadata_of(spec, key, batch, part, readers) | history_metadata(spec, key, report)
             if batch == last:
                 metadata |= run_metadata(spec, key, report, seconds) | lineage_metadata(lineage_of(spec, key))
             if not selected or batch not in asked:

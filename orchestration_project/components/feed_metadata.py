@@ -7,6 +7,7 @@ column lineage of a feed's tables (from its contract) and of a query (from its S
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 import dagster as dg
 
@@ -63,8 +64,18 @@ def parts(report: Report, batching: Batching) -> dict[Batch | None, Part]:
     return found
 
 
-def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Part) -> Metadata:
-    """The metadata of one of the feed's tables for one batch (None: for a snapshot)."""
+def metadata_of(
+    spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Part, readers: str | None = None
+) -> Metadata:
+    """The metadata of one of the feed's tables for one batch (None: for a snapshot).
+
+    Args:
+        spec: the feed.
+        key: the table's.
+        batch: the batch.
+        part: what the load reports of it.
+        readers: the file that queries for people are to be asked of; None if it need not be named.
+    """
     # Dagster takes `dagster/row_count` for the rows of the whole table; those of one partition have a name of their
     # own.
     count_name = "dagster/row_count" if spec.options.snapshot else "dagster/partition_row_count"
@@ -90,7 +101,7 @@ def metadata_of(spec: FeedSpec, key: dg.AssetKey, batch: Batch | None, part: Par
     }
     reasons = _reason_table(part.reasons, rejected)
     if reasons:
-        metadata |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch)}
+        metadata |= {"rejects_by_reason": reasons, "open_rejects_sql": _rejects_query(key, batch, readers)}
     return metadata
 
 
@@ -109,9 +120,10 @@ def history_metadata(spec: FeedSpec, key: dg.AssetKey, report: Report) -> Metada
     }
 
 
-def _rejects_query(key: dg.AssetKey, batch: Batch | None) -> dg.MetadataValue:
+def _rejects_query(key: dg.AssetKey, batch: Batch | None, readers: str | None) -> dg.MetadataValue:
     """The SQL that shows the rejects which are still open, to be pasted into DuckDB."""
     lines = [
+        *([] if readers is None else [f"-- duckdb -readonly {quote(readers)}"]),
         "SELECT _file, _row, _reasons, *",
         f"FROM {key.to_user_string()}",
         "WHERE _resolved_by IS NULL",

@@ -19,7 +19,7 @@ from dagster._check import CheckError
 from dagster_shared.record import replace
 
 from orchestration_project.components.io_manager import WarehouseIOManager
-from orchestration_project.components.resources import PLATFORM, Platform
+from orchestration_project.components.resources import PLATFORM, STEPWISE, Platform
 from orchestration_project.components.source_links import with_source_links
 from orchestration_project.errors import PlatformError
 
@@ -51,12 +51,14 @@ def with_platform(
         executor: the project's own executor; without it the one of the definitions, else the in-process one.
     """
     found = {"platform": PLATFORM, "io_manager": IO_MANAGER, **(definitions.resources or {}), **(resources or {})}
+    chosen = executor or definitions.executor or dg.in_process_executor
+    if found["platform"] is PLATFORM and chosen is not dg.in_process_executor:
+        found["platform"] = STEPWISE
     platform = found["platform"]
     # Otherwise assets would read one warehouse and the IO manager write to another: once, with a `data_dir` of its own,
     # a project still wrote to `$DATA_DIR`.
     if found["io_manager"] is IO_MANAGER and platform is not PLATFORM and isinstance(platform, Platform):
         found["io_manager"] = WarehouseIOManager(platform=platform)
-    chosen = executor or definitions.executor or dg.in_process_executor
     return replace(definitions, resources=found, executor=chosen)
 
 

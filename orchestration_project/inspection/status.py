@@ -31,6 +31,7 @@ from orchestration_project.inspection.status_model import (
 )
 from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_tables import ledger_lacks
+from orchestration_project.publishing.lag import copy_status
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import count_ignored, discover
@@ -99,7 +100,8 @@ def status_of(
         feeds = [_feed(spec, gathered) for spec in specs]
     archived = any(newest_archived(settings, spec) for spec in specs)
     strays, unknown = unwatched_folders(settings, watched), unknown_feeds(settings, told.accepted, watched)
-    return PlatformStatus(now, warehouse, history, feeds, strays, archived, unknown)
+    published = copy_status(settings, now)
+    return PlatformStatus(now, warehouse, history, feeds, strays, archived, unknown, published)
 
 
 def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, _Ledger]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from orchestration_project.errors import visible
 from orchestration_project.inspection.expectations import Freshness
 from orchestration_project.inspection.findings import OTHERWISE, PAGE
+from orchestration_project.publishing.lag import CopyState, CopyStatus
 
 
 class Availability(StrEnum):
@@ -174,6 +175,9 @@ class UnknownFeed:
         )
 
 
+NO_COPY = CopyStatus("", CopyState.OFF)
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformStatus:
     """The status of the platform.
@@ -185,6 +189,7 @@ class PlatformStatus:
         strays: files in landing that no feed will load.
         archived: whether the archive has files of any of the feeds.
         unknown_feeds: feeds that have files and no definition.
+        published: the copy for readers.
     """
 
     checked_at: dt.datetime
@@ -194,6 +199,7 @@ class PlatformStatus:
     strays: Sequence[UnwatchedFolder]
     archived: bool
     unknown_feeds: Sequence[UnknownFeed] = ()
+    published: CopyStatus = NO_COPY
 
     @property
     def problems(self) -> list[str]:
@@ -232,6 +238,11 @@ class PlatformStatus:
             yield f"the warehouse can't be used ({PAGE}): {self.warehouse.detail}"
         if self.warehouse.state is Availability.NONE and self.archived:
             yield f"there is no warehouse, but an archive: rebuild the one from the other ({PAGE})"
+        if self.published.needs_a_person:
+            yield (
+                f"the published copy is {self.published.detail or 'behind the warehouse for more than two hours'}: run"
+                " `orchestration-project publish`, which publishes, or tells why it can't"
+            )
         # A sender chooses the names of files, and of folders if it may: they must not act on the terminal.
         for stray in self.strays:
             yield f"{stray.files} file(s) lie in {visible(stray.folder)}, which no feed watches"

@@ -4,12 +4,12 @@ import os
 import signal
 
 from orchestration_project.definitions import defs
-from orchestration_project.failpoints import Point, Recovery, listen
+from orchestration_project.failpoints import AnyPoint, listen
 
 __all__ = ["defs"]
 
 
-def _die_at(point: Point | Recovery) -> None:
+def _die_at(point: AnyPoint) -> None:
     if point == os.environ.get("DIE_AT"):  # noqa: TID251 - how a test speaks to this process
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from orchestration_project.failpoints import Point, Recovery, listen
+from orchestration_project.failpoints import AnyPoint, listen
 
 
 class Killed(BaseException):
@@ -11,10 +11,10 @@ class Killed(BaseException):
 
 
 @contextmanager
-def acting(point: Point | Recovery, act: Callable[[], object]) -> Iterator[None]:
+def acting(point: AnyPoint, act: Callable[[], object]) -> Iterator[None]:
     """Have something done at a point, every time it is reached."""
 
-    def listener(reached: Point | Recovery) -> None:
+    def listener(reached: AnyPoint) -> None:
         if reached is point:
             act()
 
@@ -26,7 +26,7 @@ def acting(point: Point | Recovery, act: Callable[[], object]) -> Iterator[None]
 
 
 @contextmanager
-def dying(point: Point | Recovery) -> Iterator[None]:
+def dying(point: AnyPoint) -> Iterator[None]:
     """Die at a point. The block ends there; what Python does on the way out is done, unlike with SIGKILL."""
 
     def die() -> None:
