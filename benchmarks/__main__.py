@@ -13,7 +13,7 @@ import click
 
 from benchmarks import machine
 from benchmarks.measure import tell
-from benchmarks.parts import increment, load, orchestration, scaling
+from benchmarks.parts import increment, load, orchestration, publishing, scaling
 from benchmarks.report import Section
 from benchmarks.session import Session
 
@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 PARTS: Mapping[str, Callable[[Session], Section]] = {
     "load": load.measure,
     "increment": increment.measure,
+    "publishing": publishing.measure,
     "orchestration": orchestration.measure,
     "scaling": scaling.measure,
 }
@@ -49,7 +50,7 @@ def main(
 ) -> None:
     """Measure each PART (default: all), print what came out, and write it to a file.
 
-    Parts: load increment orchestration scaling. Exits with 1 when something could not be measured.
+    Parts: load increment publishing orchestration scaling. Exits with 1 when something could not be measured.
     """
     # As Ctrl-C does: what was begun is ended, and nothing is left of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

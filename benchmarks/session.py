@@ -15,10 +15,11 @@ BIN = Path(sys.executable).parent
 SALES = ("raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales", "product_warehouse")
 CATALOGUE = ("raw_products", "cleaned_products", "rejected_products")
 SHOP = "benchmarks.shop.definitions"
+PUBLISH = (str(BIN / "orchestration-project"), "publish")
 HISTORY = "dagster_home"
 MEMORY_LIMIT = "2GB"
 """DuckDB's, for the platform: large enough to work, far too small for ten million rows of text."""
-SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "WAREHOUSE_", "PYTHONDONTWRITEBYTECODE")
+SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "PUBLISH", "WAREHOUSE_", "PYTHONDONTWRITEBYTECODE")
 """How the names of variables begin that would change what is measured."""
 
 

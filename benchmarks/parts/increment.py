@@ -9,7 +9,7 @@ from benchmarks.history import lengthen
 from benchmarks.measure import Contender, Failed, ratio, run, take_turns, tell
 from benchmarks.report import Section, Target, megabytes, seconds, times
 from benchmarks.runs import step_seconds
-from benchmarks.session import CATALOGUE, SALES, SHOP, Session, materialize
+from benchmarks.session import CATALOGUE, PUBLISH, SALES, SHOP, Session, materialize
 
 ROWS, ROUNDS, FULL_ROUNDS = 100_000, 3, 7
 PASTS = (1, 100, 1000)
@@ -29,7 +29,7 @@ def measure(session: Session) -> Section:
         ["days before", "runs", "steps", "of day 1's", "command", "of day 1's", "peak memory", "warehouse before"],
     )
     try:
-        sizes = _make_pasts(session, rows)
+        sizes = make_pasts(session, rows)
     except Failed as error:
         section.failures["the first day's load"] = str(error)
         return section
@@ -56,31 +56,34 @@ def measure(session: Session) -> Section:
     return section
 
 
-def _make_pasts(session: Session, rows: int) -> dict[int, int]:
+def make_pasts(session: Session, rows: int) -> dict[int, int]:
     """Load one day, copy that state, and give each copy its past; tells the sizes of the warehouses.
 
     Raises:
-        Failed: the day could not be loaded.
+        Failed: the day could not be loaded, or not be published.
     """
     day = FIRST_DAY - dt.timedelta(days=1)
     files = session.files(rows, [day])
-    first = _name(PASTS[0])
+    first = name_of(PASTS[0])
     data = session.data_dir(first, files)
     session.dagster_home(first)
     run(materialize(SHOP, [*SALES, *CATALOGUE], [day]), session.environment(first), session.log)
     for past in PASTS[1:]:
         tell(f"making {past:,} days of sales")
-        shutil.copytree(session.work / first, session.work / _name(past))
-        lengthen(session.work / _name(past) / "data/warehouse.duckdb", day, past)
-    return {past: (session.work / _name(past) / data.name / "warehouse.duckdb").stat().st_size for past in PASTS}
+        shutil.copytree(session.work / first, session.work / name_of(past))
+        lengthen(session.work / name_of(past) / "data/warehouse.duckdb", day, past)
+        # Else the first increment would publish the whole past.
+        run(PUBLISH, session.environment(name_of(past)), session.log)
+    return {past: (session.work / name_of(past) / data.name / "warehouse.duckdb").stat().st_size for past in PASTS}
 
 
-def _name(past: int) -> str:
+def name_of(past: int) -> str:
+    """The name of the folder with a past of so many days."""
     return f"after-{past}-days"
 
 
 def _contender(session: Session, past: int, rows: int, increments: list[dt.date], steps: list[float]) -> Contender:
-    name, waiting = _name(past), iter(increments)
+    name, waiting = name_of(past), iter(increments)
     contender = Contender(name, [], session.environment(name), rounds=len(increments))
 
     def prepare() -> None:

@@ -181,6 +181,7 @@ def _of_platform(observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
     yield from _switched_off(observed)
     yield from _idle(observed, limits)
     yield from _busy(observed, limits)
+    yield from _copy_behind(observed)
     yield from _not_watched(observed)
     yield from _dead_targets(observed)
 
@@ -226,6 +227,22 @@ def _busy(observed: Observed, limits: Thresholds) -> Iterator[Alarm]:
             holder.since,
             "Everything else waits for it. See whether it still works, and stop it if it hangs.",
             items=[holder.who],
+        )
+
+
+def _copy_behind(observed: Observed) -> Iterator[Alarm]:
+    copy = observed.copy
+    if copy and copy.needs_a_person:
+        behind = dt.timedelta(seconds=copy.behind_seconds or 0)
+        yield Alarm(
+            Kind.COPY_BEHIND,
+            "",
+            "",
+            Severity.WARN,
+            "the published copy is damaged" if copy.detail else f"the published copy is behind for {span(behind)}",
+            observed.now - behind,
+            "Run `orchestration-project publish`, which publishes, or tells why it can't.",
+            items=[copy.detail or copy.where],
         )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from orchestration_project.alerts.outbox import DeadTarget
+from orchestration_project.publishing.lag import CopyStatus
 from orchestration_project.storage.disks import Disk
 from orchestration_project.storage.feed_state import CheckState, FeedState
 from orchestration_project.warehouse.connection import Holder
@@ -49,6 +50,7 @@ class Kind(StrEnum):
     SUCCESS_RATE = "success_rate"
     NOTHING_MATERIALIZED = "nothing_materialized"
     WAREHOUSE_BUSY = "warehouse_busy"
+    COPY_BEHIND = "copy_behind"
     TARGET_DEAD = "target_dead"
     NOT_WATCHED = "not_watched"
 
@@ -194,6 +196,7 @@ class Observed:
         disks: those with data of the platform.
         holder: who has the warehouse; None if nobody has.
         dead_targets: those that take no messages.
+        copy: how the copy for readers stands; None if nobody has asked.
     """
 
     now: dt.datetime
@@ -208,3 +211,4 @@ class Observed:
     disks: Sequence[Disk] = ()
     holder: Holder | None = None
     dead_targets: Sequence[DeadTarget] = ()
+    copy: CopyStatus | None = None

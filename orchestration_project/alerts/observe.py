@@ -20,6 +20,7 @@ from orchestration_project.errors import PlatformError, platform_errors, visible
 from orchestration_project.health.run_history import FILE, FinishedRun, LastRuns, RunHistory, newest_materialization
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.runs import AD_HOC_JOB, causes_of, runs_under_way
+from orchestration_project.publishing.lag import copy_status
 from orchestration_project.settings import Settings
 from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.feed_state import CheckState, read_checks
@@ -137,6 +138,7 @@ def observe(
         disks_of(settings),
         holder_of(settings.database),
         dead_targets,
+        copy_status(settings, now),
     )
 
 

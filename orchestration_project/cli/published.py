@@ -28,9 +28,10 @@ def publish_copy(context: click.Context) -> None:
     settings = Settings.from_env()
     found = publish(settings, _tell)
     if found.outcome is Outcome.PUBLISHED and found.manifest:
+        tables = found.manifest.tables
         click.echo(
-            f"{settings.published} shows {len(found.manifest.tables)} tables with"
-            f" {sum(table.rows for table in found.manifest.tables):,} rows; {len(found.written)} files were written."
+            f"{settings.published} shows {len(tables)} tables with {sum(table.rows for table in tables):,} rows;"
+            f" {len(found.written)} files were written, the warehouse was held for {found.seconds:.1f} s."
         )
     else:
         click.echo(f"Nothing was written: {found.outcome}.")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.publishing.plan import WHOLE, Contents, is_dated
 from orchestration_project.warehouse import batching, ledger, owners, published, renewal
-from orchestration_project.warehouse.feed_tables import NEW
-from orchestration_project.warehouse.tables import SCHEMA, exists, ident, qualified
+from orchestration_project.warehouse.feed_tables import NEW, PREFIXES
+from orchestration_project.warehouse.tables import SCHEMA, exists, ident, literal, qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BATCH = "_batch_date"
 RAW_COLUMNS = frozenset({"_raw_line", "_parse_error"})
 """Columns that raw tables alone have."""
+REJECT = ("_file", "_file_version", "_row", "_reasons", "_rejected_at", "_resolved_by")
+"""Columns that rejected tables alone have together: which record it is, and what the platform says of it."""
 BATCH_TYPES = ("DATE", "TIMESTAMP")
 BUILT = "_built"
 """What the name of a mart's notes has behind that of the mart."""
@@ -101,13 +103,24 @@ def _is_raw(source: Source) -> bool:
 
 def contents_of(connection: "DuckDBPyConnection", source: Source) -> Contents:
     """What stands for the rows of each batch of a table, or for all rows."""
-    name, column = qualified(connection, source.name, source.schema), source.batch_column
+    name, column, row = qualified(connection, source.name, source.schema), source.batch_column, _row(connection, source)
     if column is not None:
-        found = dict(_listed(connection, source, name) or _hashed(connection, name, f"{ident(column)}::VARCHAR"))
+        found = dict(_listed(connection, source, name) or _hashed(connection, name, row, f"{ident(column)}::VARCHAR"))
         # A frame may call a column so and have anything in it, such as `infinity`.
         if is_dated(found):
             return found
-    return dict(_hashed(connection, name, f"'{WHOLE}'"))
+    return dict(_hashed(connection, name, row, f"'{WHOLE}'"))
+
+
+def _row(connection: "DuckDBPyConnection", source: Source) -> str:
+    """The expressions that stand for a row."""
+    if not source.columns.keys() >= set(REJECT) or source.schema != SCHEMA:
+        return "_rows"
+    # Of a rejected record, which one it is and the contract stand for its text. To hash that, too, takes five times as
+    # long, and the rejects of years are many.
+    feed = source.name.removeprefix(PREFIXES[2])
+    made = renewal.made_as(connection, feed) if exists(connection, renewal.TABLE) else None
+    return ", ".join([literal(made or ""), *map(ident, REJECT)])
 
 
 def _listed(connection: "DuckDBPyConnection", source: Source, name: str) -> list[tuple[str | None, int]]:
@@ -126,6 +139,6 @@ def _listed(connection: "DuckDBPyConnection", source: Source, name: str) -> list
     ).fetchall()
 
 
-def _hashed(connection: "DuckDBPyConnection", name: str, batch: str) -> list[tuple[str | None, int]]:
+def _hashed(connection: "DuckDBPyConnection", name: str, row: str, batch: str) -> list[tuple[str | None, int]]:
     # Added up, since a sum does not depend on the order of rows.
-    return connection.execute(f"SELECT {batch} AS batch, sum(hash(_rows)) FROM {name} AS _rows GROUP BY 1").fetchall()
+    return connection.execute(f"SELECT {batch} AS batch, sum(hash({row})) FROM {name} AS _rows GROUP BY 1").fetchall()

@@ -9,6 +9,7 @@ import pytest
 from orchestration_project.alerts.conditions import conditions
 from orchestration_project.alerts.model import Alarm, Files, Kind, MissingBatch, Observed, Thresholds
 from orchestration_project.alerts.outbox import DeadTarget
+from orchestration_project.publishing.lag import CopyState, CopyStatus
 from orchestration_project.storage.disks import Disk
 from orchestration_project.warehouse.connection import Holder
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, check, feed, job, run, seen, state
@@ -93,6 +94,10 @@ def of_feed(**fields: Any) -> Observed:
         pytest.param(seen(disks=[Disk("data", "/data", 3 * GB, 100 * GB)]), [], id="disk has room"),
         pytest.param(seen(holder=Holder("process 7", NOW - 31 * MINUTE)), ["warehouse_busy"], id="warehouse busy"),
         pytest.param(seen(holder=Holder("process 7", NOW - 29 * MINUTE)), [], id="a load takes a while"),
+        pytest.param(
+            seen(copy=CopyStatus("w.duckdb", CopyState.BEHIND, behind_seconds=7300)), ["copy_behind"], id="copy behind"
+        ),
+        pytest.param(seen(copy=CopyStatus("w.duckdb", CopyState.BEHIND, behind_seconds=7100)), [], id="a long run"),
         pytest.param(seen(not_watched={"f": "no access"}), ["not_watched:f"], id="folder can't be read"),
         pytest.param(
             seen(dead_targets=[DeadTarget("mail to a@b.c by d", NOW - HOUR, 4, "refused", 2, 0)]),

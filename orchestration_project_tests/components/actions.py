@@ -25,6 +25,7 @@ from orchestration_project_tests.alerts.servers import unused_port, webhook
 from orchestration_project_tests.components.alarming import HOUR, Alarming, day, sold
 from orchestration_project_tests.components.instigators import remember
 from orchestration_project_tests.components.provocations import (
+    behind,
     busy,
     failed_check,
     idle,
@@ -215,6 +216,11 @@ def wrong_url(alarming: Alarming) -> Callable[[], object]:
     return correct
 
 
+def published_by_hand(alarming: Alarming) -> Callable[[], object]:
+    behind(alarming)
+    return lambda: command(alarming, "publish")
+
+
 ACTIONS: Mapping[Kind, Mapping[str, Action]] = {
     Kind.BATCH_MISSING: {
         "have its file delivered": missing,
@@ -245,6 +251,7 @@ ACTIONS: Mapping[Kind, Mapping[str, Action]] = {
         "terminate a hung run that others wait for": hung,
     },
     Kind.WAREHOUSE_BUSY: {"the message names it: let it end": busy},
+    Kind.COPY_BEHIND: {"`orchestration-project publish` publishes, or tells why it can't": published_by_hand},
     Kind.TARGET_DEAD: {"mend its URL": wrong_url},
 }
 """By kind and by the words of the runbook."""

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from contextlib import closing
 
 import dagster as dg
+import pytest
 
 from orchestration_project.alerts.model import Kind
 from orchestration_project.alerts.targets import read_targets
 from orchestration_project.components.resources import Platform
+from orchestration_project.publishing.publish import publish
 from orchestration_project_tests.components.alarming import DAY, HOUR, NOBODY, TODAY, Alarming, day, sold
 from orchestration_project_tests.components.instigators import remember
 from orchestration_project_tests.components.sales_files import catalogue, sale
@@ -188,6 +190,15 @@ def busy(alarming: Alarming) -> Callable[[], object]:
     return lambda: held.__exit__(None, None, None)
 
 
+def behind(alarming: Alarming) -> Callable[[], object]:
+    alarming.others.enter_context(pytest.MonkeyPatch.context()).setenv("PUBLISH", "on")
+    platform = Platform(data_dir=str(alarming.bench.data_dir))
+    with platform.warehouse.transaction("a change by hand") as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS n")
+    alarming.ahead = 3 * HOUR
+    return lambda: publish(platform.settings, print)
+
+
 def dead_target(alarming: Alarming) -> Callable[[], object]:
     alarming.tick()
     path = alarming.bench.data_dir / "alarms.sqlite"
@@ -223,6 +234,7 @@ PROVOKED = {
     Kind.SUCCESS_RATE: (many_failures, "success_rate:verification_job", "10 of the last 10 runs failed"),
     Kind.NOTHING_MATERIALIZED: (idle, "nothing_materialized", "no asset was materialized for 26 hours"),
     Kind.WAREHOUSE_BUSY: (busy, "warehouse_busy", "a long load"),
+    Kind.COPY_BEHIND: (behind, "copy_behind", "the published copy is behind for 3 hours"),
     Kind.TARGET_DEAD: (dead_target, f"target_dead:{TARGET}", "connection refused"),
     Kind.NOT_WATCHED: (unreadable, "not_watched:sales", "can't be looked at"),
 }

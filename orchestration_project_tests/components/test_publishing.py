@@ -20,7 +20,7 @@ from orchestration_project_tests.components.workbench import Workbench, material
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.readers import reading
 
-pytestmark = [pytest.mark.promise("readers"), pytest.mark.usefixtures("published")]
+pytestmark = [pytest.mark.promise("concurrency"), pytest.mark.usefixtures("published")]
 
 FIRST = dt.date(2024, 1, 15)
 

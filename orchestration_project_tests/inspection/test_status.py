@@ -109,7 +109,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
     found = json.loads(json.dumps(status(loaded, spec).as_dict(), default=str))
     assert list(found) == [
         *("exit_code", "problems", "unknown", "notes"),
-        *("checked_at", "warehouse", "history", "feeds", "strays", "unknown_feeds"),
+        *("checked_at", "warehouse", "history", "feeds", "strays", "unknown_feeds", "published"),
     ]
     assert found["warehouse"] == {
         "where": str(loaded / "data" / "warehouse.duckdb"),

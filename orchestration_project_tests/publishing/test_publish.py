@@ -9,10 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from orchestration_project.contracts.feed import Required
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.publishing.manifest import read_manifest
 from orchestration_project.publishing.publish import Outcome, publish
-from orchestration_project_tests.ingest.shop import Shop, day, named
+from orchestration_project_tests.ingest.shop import Shop, column, day, feed, named
 from orchestration_project_tests.publishing.copies import HEAD, held, published, reader, shown
 
 
@@ -88,6 +89,15 @@ def test_a_waiver_is_published(shop: Shop) -> None:
         warehouse.execute("UPDATE rejected_f SET _resolved_by = 'waived'")
     assert published(shop).outcome is Outcome.PUBLISHED
     assert shown(shop.settings) == held(shop.settings)
+
+
+def test_a_contract_that_reads_otherwise_is_published(shop: Shop) -> None:
+    """Rejected text that another contract has made of the same records is seen."""
+    shop.feed = feed(column("id", "VARCHAR", Required()), column("n", "INTEGER"), column("m", "INTEGER", source="n"))
+    shop.load()
+    published(shop)
+    assert shown(shop.settings) == held(shop.settings)
+    assert {"n", "m"} <= shop.rows("SELECT * FROM rejected_f")[0].keys()
 
 
 def test_rows_that_went_by_hand_are_seen(shop: Shop) -> None:

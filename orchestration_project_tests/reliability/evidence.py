@@ -18,7 +18,6 @@ PROMISES = {
     "disk": "A full disk or a broken warehouse gives a clear error and has a way back.",
     "seen": "What went wrong, and what was left out, is told where one looks for it.",
     "alerts": "Who must act hears of it once, and hears when it is over, whatever dies meanwhile.",
-    "readers": "Who reads the published copy never waits, stops no load, and sees all tables of one moment.",
     "load": "Floods of files are worked off, and a look into landing stays bounded.",
 }
 

@@ -12,7 +12,7 @@ from orchestration_project_tests.publishing.copies import HEAD, held, published,
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
 
-pytestmark = pytest.mark.promise("readers")
+pytestmark = pytest.mark.promise("crash")
 
 POINTS = [*failpoints.Publishing]
 
