@@ -1,0 +1,79 @@
+"""The corpus: sets of samples with a right contract each, and how many edits a draft of a set may need.
+
+Belongs here: which sets there are. Does not belong here: how samples are made, and how a draft is scored.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from benchmarks.drafting import faults, offices, shops, tills
+from benchmarks.drafting.values import Sample
+
+CONTRACTS = Path(__file__).parent / "contracts"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """Samples of one feed, and what a draft of them is held to.
+
+    Attributes:
+        make: makes the samples; the same ones for the same random numbers.
+        most_edits: how many edits its draft may need. It only ever goes down: a test holds it.
+        cadence: how often such files come.
+        rejected: how many records of the samples the right contract rejects.
+        refusal: for samples that no feed can be drafted from, the pattern that the reason has to match; else empty.
+    """
+
+    make: Callable[[Random], list[Sample]]
+    most_edits: int
+    cadence: str = "daily"
+    rejected: int = 0
+    refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        """The set's name, which is the feed's, too."""
+        return self.make.__name__
+
+    @property
+    def contract(self) -> Path:
+        """The right contract; there is none for samples that have to be refused."""
+        return CONTRACTS / f"{self.name}.odcs.yaml"
+
+    def samples(self) -> list[Sample]:
+        """The samples, the same each time."""
+        return self.make(Random(self.name))  # noqa: S311 - the same samples each time
+
+
+_SETS = (
+    SampleSet(shops.shopify_orders, 999),
+    SampleSet(shops.woocommerce_orders, 999),
+    SampleSet(shops.amazon_settlement, 999),
+    SampleSet(shops.stripe_payments, 999),
+    SampleSet(tills.square_items, 999),
+    SampleSet(tills.lightspeed_transactions, 999, cadence="monthly"),
+    SampleSet(tills.sumup_transactions, 999),
+    SampleSet(tills.till_with_totals, 999),
+    SampleSet(tills.two_stores, 999),
+    SampleSet(offices.datev_bookings, 999, cadence="monthly"),
+    SampleSet(offices.google_sheet, 999),
+    SampleSet(faults.ragged_records, 999, rejected=8),
+    SampleSet(faults.leading_zeros, 999),
+    SampleSet(faults.flags, 999),
+    SampleSet(faults.moments, 999),
+    SampleSet(faults.three_decimals, 999),
+    SampleSet(faults.wide_preamble, 999),
+    SampleSet(faults.trailing_commas, 999),
+    SampleSet(faults.year_headers, 999),
+    SampleSet(faults.null_words, 999),
+    SampleSet(faults.day_or_month, 999),
+    SampleSet(faults.few_records, 999),
+    SampleSet(faults.mac_letters, 999),
+    SampleSet(faults.japanese_letters, 999),
+    SampleSet(faults.one_column, 1, refusal="(one|single) column"),
+    SampleSet(faults.no_records, 1, refusal="no records"),
+    SampleSet(faults.no_header, 1, refusal="header"),
+)
+SETS: Mapping[str, SampleSet] = {item.name: item for item in _SETS}
