@@ -184,7 +184,7 @@ def comments_of(text: str, column: str | None) -> str:
         starts = [number for number, line in enumerate(lines) if line.startswith("      - name: ")]
         first = next((number for number in starts if lines[number].split()[2] == column), len(lines))
         last = next((number for number in starts if number > first), len(lines))
-        while 0 < first < len(lines) and lines[first - 1].lstrip().startswith("#"):
+        while 0 < first < len(lines) and lines[first - 1].startswith("      #"):
             first -= 1
         lines = lines[first:last]
     return "\n".join(line.partition("#")[2] for line in lines if "#" in line)

@@ -45,13 +45,17 @@ def leading_zeros(random: Random) -> list[Sample]:
 
 
 def flags(random: Random) -> list[Sample]:
-    """Two values in a column: some are truth values, some are codes of which there are only two so far."""
-    pairs = {"is_gift": "yes no", "is_paid": "true false", "is_late": "Y N", "shelf": "0 a", "size": "S N"}
+    """Two values in a column: some are truth values, some are codes of which there are only two so far.
+
+    Nearly all values of `shelf` are 0, which some readers take for false: then the shelf `a` is none.
+    """
+    pairs = {"is_gift": "yes no", "is_paid": "true false", "is_late": "Y N", "size": "S N"}
     pairs |= {"returned": "1 0", "grade": "t x"}
     records = [
-        [number, *(random.choice(words.split()) for words in pairs.values())] for number in range(1001, 1001 + ROWS)
+        [number, *(random.choice(words.split()) for words in pairs.values()), "a" if number % 40 == 0 else "0"]
+        for number in range(1001, 1001 + ROWS)
     ]
-    return [Sample("flags_2024-03-05.csv", delimited([["order_id", *pairs], *records]))]
+    return [Sample("flags_2024-03-05.csv", delimited([["order_id", *pairs, "shelf"], *records]))]
 
 
 def moments(random: Random) -> list[Sample]:

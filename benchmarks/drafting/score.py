@@ -184,7 +184,11 @@ def _reads_alike(connection: "DuckDBPyConnection", feed: Feed, found: Column, wa
     """Whether two columns of the same type give the same value to each text of the right column in the samples."""
     if found.parsing == wanted.parsing:
         return True
-    values = [f"({value_of(column, text_of(column, ident(wanted.name)))})" for column in (found, wanted)]
+    texts = [text_of(column, ident(wanted.name)) for column in (found, wanted)]
+    # A text that is no value of the type is rejected, a word for "no value" is not: both have no value.
+    values = [
+        f"({value_of(column, text)}, {text} IS NULL)" for column, text in zip((found, wanted), texts, strict=True)
+    ]
     # Records that are no data say nothing about a column; the table tells them only where the contract has rules.
     data = "_parse_error IS NULL" + (" AND _ignored IS NULL" if feed.ignored else "")
     row = connection.execute(

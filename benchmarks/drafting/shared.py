@@ -3,6 +3,7 @@
 Belongs here: which files, and the right answers. They are no part of this project: without them nothing is scored.
 """
 
+import datetime as dt
 import re
 import shutil
 from collections.abc import Mapping
@@ -40,14 +41,9 @@ SHARED = (
 )
 
 
-def shared_scores(folder: Path) -> list[Score]:
-    """The scores of the sets that are there."""
-    return [shared_score(item, folder / item.folder) for item in SHARED if item.files]
-
-
 def shared_score(item: SharedSet, folder: Path) -> Score:
-    """The score of one set; its files are copied to a folder that does not exist yet."""
-    folder.mkdir(parents=True)
+    """The score of one set; its files are copied to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     paths = [Path(shutil.copy(path, folder)) for path in item.files]
     feed = load_feed(ROOT / "examples" / item.folder / f"{item.folder}.odcs.yaml")
     done = run_new_feed(item.folder, paths, folder / "draft")
@@ -57,8 +53,6 @@ def shared_score(item: SharedSet, folder: Path) -> Score:
 
 
 def _day(name: str) -> object:
-    import datetime as dt
-
     found = DAY.search(name)
     assert found
     return dt.date.fromisoformat(found[1] if len(found[1]) == len("2010-12-01") else f"{found[1]}-01")

@@ -3,36 +3,30 @@
 import sys
 from collections.abc import Iterable
 
-from benchmarks.drafting import speed
 from benchmarks.drafting.compare import KINDS
 from benchmarks.drafting.corpus import SETS
 from benchmarks.drafting.score import Score, score
-from benchmarks.drafting.shared import shared_scores
+from benchmarks.drafting.shared import SHARED, shared_score
+from benchmarks.drafting.speed import LARGE
 from benchmarks.measure import Contender, take_turns, tell
 from benchmarks.report import UNKNOWN, Section, Target, megabytes, seconds
-from benchmarks.session import ROOT, Session
+from benchmarks.session import Session
 
-INTRO = """`new-feed` drafts a contract from samples in the forms of known programs, and from samples with faults of real
-exports; each draft is compared with a contract made by hand. An edit is [one line that a person
-changes](../benchmarks/drafting/__init__.py). Seconds are those of the command without the start of Python, but with it
-where a peak memory stands: there the command runs in a process of its own."""
+INTRO = """`new-feed` drafts a contract from samples in the forms of known programs, and from samples with faults of
+real exports. Each draft is compared with a contract that was made by hand. An edit is
+[one line that a person changes](../benchmarks/drafting/__init__.py). Where a peak memory stands, the command ran in a
+process of its own, and its start counts; else it does not."""
 
 
 def measure(session: Session) -> Section:
     """Score all sets, and time the large ones."""
     section = Section("Drafting", INTRO, ["set", "columns", "edits", *KINDS, "time", "peak memory"])
     scores = [score(chosen, session.folder(f"set-{chosen.name}")) for chosen in SETS.values()]
-    scores += shared_scores(session.folder("shared"))
-    section.rows += [_row(item) for item in scores]
-    section.rows.append(_row(_sum(scores)))
-    section.targets += [
-        Target(f"{item.name}, edits", len(item.edits), SETS[item.name].most_edits, unit="lines")
-        for item in scores
-        if item.name in SETS and len(item.edits) > SETS[item.name].most_edits
-    ]
+    scores += [shared_score(real, session.folder(f"set-{real.folder}")) for real in SHARED if real.files]
+    section.rows += [_row(item) for item in (*scores, _sum(scores))]
     for item in scores:
         for edit in item.edits:
-            tell(f"{item.name}: {edit.kind}: {edit.column or 'the whole'} {edit.what}")
+            tell(f"{item.name}, {edit.kind}: {edit.column or 'the whole'} {edit.what}")
     _time(session, section)
     return section
 
@@ -50,20 +44,19 @@ def _sum(scores: Iterable[Score]) -> Score:
 
 
 def _time(session: Session, section: Section) -> None:
-    contenders = {}
-    for name, large in speed.LARGE.items():
-        folder = session.folder(name)
-        sample = large.write(folder)
-        output = folder / "draft"
-        command = [sys.executable, "-m", "orchestration_project", "new-feed", str(sample), "--name", "large"]
-        contenders[name] = Contender(
-            large.words, [*command, "--output", str(output)], {"PYTHONPATH": str(ROOT)}, prepare=lambda: None
-        )
+    contenders = {name: _contender(session, name) for name in LARGE}
     take_turns(list(contenders.values()), session.log)
     for name, item in contenders.items():
-        filler = [""] * (len(KINDS) + 1)
+        unknown = [""] * (len(KINDS) + 1)
         section.rows.append(
-            [item.name, str(speed.LARGE[name].columns), *filler, seconds(item.seconds), megabytes(item.peak_bytes)]
+            [item.name, str(LARGE[name].columns), *unknown, seconds(item.seconds), megabytes(item.peak_bytes)]
         )
-        section.targets.append(Target(item.name, item.seconds, speed.LARGE[name].most_seconds, unit="s"))
+        section.targets.append(Target(item.name, item.seconds, LARGE[name].most_seconds, unit="s"))
     section.add_failures(contenders.values())
+
+
+def _contender(session: Session, name: str) -> Contender:
+    folder = session.folder(name)
+    sample = LARGE[name].write(folder)
+    command = [sys.executable, "-m", "orchestration_project", "new-feed", str(sample), "--name", "large"]
+    return Contender(LARGE[name].words, [*command, "--output", str(folder / "draft")], session.environment(name))

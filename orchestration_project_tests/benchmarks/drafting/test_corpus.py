@@ -1,0 +1,55 @@
+"""The drafts of `new-feed` on the corpus: they may only get better."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.drafting.corpus import SETS, SampleSet
+from benchmarks.drafting.score import opened, says_of, score, write_samples
+from benchmarks.drafting.shared import SHARED, SharedSet, shared_score
+from orchestration_project.contracts import load_feed
+from orchestration_project.formats.header import normalised
+from orchestration_project.inspection.explain import found_file
+
+WITH_CONTRACT = [item for item in SETS.values() if not item.refusal]
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=name) for name, item in SETS.items()])
+def test_a_draft_needs_no_more_edits_than_before(chosen: SampleSet, tmp_path: Path) -> None:
+    """No set may need more edits than the number beside it; when a draft gets better, the number goes down."""
+    found = score(chosen, tmp_path)
+    assert len(found.edits) <= chosen.most_edits, "\n".join(map(str, found.edits))
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=item.name) for item in WITH_CONTRACT])
+def test_a_right_contract_takes_its_samples(chosen: SampleSet, tmp_path: Path) -> None:
+    """It rejects what is no record of the set, ignores what is no data, and reads all other records."""
+    feed = load_feed(chosen.contract)
+    files = [file for path in write_samples(chosen, tmp_path) if (file := found_file(path))]
+    with opened(feed, files) as (counts, _):
+        assert len(counts) == len(chosen.samples())
+        assert sum(count.rejected for count in counts) == chosen.rejected
+        assert all(count.cleaned for count in counts)
+        assert all(bool(count.ignored) == bool(feed.ignored) for count in counts)
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=name) for name, item in SETS.items()])
+def test_samples_are_the_same_each_time(chosen: SampleSet) -> None:
+    """The score of a draft does not depend on chance."""
+    assert chosen.samples() == chosen.samples()
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=item.name) for item in WITH_CONTRACT])
+def test_what_samples_cannot_tell_is_about_columns_that_there_are(chosen: SampleSet) -> None:
+    """A header that is misspelt in a right contract would never be asked for."""
+    columns = {normalised(column.source or column.name) for column in load_feed(chosen.contract).source_columns}
+    assert {header for header in says_of(chosen.contract) if header} <= columns
+
+
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=item.folder) for item in SHARED])
+def test_real_files(chosen: SharedSet, tmp_path: Path) -> None:
+    """Drafts of real files need no more edits than before; the contracts of `examples/` are the right ones."""
+    if not chosen.files:
+        pytest.skip(f"{chosen.folder} is not beside the checkout (../shared/data)")
+    found = shared_score(chosen, tmp_path / "set")
+    assert len(found.edits) <= chosen.most_edits, "\n".join(map(str, found.edits))
