@@ -54,6 +54,7 @@ class Score:
         edits: what a person has to change.
         seconds: how long the command took, without the start of Python.
         refused: whether there was no draft.
+        counts: what the right contract makes of the samples.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Score:
     edits: Sequence[Edit]
     seconds: float
     refused: bool
+    counts: "Sequence[FileCount]" = ()
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -87,8 +89,7 @@ def score(chosen: SampleSet, folder: Path) -> Score:
         found = [] if right else [Edit("unsaid", WHOLE, f"no feed can be drafted: {chosen.refusal}")]
         return Score(chosen.name, 0, found, done.seconds, bool(done.code))
     feed, days = load_feed(chosen.contract), [sample.day for sample in chosen.samples()]
-    found = compared(done, feed, says_of(chosen.contract), chosen.cadence, days, paths)
-    return Score(chosen.name, len(feed.source_columns), found, done.seconds, bool(done.code))
+    return compared(done, feed, says_of(chosen.contract), chosen.cadence, days, paths)
 
 
 def write_samples(chosen: SampleSet, folder: Path) -> list[Path]:
@@ -133,8 +134,8 @@ def compared(
     cadence: str,
     days: Sequence[object],
     paths: Sequence[Path],
-) -> list[Edit]:
-    """The edits of a draft.
+) -> Score:
+    """The score of a draft.
 
     Args:
         done: what the command did.
@@ -149,7 +150,8 @@ def compared(
         ignored = [count.ignored for count in counts]
         right = Right(feed, says, cadence, days, ignored, reads_alike)
         draft = Draft(NOTHING) if done.code else _draft(done.folder, files, any(ignored))
-        return edits(draft, right)
+        found = edits(draft, right)
+    return Score(feed.name, len(feed.source_columns), found, done.seconds, bool(done.code), counts)
 
 
 def _draft(folder: Path, files: Sequence[FoundFile], some_ignored: bool) -> Draft:

@@ -20,7 +20,7 @@ process of its own, and its start counts; else it does not."""
 
 def measure(session: Session) -> Section:
     """Score all sets, and time the large ones."""
-    section = Section("Drafting", INTRO, ["set", "columns", "edits", *KINDS, "time", "peak memory"])
+    section = Section("Drafting", INTRO, ["set", "columns", "edits", "by kind", "time", "peak memory"])
     scores = [score(chosen, session.folder(f"set-{chosen.name}")) for chosen in SETS.values()]
     scores += [shared_score(real, session.folder(f"set-{real.folder}")) for real in SHARED if real.files]
     section.rows += [_row(item) for item in (*scores, _sum(scores))]
@@ -32,9 +32,9 @@ def measure(session: Session) -> Section:
 
 
 def _row(item: Score) -> list[str]:
-    kinds = [str(item.by_kind[kind] or "") for kind in KINDS]
-    refused = " (no draft)" if item.refused else ""
-    return [f"{item.name}{refused}", str(item.columns), str(len(item.edits)), *kinds, seconds(item.seconds), UNKNOWN]
+    kinds = ", ".join(f"{kind} {item.by_kind[kind]}" for kind in KINDS if item.by_kind[kind])
+    name = f"{item.name}, refused" if item.refused else item.name
+    return [name, str(item.columns), str(len(item.edits)), kinds or UNKNOWN, seconds(item.seconds), UNKNOWN]
 
 
 def _sum(scores: Iterable[Score]) -> Score:
@@ -47,10 +47,8 @@ def _time(session: Session, section: Section) -> None:
     contenders = {name: _contender(session, name) for name in LARGE}
     take_turns(list(contenders.values()), session.log)
     for name, item in contenders.items():
-        unknown = [""] * (len(KINDS) + 1)
-        section.rows.append(
-            [item.name, str(LARGE[name].columns), *unknown, seconds(item.seconds), megabytes(item.peak_bytes)]
-        )
+        figures = [UNKNOWN, UNKNOWN, seconds(item.seconds), megabytes(item.peak_bytes)]
+        section.rows.append([item.name, str(LARGE[name].columns), *figures])
         section.targets.append(Target(item.name, item.seconds, LARGE[name].most_seconds, unit="s"))
     section.add_failures(contenders.values())
 
