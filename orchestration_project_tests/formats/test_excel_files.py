@@ -160,6 +160,20 @@ def test_values_by_type(value: object, sql_type: str, parsing: Parsing, expected
     assert [row["_reasons"] for row in shop.table("rejected")] == ([["v: type"]] if expected is None else [])
 
 
+def test_a_day_that_never_was(tmp_path: Path) -> None:
+    """A date cell that has its date as text is a reject if there is no such day, and not an empty value."""
+    shop = Shop(tmp_path, feed(column("id"), column("n", "DATE"), source=XLSX))
+    days = ("2024-02-29", "2024-02-30")
+    cells = [
+        f'<c r="A{row}" t="d"><v>{day}</v></c><c r="B{row}" t="d"><v>{day}</v></c>' for row, day in enumerate(days, 2)
+    ]
+    rows = "".join(f'<row r="{row}">{both}</row>' for row, both in enumerate(cells, 2))
+    shop.deliver(named(1), packed(parts(HEADER + rows)))
+    shop.load()
+    assert shop.cleaned("n") == [dt.date(2024, 2, 29)]
+    assert [(row["n"], row["_reasons"]) for row in shop.table("rejected")] == [("2024-02-30", ["n: type"])]
+
+
 def test_error_cells(tmp_path: Path) -> None:
     """An error in a column of the contract rejects its record, which keeps its values; one beside them is rescued."""
     shop = Shop(tmp_path, CONTRACT)
