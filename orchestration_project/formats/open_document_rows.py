@@ -32,8 +32,10 @@ STORED_IN = dict.fromkeys(("float", "percentage", "currency"), f"{OFFICE}value")
     kind: f"{OFFICE}{kind}-value" for kind in ("date", "time", "boolean")
 }
 """Where a cell of a type has its value."""
-# Older programs write an error as the number 0, or as a text, whose paragraph alone shows it.
-ERROR = re.compile(r"#(?:DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!)|Err:\d{3}")
+# Older programs write an error as the number 0, or as a text. Then it is what the cell shows that tells it; a number is
+# shown as an error in the program's language, such as `#WERT!`, and a text may begin with # and be none.
+ERROR_TEXT = re.compile(r"#(?:DIV/0!|N/A|NAME\?|NULL!|NUM!|REF!|VALUE!)|Err:5\d\d")
+ERROR_NUMBER = re.compile(r"#[^\W\d_][\w/.]*[!?]?|[^\W\d_]{2,8}\s?:5\d\d")
 BESIDE = frozenset({f"{OFFICE}annotation", f"{TABLE}shapes", f"{TABLE}detective", f"{TEXT}ruby-text"})
 """Comments, drawings and hints of pronunciation: their paragraphs are no part of a cell."""
 # XML can't hold these characters, so they stand for the blanks that an element makes until the others are collapsed.
@@ -42,6 +44,7 @@ MADE = {f"{TEXT}s": BLANK, f"{TEXT}tab": TAB, f"{TEXT}line-break": BREAK}
 AS_BLANKS = str.maketrans({BLANK: " ", TAB: "\t", BREAK: "\n"})
 Repeated = tuple[int, int, dict[int, str]]
 """The number of a row from 1, how often it stands there, and the values of its cells."""
+NO_ROW: Repeated = (0, 0, {})
 
 
 def last_row(stream: IO[bytes], sheet: int) -> int:
@@ -148,6 +151,9 @@ class _Reader:
             self.parser.CharacterDataHandler = None
         elif self._place.inside:
             self._start_within(tag, attributes)
+        elif tag == ROW:
+            # However large the sheets before it are, none of them is a part of a record.
+            self.ready.append(NO_ROW)
         self._place.start(tag, attributes)
 
     def _start_within(self, tag: str, attributes: dict[str, str]) -> None:
@@ -193,10 +199,9 @@ class _Reader:
         self._column, self._has_content, self._blanks = 0, False, 0
 
     def _end_row(self) -> None:
-        if self._has_content:
-            if self._row + self._times - 1 > MAX_ROWS:
-                raise ValueError(f"there are more than {MAX_ROWS:,} rows")
-            self.ready.append((self._row, self._times, self._values))
+        if self._has_content and self._row + self._times - 1 > MAX_ROWS:
+            raise ValueError(f"there are more than {MAX_ROWS:,} rows")
+        self.ready.append((self._row, self._times, self._values) if self._has_content else NO_ROW)
         self._row += self._times
 
     def _end_cell(self) -> None:
@@ -227,7 +232,8 @@ def _value(attributes: dict[str, str], text: str) -> str:
         ValueError: it can't be read.
     """
     kind, is_formula = attributes.get(KIND, "void"), FORMULA in attributes
-    if attributes.get(CHECKED_KIND) == "error" or (is_formula and ERROR.fullmatch(text)):
+    error = ERROR_NUMBER if kind in STORED_IN else ERROR_TEXT
+    if attributes.get(CHECKED_KIND) == "error" or (is_formula and error.fullmatch(text)):
         return FAULT + (text or "an error")
     if kind == "void":
         # Without a type it is a text, as a file made by hand may have it; a formula was never calculated.

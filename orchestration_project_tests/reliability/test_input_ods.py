@@ -15,6 +15,7 @@ from python_calamine import CalamineWorkbook
 
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.formats import workbook_parts
 from orchestration_project.formats.sheet_csv import convert
 from orchestration_project_tests.formats.files import records
 from orchestration_project_tests.formats.open_documents import (
@@ -89,6 +90,8 @@ def test_documents_are_read_as_calamine_reads_them(rows: list[tuple[Any, Any]], 
             cell('office:value-type="currency" office:value="2.40"', "<text:p>2,40 €</text:p>"), "2.4", id="€"
         ),
         pytest.param(formula(f'{FLOAT}"2"', "2"), "2", id="formula"),
+        pytest.param(formula(f'{FLOAT}"2"', "#2"), "2", id="a number that is shown with #"),
+        pytest.param(formula('office:value-type="string"', "#sale"), "#sale", id="formula that gives a text with #"),
         pytest.param(formula('office:value-type="string"'), None, id="formula that gives an empty text"),
         pytest.param(cell('office:value-type="time" office:time-value="PT36H00M00S"'), "36:00:00", id="hours"),
         pytest.param(cell('office:value-type="time" office:time-value="P1DT1H"'), "25:00:00", id="a day and an hour"),
@@ -134,6 +137,8 @@ def test_values(value: object, expected: str | None, tmp_path: Path) -> None:
         pytest.param(error("#DIV/0!"), id="LibreOffice"),
         pytest.param(error("Err:502"), id="an error of its own"),
         pytest.param(formula(f'{FLOAT}"0"', "#DIV/0!"), id="older programs"),
+        pytest.param(formula(f'{FLOAT}"0"', "#WERT!"), id="older programs, in German"),
+        pytest.param(formula(f'{FLOAT}"0"', "Err:502"), id="older programs, by its number"),
         pytest.param(formula('office:value-type="string" office:string-value=""', "#N/A"), id="as a text"),
     ],
 )
@@ -157,6 +162,14 @@ def test_the_sheet_with_the_header(tmp_path: Path) -> None:
     links = f"<table:dde-links>{link}</table:dde-links>"
     notes = f'<table:table table:name="Notes">{rows_of([("x",)])}</table:table>'
     assert records(tmp_path, CONTRACT, packed(content(notes + copy + data + copy + links))) == {2: ("a", "1")}
+
+
+def test_a_large_sheet_before_the_one_with_the_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size is not that of a record."""
+    monkeypatch.setattr(workbook_parts, "MAX_RECORD_BYTES", 1 << 17)
+    notes = [(f"note {number}" * 10,) for number in range(5000)]
+    file = open_document({"Notes": notes, "Data": [HEAD, ("a", 1)]})
+    assert records(tmp_path, CONTRACT, file) == {2: ("a", "1")}
 
 
 def refused(folder: Path, file: bytes) -> FileRefused:
