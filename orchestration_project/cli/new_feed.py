@@ -1,5 +1,6 @@
 """`new-feed`: a feed drafted from sample files."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,39 +58,67 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     with unfolded(found, settings.max_file_bytes) as samples:
         drafted = draft(settings, name, samples)
     paths = write_draft(drafted, folder)
-    render_draft(Console(), name, drafted, paths, settings.landing(name), project)
+    steps = next_steps(name, drafted, paths, files, settings.landing(name), project)
+    render_draft(Console(), drafted, paths, steps)
 
 
-def render_draft(
-    console: "Console", name: str, drafted: "Draft", paths: Sequence[Path], landing: Path, project: Project
-) -> None:
+def render_draft(console: "Console", drafted: "Draft", paths: Sequence[Path], steps: Sequence[str]) -> None:
     """Print what was drafted and what to do next.
 
     Args:
         console: where to.
+        drafted: the draft.
+        paths: its files.
+        steps: a command each, or a comment of the shell, so that all of them can be pasted at once.
+    """
+    ignores = any(item.ignored for item in drafted.results)
+    further = {"ignored": True} if ignores else {}
+    table = new_table(
+        "What the draft makes of the samples", file=False, records=True, cleaned=True, rejected=True, **further
+    )
+    for item in drafted.results:
+        counts = [item.records, item.cleaned, item.rejected, *([item.ignored] if ignores else [])]
+        table.add_row(printable(item.file), *(f"{count:,}" for count in counts))
+    console.print(table)
+    if not all(item.tried for item in drafted.results):
+        console.print(
+            "So many columns take a load long. So the samples were not loaded: this is told by their values alone.",
+            soft_wrap=True,
+        )
+    for path in paths:
+        console.print(f"written: {printable(path)}", soft_wrap=True, highlight=False)
+    console.print("Next, in a shell:")
+    for step in steps:
+        console.print(f"  {printable(step)}", soft_wrap=True, highlight=False)
+
+
+def next_steps(
+    name: str, drafted: "Draft", paths: Sequence[Path], files: Sequence[Path], landing: Path, project: Project
+) -> list[str]:
+    """The commands that make a feed of a draft and load its samples.
+
+    Args:
         name: of the feed.
         drafted: the draft.
         paths: its files.
+        files: the samples.
         landing: the feed's drop folder.
         project: that the feed is for.
     """
-    table = new_table("What the draft makes of the samples", file=False, records=True, cleaned=True, rejected=True)
-    for item in drafted.results:
-        table.add_row(printable(item.file), f"{item.records:,}", f"{item.cleaned:,}", f"{item.rejected:,}")
-    console.print(table)
-    for path in paths:
-        console.print(f"written: {printable(path)}", soft_wrap=True, highlight=False)
-    steps = [f"go through each `check:` in {paths[0].name} and {paths[-1].name}"]
+    steps = [f"# go through each `check:` in {paths[0].name} and {paths[-1].name}"]
     # A draft in a folder of its own is found by nobody: Dagster loads what is in the project's defs folder.
-    steps += [] if paths[0].resolve().parent == (project.defs / name).resolve() else [_move(project, name)]
-    steps += ["dg check defs", f"drop files in {landing}"]
+    if paths[0].resolve().parent != (project.defs / name).resolve():
+        steps.append(_move(project, name, paths[0].parent))
+    copied = " ".join(shlex.quote(str(path)) for path in files)
+    target = shlex.quote(str(landing))
+    steps += ["dg check defs", f"mkdir -p {target} && cp -- {copied} {target}"]
+    batches = sorted({item.batch for item in drafted.results})
+    which = f"--partition {batches[0]}" if len(batches) == 1 else f"--partition-range {batches[0]}...{batches[-1]}"
     tables = f"raw_{name},cleaned_{name},rejected_{name}"
-    steps += [f"dagster asset materialize -m {project.definitions} --select '{tables}' ..."]
-    for number, step in enumerate(steps, start=1):
-        console.print(f"{number}. {printable(step)}", soft_wrap=True, highlight=False)
+    return [*steps, f"dagster asset materialize -m {project.definitions} --select {tables} {which}"]
 
 
-def _move(project: Project, name: str) -> str:
+def _move(project: Project, name: str, folder: Path) -> str:
     if not project.found:
-        return "move the folder into the defs folder of your Dagster project"
-    return f"move the folder to {(project.defs / name).relative_to(project.root)}"
+        return f"# move {folder} into the defs folder of your Dagster project, and go there"
+    return f"mv -- {shlex.quote(str(folder.resolve()))} {shlex.quote(str(project.defs / name))}"

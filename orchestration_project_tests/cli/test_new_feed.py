@@ -1,11 +1,13 @@
 """`new-feed` as it is typed: what is written where, what is said, and that nothing is overwritten."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from orchestration_project.cli.main import main
+from orchestration_project.contracts import load_feed
 
 
 def new_feed(*arguments: str | Path, exit_code: int = 0) -> Result:
@@ -34,9 +36,12 @@ def test_a_draft_is_written_where_dagster_finds_it(
     monkeypatch.chdir(tmp_path / "src")
     output = new_feed(sample, "--name", "till").stdout
     assert files(tmp_path / "src/shop/defs/till") == ["defs.yaml", "till.odcs.yaml"]
-    assert "1. go through each `check:`" in output
-    assert "2. dg check defs" in output
-    assert "dagster asset materialize -m shop.definitions --select 'raw_till" in output
+    steps = [line.strip() for line in output.partition("Next, in a shell:\n")[2].splitlines()]
+    assert steps[0].startswith("# go through each `check:`")
+    assert steps[1] == "dg check defs"
+    assert steps[2].startswith("mkdir -p ") and f"cp -- {sample} " in steps[2]
+    tables = "raw_till,cleaned_till,rejected_till"
+    assert steps[3:] == [f"dagster asset materialize -m shop.definitions --select {tables} --partition 2024-01-15"]
 
 
 def test_without_a_project_a_folder_has_to_be_named(
@@ -46,13 +51,38 @@ def test_without_a_project_a_folder_has_to_be_named(
     monkeypatch.chdir(tmp_path)
     assert "There is no Dagster project here" in new_feed(sample, "--name", "till", exit_code=2).stderr
     output = new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
-    assert "move the folder into the defs folder of your Dagster project" in output
+    assert f"# move {tmp_path / 'draft'} into the defs folder of your Dagster project" in output
 
 
 def test_another_folder(sample: Path, tmp_path: Path) -> None:
-    """`--output` takes it; the steps then tell to move it."""
-    assert "move the folder" in new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
+    """`--output` takes it; the steps then move it, and load all days of the samples."""
+    other = tmp_path / "it's till_2024-01-17.csv"
+    other.write_bytes(sample.read_bytes().replace(b"1,", b"3,"))
+    output = new_feed(sample, other, "--name", "till", "--output", tmp_path / "draft").stdout
+    assert f"mv -- {tmp_path / 'draft'} " in output
+    assert "--partition-range 2024-01-15...2024-01-17" in output
+    assert shlex.quote(str(other)) in output
     assert files(tmp_path / "draft") == ["defs.yaml", "till.odcs.yaml"]
+
+
+def test_a_totals_line_is_ignored(sample: Path, tmp_path: Path) -> None:
+    """It is shown how many records the draft ignores."""
+    sample.write_text("receipt_id,amount\n1,2.50\n2,3.75\n3,1.00\nTotal,7.25\n", encoding="utf-8")
+    output = new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
+    assert "ignored" in output
+    assert "the last record of every sample looks like a total" in (tmp_path / "draft/till.odcs.yaml").read_text()
+
+
+def test_very_many_columns(sample: Path, tmp_path: Path) -> None:
+    """Their samples are counted by their values, which is said."""
+    header = ["receipt_id", *(f"c{number}" for number in range(200))]
+    rows = [[str(row), *("x" if number % 50 == row else "1.50" for number in range(200))] for row in range(50)]
+    sample.write_text("\n".join(map(",".join, [header, *rows])) + "\n", encoding="utf-8")
+    output = new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
+    assert "the samples were not loaded" in output
+    assert [line.split()[1:] for line in output.splitlines() if "till_2024" in line][0] == ["50", "0", "50"]
+    contract = load_feed(tmp_path / "draft/till.odcs.yaml")
+    assert {column.sql_type for column in contract.columns[1:]} == {"DECIMAL(18,2)"}
 
 
 def test_nothing_is_overwritten(sample: Path, tmp_path: Path) -> None:

@@ -5,25 +5,32 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import yaml
-
-from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Column, Feed, Required
-from orchestration_project.errors import FileRefused
 from orchestration_project.formats.header import normalised
-from orchestration_project.ingest.counts import nothing_of
-from orchestration_project.ingest.dry_run import dry_run, read_file, scratch_session, scratch_warehouse
+from orchestration_project.ingest.dry_run import read_file, scratch_session, scratch_warehouse
 from orchestration_project.ingest.model import Candidate
-from orchestration_project.ingest.options import ConfiguredFeed, FeedOptions, feed_options
+from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.publish import insert_staged
+from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
-from orchestration_project.inspection.drafting.names import column_names, keys_among, naming_of
+from orchestration_project.inspection.drafting.names import column_names, naming_of
 from orchestration_project.inspection.drafting.places import place_column
-from orchestration_project.inspection.drafting.render import DraftParts, render_contract, render_defs
-from orchestration_project.inspection.drafting.types import guess
+from orchestration_project.inspection.drafting.render import DraftParts, LeftOut, render_contract, render_defs
+from orchestration_project.inspection.drafting.tail import leave_out_blank, leave_out_ragged, leave_out_totals
+from orchestration_project.inspection.drafting.trial import (
+    MOST_COLUMNS,
+    FileKey,
+    Left,
+    SampleResult,
+    configured,
+    count_draft,
+    misfits_by_file,
+    records_by_file,
+    try_draft,
+)
+from orchestration_project.inspection.drafting.types import guesses
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.storage.batches import Batching, Cadence, is_repair
@@ -34,16 +41,6 @@ if TYPE_CHECKING:
 
 FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 ANY_DAY = dt.date(2000, 1, 1)  # the batch of all samples while they are looked at: what tells it is still to be found
-
-
-@dataclass(frozen=True, slots=True)
-class SampleResult:
-    """What a load by the draft would do with a sample: numbers of records."""
-
-    file: str
-    records: int
-    cleaned: int
-    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +71,33 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
     if repairs := [file.name for file in files if is_repair(file.name)]:
         raise DraftError(f"{', '.join(repairs)} is named as a repair file: rename the sample")
     with scratch_warehouse(settings, {file.path.parent.resolve() for file in files}) as (connection, work):
-        parts = _parts(connection, settings, name, files, work)
-    texts = {f"{name}.odcs.yaml": render_contract(parts), "defs.yaml": render_defs(parts)}
-    return Draft(texts, _dry_run(settings, name, texts, files))
+        parts, counted = _parts(connection, settings, name, files, work)
+    texts = _texts(parts)
+    if len(parts.columns) <= MOST_COLUMNS:
+        return Draft(texts, try_draft(settings, configured(name, texts), files))
+    # Reading a contract of hundreds of columns takes seconds: of those that are written alike, one is read.
+    alike = {(guess.option.key, guess.missing > 0): column for column, (_, guess) in parts.columns.items()}
+    few = {column: parts.columns[column] for column in {*alike.values(), *parts.keys.claimed}}
+    drafted = configured(name, _texts(replace(parts, columns=few)))
+    ignores = bool(parts.left_out.tail and parts.left_out.tail.certain)
+    return Draft(texts, count_draft(drafted, files, counted.left, counted.misfits, ignores))
+
+
+def _texts(parts: DraftParts) -> dict[str, str]:
+    return {f"{parts.name}.odcs.yaml": render_contract(parts), "defs.yaml": render_defs(parts)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The samples' records by file: how many are left, and how many of these have a value that does not fit."""
+
+    left: dict[FileKey, Left]
+    misfits: dict[FileKey, int]
 
 
 def _parts(
     connection: "DuckDBPyConnection", settings: Settings, name: str, files: Sequence[FoundFile], work: Path
-) -> DraftParts:
+) -> tuple[DraftParts, _Counted]:
     layouts = [layout_of(connection, file, work, settings.max_file_bytes) for file in files]
     layout = _common(layouts)
     names = column_names(layout.fields)
@@ -90,22 +106,60 @@ def _parts(
     # Each store may have a receipt 1: then what its files' names tell is a part of the key.
     if place := place_column([file.name for file in files], names):
         feed, names = replace(feed, columns=(*feed.columns, place)), [*names, place.name]
-    options = FeedOptions(Batching(Cadence.DAILY, ANY_DAY))
     # All into one table: a type, a key or a missing value has to be told by all samples together.
     for file in files:
-        candidate = Candidate(file, ANY_DAY, sha256_of(file.path))
-        session = scratch_session(connection, settings, feed, options, candidate, work)
-        insert_staged(connection, feed, read_file(session, candidate))
+        _read(connection, settings, feed, file, work)
+    left_out, left = _left_out(connection, feed)
+    records = sum(item.whole for item in left.values())
     # Where the comma is the decimal separator, semicolons separate the fields.
-    guesses = {column: guess(connection, feed, column, comma_first=layout.delimiter == ";") for column in names}
-    return DraftParts(
+    found = guesses(connection, feed, names, records, comma_first=layout.delimiter == ";")
+    parts = DraftParts(
         name,
         len(files),
         layout,
         naming_of([file.name for file in files], [file.modified_at for file in files]),
-        {column: (headers.get(column, column), guesses[column]) for column in names},
-        keys_among(connection, feed, guesses),
+        {column: (headers.get(column, column), found[column]) for column in names},
+        keys_among(connection, feed, found),
         place,
+        left_out,
+    )
+    return parts, _Counted(left, misfits_by_file(connection, feed, found) if len(names) > MOST_COLUMNS else {})
+
+
+def _read(connection: "DuckDBPyConnection", settings: Settings, feed: Feed, file: FoundFile, work: Path) -> None:
+    """Read a sample into the raw table, as text."""
+    candidate = Candidate(file, ANY_DAY, sha256_of(file.path))
+    session = scratch_session(
+        connection, settings, feed, FeedOptions(Batching(Cadence.DAILY, ANY_DAY)), candidate, work
+    )
+    insert_staged(connection, feed, read_file(session, candidate))
+
+
+def _left_out(connection: "DuckDBPyConnection", feed: Feed) -> tuple[LeftOut, dict[FileKey, Left]]:
+    """Take away the records that tell nothing of the columns; also how many of each file are left.
+
+    Raises:
+        DraftError: none is.
+    """
+    counts = [records_by_file(connection, feed)]
+    leave_out_blank(connection, feed)
+    counts.append(records_by_file(connection, feed))
+    tail = leave_out_totals(connection, feed)
+    counts.append(records_by_file(connection, feed))
+    ragged = leave_out_ragged(connection, feed)
+    counts.append(records_by_file(connection, feed))
+    if not counts[-1]:
+        raise DraftError(_why_nothing(ragged))
+    left = {file: Left(*(count.get(file, 0) for count in counts)) for file in counts[0]}
+    return LeftOut(ragged, tail), left
+
+
+def _why_nothing(ragged: int) -> str:
+    if not ragged:
+        return "the samples have a header and no records: draft from files with data"
+    return (
+        f"all {ragged:,} records of the samples have more or fewer fields than their header, such as a delimiter behind"
+        " the last field in only one of the two: a load would reject all of them"
     )
 
 
@@ -120,11 +174,18 @@ def _common(layouts: Sequence[Layout]) -> Layout:
     for layout in layouts:
         for field in layout.fields:
             fields.setdefault(normalised(field), field)
-    encoding = next((layout.encoding for layout in layouts if layout.encoding), None)
+    # A table with one column is rather one whose columns were not found.
+    if len(fields) + max(layout.left_out for layout in layouts) < 2:
+        raise DraftError(
+            "the samples have one column only, as far as one can tell, since no delimiter splits their lines. If it is"
+            " a list, write its contract by hand (docs/contracts.md); if fields have places of their own in the lines,"
+            " these are fixed width files"
+        )
+    encoded = next((layout for layout in layouts if layout.encoding), layouts[0])
     delimiter = next(iter(delimiters), None)
     sheets = {layout.sheet for layout in layouts}
     sheet = layouts[0].sheet if len(sheets) == 1 else None
-    return replace(layouts[0], encoding=encoding, delimiter=delimiter, fields=tuple(fields.values()), sheet=sheet)
+    return replace(encoded, delimiter=delimiter, fields=tuple(fields.values()), sheet=sheet)
 
 
 def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[Layout]) -> Feed:
@@ -136,33 +197,6 @@ def _as_text(name: str, layout: Layout, names: Sequence[str], layouts: Sequence[
         for column, field in zip(names, layout.fields, strict=True)
     ]
     return Feed(name, "0", tuple(columns), layout.source)
-
-
-def _dry_run(settings: Settings, name: str, texts: dict[str, str], files: Sequence[FoundFile]) -> list[SampleResult]:
-    """Load each sample with the draft, read from its texts as a project would read it."""
-    with TemporaryDirectory(prefix="orchestration-project-") as folder:
-        contract = Path(folder) / f"{name}.odcs.yaml"
-        contract.write_text(texts[contract.name], encoding="utf-8")
-        attributes = yaml.safe_load(texts["defs.yaml"])["attributes"]
-        attributes.pop("contract")
-        drafted = ConfiguredFeed(load_feed(contract), feed_options(**attributes))
-    return [_result(settings, drafted, file) for file in files]
-
-
-def _result(settings: Settings, drafted: ConfiguredFeed, file: FoundFile) -> SampleResult:
-    try:
-        batch = drafted.options.batching.batch_for(file)
-    except FileRefused as error:
-        raise DraftError(f"the draft would refuse a sample: {error}") from error
-    with scratch_warehouse(settings, [file.path.parent.resolve()]) as (connection, work):
-        candidate = Candidate(file, batch, sha256_of(file.path))
-        session = scratch_session(connection, settings, drafted.feed, drafted.options, candidate, work)
-        tried = dry_run(session, candidate)
-    # Nothing is written then: who begins with a draft that refuses its own samples looks for the fault in the files.
-    for refusal in tried.refusals:
-        raise DraftError(f"the draft would refuse a sample: {refusal}")
-    count = tried.count or nothing_of(file.name, "")
-    return SampleResult(file.name, count.records, count.cleaned, count.rejected)
 
 
 def write_draft(drafted: Draft, folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.formats.sheet_choice import fields_of, first_rows
-from orchestration_project.formats.spreadsheet import open_spreadsheet
+from orchestration_project.formats.workbook import open_workbook
+from orchestration_project.inspection.drafting.headers import VALUE, header_among, is_names
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
 
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
 OTHER_DELIMITERS = (":", "^", "~", "#", "\x1f")
 # For a file without a byte order mark. UTF-8 (None) is first, since the others accept nearly any bytes.
 ENCODINGS = (None, "cp1252", "iso-8859-1")
+FOUND_AS = ("iso8859-1",)  # as Python calls the last one
+EAST_ASIAN = ("cp932", "euc_jp", "cp949", "gb18030", "big5")
+EAST_ASIAN_LETTER = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff00-\uffef]")
+MOSTLY_LETTERS = 0.9
 RECORDS_LOOKED_AT = 300
 OBJECTS_LOOKED_AT = 5_000
 BEGINNING = 4 << 10
-# What is a value rather than the name of a column: `2024-01-15`, `1.234,50 €`, `a@b.org`, but not `Q1 2024`.
-VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
 
 
 class DraftError(PlatformError):
@@ -54,6 +58,8 @@ class Layout:
         fields: the names of its columns as written, without blank and repeated ones, which no contract can name.
         left_out: how many columns these are.
         sheet: to declare in the contract; None if the workbook has one table, or the file is none.
+        other_encodings: that read its beginning as letters, too, where the encoding is a guess.
+        has_controls: whether control characters show that it is rather another one.
     """
 
     format: FileFormat
@@ -62,6 +68,8 @@ class Layout:
     fields: tuple[str, ...]
     left_out: int = 0
     sheet: str | None = None
+    other_encodings: tuple[str, ...] = ()
+    has_controls: bool = False
 
     @property
     def declared_delimiter(self) -> str | None:
@@ -104,7 +112,29 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
     if kind_of(head[:64].encode()) is FileFormat.JSON:
         return _named(FileFormat.JSON, encoding, None, _keys(file, encoding, own, max_bytes))
     delimiter, fields = _header(head, file.name)
-    return _named(FileFormat.CSV, encoding, delimiter, fields)
+    layout = _named(FileFormat.CSV, encoding, delimiter, fields)
+    return _with_doubts(layout, plain) if encoding in ENCODINGS[1:] + FOUND_AS else layout
+
+
+def _with_doubts(layout: Layout, plain: Path) -> Layout:
+    """A layout whose encoding was found as the first that reads the file, with what speaks for others."""
+    with plain.open("rb") as stream:
+        raw = stream.read(HEAD_BYTES)
+    others = tuple(encoding for encoding in EAST_ASIAN if _reads(raw, encoding))
+    controls = re.search(r"[\x80-\x9f]", raw.decode(str(layout.encoding), errors="ignore")) is not None
+    return replace(layout, other_encodings=others, has_controls=controls)
+
+
+def _reads(raw: bytes, encoding: str) -> bool:
+    """Whether bytes are text in an encoding of East Asia, mostly of its letters where they aren't ASCII."""
+    try:
+        # As a stream, which waits for the rest of a character that the end of the head has cut in two.
+        text = getincrementaldecoder(encoding)().decode(raw)
+    except UnicodeDecodeError:
+        return False
+    letters = [letter for letter in text if letter > "\x7f"]
+    found = sum(EAST_ASIAN_LETTER.match(letter) is not None for letter in letters)
+    return bool(letters) and found >= MOSTLY_LETTERS * len(letters)
 
 
 def _named(format: FileFormat, encoding: str | None, delimiter: str | None, fields: Sequence[str]) -> Layout:  # noqa: A002
@@ -138,7 +168,7 @@ def _header_row(rows: Sequence[tuple[str, ...]]) -> list[str]:
     width = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))[0]
     # Records lack values where they are optional, the header names all columns.
     first = next((row for row in filled if len(row) >= width > 0), [])
-    return [] if any(VALUE.fullmatch(field.strip()) for field in first) else first
+    return first if is_names(first) else []
 
 
 def _decoded(plain: Path, beginning: bytes, name: str, work: Path) -> tuple[str | None, Path, int]:
@@ -190,8 +220,11 @@ def _keys_of(line: str) -> list[str]:
 def _header(head: str, name: str) -> tuple[str | None, list[str]]:
     """Delimiter and header. The delimiter is None if there is one column only.
 
-    The best delimiter gives most records the same width; of two that do, it is the one with more columns. The header is
-    the first record of that width: lines above it are a preamble.
+    Raises:
+        DraftError: there is no header.
+
+    The best delimiter gives most records the same width; of two that do, it is the one with more columns. How the
+    header is told from the lines above it is in `headers`.
     """
     # The rare ones only where the usual ones give nothing: a colon also stands in times, a # in colours.
     for delimiters in (DELIMITERS, OTHER_DELIMITERS):
@@ -203,26 +236,22 @@ def _header(head: str, name: str) -> tuple[str | None, list[str]]:
         if found:
             _, _, delimiter, fields = max(found)
             return delimiter, fields
-    first = next((line for line in io.StringIO(head, newline=None) if line.strip()), "").rstrip("\n")
+    first = next((line for line in io.StringIO(head, newline=None) if line.strip()), "").strip()
     if not first or VALUE.fullmatch(first) or any(delimiter in first for delimiter in DELIMITERS):
         raise DraftError(
-            f"{name!r} has no header that could be found: the platform finds columns by their names, so the first line"
-            " of the table has to name them"
+            f"{name!r} has no header that could be found: the platform finds columns by their names, so a line above"
+            " the records has to name them"
         )
+    # A sample may have the first of several columns only; whether all samples have but one, `draft` looks.
     return None, next(csv.reader([first]))
 
 
 def _split(head: str, delimiter: str) -> Iterator[tuple[float, list[str]]]:
-    """The share of records with the most frequent width, and the first of them, if that one looks like a header."""
+    """The share of records with the most frequent width, and the header, if there is one by this delimiter."""
     try:
         reader = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, skipinitialspace=True)
         records = [record for record in islice(reader, RECORDS_LOOKED_AT) if record]
     except csv.Error:
         return
-    widths = Counter(map(len, records))
-    width, times = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
-    first: list[str] = next((record for record in records if len(record) == width), [])
-    # A title or a note above the table fills one field of many, a record has values: neither names the columns.
-    filled = [field for field in first if field.strip()]
-    if width > 1 and 2 * len(filled) > width and not any(VALUE.fullmatch(field.strip()) for field in filled):
-        yield times / len(records), first
+    if found := header_among(records):
+        yield found

@@ -9,12 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration_project.contracts.feed import Column
+from orchestration_project.inspection.drafting.keys import FEWEST_RECORDS, Keys
 from orchestration_project.inspection.drafting.layout import Layout
-from orchestration_project.inspection.drafting.names import Keys, Naming, personal_because
+from orchestration_project.inspection.drafting.names import Naming, personal_because
+from orchestration_project.inspection.drafting.tail import Tail
 from orchestration_project.inspection.drafting.types import Guess
 
 UNSURE = "which encoding they have can't be told from their bytes (cp1252, Mac Roman, Shift_JIS, ...)"
 DATED = "told by the dates in the names of the samples"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Records that tell nothing of the columns: how many could not be split, and what looks like totals."""
+
+    ragged: int = 0
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class DraftParts:
         columns: header and guess by column.
         keys: the possible primary keys.
         place: the column that the files' names tell.
+        left_out: the records that types and keys were not guessed from.
     """
 
     name: str
@@ -38,6 +49,7 @@ class DraftParts:
     columns: Mapping[str, tuple[str, Guess]]
     keys: Keys
     place: Column | None = None
+    left_out: LeftOut = LeftOut()
 
 
 def render_contract(parts: DraftParts) -> str:
@@ -85,7 +97,7 @@ def _head(parts: DraftParts) -> Iterator[str]:
     yield "version: 0.1.0\nstatus: draft\n\nservers:\n  - server: landing\n    type: local"
     yield f"    path: landing/{parts.name}\n    format: {layout.format}"
     if layout.encoding:
-        yield from _encoding(layout.encoding)
+        yield from _encoding(layout)
     if layout.declared_delimiter:
         yield "    customProperties:\n      - property: delimiter"
         yield f"        value: {_quoted(layout.declared_delimiter)}{_check('it gives the most even columns')}"
@@ -98,15 +110,49 @@ def _head(parts: DraftParts) -> Iterator[str]:
     unit = {"daily": "d", "monthly": "mo"}[parts.naming.cadence]
     for name, why in (("latency", "how long after its end a batch may be missing"), ("frequency", "as the cadence")):
         yield f"  - property: {name}\n    value: 1{_check(why)}\n    unit: {unit}"
-    yield f"\nschema:\n  - name: {parts.name}\n    physicalType: file\n    properties:"
+    yield f"\nschema:\n  - name: {parts.name}\n    physicalType: file"
+    yield from _left_out(parts.left_out, parts.files)
+    yield "    properties:"
 
 
-def _encoding(encoding: str) -> Iterator[str]:
+def _left_out(left_out: LeftOut, files: int) -> Iterator[str]:
+    if left_out.ragged:
+        yield f"    # check: {left_out.ragged:,} records have more or fewer fields than the header, so they would be"
+        yield "    # rejected; the types below rest on the others"
+    if not (tail := left_out.tail):
+        return
+    of = "every sample looks" if tail.samples == files else f"{tail.samples} of {files} samples looks"
+    yield f"    # check: the last record of {of} like a total; nothing below rests on it."
+    if not tail.condition:
+        yield "    # What tells such records from the others was not found: see `ignoredRecords` in docs/contracts.md"
+        return
+    # Where it is not certain, it stays a proposal: data that is ignored would be missing without a word.
+    mark = "" if tail.certain else "# "
+    if not tail.certain:
+        yield "    # It would be rejected. If it is a total, let it be ignored:"
+    if tail.summed:
+        yield f"    # It has the sum of {', '.join(tail.summed)}."
+        yield f"    # `controlTotal: {{column: {tail.summed[0]}}}` behind the condition would compare them."
+    yield f"    {mark}customProperties:\n    {mark}  - property: ignoredRecords\n    {mark}    value:"
+    yield f"    {mark}      - name: totals\n    {mark}        condition: {_in_quotes(tail.condition)}"
+
+
+def _in_quotes(text: str) -> str:
+    """A text as YAML in single quotes, in which backslashes are read as they stand."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _encoding(layout: Layout) -> Iterator[str]:
+    encoding = str(layout.encoding)
     if encoding.startswith("utf"):
         yield f"    encoding: {encoding}{_check('every second byte of the samples is 0')}"
         return
     # Nearly any bytes are a text in each of these, of other letters.
     yield f"    # check: the samples are not UTF-8; {UNSURE}."
+    if layout.other_encodings:
+        yield f"    # They are text as {', '.join(layout.other_encodings)}, too, with letters of East Asia."
+    if layout.has_controls:
+        yield f"    # As {encoding} they have control characters, which no text has: it is rather another encoding."
     yield f"    # Read as {encoding}, wrong letters load without an error: ask who writes the files, or look at a name"
     yield "    # or a text with accents in a dry run (`explain`), and declare another encoding until it is right"
     yield f"    encoding: {encoding}"
@@ -142,7 +188,7 @@ def _type_reasons(guess: Guess) -> Iterator[str]:
         yield f"all {values:,} values fit"
     if guess.also:
         yield f"so do the forms {', '.join(guess.also)}"
-    yield guess.doubt
+    yield from guess.doubts
 
 
 def _options(guess: Guess) -> Iterator[str]:
@@ -163,14 +209,19 @@ def _presence(name: str, guess: Guess, keys: Keys) -> Iterator[str]:
         yield f"        required: true{_check(f'none of {guess.records:,} records is without it')}"
     elif guess.missing:
         yield f"        required: false{_check(f'{guess.missing:,} of {guess.records:,} records are without it')}"
-    if name in keys.chosen:
+    if name in keys.claimed:
         yield f"        primaryKey: true{_check(f'unique in {keys.records:,} records: ' + ', '.join(keys.chosen))}"
         yield f"        primaryKeyPosition: {keys.chosen.index(name) + 1}"
+    elif name in keys.chosen:
+        yield f"        # primaryKey: true{_check(f'unique in {keys.records:,} records, too few to know')}"
 
 
 def _key_lines(keys: Keys) -> Iterator[str]:
-    if keys.chosen:
+    if keys.claimed:
         yield "records with the same primaryKey count once, also of different files; take it out if they should not"
+    elif keys.chosen:
+        yield f"{_joined(keys.chosen)} called like a key and unique, but only in {keys.records:,} records: in few"
+        yield f"(below {FEWEST_RECORDS}) that may be by chance, so no primaryKey is declared, no record a duplicate"
     elif not keys.others:
         yield "no primaryKey, so no record is taken for a duplicate: no combination of up to 3 columns is unique"
     for group in keys.others:

@@ -1,114 +1,46 @@
-"""Guess the type of a column from the values of the samples.
+"""Guess the types of columns from the values of the samples.
 
 Each type that a contract can declare is an option. Options are written as a contract has them, read by the contract's
 own reader, and tried on the values with the SQL by which a load reads values: so a draft never promises what a load
 does not do. How a guess is written into the draft is in `render`.
+
+    options that a value has the form of   ->   tried on some values   ->   the best of each meaning counted on all
+    ->   one of them, by the values, by what the other columns are like, by what is likelier; doubts are told
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from orchestration_project.contracts.columns import read_columns
-from orchestration_project.contracts.errors import Place
-from orchestration_project.contracts.feed import Column, Feed, Parsing
-from orchestration_project.formats.fields import BLANKS
-from orchestration_project.ingest.values import filled, text_of, value_of
-from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.tables import ident, literal, literals
+from orchestration_project.contracts.feed import Feed
+from orchestration_project.inspection.drafting.options import BOOLEAN, DIGITS, TEXT, TypeOption, options_for
+from orchestration_project.inspection.drafting.values import ColumnValues, Fit, Texts, in_parts
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# The likelier first: of two that fit the same values the first is chosen, and the others are named in the draft.
-DAYS = (
-    "yyyy-MM-dd yyyy/MM/dd dd.MM.yyyy dd/MM/yyyy MM/dd/yyyy dd-MM-yyyy d.M.yyyy d/M/yyyy M/d/yyyy dd.MM.yy dd/MM/yy"
-    " MM/dd/yy d/M/yy M/d/yy dd-MMM-yyyy yyyyMMdd"
-).split()
-TIMES = ("HH:mm:ss", "HH:mm", "HH:mm:ss.SSS", "HH:mm:ss.SSSSSS", "H:mm", "h:mm a", "h:mm:ss a")
-SEPARATORS = {"yyyy-MM-dd": (" ", "'T'")}
-CURRENCIES = ("€", "$", "£", "¥", "EUR", "USD", "GBP", "CHF")
-NUMBER_STYLES = ((".", ","), (",", "."), (".", "'"), (",", " "), (".", " "), (",", "\u00a0"), (",", "\u202f"))
-"""Decimal and thousands separators, the likelier first."""
-PROBED_DECIMAL = "DECIMAL(38,12)"  # decimals are tried with it; the scale that the values need is found afterwards
-VALUES_TRIED = 500  # different values of a column that decide its type; then all its values are counted
 SHARE_THAT_FITS = 0.95  # of the values a type has to fit so many: a sample may have mistakes in it
-NULL_WORDS = ("NULL", "null", "NA", "N/A", "n/a", "NaN", "nan", "None", "none", "nil", "-", "--", "?", r"\N", "#N/A")
+FEW_VALUES = 5  # of so few different ones, none is taken for a mistake
+SHARE_TOLD = 0.5  # a text of which so many values are numbers or dates is told of
 SMALL = 100_000_000  # whole numbers below it become INTEGER, which has room for values twenty times as large
 MONEY_SCALE, MOST_DECIMALS = 2, 6
-NUMBER, MOMENT = re.compile(r"\d"), re.compile(r"\d{8}|\d[-/.]\w+[-/.]\d|\d:\d\d")
-LOOKS = {"boolean": re.compile(r"^\D+$")} | dict.fromkeys(("integer", "number"), NUMBER)
-LOOKS |= dict.fromkeys(("date", "timestamp", "time"), MOMENT)
-"""What most values contain if a column has one of these types: it saves trying the other types."""
-LEADING_ZERO = re.compile(r"[+-]?0\d+")
-IS_ID = re.compile(r"(^|_)(id|no|nr|number|num|key|code|sku|upc|ean)($|_)|id$")
-IS_DAY = re.compile(r"(^|_)(date|day|datum|tag|dt)($|_)|date$")
-
-
-@dataclass(frozen=True, slots=True)
-class TypeOption:
-    """A type that a column may have, with its options and custom properties, as a contract writes them."""
-
-    physical: str
-    logical: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    custom: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def column(self) -> Column:
-        """The column `c` of this type, as the contract's reader makes it."""
-        from open_data_contract_standard.model import SchemaProperty
-
-        document = {
-            "name": "c",
-            "physicalType": self.physical,
-            "logicalType": self.logical,
-            "logicalTypeOptions": dict(self.options) or None,
-            "customProperties": [{"property": name, "value": value} for name, value in self.custom.items()],
-        }
-        place = Place()
-        (built,) = read_columns([SchemaProperty.model_validate(document)], Parsing(), place)
-        assert not place.problems  # no text of a sample is in an option
-        return built.column
-
-
-TEXT = TypeOption("VARCHAR", "string")
-
-
-def type_options(currencies: Sequence[str], comma_first: bool) -> Iterator[TypeOption]:
-    """The types that a column may have; of two that fit the same values the first is chosen.
-
-    Args:
-        currencies: the currency signs in its values.
-        comma_first: whether `1,234` is rather a little more than one than a little more than a thousand.
-    """
-    yield TypeOption("BOOLEAN", "boolean")
-    signs = {"currencySymbols": list(currencies)} if currencies else {}
-    plain_comma = {"decimalSeparator": ","}
-    grouped = [_style(decimal, thousands) for decimal, thousands in NUMBER_STYLES]
-    # `1,234` is a number in both styles, so their order decides.
-    styles = [{}, plain_comma, *grouped] if comma_first else [{}, *grouped, plain_comma]
-    for style in styles:
-        separators = {**style, **signs}
-        if style is not plain_comma:  # to a whole number it is the first style once more
-            yield TypeOption("BIGINT", "integer", custom=separators)
-        yield TypeOption(PROBED_DECIMAL, "number", custom=separators)
-    yield TypeOption("DOUBLE", "number")
-    for day in DAYS:
-        yield TypeOption("DATE", "date", {"format": day})
-        for time in TIMES:
-            for separator in SEPARATORS.get(day, (" ",)):
-                yield TypeOption("TIMESTAMP", "timestamp", {"format": f"{day}{separator}{time}"})
-    yield TypeOption("TIMESTAMP", "timestamp")
-    yield TypeOption("TIMESTAMPTZ", "timestamp", {"timezone": True})
-    yield TypeOption("TIME", "time")
-
-
-def _style(decimal: str, thousands: str) -> dict[str, str]:
-    point = {"decimalSeparator": decimal} if decimal != "." else {}
-    return {**point, "thousandsSeparator": thousands}
+IS_ID = re.compile(r"(^|_)(id|no|nr|number|num|key|code|sku|upc|ean)($|_)|(id|nr|nummer)$")
+IS_DAY = re.compile(r"(^|_)(date|day|datum|tag|dt)($|_)|(date|datum)$")
+IS_CODE = re.compile(
+    r"(^|_)(zip|zipcode|postal|postcode|postal_?code|plz|postleitzahl|cap|cep|sku|upc|ean|gtin|isbn|barcode|asin|mpn"
+    r"|phone\d?|telephone|tel|telefon|mobile|cell|fax|iban|bic|vat_id|tax_id|ssn|konto|gegenkonto|account_no"
+    r"|account_number|bu_schl(u|ue)ssel|suffix|last4|last_4|postnr|kost\d)($|_)|(postcode|zipcode|barcode)$"
+)
+"""Names of columns with codes: digits that nobody adds up, and that may begin with a zero some day."""
+THOUSAND = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}")
+"""1.234 and 1,234: a little more than one, or more than a thousand."""
+DIGITS_AND_MARKS = re.compile(r"\+?\d[\d.,-]*")
+FOREIGN_MONTH = re.compile(r"\d{1,2}[. -]+[^\W\d_]{3,}\.?[. -]+\d{2,4}.*")
+Meaning = tuple[str, str]
+Scores = Sequence[tuple[TypeOption, int]]
+"""Options in their order, with how many of the tried values they read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +54,7 @@ class Guess:
         distinct: how many different values there are.
         values: some of them; they must not get into a draft.
         also: other date formats that fit as many values.
-        doubt: what else a person should check.
+        doubts: what else a person should check.
     """
 
     option: TypeOption
@@ -132,165 +64,237 @@ class Guess:
     distinct: int
     values: Sequence[str]
     also: Sequence[str] = ()
-    doubt: str = ""
-
-
-def guess(connection: "DuckDBPyConnection", feed: Feed, name: str, comma_first: bool) -> Guess:
-    """Guess the type of a column.
-
-    Args:
-        connection: to the warehouse that the samples were read into.
-        feed: the contract by which they were read.
-        name: the column.
-        comma_first: see `type_options`.
-    """
-    values = _column_values(feed, name)
-    records, present, distinct = connection.execute(
-        f"{values} SELECT count(*), count(c), count(DISTINCT c) FROM column_values"
-    ).fetchone() or (0, 0, 0)
-    # Ordered by a hash, the values are a mix of all samples, and the same at each draft.
-    rows = connection.execute(
-        f"""{values} SELECT c, count(*) FROM column_values WHERE c IS NOT NULL
-            GROUP BY 1 ORDER BY hash(c), c LIMIT {VALUES_TRIED}"""
-    ).fetchall()
-    base = Guess(TEXT, records, records - present, 0, distinct, [value for value, _ in rows])
-    tried = {value: times for value, times in rows if value not in NULL_WORDS}
-    if not tried:
-        return replace(base, doubt="no record of the samples has a value" if not rows else "")
-    chosen, also = _best_option(connection, tried, name, comma_first)
-    return base if chosen == TEXT else _counted(connection, values, replace(base, option=chosen, also=also), name)
-
-
-def _column_values(feed: Feed, name: str) -> str:
-    """The beginning of a query: `column_values` has the text `c` of a column, trimmed, NULL when blank, by record."""
-    text = f"nullif(trim({ident(name)}, {literal(BLANKS)}), '')"
-    return f"WITH column_values AS (SELECT {text} AS c FROM {ident(raw_table(feed))} WHERE {filled(feed)})"
-
-
-def _best_option(
-    connection: "DuckDBPyConnection", tried: Mapping[str, int], name: str, comma_first: bool
-) -> tuple[TypeOption, list[str]]:
-    """The option that fits most values, and the other date formats that fit as many.
-
-    `tried` has values with how often they occur.
-    """
-    signs = tuple(sign for sign in CURRENCIES if any(sign in value for value in tried))
-    kinds = {kind for kind, form in LOOKS.items() if _mostly(form, tried)}
-    if len({value.casefold() for value in tried}) == 1:
-        kinds.discard("boolean")  # where all values are `N`, it may be the first of many letters
-    if not kinds:
-        return TEXT, []
-    options, query = options_with_scores(frozenset(kinds), signs, comma_first)
-    row = connection.execute(query, [[*tried], [*tried.values()]]).fetchone() or ()
-    scores = {index: score or 0 for index, score in enumerate(row)}
-    total, best = sum(tried.values()), max(scores.values())
-    # 00123 is a code: as a number it would lose its zeros.
-    if best < SHARE_THAT_FITS * total or any(LEADING_ZERO.fullmatch(value) for value in tried):
-        return _day_of_digits(options, scores, name, total) or TEXT, []
-    equal = [options[index] for index, score in scores.items() if score == best]
-    chosen = _day_of_digits(options, scores, name, best) or equal[0]
-    also = [item.options["format"] for item in equal if item.logical == chosen.logical and "format" in item.options]
-    return chosen, [form for form in also if form != chosen.options.get("format")] if chosen.options else []
-
-
-def _mostly(form: re.Pattern[str], values: Iterable[str]) -> bool:
-    found = [form.search(value) is not None for value in values]
-    return 2 * sum(found) >= len(found)
-
-
-@cache
-def options_with_scores(
-    kinds: frozenset[str], currencies: tuple[str, ...], comma_first: bool
-) -> tuple[list[TypeOption], str]:
-    """The options of some kinds, and a query with a column for each: how many values the option reads.
-
-    The query takes two lists: different values, and how often each of them occurs. It tries all options in one pass;
-    it is cached, since it is long and the same for many columns.
-    """
-    options = [item for item in type_options(currencies, comma_first) if item.logical in kinds]
-    scores = ", ".join(f"sum(times) FILTER ({_fits(item)})" for item in options)
-    return options, f"WITH tried AS (SELECT unnest($1) AS c, unnest($2) AS times) SELECT {scores} FROM tried"
-
-
-def _day_of_digits(
-    options: Sequence[TypeOption], scores: Mapping[int, int], name: str, enough: int
-) -> TypeOption | None:
-    """Eight digits are a day only where the column's name says so."""
-    days = (index for index, item in enumerate(options) if item.options.get("format") == "yyyyMMdd")
-    return next((options[index] for index in days if IS_DAY.search(name) and scores[index] >= enough), None)
-
-
-def _fits(option: TypeOption) -> str:
-    column = option.column
-    return f"({value_of(column, text_of(column, 'c'))}) IS NOT NULL"
-
-
-def _counted(connection: "DuckDBPyConnection", values: str, found: Guess, name: str) -> Guess:
-    """The guess, made precise over all values: words for missing values, misfits, size, decimals."""
-    # `NaN` is a value to DOUBLE: a word stands for NULL only where the type does not read it.
-    words = connection.execute(
-        f"""{values} SELECT list(DISTINCT c ORDER BY c) FROM column_values
-            WHERE c IN ({literals(NULL_WORDS)}) AND NOT {_fits(found.option)}"""
-    ).fetchone()
-    custom = {"nullValues": words[0]} if words and words[0] else {}
-    option = replace(found.option, custom={**found.option.custom, **custom})
-    column = option.column
-    text = text_of(column, "c")
-    missing, misfits = connection.execute(
-        f"""{values} SELECT
-            count(*) FILTER ({text} IS NULL),
-            count(*) FILTER ({text} IS NOT NULL AND ({value_of(column, text)}) IS NULL)
-            FROM column_values"""
-    ).fetchone() or (0, 0)
-    is_number = option.logical in ("integer", "number")
-    # An id that is not always a number is a text.
-    if misfits > (0 if is_number and IS_ID.search(name) else (1 - SHARE_THAT_FITS) * (found.records - missing)):
-        return replace(found, option=TEXT, also=())
-    found = replace(found, option=option, missing=missing, misfits=misfits)
-    return _sized(found, name, _sizes(connection, values, column)) if is_number else found
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
-    """Of a column's numbers.
+class _Choice:
+    """A column, and the types that are left: the first one of each meaning, with how it fits all values.
 
-    Attributes:
-        largest: the largest absolute value.
-        scale, written: the most digits behind the point, without and with final zeros.
-        exponents: how many numbers are written with an exponent.
+    `near` tells of the type that came nearest if none is left.
     """
 
-    largest: float
-    scale: int
-    written: int
-    exponents: int
+    texts: Texts
+    fits: Sequence[tuple[TypeOption, Fit]] = ()
+    near: str = ""
 
 
-def _sizes(connection: "DuckDBPyConnection", values: str, column: Column) -> _Sizes:
-    text = text_of(column, "c")
-    point = literal(rf"[{column.parsing.decimal_separator}](\d+)")
-    digits = f"regexp_extract({text}, {point}, 1)"
-    row = connection.execute(
-        rf"""{values} SELECT
-            max(abs(({value_of(column, text)})::DOUBLE)),
-            max(length(rtrim({digits}, '0'))),
-            max(length({digits})),
-            count(*) FILTER (regexp_matches({text}, '\d[eE][+-]?\d'))
-            FROM column_values"""
-    ).fetchone()
-    return _Sizes(*(size or 0 for size in row or (0, 0, 0, 0)))
+def guesses(
+    connection: "DuckDBPyConnection", feed: Feed, names: Sequence[str], records: int, comma_first: bool
+) -> dict[str, Guess]:
+    """Guess the types of columns.
+
+    Args:
+        connection: to the warehouse that the samples were read into, without records that are no data.
+        feed: the contract by which they were read.
+        names: of the columns.
+        records: how many there are.
+        comma_first: whether `1,234` is rather a little more than one than a little more than a thousand.
+    """
+    choices = [choice for part in in_parts(connection, feed, names, records) for choice in _choices(part, comma_first)]
+    house = _house_style(choices)
+    return {choice.texts.name: _guess(choice, records, house) for choice in choices}
 
 
-def _sized(found: Guess, name: str, sizes: _Sizes) -> Guess:
+def _choices(values: ColumnValues, comma_first: bool) -> Iterator[_Choice]:
+    """For each column the types that are left, in the order of the columns."""
+    columns = {texts.name: texts for texts in values.texts()}
+    options = {name: _possible(texts, comma_first) for name, texts in columns.items()}
+    scores = _scored(values, options)
+    best = {name: _best(columns[name], scores[name]) for name in columns}
+    # A word stands for a missing value in a column with a type; it is declared there.
+    declared = {
+        name: [_with_words(option, columns[name].words) for option in options] for name, options in best.items()
+    }
+    fits = _fitted(values, declared)
+    for name, texts in columns.items():
+        found = [(option, fits[name, option.key]) for option in declared[name]]
+        yield _Choice(texts, found, "" if found else _nearest(texts, scores[name]))
+
+
+def _with_words(option: TypeOption, words: Mapping[str, int]) -> TypeOption:
+    return replace(option, custom={**option.custom, "nullValues": [*words]}) if words else option
+
+
+def _scored(values: ColumnValues, options: Mapping[str, Sequence[TypeOption]]) -> dict[str, Scores]:
+    """The options of each column in their order, with how many of the tried values they read."""
+    by_option = _by_option(options)
+    read = {key: values.scores(option, names) for key, (option, names) in by_option.items()}
+    return {name: [(item, read[item.key].get(name, 0)) for item in tried] for name, tried in options.items()}
+
+
+def _fitted(values: ColumnValues, options: Mapping[str, Sequence[TypeOption]]) -> dict[tuple[str, str], Fit]:
+    """How options fit all values, by column and option."""
+    return {
+        (name, key): fit
+        for key, (option, names) in _by_option(options).items()
+        for name, fit in values.fits(option, names).items()
+    }
+
+
+def _by_option(options: Mapping[str, Sequence[TypeOption]]) -> dict[str, tuple[TypeOption, list[str]]]:
+    """The columns of each option: so many columns share a query."""
+    found: dict[str, tuple[TypeOption, list[str]]] = {}
+    for name, items in options.items():
+        for option in items:
+            found.setdefault(option.key, (option, []))[1].append(name)
+    return found
+
+
+def _possible(texts: Texts, comma_first: bool) -> list[TypeOption]:
+    """The types that a column may have by its name and the form of its values."""
+    if IS_CODE.search(texts.name) or not texts.tried:
+        return []
+    found = options_for(texts.tried, comma_first)
+    is_day = IS_DAY.search(texts.name) is not None
+    if texts.zeros or _is_code(texts.tried) or (is_day and _without_year(texts.tried)):
+        found = [option for option in found if not option.is_number]
+    digits = [option for option in found if option.options.get("format") in DIGITS]
+    others = [option for option in found if option not in digits]
+    # Eight digits are a day only where the column's name says so.
+    return [*digits, *others] if is_day else others
+
+
+def _is_code(values: Mapping[str, int]) -> bool:
+    """Whether values are numbers to dial or to scan: `+4930123456`, or all with the check digit of a barcode."""
+    return any(re.fullmatch(r"\+\d{7,}", value) for value in values) or all(map(_has_check_digit, values))
+
+
+def _has_check_digit(value: str) -> bool:
+    if len(value) not in (8, 12, 13, 14) or not (value.isascii() and value.isdigit()):
+        return False
+    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(value)))
+    return weighted % 10 == 0
+
+
+def _without_year(values: Mapping[str, int]) -> bool:
+    return all(re.fullmatch(r"\d{3,4}", value) for value in values)
+
+
+def _best(texts: Texts, scores: Scores) -> list[TypeOption]:
+    """Of the options that fit most values the first one of each meaning; none if too few values fit."""
+    total, best = sum(texts.tried.values()), max((score for _, score in scores), default=0)
+    # 0 and `a` are no truth values, though 0 alone is one.
+    share = 1 if scores and scores[0][0] == BOOLEAN else SHARE_THAT_FITS
+    if best < share * total or not best:
+        return []
+    digits = [option for option, score in scores if option.options.get("format") in DIGITS and score == total]
+    found: dict[Meaning, TypeOption] = {}
+    for option in digits or [option for option, score in scores if score == best]:
+        found.setdefault(_meaning(option), option)
+    return list(found.values())
+
+
+def _meaning(option: TypeOption) -> Meaning:
+    """Options of one meaning make the same value of a text."""
+    if option.is_number:
+        return "number", str(option.custom.get("decimalSeparator", "."))
+    return option.logical, option.order
+
+
+def _nearest(texts: Texts, scores: Scores) -> str:
+    """What a text is told of whose values are mostly of another type."""
+    total = sum(texts.tried.values())
+    option, score = max(scores, key=lambda item: item[1], default=(TEXT, 0))
+    if score < SHARE_TOLD * total or not score:
+        return ""
+    return f"{score:,} of {total:,} values looked at would be a {option.logical}, the others none"
+
+
+@dataclass(frozen=True, slots=True)
+class _House:
+    """What the columns that leave no doubt have in common: decimal separators, and orders of day and month."""
+
+    decimals: frozenset[str]
+    orders: frozenset[str]
+
+    def prefers(self, meaning: Meaning) -> bool:
+        """Whether other columns are like this, and none is otherwise."""
+        known = self.decimals if meaning[0] == "number" else self.orders
+        return known == {meaning[1]}
+
+
+def _house_style(choices: Sequence[_Choice]) -> _House:
+    sure = [choice for choice in choices if len(choice.fits) == 1]
+    meanings = Counter(_meaning(choice.fits[0][0]) for choice in sure if choice.fits[0][1].written)
+    orders = {_meaning(choice.fits[0][0])[1] for choice in sure if choice.fits[0][0].logical in ("date", "timestamp")}
+    return _House(frozenset(decimal for _, decimal in meanings), frozenset(orders & {"dMy", "Mdy"}))
+
+
+def _guess(choice: _Choice, records: int, house: _House) -> Guess:
+    texts = choice.texts
+    base = Guess(TEXT, records, records - texts.present, 0, texts.distinct, texts.shown)
+    if not choice.fits:
+        return replace(base, doubts=[*_doubts_of_text(texts), choice.near])
+    fewest = min(fit.misfits for _, fit in choice.fits)
+    left = [(option, fit) for option, fit in choice.fits if fit.misfits == fewest]
+    alike = [(option, fit) for option, fit in left if house.prefers(_meaning(option))]
+    option, fit = (alike or left)[0]
+    values = texts.present - fit.missing
+    # An id that is not always a number is a text, and so are a few codes of which one is none: 0 and `a`.
+    exact = texts.distinct <= FEW_VALUES or (option.is_number and IS_ID.search(texts.name))
+    if fit.misfits > (0 if exact else (1 - SHARE_THAT_FITS) * values):
+        told = f"{fit.misfits:,} of {values:,} values are no {option.logical}"
+        return replace(base, doubts=[told, *_doubts_of_text(texts)])
+    found = replace(base, option=option, missing=base.missing + fit.missing, misfits=fit.misfits)
+    others = [item for item, _ in left if item is not option]
+    found = _with_told(found, others, bool(alike), texts)
+    return _sized(found, texts.name, fit) if option.is_number else found
+
+
+def _with_told(found: Guess, others: Sequence[TypeOption], by_house: bool, texts: Texts) -> Guess:
+    """The guess with what is told of the other meanings that fit as well."""
+    if found.option.logical == "boolean" and found.distinct == 1:
+        return replace(found, doubts=["the samples have one of its two words only"])
+    if not others:
+        return found
+    if found.option.is_number:
+        told = [_thousand(found.option, by_house)] if any(map(THOUSAND.fullmatch, texts.tried)) else []
+        return replace(found, doubts=told)
+    forms = [str(item.options["format"]) for item in others if "format" in item.options]
+    if by_house:
+        return replace(found, doubts=[f"{', '.join(forms)} fits as well; day and month stand as in other columns"])
+    return replace(found, also=forms)
+
+
+def _thousand(option: TypeOption, by_house: bool) -> str:
+    grouped = option.custom.get("thousandsSeparator")
+    mark = grouped or option.custom.get("decimalSeparator", ".")
+    meanings = ["more than a thousand", "a little more than one"]
+    read, other = meanings if grouped else reversed(meanings)
+    why = "numbers of other columns are written so" if by_house else "no value tells which"
+    return f"`1{mark}234` is read as {read} and could be {other}: {why}"
+
+
+def _doubts_of_text(texts: Texts) -> Iterator[str]:
+    if not texts.present:
+        yield "no record of the samples has a value"
+    if any(DIGITS_AND_MARKS.fullmatch(value) for value in texts.tried):
+        if IS_CODE.search(texts.name):
+            yield "a code by its name, so a text, whose first zero is kept"
+        elif texts.zeros:
+            yield f"{texts.zeros:,} values begin with a zero that a number would lose"
+        elif IS_DAY.search(texts.name) and _without_year(texts.tried):
+            yield "day and month without a year"
+        elif _is_code(texts.tried):
+            yield "numbers to dial or to scan, so a text"
+    if texts.tried and all(FOREIGN_MONTH.fullmatch(value) for value in texts.tried):
+        yield "dates with names of months that a contract can't read: it knows the English ones"
+    if texts.words:
+        told = ", ".join(f"`{word}` in {times:,}" for word, times in texts.words.items())
+        yield f"{told} records: if it means that there is no value, declare it by nullValues"
+
+
+def _sized(found: Guess, name: str, fit: Fit) -> Guess:
     """The guess with the type that its numbers need."""
     option = found.option
-    if option.logical == "integer" and (not sizes.written or IS_ID.search(name)):
-        return replace(found, option=replace(option, physical="INTEGER" if sizes.largest < SMALL else "BIGINT"))
-    if option.physical == "DOUBLE" or sizes.exponents or sizes.scale > MOST_DECIMALS:
+    if option.logical == "integer" and (not fit.written or IS_ID.search(name)):
+        return replace(found, option=replace(option, physical="INTEGER" if fit.largest < SMALL else "BIGINT"))
+    if option.physical == "DOUBLE" or fit.exponents or fit.scale > MOST_DECIMALS:
         binary = replace(option, physical="DOUBLE", logical="number")
-        return replace(found, option=binary, doubt="binary fractions: sums are not exact")
-    if not sizes.written:
-        return replace(found, option=TEXT, also=(), misfits=0)  # whole, but too long for a number
-    doubt = "whole so far, but written with a point" if option.logical == "integer" else ""
-    decimal = f"DECIMAL(18,{max(sizes.scale, MONEY_SCALE)})"
-    return replace(found, option=replace(option, physical=decimal, logical="number"), doubt=doubt)
+        return replace(found, option=binary, doubts=[*found.doubts, "binary fractions: sums are not exact"])
+    if not fit.written:
+        return replace(found, option=TEXT, misfits=0, also=(), doubts=["whole, but too long for a number"])
+    whole = ["whole so far, but written with a point"] if option.logical == "integer" else []
+    decimal = f"DECIMAL(18,{max(fit.scale, MONEY_SCALE)})"
+    return replace(found, option=replace(option, physical=decimal, logical="number"), doubts=[*found.doubts, *whole])

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
@@ -137,10 +137,10 @@ def test_required_and_missing(tmp_path: Path) -> None:
 
 def test_keys(tmp_path: Path) -> None:
     """Columns that are called keys and are unique together become the key."""
-    rows = "\n".join(f"{order},{line},1.50" for order in range(20) for line in range(3))
+    rows = "\n".join(f"{order},{line},1.50" for order in range(40) for line in range(3))
     found = drafted(tmp_path, f"order_id,line_no,price\n{rows}\n")
     assert found.feed.primary_key == ("order_id", "line_no")
-    assert "unique in 60 records" in found.comment("order_id", "primaryKey")
+    assert "unique in 120 records" in found.comment("order_id", "primaryKey")
 
 
 def test_no_key_is_made_up(tmp_path: Path) -> None:
@@ -202,7 +202,6 @@ def test_batches_from_names(name: str, cadence: str, start: str, pattern: bool, 
         pytest.param("titol;n\na;1\n".encode("utf-16-le"), "s.csv", FileFormat.CSV, "utf-16-le", id="UTF-16 without"),
         pytest.param("a report\n\na\tn\nx\t1\ny\t2\n", "s.tsv", FileFormat.CSV, None, id="preamble and tabs"),
         pytest.param("a:n\nx:1\ny:2\n", "s.csv", FileFormat.CSV, None, id="colons"),
-        pytest.param("town\nParis\nRome\n", "s.csv", FileFormat.CSV, None, id="one column"),
         pytest.param(gzip.compress(b"a,n\nx,1\n"), "s.csv.gz", FileFormat.CSV, None, id="gzip"),
         pytest.param('{"a": "x", "n": 1}\n{"a": "y", "m": [1]}\n', "s.jsonl", FileFormat.JSON, None, id="JSON lines"),
         pytest.param('[\n{"a": "x", "n": 1.5}\n]', "s.json", FileFormat.JSON, None, id="JSON array"),
@@ -243,6 +242,10 @@ def test_workbooks(write: Callable[[dict[str, Any]], bytes], sheets: list[str], 
         pytest.param(["1,2\n3,4\n"], "has no header", id="no header"),
         pytest.param(["ada@example.com,x\nb@example.com,y\n"], "has no header", id="addresses are no header"),
         pytest.param(["a,b\n1,2\n", '{"a": 1}\n'], "different formats or delimiters", id="two formats"),
+        pytest.param(["town\nParis\nRome\n"], "one column only", id="one column"),
+        pytest.param(["a,b\n"], "no records", id="no records"),
+        pytest.param(["a,b\n,\n"], "no records", id="blank records"),
+        pytest.param(["a,b,\n1,2\n3,4\n"], "all 2 records .* fields than their header", id="a comma in the header"),
         pytest.param(["[1, 2]"], "has no JSON object", id="JSON without objects"),
         pytest.param(
             [workbook({"A": [[1, 2], [3, 4]], "B": []})], "has no sheet with a header", id="a sheet of numbers"
@@ -294,6 +297,7 @@ def test_every_draft_loads_its_sample(
     headers: list[str], cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Whatever the headers and values are, the contract is read and no sample is refused as a whole."""
+    assume(any(any(row[: len(headers)]) for row in cells))
     tried()
     rows = [headers, *(row[: len(headers)] for row in cells)]
     text = "".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\n" for row in rows)

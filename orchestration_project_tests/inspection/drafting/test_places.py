@@ -11,13 +11,13 @@ from orchestration_project_tests.inspection.drafting.samples import drafted, tab
 
 def test_two_stores_with_the_same_receipts(tmp_path: Path) -> None:
     """The number of the store, as the names tell it, is a part of the key; the samples load by the draft."""
-    receipts = table(receipt_no=["1", "2", "3"], amount=["1.50", "2.25", "1.50"])
+    receipts = table(receipt_no=[str(number) for number in range(60)], amount=["1.50", "2.25"] * 30)
     found = drafted(tmp_path, receipts, receipts, names=("Store13_2024-01-01.csv", "Store14_2024-01-01.csv"))
     assert set(found.feed.primary_key) == {"store_id", "receipt_no"}
     assert [column.value_from for column in found.feed.given_columns] == [
         ValueFrom("fileName", r"(?i)store[-_ ]?(\d+)")
     ]
-    assert [(result.cleaned, result.rejected) for result in found.draft.results] == [(3, 0)] * 2
+    assert [(result.cleaned, result.rejected) for result in found.draft.results] == [(60, 0)] * 2
 
 
 @pytest.mark.parametrize(
