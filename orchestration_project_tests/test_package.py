@@ -41,7 +41,6 @@ def defs():
 '''
 LAUNCHER = "#!{python}\nimport sys\nfrom {module} import {attribute}\nsys.exit({attribute}())\n"
 DAY = "2024-01-15"
-TABLES = "raw_till,cleaned_till,rejected_till"
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def test_components_are_listed(installed: Installed) -> None:
 
 
 def test_a_feed_lives_in_somebody_elses_project(installed: Installed) -> None:
-    """With nothing but its defs.yaml and contract, which `new-feed` writes there: checked and loaded by the commands that it prints."""
+    """With nothing but what `new-feed` writes there: checked and loaded as it tells, and verified."""
     project, delivered = installed.project, installed.elsewhere / f"till_{DAY}.csv"
     delivered.write_text("receipt_id,amount\n1,2.50\n2,3.75\n", encoding="utf-8")
     told = installed.run(project, "orchestration-project", "new-feed", delivered, "--name", "till")

@@ -30,7 +30,7 @@ def new_feed(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     Of a zip archive, the files in it are the samples.
 
     What is written are guesses from the samples, each with a comment `# check: ...` that tells what it rests on; values
-    of the samples are not in it. The draft is tried: it takes all of the samples.
+    of the samples are not in it. The draft is tried on the samples and takes all of them.
 
     Example: orchestration-project new-feed /tmp/receipts_*.csv --name receipts
     """

@@ -39,7 +39,8 @@ def test_a_draft_is_written_where_dagster_finds_it(
     steps = [line.strip() for line in output.partition("Next, in a shell:\n")[2].splitlines()]
     assert steps[0].startswith("# go through each `check:`")
     assert steps[1] == "dg check defs"
-    assert steps[2].startswith("mkdir -p ") and f"cp -- {sample} " in steps[2]
+    assert steps[2].startswith("mkdir -p ")
+    assert f"cp -- {sample} " in steps[2]
     tables = "raw_till,cleaned_till,rejected_till"
     assert steps[3:] == [f"dagster asset materialize -m shop.definitions --select {tables} --partition 2024-01-15"]
 
@@ -76,11 +77,12 @@ def test_a_totals_line_is_ignored(sample: Path, tmp_path: Path) -> None:
 def test_very_many_columns(sample: Path, tmp_path: Path) -> None:
     """Their samples are counted by their values, which is said."""
     header = ["receipt_id", *(f"c{number}" for number in range(200))]
-    rows = [[str(row), *("x" if number % 50 == row else "1.50" for number in range(200))] for row in range(50)]
+    rows = [[str(row), *("x" if number % 50 == row else f"{row}.50" for number in range(200))] for row in range(50)]
     sample.write_text("\n".join(map(",".join, [header, *rows])) + "\n", encoding="utf-8")
     output = new_feed(sample, "--name", "till", "--output", tmp_path / "draft").stdout
     assert "the samples were not loaded" in output
-    assert [line.split()[1:] for line in output.splitlines() if "till_2024" in line][0] == ["50", "0", "50"]
+    (counts,) = (line.split() for line in output.splitlines() if line.strip().startswith("till_2024"))
+    assert counts == ["till_2024-01-15.csv", "50", "0", "50"]
     contract = load_feed(tmp_path / "draft/till.odcs.yaml")
     assert {column.sql_type for column in contract.columns[1:]} == {"DECIMAL(18,2)"}
 
