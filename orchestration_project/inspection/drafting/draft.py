@@ -79,7 +79,7 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
     alike = {(guess.option.key, guess.missing > 0): column for column, (_, guess) in parts.columns.items()}
     few = {column: parts.columns[column] for column in {*alike.values(), *parts.keys.claimed}}
     drafted = configured(name, _texts(replace(parts, columns=few)))
-    ignores = bool(parts.left_out.tail and parts.left_out.tail.certain)
+    ignores = len(parts.left_out.ignored) == len(parts.left_out.edges)
     return Draft(texts, count_draft(drafted, files, counted.left, counted.misfits, ignores))
 
 
@@ -144,14 +144,14 @@ def _left_out(connection: "DuckDBPyConnection", feed: Feed) -> tuple[LeftOut, di
     counts = [records_by_file(connection, feed)]
     leave_out_blank(connection, feed)
     counts.append(records_by_file(connection, feed))
-    tail = leave_out_totals(connection, feed)
+    edges = leave_out_totals(connection, feed)
     counts.append(records_by_file(connection, feed))
     ragged = leave_out_ragged(connection, feed)
     counts.append(records_by_file(connection, feed))
     if not counts[-1]:
         raise DraftError(_why_nothing(ragged))
     left = {file: Left(*(count.get(file, 0) for count in counts)) for file in counts[0]}
-    return LeftOut(ragged, tail), left
+    return LeftOut(ragged, edges), left
 
 
 def _why_nothing(ragged: int) -> str:

@@ -12,7 +12,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
-from orchestration_project.inspection.drafting.types import IS_ID, Guess
+from orchestration_project.inspection.drafting.codes import IS_ID
+from orchestration_project.inspection.drafting.types import Guess
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.tables import ident, idents
 

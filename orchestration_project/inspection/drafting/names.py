@@ -32,9 +32,12 @@ AT_AN_ADDRESS = re.compile(
 """`shipping_city` is a part of somebody's address, `city` may be that of a shop."""
 OF_A_THING = re.compile(
     r"(^|_)(line_?item|lineitem|discount|coupon|tax|payment|method|device|register|location|warehouse|variant|option"
-    r"|service|gateway|file|event|tender|report|terminal)(_|$)"
+    r"|service|marketplace|price|point|plan|shelf|unit|collection|gateway|file|event|tender|report|terminal)(_|$)"
 )
-STAFF = re.compile(r"(^|_)(cashier|staff|salesperson|seller_name|kassierer|kassiererin|verkaeufer|mitarbeiter)(_|$)")
+STAFF = re.compile(
+    r"(^|_)(cashier|staff|salesperson|seller_name|kassierer|kassiererin|verkaeufer|mitarbeiter)(_|$)"
+    r"|^(created|sold|served|updated|cancelled|paid|assigned|signed|approved)_(by|to)$"
+)
 PERSONAL_SHARE = 0.5
 """Share of a column's values that have to look like it."""
 

@@ -12,7 +12,7 @@ from orchestration_project.contracts.feed import Column
 from orchestration_project.inspection.drafting.keys import FEWEST_RECORDS, Keys
 from orchestration_project.inspection.drafting.layout import Layout
 from orchestration_project.inspection.drafting.names import Naming, personal_because
-from orchestration_project.inspection.drafting.tail import Tail
+from orchestration_project.inspection.drafting.tail import Edge
 from orchestration_project.inspection.drafting.types import Guess
 
 UNSURE = "which encoding they have can't be told from their bytes (cp1252, Mac Roman, Shift_JIS, ...)"
@@ -24,7 +24,12 @@ class LeftOut:
     """Records that tell nothing of the columns: how many could not be split, and what looks like totals."""
 
     ragged: int = 0
-    tail: Tail | None = None
+    edges: tuple[Edge, ...] = ()
+
+    @property
+    def ignored(self) -> tuple[Edge, ...]:
+        """Those that the draft ignores; the others are only proposed."""
+        return tuple(edge for edge in self.edges if edge.certain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +124,28 @@ def _left_out(left_out: LeftOut, files: int) -> Iterator[str]:
     if left_out.ragged:
         yield f"    # check: {left_out.ragged:,} records have more or fewer fields than the header, so they would be"
         yield "    # rejected; the types below rest on the others"
-    if not (tail := left_out.tail):
-        return
-    of = "every sample looks" if tail.samples == files else f"{tail.samples} of {files} samples looks"
-    yield f"    # check: the last record of {of} like a total; nothing below rests on it."
-    if not tail.condition:
+    for edge in left_out.edges:
+        yield from _edge(edge, files)
+    if left_out.ignored:
+        yield "    customProperties:\n      - property: ignoredRecords\n        value:"
+    for edge in left_out.ignored:
+        yield f"          - name: {'summary' if edge.first else 'totals'}"
+        yield f"            condition: {_in_quotes(edge.condition)}"
+
+
+def _edge(edge: Edge, files: int) -> Iterator[str]:
+    of = "every sample looks" if edge.samples == files else f"{edge.samples} of {files} samples looks"
+    where, what = ("first", "a summary of the others") if edge.first else ("last", "a total")
+    yield f"    # check: the {where} record of {of} like {what}; nothing below rests on it."
+    if not edge.condition:
         yield "    # What tells such records from the others was not found: see `ignoredRecords` in docs/contracts.md"
-        return
-    # Where it is not certain, it stays a proposal: data that is ignored would be missing without a word.
-    mark = "" if tail.certain else "# "
-    if not tail.certain:
-        yield "    # It would be rejected. If it is a total, let it be ignored:"
-    if tail.summed:
-        yield f"    # It has the sum of {', '.join(tail.summed)}."
-        yield f"    # `controlTotal: {{column: {tail.summed[0]}}}` behind the condition would compare them."
-    yield f"    {mark}customProperties:\n    {mark}  - property: ignoredRecords\n    {mark}    value:"
-    yield f"    {mark}      - name: totals\n    {mark}        condition: {_in_quotes(tail.condition)}"
+    elif not edge.certain:
+        # Data that is ignored would be missing, so this stays a proposal.
+        yield "    # It would be rejected. If it is no data, let it be ignored by the custom property `ignoredRecords`:"
+        yield f"    #   - {{name: totals, condition: {_in_quotes(edge.condition)}}}"
+    if edge.summed:
+        yield f"    # It has the sum of {', '.join(edge.summed)}."
+        yield f"    # `controlTotal: {{column: {edge.summed[0]}}}` behind the condition would compare them."
 
 
 def _in_quotes(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Records at the end of samples that look like totals, and records that could not be split: neither tells of columns.
+"""Records that tell nothing of the columns: totals at the end of samples, summaries at their begin, broken ones.
 
     sku    label  amount
     A-1    Mug      3.00
@@ -6,7 +6,8 @@
            Total    7.50   ->   `lower(label) = 'total' AND sku IS NULL`, proven: 7.50 is the sum of the others
 
 A totals record lacks values that all others have, so taken for data it would make columns optional and hide the key.
-It is left out of what types and keys are guessed from, and the draft proposes to ignore it.
+It is left out of what types and keys are guessed from, and the draft proposes to ignore it. So is a first record that
+sums up all others in columns of its own, as settlements have it.
 """
 
 import re
@@ -35,19 +36,23 @@ MARKS_OF_NUMBERS = "€$£%' \u00a0\u202f"
 """What stands in numbers beside digits, points and commas."""
 AMOUNT = re.compile(r"[^\d]*\d[\d.,' ]*[^\d]*")
 FEWEST_RECORDS = 3
+FEWEST_OTHERWISE = 2
+"""A record of another kind lacks so many columns that all others have, and has so many that none of these has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tail:
-    """What was left out at the end of the samples.
+class Edge:
+    """What was left out at one end of the samples.
 
     Attributes:
-        samples: in how many samples the last record looks like a total.
+        first: whether it is the first record of a sample, else it is the last.
+        samples: in how many samples it looks like a total or a summary.
         condition: SQL that tells these records from all others; empty if none was found.
-        certain: whether each of them is called a total, or has the sum of the other records.
+        certain: whether each of them is called a total, has the sum of the others, or has columns of its own.
         summed: the columns of which these records have the sums.
     """
 
+    first: bool
     samples: int
     condition: str
     certain: bool
@@ -55,8 +60,8 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
-    """The last record of a sample: its texts by column, the text of one that could not be split, where it stands."""
+class _Record:
+    """The first or the last record of a sample: where it stands, its texts by column, or the line if it is broken."""
 
     file: str
     version: str
@@ -76,40 +81,45 @@ def leave_out_ragged(connection: "DuckDBPyConnection", feed: Feed) -> int:
     return int(done[0]) if done else 0
 
 
-def leave_out_totals(connection: "DuckDBPyConnection", feed: Feed) -> Tail | None:
-    """Remove each sample's last record, if it looks like a total, from the raw table of a scratch warehouse.
+def leave_out_totals(connection: "DuckDBPyConnection", feed: Feed) -> tuple[Edge, ...]:
+    """Remove each sample's last and first record, if it looks like a total, from the raw table.
 
     Args:
         connection: to the scratch warehouse that the samples were read into, without blank records.
         feed: the contract by which they were read.
 
     Returns:
-        What was removed; None if nothing was.
+        What was removed.
     """
-    lasts = _last_records(connection, feed)
-    full = _always_filled(connection, feed, lasts)
-    found = [(last, total) for last in lasts if (total := _total(connection, feed, last, full))]
+    found = (_left_out_at(connection, feed, first) for first in (False, True))
+    return tuple(edge for edge in found if edge)
+
+
+def _left_out_at(connection: "DuckDBPyConnection", feed: Feed, first: bool) -> Edge | None:
+    """What was removed at one end of the samples; None if nothing was."""
+    records = _records_at(connection, feed, first)
+    others = _others(connection, feed, records)
+    found = [(record, total) for record in records if (total := _total(connection, feed, record, others))]
     if not found:
         return None
-    table, totals = ident(raw_table(feed)), [total for _, total in found]
-    # The first that holds for none of the others: each sample may call its total otherwise.
-    conditions = [total.condition for total in totals if total.condition]
-    keep = " AND ".join(f"NOT {_is(last)}" for last, _ in found)
-    fits = [item for item in dict.fromkeys(conditions) if not _holds(connection, feed, item, keep)]
+    totals, removed = [total for _, total in found], " OR ".join(_is(record) for record, _ in found)
+    # One that holds for none of the others: each sample may call its total otherwise.
+    conditions = dict.fromkeys(total.condition for total in totals if total.condition)
+    fits = [item for item in conditions if not _holds(connection, feed, item, f"NOT ({removed})")]
     condition = max(fits, key=lambda item: sum(total.condition == item for total in totals), default="")
-    for last, _ in found:
-        connection.execute(f"DELETE FROM {table} WHERE {_is(last)}")
+    connection.execute(f"DELETE FROM {ident(raw_table(feed))} WHERE {removed}")
     certain = bool(condition) and all(total.certain for total in totals)
     summed = set.intersection(*(set(total.summed) for total in totals))
-    return Tail(len(found), condition, certain, tuple(name for name in full.all if name in summed))
+    return Edge(first, len(found), condition, certain, tuple(name for name in others.all if name in summed))
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
-    """All columns of the records, and those that have a value in each record but the last ones."""
+class _Others:
+    """All columns of the records; those that all but the looked at ones have, and those that none of these has."""
 
     all: Sequence[str]
-    always: Sequence[str]
+    filled: Sequence[str] = ()
+    empty: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,51 +131,58 @@ class _Total:
     summed: Sequence[str] = ()
 
 
-def _last_records(connection: "DuckDBPyConnection", feed: Feed) -> list[_Last]:
+def _records_at(connection: "DuckDBPyConnection", feed: Feed, first: bool) -> list[_Record]:
     names = [column.name for column in feed.record_columns]
     texts = ", ".join(f"{stripped(ident(name))} AS {ident(name)}" for name in names)
-    table = ident(raw_table(feed))
+    table, row = ident(raw_table(feed)), f"{'min' if first else 'max'}(_row) AS _row"
     rows = connection.execute(
-        f"""WITH ends AS (SELECT _file, _file_version, max(_row) AS _row, count(*) AS size FROM {table} GROUP BY ALL)
+        f"""WITH ends AS (SELECT _file, _file_version, {row}, count(*) AS _size FROM {table} GROUP BY ALL)
             SELECT _file, _file_version, _row, trim(coalesce(_raw_line, ''), {literal(BLANKS)}), {texts}
-            FROM {table} JOIN ends USING (_file, _file_version, _row) WHERE size >= {FEWEST_RECORDS} ORDER BY ALL"""
+            FROM {table} JOIN ends USING (_file, _file_version, _row) WHERE _size >= {FEWEST_RECORDS} ORDER BY ALL"""
     ).fetchall()
     return [
-        _Last(file, version, row, {name: text for name, text in zip(names, values, strict=True) if text}, line)
+        _Record(file, version, row, {name: text for name, text in zip(names, values, strict=True) if text}, line)
         for file, version, row, line, *values in rows
     ]
 
 
-def _always_filled(connection: "DuckDBPyConnection", feed: Feed, lasts: Sequence[_Last]) -> _Filled:
-    """The columns that some last record lacks and all other records have."""
+def _others(connection: "DuckDBPyConnection", feed: Feed, records: Sequence[_Record]) -> _Others:
+    """What the other records have, if one of these lacks any column."""
     names = [column.name for column in feed.record_columns]
-    lacking = [name for name in names if any(name not in last.texts for last in lasts if not last.line)]
-    if not lacking:
-        return _Filled(names, [])
-    counts = ", ".join(f"count(*) FILTER (coalesce({stripped(ident(name))}, '') = '')" for name in lacking)
-    others = " AND ".join(f"NOT {_is(last)}" for last in lasts)
+    if all(record.line or len(record.texts) == len(names) for record in records):
+        return _Others(names)
+    # Nothing but blanks is nothing, but costs too much to be asked of all columns here.
+    counts = ", ".join(f"count(nullif({ident(name)}, ''))" for name in names)
+    others = " AND ".join(f"NOT {_is(record)}" for record in records)
     row = connection.execute(
-        f"SELECT {counts} FROM {ident(raw_table(feed))} WHERE _parse_error IS NULL AND {others}"
+        f"SELECT count(*), {counts} FROM {ident(raw_table(feed))} WHERE _parse_error IS NULL AND {others}"
     ).fetchone()
-    return _Filled(names, [name for name, empty in zip(lacking, row or (), strict=True) if not empty])
+    size, *filled = row or (0, *(0 for _ in names))
+    found = dict(zip(names, filled, strict=True))
+    return _Others(
+        names, [name for name in names if found[name] == size > 0], [name for name in names if not found[name]]
+    )
 
 
-def _total(connection: "DuckDBPyConnection", feed: Feed, last: _Last, filled: _Filled) -> _Total | None:
-    """What tells that a sample's last record is a total; None if it is none."""
-    if last.line:
-        return _of_line(last.line)
-    lacks = [name for name in filled.always if name not in last.texts]
-    called = next(_called(last.texts), None)
+def _total(connection: "DuckDBPyConnection", feed: Feed, record: _Record, others: _Others) -> _Total | None:
+    """What tells that a sample's first or last record is a total or a summary; None if it is none."""
+    if record.line:
+        return _of_line(record.line)
+    lacks = [name for name in others.filled if name not in record.texts]
+    own = [name for name in others.empty if name in record.texts]
+    called = next(_called(record.texts), None)
     if not (called or lacks):
         return None
-    summed = _summed(connection, feed, last)
+    summed = _summed(connection, feed, record)
     # A thing may be called Total: then its record has what all others have.
     if called and (lacks or summed):
         name, condition = called
         return _Total(" AND ".join([condition, *_empty(lacks, name)]), certain=True, summed=summed)
-    # Without a word for it, it has to have the sums, or to lack most of what all others have.
-    if lacks and (summed or (len(last.texts) < len(lacks) and any(map(AMOUNT.fullmatch, last.texts.values())))):
-        return _Total(" AND ".join(_empty(lacks, "")), certain=bool(summed), summed=summed)
+    if lacks and (summed or (len(lacks) >= FEWEST_OTHERWISE and len(own) >= FEWEST_OTHERWISE)):
+        return _Total(" AND ".join(_empty(lacks, "")), certain=True, summed=summed)
+    # Without a word for it, a sum or columns of its own, it has to lack most of what all others have.
+    if len(record.texts) < len(lacks) and any(map(AMOUNT.fullmatch, record.texts.values())):
+        return _Total(" AND ".join(_empty(lacks, "")), certain=False)
     return None
 
 
@@ -191,13 +208,15 @@ def _empty(names: Sequence[str], called: str) -> list[str]:
     return [f"{ident(name)} IS NULL" for name in [name for name in names if name != called][:3]]
 
 
-def _summed(connection: "DuckDBPyConnection", feed: Feed, last: _Last) -> list[str]:
+def _summed(connection: "DuckDBPyConnection", feed: Feed, record: _Record) -> list[str]:
     """The columns in which a record has the sum of the other ones of its file, with a decimal point or a comma."""
-    names = [name for name, text in last.texts.items() if AMOUNT.fullmatch(text)]
-    sums = [_sum(name, last.texts[name], comma) for name in names for comma in (False, True)]
+    names = [name for name, text in record.texts.items() if AMOUNT.fullmatch(text)]
+    sums = [_sum(name, record.texts[name], comma) for name in names for comma in (False, True)]
     if not sums:
         return []
-    query = f"SELECT {', '.join(sums)} FROM {ident(raw_table(feed))} WHERE _parse_error IS NULL AND {_same_file(last)}"
+    query = (
+        f"SELECT {', '.join(sums)} FROM {ident(raw_table(feed))} WHERE _parse_error IS NULL AND {_same_file(record)}"
+    )
     row: Sequence[Any] = connection.execute(query).fetchone() or ()
     return [name for place, name in enumerate(names) if row[2 * place] or row[2 * place + 1]]
 
@@ -215,12 +234,12 @@ def _sum(name: str, text: str, comma: bool) -> str:
     return f"coalesce(sum({values}) = {total} AND {total} <> 0 AND count({values}) > 1, false)"
 
 
-def _same_file(last: _Last) -> str:
-    return f"_file = {literal(last.file)} AND _file_version = {literal(last.version)} AND _row <> {last.row}"
+def _same_file(record: _Record) -> str:
+    return f"_file = {literal(record.file)} AND _file_version = {literal(record.version)} AND _row <> {record.row}"
 
 
-def _is(last: _Last) -> str:
-    return f"(_file = {literal(last.file)} AND _file_version = {literal(last.version)} AND _row = {last.row})"
+def _is(record: _Record) -> str:
+    return f"(_file = {literal(record.file)} AND _file_version = {literal(record.version)} AND _row = {record.row})"
 
 
 def _holds(connection: "DuckDBPyConnection", feed: Feed, condition: str, others: str) -> bool:

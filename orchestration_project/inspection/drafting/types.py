@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.inspection.drafting.codes import IS_CODE, IS_DAY, IS_ID, is_code, without_year
 from orchestration_project.inspection.drafting.options import BOOLEAN, DIGITS, TEXT, TypeOption, options_for
 from orchestration_project.inspection.drafting.values import ColumnValues, Fit, Texts, in_parts
 
@@ -26,14 +27,6 @@ FEW_VALUES = 5  # of so few different ones, none is taken for a mistake
 SHARE_TOLD = 0.5  # a text of which so many values are numbers or dates is told of
 SMALL = 100_000_000  # whole numbers below it become INTEGER, which has room for values twenty times as large
 MONEY_SCALE, MOST_DECIMALS = 2, 6
-IS_ID = re.compile(r"(^|_)(id|no|nr|number|num|key|code|sku|upc|ean)($|_)|(id|nr|nummer)$")
-IS_DAY = re.compile(r"(^|_)(date|day|datum|tag|dt)($|_)|(date|datum)$")
-IS_CODE = re.compile(
-    r"(^|_)(zip|zipcode|postal|postcode|postal_?code|plz|postleitzahl|cap|cep|sku|upc|ean|gtin|isbn|barcode|asin|mpn"
-    r"|phone\d?|telephone|tel|telefon|mobile|cell|fax|iban|bic|vat_id|tax_id|ssn|konto|gegenkonto|account_no"
-    r"|account_number|bu_schl(u|ue)ssel|suffix|last4|last_4|postnr|kost\d)($|_)|(postcode|zipcode|barcode)$"
-)
-"""Names of columns with codes: digits that nobody adds up, and that may begin with a zero some day."""
 THOUSAND = re.compile(r"[+-]?[1-9]\d{0,2}([.,])\d{3}")
 """1.234 and 1,234: a little more than one, or more than a thousand."""
 DIGITS_AND_MARKS = re.compile(r"\+?\d[\d.,-]*")
@@ -147,28 +140,12 @@ def _possible(texts: Texts, comma_first: bool) -> list[TypeOption]:
         return []
     found = options_for(texts.tried, comma_first)
     is_day = IS_DAY.search(texts.name) is not None
-    if texts.zeros or _is_code(texts.tried) or (is_day and _without_year(texts.tried)):
+    if texts.zeros or is_code(texts.tried) or (is_day and without_year(texts.tried)):
         found = [option for option in found if not option.is_number]
     digits = [option for option in found if option.options.get("format") in DIGITS]
     others = [option for option in found if option not in digits]
     # Eight digits are a day only where the column's name says so.
     return [*digits, *others] if is_day else others
-
-
-def _is_code(values: Mapping[str, int]) -> bool:
-    """Whether values are numbers to dial or to scan: `+4930123456`, or all with the check digit of a barcode."""
-    return any(re.fullmatch(r"\+\d{7,}", value) for value in values) or all(map(_has_check_digit, values))
-
-
-def _has_check_digit(value: str) -> bool:
-    if len(value) not in (8, 12, 13, 14) or not (value.isascii() and value.isdigit()):
-        return False
-    weighted = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(value)))
-    return weighted % 10 == 0
-
-
-def _without_year(values: Mapping[str, int]) -> bool:
-    return all(re.fullmatch(r"\d{3,4}", value) for value in values)
 
 
 def _best(texts: Texts, scores: Scores) -> list[TypeOption]:
@@ -223,7 +200,7 @@ def _house_style(choices: Sequence[_Choice]) -> _House:
 
 def _guess(choice: _Choice, records: int, house: _House) -> Guess:
     texts = choice.texts
-    base = Guess(TEXT, records, records - texts.present, 0, texts.distinct, texts.shown)
+    base = _as_text(texts, records)
     if not choice.fits:
         return replace(base, doubts=[*_doubts_of_text(texts), choice.near])
     fewest = min(fit.misfits for _, fit in choice.fits)
@@ -236,10 +213,18 @@ def _guess(choice: _Choice, records: int, house: _House) -> Guess:
     if fit.misfits > (0 if exact else (1 - SHARE_THAT_FITS) * values):
         told = f"{fit.misfits:,} of {values:,} values are no {option.logical}"
         return replace(base, doubts=[told, *_doubts_of_text(texts)])
-    found = replace(base, option=option, missing=base.missing + fit.missing, misfits=fit.misfits)
+    missing = records - texts.present + fit.missing
+    found = replace(base, option=option, missing=missing, misfits=fit.misfits)
     others = [item for item, _ in left if item is not option]
     found = _with_told(found, others, bool(alike), texts)
     return _sized(found, texts.name, fit) if option.is_number else found
+
+
+def _as_text(texts: Texts, records: int) -> Guess:
+    """The guess that a column has texts, of which only the errors of spreadsheets stand for missing values."""
+    errors = {word: times for word, times in texts.words.items() if word.startswith("#")}
+    missing = records - texts.present + sum(errors.values())
+    return Guess(_with_words(TEXT, errors), records, missing, 0, texts.distinct, texts.shown)
 
 
 def _with_told(found: Guess, others: Sequence[TypeOption], by_house: bool, texts: Texts) -> Guess:
@@ -274,14 +259,14 @@ def _doubts_of_text(texts: Texts) -> Iterator[str]:
             yield "a code by its name, so a text, whose first zero is kept"
         elif texts.zeros:
             yield f"{texts.zeros:,} values begin with a zero that a number would lose"
-        elif IS_DAY.search(texts.name) and _without_year(texts.tried):
+        elif IS_DAY.search(texts.name) and without_year(texts.tried):
             yield "day and month without a year"
-        elif _is_code(texts.tried):
+        elif is_code(texts.tried):
             yield "numbers to dial or to scan, so a text"
     if texts.tried and all(FOREIGN_MONTH.fullmatch(value) for value in texts.tried):
         yield "dates with names of months that a contract can't read: it knows the English ones"
-    if texts.words:
-        told = ", ".join(f"`{word}` in {times:,}" for word, times in texts.words.items())
+    if words := {word: times for word, times in texts.words.items() if not word.startswith("#")}:
+        told = ", ".join(f"`{word}` in {times:,}" for word, times in words.items())
         yield f"{told} records: if it means that there is no value, declare it by nullValues"
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NULL_WORDS = frozenset(
     "null na n/a #n/a nan none nil - -- --- ? . \\n (null) <null> #null! unknown error #error n.a. n.v. k.a. undefined"
-    " missing not_available unbekannt #value! #ref! #div/0!".split()
+    " missing not_available unbekannt #value! #ref! #div/0! #name? #num!".split()
 )
 """Words, without case, that may stand for a missing value."""
 CELLS = 3_000_000  # values of that many records and columns are looked at together

@@ -38,7 +38,7 @@ def test_a_total_that_is_not_certain(tmp_path: Path) -> None:
     """A last record with hardly any value is left out, but only a comment proposes to ignore it."""
     found = drafted(tmp_path, FILE + ",,,99\n")
     assert not found.feed.ignored
-    assert '    #         condition: \'"sku" IS NULL AND' in found.text
+    assert "    #   - {name: totals, condition: '\"sku\" IS NULL AND" in found.text
     assert [column.required for column in found.feed.columns] == [True] * 4
     assert results(found) == [(4, 1, 0)]
 
@@ -63,3 +63,12 @@ def test_ragged_records(tmp_path: Path) -> None:
     assert "1 records have more or fewer fields than the header" in found.text
     assert [column.required for column in found.feed.columns] == [True] * 4
     assert results(found) == [(5, 1, 0)]
+
+
+def test_a_summary_at_the_begin(tmp_path: Path) -> None:
+    """A first record with columns of its own, and without those of all others, is of another kind and ignored."""
+    lines = ["id,sku,units,paid_on,paid", "7,,,2024-01-31,10.50", *(f"7,A-{number},{number},," for number in range(4))]
+    found = drafted(tmp_path, "\n".join(lines) + "\n")
+    assert "the first record of every sample looks like a summary" in found.text
+    assert {column.name for column in found.feed.columns if column.required} == {"id", "sku", "units"}
+    assert results(found) == [(4, 0, 1)]
