@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration_project.cli.common import new_table, printable
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import BATCH_DATE, ignored_of
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import exists, ident
@@ -113,7 +114,7 @@ def _batches(connection: "DuckDBPyConnection", feed: str) -> "Table":
     sums = ", ".join(f"coalesce(sum({count}) FILTER (status = 'loaded'), 0)::BIGINT" for count in sources.values())
     rows = connection.execute(
         f"""SELECT batch, count(*) FILTER (status = 'quarantined'), {sums}
-            FROM {LEDGER} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
+            FROM {placed(connection)} WHERE feed = $1 GROUP BY 1 ORDER BY 1 DESC LIMIT {BATCHES_SHOWN}""",
         [feed],
     ).fetchall()
     batches = [(batch, refused, dict(zip(COUNTS, counts, strict=True))) for batch, refused, *counts in reversed(rows)]
@@ -144,7 +145,7 @@ def _reasons(connection: "DuckDBPyConnection", feed: str) -> dict[str, list[str]
     rows = connection.execute(
         f"""WITH ledger AS (
                 SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, batch AS _batch
-                FROM {LEDGER} WHERE feed = $1),
+                FROM {placed(connection)} WHERE feed = $1),
             broken AS (
                 SELECT _batch, unnest(_reasons) AS _reason
                 FROM {ident(rejected)} JOIN ledger USING (_batch_date, _file, _file_version))

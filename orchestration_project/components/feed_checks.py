@@ -189,7 +189,9 @@ def _subject(
         return None
     loaded = ledger_batches.loaded_batches(connection, spec.name)
     asked = spec.keys_of_run(run.tags)
-    keys = loaded[-1:] if asked is None else sorted(asked & set(loaded))
+    # A run for a day of delivery is about all batches of the files that came then, however far back they are.
+    told = ledger_batches.batches_delivered(connection, spec.name, asked) if asked and spec.feed.division else set()
+    keys = loaded[-1:] if asked is None else sorted((asked | told) & set(loaded))
     # None stands for all rows of the table: the batch of a snapshot is the day of its file, and no run asks for one.
     everything = spec.options.snapshot and loaded
     now = dt.datetime.now(dt.UTC)

@@ -25,6 +25,7 @@ from orchestration_project.components.feed_spec import (
 )
 from orchestration_project.components.project import with_platform
 from orchestration_project.contracts import load_feed
+from orchestration_project.contracts.division import attribute_problem, division_problem
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.options import (
     CADENCE,
@@ -81,6 +82,15 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             " two batches is refused. A group offset (`+0100`, `+01:00` or `Z`) may tell the zone of a name; of an"
             " hour that comes twice when clocks are put back, it alone tells which one is meant. Without a pattern the"
             " batch is the time at which the file was last modified; so it is for the undated files of a snapshot feed."
+        ),
+    ] = None
+    batch_column: Annotated[
+        str | None,
+        Field(
+            description="Column whose date tells a record's batch, for files that span days: each record is in its own"
+            " day's batch. A newer file of the name replaces the one before in all of its batches. A record without a"
+            " date, with one before `start_date`, or with one after the file was last modified is rejected by"
+            " `<column>: batch`."
         ),
     ] = None
     timezone: Annotated[str, Field(description="Time zone in which batches begin and the schedule runs.")] = TIMEZONE
@@ -199,35 +209,22 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
         return time_zone(value)
 
     @model_validator(mode="after")
-    def _hours_stay_whole(self) -> "FileFeed":
-        if self._cadence == "hourly" and not has_whole_hours(ZoneInfo(self.timezone), int(self.start_date[:4])):
+    def _attributes_fit(self) -> "FileFeed":
+        zone, snapshot, pattern = self.timezone, self.mode == "snapshot", self.batch_pattern
+        if self._cadence == "hourly" and not has_whole_hours(ZoneInfo(zone), int(self.start_date[:4])):
             raise ValueError(
-                f"clocks in {self.timezone} are changed by part of an hour, or back by more than one, so its hours"
+                f"clocks in {zone} are changed by part of an hour, or back by more than one, so its hours"
                 " can't be batches; name another timezone, such as UTC, or deliver daily"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _pattern_finds_batches(self) -> "FileFeed":
-        if self.batch_pattern is not None and (problem := pattern_problem(self.batch_pattern, self._cadence)):
+        if pattern is not None and (problem := pattern_problem(pattern, self._cadence)):
             raise ValueError(problem)
-        return self
-
-    @model_validator(mode="after")
-    def _replaces_by_name(self) -> "FileFeed":
-        if self.undated == "replace" and self.batch_pattern:
+        if self.undated == "replace" and pattern:
             raise ValueError("undated: replace is about names without a date, but batch_pattern asks for one")
-        return self
-
-    @model_validator(mode="after")
-    def _deliveries_fit(self) -> "FileFeed":
+        if problem := attribute_problem(self.batch_column, snapshot, self.cadence, pattern):
+            raise ValueError(problem)
         if self.deliveries and (problem := self.deliveries.problem(self._cadence)):
             raise ValueError(f"deliveries: {problem}")
-        return self
-
-    @model_validator(mode="after")
-    def _snapshots_repeat(self) -> "FileFeed":
-        if self.mode == "snapshot" and self.repeated_bytes == "refuse":
+        if snapshot and self.repeated_bytes == "refuse":
             raise ValueError("repeated_bytes: refuse does not fit mode: snapshot, which loads each file as it comes")
         return self
 
@@ -264,11 +261,14 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             None if self.alerts is None else tuple(self.alerts),
             self.usual_changes or UsualChanges(),
         )
-        if problem := history_problem(feed, self.mode == "snapshot", self.history, self.usual_changes):
+        snapshot, changes = self.mode == "snapshot", self.usual_changes
+        problem = history_problem(feed, snapshot, self.history, changes) or division_problem(feed, self.batch_column)
+        if problem:
             raise dg.DagsterInvalidDefinitionError(f"feed {feed.name}: {problem}")
         options, batching = self.options, self.options.batching
         calendar = self.deliveries.calendar(batching, feed) if self.deliveries else promised_calendar(feed, batching)
-        return FeedSpec(Path(self.contract), feed, replace(options, calendar=calendar), monitoring)
+        divided = replace(feed, division=options.division)
+        return FeedSpec(Path(self.contract), divided, replace(options, calendar=calendar), monitoring)
 
     @property
     def options(self) -> FeedOptions:
@@ -286,6 +286,7 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             undated=self.undated,
             repeated_bytes=self.repeated_bytes,
             history=self.history,
+            batch_column=self.batch_column,
         )
 
     @property

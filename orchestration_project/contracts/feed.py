@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from orchestration_project.contracts.division import Division
 from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.contracts.ignored_rules import IgnoredRule
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 
 MASK = "***"
 """Shown instead of a personal value."""
-
-
 ALL_SHEETS = "*"
 """Stands for all sheets of a workbook that have the header; no sheet can have this name."""
 
@@ -247,7 +246,7 @@ class Feed:
     `latency` is how long after the end of a batch its data may still be missing, `frequency` how often it comes,
     `available_at` the times of day by which it is promised (with an offset, or in the feed's time zone). `first_name`
     is the one that a renamed feed had; empty for all others. Rejects are still identified by it. `ignored` tells which
-    records are no data, the first rule that holds counts.
+    records are no data, the first rule that holds counts. `division`, of `defs.yaml`, divides files into batches.
     """
 
     name: str
@@ -265,6 +264,7 @@ class Feed:
     tags: tuple[str, ...] = ()
     first_name: str = ""
     ignored: tuple[IgnoredRule, ...] = ()
+    division: Division | None = None
 
     @property
     def source_columns(self) -> tuple[Column, ...]:

@@ -59,6 +59,7 @@ def loading_of(options: FeedOptions) -> LoadedWith:
         batching.pattern.pattern if batching.pattern else "",
         batching.timezone.key,
         "replace" if options.by_name else "delivery",
+        options.division.column if options.division else "",
     )
 
 

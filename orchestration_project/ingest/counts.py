@@ -5,8 +5,8 @@ file that is itself rejected is an attempt: it is closed with the reject that it
 is counted as open, repaired or waived.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NOT_REJECTED, WITHOUT_ID, REPAIRED_AGAIN = (f"{REJECT_ID}: {rule}" for rule in ("not_rejected", "required", "unique"))
 WAIVED_BY = "waived by "
+FIRST_NUMBER = 3
+"""The place of the first field of `FileCount` that is a number of records."""
 IS_WAIVED = f"coalesce(starts_with(_resolved_by, {literal(WAIVED_BY)}), false)"
 
 
@@ -73,6 +75,11 @@ class FileCount:
     duplicates: int = 0
     ignored: int = 0
 
+    def __add__(self, other: "FileCount") -> "FileCount":
+        """The count of two batches of a file together."""
+        names = [item.name for item in fields(FileCount)[FIRST_NUMBER:]]
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names})
+
     @property
     def written(self) -> tuple[int, ...]:
         """What the ledger has of it, in the order of its columns."""
@@ -101,6 +108,15 @@ class FileCount:
 def nothing_of(file: str, version: str) -> FileCount:
     """The count of a file of which the tables have nothing."""
     return FileCount(None, file, version, records=0, blank=0, cleaned=0, rejected=0)
+
+
+def of_files(counts: Iterable[FileCount]) -> dict[tuple[str, str], FileCount]:
+    """The counts of whole files by name and version: of a file that is divided into batches, the sum of its batches."""
+    found: dict[tuple[str, str], FileCount] = {}
+    for count in counts:
+        key = count.file, count.version
+        found[key] = found[key] + count if key in found else count
+    return found
 
 
 def count_records(connection: "DuckDBPyConnection", feed: Feed, batches: Sequence[Batch] | None) -> list[FileCount]:

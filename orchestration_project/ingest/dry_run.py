@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
-from orchestration_project.hashes import shown
-from orchestration_project.ingest.counts import FileCount, nothing_of
+from orchestration_project.ingest.counts import FileCount, nothing_of, of_files
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import prepare_counted
 from orchestration_project.ingest.model import Candidate, Candidates, Request, Staged
@@ -39,11 +38,13 @@ class DryRun:
         candidate: the file; `prepared` tells how it was read, None if it could not be.
         refusals: why a load would refuse it as a whole, the first reason first.
         count: what became of its records; None if it could not be read.
+        batches: the same by batch, for a file that is divided into several.
     """
 
     candidate: Candidate
     refusals: list[FileRefused] = field(default_factory=list)
     count: FileCount | None = None
+    batches: list[FileCount] = field(default_factory=list)
 
 
 @contextmanager
@@ -81,6 +82,7 @@ def scratch_session(
         candidate: the file.
         work: a folder for rewritten copies.
     """
+    feed = replace(feed, division=options.division)
     ensure_feed_tables(connection, feed, options.batching)
     request = Request(None if options.snapshot else [candidate.batch])
     # Its archive is empty, so that neither archived files nor waivers have a say.
@@ -125,5 +127,7 @@ def dry_run(session: Session, candidate: Candidate) -> DryRun:
         published = publish(session, unique)
     (prepared,) = staged.candidates.latest
     # The tables tell nothing of a file without records.
-    nothing = nothing_of(candidate.name, shown(candidate.sha256))
-    return DryRun(prepared, list(validated.refusals.values()), next(iter(published.counts), nothing))
+    nothing = nothing_of(candidate.name, candidate.sha256[:VERSION_LENGTH])
+    count = next(iter(of_files(published.counts).values()), nothing)
+    divided = published.counts if session.feed.division else []
+    return DryRun(prepared, list(validated.refusals.values()), count, divided)

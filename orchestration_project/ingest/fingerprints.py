@@ -24,7 +24,15 @@ def reading_of(feed: Feed) -> str:
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
-    return shown(hashlib.sha256(repr((feed.source, read, *sheet, *_cut(feed), *ignored)).encode()).hexdigest())
+    parts = (feed.source, read, *sheet, *_cut(feed), *ignored, *_divided(feed))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def _divided(feed: Feed) -> list[object]:
+    """What decides the batch of each record; it is decided when a file is read. Nothing for most feeds."""
+    if feed.division is None:
+        return []
+    return [feed.division, *(_value_of(column) for column in feed.columns if column.name == feed.division.column)]
 
 
 def _cut(feed: Feed) -> list[object]:

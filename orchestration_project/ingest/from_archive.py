@@ -21,6 +21,7 @@ from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawa
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.ledger import Entry, Status
+from orchestration_project.warehouse.unfaithful import unfaithful_entries
 
 
 def not_in_ledger(session: Session) -> list[Candidate]:
@@ -74,8 +75,14 @@ def unfaithful_files(session: Session) -> tuple[list[Candidate], dict[FileKey, U
 
 def _unfaithful(session: Session) -> list[Entry]:
     feed = session.feed
-    return ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), _by_key(session), reading_of(feed), feed.source.consecutive
+    return unfaithful_entries(
+        session.connection,
+        feed.name,
+        raw_table(feed),
+        _by_key(session),
+        reading_of(feed),
+        feed.source.consecutive,
+        feed.division is not None,
     )
 
 

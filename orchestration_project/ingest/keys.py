@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.ingest.relations import CORRECTED, REPEATED_KEYS, SHARED_KEYS
-from orchestration_project.warehouse.ledger import BATCH_DATE
+from orchestration_project.warehouse.file_batches import parts_select
+from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import idents, literal
 
@@ -176,5 +177,10 @@ def ages_select(feed: Feed) -> str:
     """Query of when each version of a feed's files was last modified; the same bytes may be in several batches."""
     # With its batch: a name may bring the same bytes for two days, each with a time of its own; joined by name and
     # version alone, their records would come twice.
+    if feed.division:
+        return f"""SELECT _batch_date, _file, _file_version, modified_at AS _modified_at
+            FROM ({parts_select(feed.name)}) JOIN {LEDGER}
+            ON file = _file AND version = _file_version AND batch = delivered AND feed = {literal(feed.name)}
+            WHERE {IS_IN_RAW}"""
     return f"""SELECT {BATCH_DATE} AS _batch_date, file AS _file, version AS _file_version, modified_at AS _modified_at
         FROM {LEDGER} WHERE feed = {literal(feed.name)}"""

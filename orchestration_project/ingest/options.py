@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from orchestration_project.contracts.division import Division, division_of
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.storage.batches import Batch, Batching, Cadence, floor
 from orchestration_project.storage.calendar import DeliveryCalendar, DueAfter
@@ -46,6 +47,7 @@ class FeedOptions:
         by_name: whether a name is the same file whatever its batch, so that newer bytes replace it.
         repeated_bytes: what becomes of a file that has the same bytes as the file of another batch.
         history: whether a snapshot feed keeps every snapshot, and has a table of what each key was and when.
+        division: by which column files that span batches are divided; None if each file is for one batch.
         calendar: which batches are expected and when; None if nobody says. It decides no row.
     """
 
@@ -58,6 +60,7 @@ class FeedOptions:
     by_name: bool = False
     repeated_bytes: RepeatedBytes = REPEATED_BYTES
     history: bool = False
+    division: Division | None = None
     calendar: DeliveryCalendar | None = None
 
     def identity(self, batch: str, file: str) -> Identity:
@@ -84,6 +87,7 @@ def feed_options(
     undated: str = UNDATED,
     repeated_bytes: RepeatedBytes = REPEATED_BYTES,
     history: bool = False,
+    batch_column: str | None = None,
 ) -> FeedOptions:
     """How a feed is run, from the attributes of its `defs.yaml`, where each of them is described.
 
@@ -104,10 +108,11 @@ def feed_options(
         settle_seconds,
         dt.timedelta(hours=grace_hours),
         # Elsewhere names tell their batches, or each file replaces the ones before it anyway.
-        by_name=undated == "replace" and not snapshot and not batch_pattern,
+        by_name=(undated == "replace" or bool(batch_column)) and not snapshot and not batch_pattern,
         # A snapshot is the whole truth of its day, changed or not.
         repeated_bytes="load" if snapshot else repeated_bytes,
         history=history,
+        division=division_of(batch_column, cadence, Batching.date(batching.start), timezone),
     )
 
 

@@ -14,12 +14,14 @@ from orchestration_project.formats.given import naming_of
 from orchestration_project.ingest.fingerprints import reading_of
 from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
+from orchestration_project.ingest.relations import PARTS
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archive_folder
 from orchestration_project.storage.batches import Batch, is_repair
 from orchestration_project.storage.withdrawals import was_withdrawn, withdrawals
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.file_batches import replace_parts
 from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
 from orchestration_project.warehouse.ledger_queries import Identity
 from orchestration_project.warehouse.settle import settle
@@ -163,6 +165,10 @@ def enter(session: Session, validated: Validated) -> Entered:
     _remove_rows(session, staged)
     reached(Point.REMOVED)
     ledger.write_entries(session.connection, [*staged.plan.entries, *_refused(session, staged)])
+    if session.feed.division:
+        gone = [(entry.file, entry.version) for entry in staged.plan.removals]
+        loads = [entry.version for entry in staged.plan.loads]
+        replace_parts(session.connection, session.feed.name, gone, PARTS, loads)
     reached(Point.ENTERED)
     return Entered(validated)
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.ingest.counts import FileCount, count_reasons, count_records, nothing_of, reject_id
+from orchestration_project.ingest.counts import (
+    FileCount,
+    count_reasons,
+    count_records,
+    nothing_of,
+    of_files,
+    reject_id,
+)
 from orchestration_project.ingest.fill_down import filled_columns, rejected_text, text_name
 from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.history import count_kept, newest_day, remember
@@ -26,6 +33,7 @@ from orchestration_project.warehouse.feed_tables import (
     raw_table,
     rejected_table,
 )
+from orchestration_project.warehouse.file_batches import write_part_counts
 from orchestration_project.warehouse.history_days import size_of
 from orchestration_project.warehouse.published import note_published
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, replace_batches
@@ -159,9 +167,13 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
     feed = session.feed
     key_of = session.batching.key
     found = {(key_of(count.batch), count.file, count.version): count for count in counts if count.batch}
+    whole = of_files(counts) if feed.division else {}
     for entry in plan.loads:
-        # A file of which no table has a row must be missed here, not left out.
-        count = found.setdefault((entry.batch, entry.file, entry.version), nothing_of(entry.file, entry.version))
+        # A file of which no table has a row must be missed here, not left out. The batches of a divided file are all
+        # published when it comes in, so they are its sum.
+        count = whole.get((entry.file, entry.version)) or found.setdefault(
+            (entry.batch, entry.file, entry.version), nothing_of(entry.file, entry.version)
+        )
         # The ledger has what the file's own reader counted; the tables have what DuckDB read.
         if entry.records not in (None, count.records):
             raise WarehouseError(
@@ -176,4 +188,8 @@ def _balance(session: Session, plan: Plan, counts: Sequence[FileCount]) -> None:
                 f" {count.cleaned} are cleaned, {count.rejected} rejected, {count.blank} blank, {count.ignored} ignored"
             )
     rows = {key: count.written for key, count in settled.items()}
-    ledger.write_counts(session.connection, feed.name, rows, version_of(feed, session.options))
+    version = version_of(feed, session.options)
+    if feed.division:
+        parts = {key: rows.pop(key) for key, count in settled.items() if count.batch}
+        write_part_counts(session.connection, feed.name, parts, version)
+    ledger.write_counts(session.connection, feed.name, rows, version)

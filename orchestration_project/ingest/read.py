@@ -13,6 +13,7 @@ from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.stage import stage
 from orchestration_project.formats.staging import ReadyFile
 from orchestration_project.ingest.discover import prepare_counted
+from orchestration_project.ingest.divide import divide
 from orchestration_project.ingest.ignored import mark_ignored, shown_in
 from orchestration_project.ingest.model import Candidates, Staged, lost_file
 from orchestration_project.ingest.plan import make_plan
@@ -20,8 +21,8 @@ from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.warehouse.feed_tables import raw_table
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW, Entry
-from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, ident
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     loads = {(str(session.batching.from_key(entry.batch)), entry.file, entry.version) for entry in plan.loads}
     # After one unfit file all files of a load were once read a second time.
     if before and loads <= {_identity(file) for file in before.files}:
-        return _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
+        narrowed = _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
+        return replace(narrowed, relation=divide(session.connection, session.feed, narrowed.relation, before.files))
     ready = _ready_files(session, candidates, plan.loads)
     records = sum(file.prepared.records or 0 for file in ready)
     if ready:
@@ -57,9 +59,10 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     with session.timed("read") as done:
         stage(session.connection, session.feed, session.batching.sql_type, ready)
         mark_ignored(session.connection, session.feed, ready)
+        relation = divide(session.connection, session.feed, shown_in(session.feed), ready)
         done(records)
     reached(Point.STAGED)
-    return Staged(candidates, plan, records, shown_in(session.feed), files=ready)
+    return Staged(candidates, plan, records, relation, files=ready)
 
 
 def _identity(file: ReadyFile) -> tuple[str, str, str]:
@@ -119,6 +122,13 @@ def _note_removed(session: Session, removals: Sequence[Entry]) -> None:
             "versions": [entry.version for entry in removals],
         },
     )
+    if session.feed.division:
+        # Not from `file_batches`: rows that somebody moved to another batch have to go, too.
+        connection.execute(
+            f"""INSERT INTO {REMOVED} SELECT DISTINCT _batch_date, _file, _file_version
+                FROM {ident(raw_table(session.feed))} SEMI JOIN {REMOVED} USING (_file, _file_version)
+                ANTI JOIN {REMOVED} USING (_batch_date, _file, _file_version)"""
+        )
     # Rows that no loaded file has brought once stayed: after the ledger had lost entries, no count balanced and each
     # load failed.
     if session.request.read:
@@ -149,6 +159,6 @@ def _unknown_files(session: Session) -> str:
         WITH present AS (
             SELECT DISTINCT _batch_date, _file, _file_version
             FROM {ident(raw_table(session.feed))} WHERE {batch_filter(session.request.batches)}),
-        loaded AS (FROM {LEDGER} WHERE feed = $feed AND {IS_IN_RAW})
+        loaded AS (FROM {placed(session.connection)} WHERE feed = $feed AND {IS_IN_RAW})
         FROM present ANTI JOIN loaded
         ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}"""

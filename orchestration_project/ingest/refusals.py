@@ -13,6 +13,7 @@ from orchestration_project.errors import FileKey, FileRefused
 from orchestration_project.formats.fields import as_name, as_names, is_written_in_digits, stripped
 from orchestration_project.formats.header import spellings
 from orchestration_project.ingest.control_totals import refuse_unreconciled
+from orchestration_project.ingest.divide import by_delivery
 from orchestration_project.ingest.model import Staged
 from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.session import Session
@@ -42,6 +43,7 @@ def refusals(session: Session, staged: Staged, validated: str, records: str) -> 
     new = {(*key, version) for key, version in loads.items() if key in landed}
     if not new:
         return {}
+    validated, records = by_delivery(feed, validated), by_delivery(feed, records)
     found = {
         rate.key: rate.refusal(limit)
         for rate in reject_rates(connection, validated, limit)

@@ -6,6 +6,10 @@ They belong to the load's own connection. A hand-over between two stages (`model
 
 MARKED = "_marked"
 """View: the staged records of a feed that ignores some, with the rule by which each is ignored."""
+DIVIDED = "_divided"
+"""View: the staged records of a feed whose files are divided, each in the batch that it tells."""
+PARTS = "_parts"
+"""Table: how many `records` of each staged file are in which batch, and in which it was `_delivered`."""
 ENDINGS = "_endings"
 """Table: by file the number of the first of the last records, which are ignored."""
 REMOVED = "_removed"

@@ -18,6 +18,7 @@ from orchestration_project.errors import FileKey, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
+from orchestration_project.ingest.divide import by_delivery
 from orchestration_project.ingest.fingerprints import making_of, reading_of
 from orchestration_project.ingest.model import Candidates, Published, Validated
 from orchestration_project.ingest.options import FeedOptions
@@ -40,6 +41,7 @@ from orchestration_project.warehouse.feed_tables import (
 )
 from orchestration_project.warehouse.renewal import beside, drop_remains, made_as, note_contract, replace_published
 from orchestration_project.warehouse.tables import canonical, columns_of
+from orchestration_project.warehouse.unfaithful import unfaithful_entries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -136,8 +138,14 @@ def _changed_tables(connection: "DuckDBPyConnection", feed: Feed, options: FeedO
 def _is_damaged(session: Session) -> bool:
     """Whether the raw table lacks records of loaded files, or has others: then nothing can be made from it."""
     feed = session.feed
-    unfaithful = ledger_queries.unfaithful_entries(
-        session.connection, feed.name, raw_table(feed), None, reading_of(feed), feed.source.consecutive
+    unfaithful = unfaithful_entries(
+        session.connection,
+        feed.name,
+        raw_table(feed),
+        None,
+        reading_of(feed),
+        feed.source.consecutive,
+        feed.division is not None,
     )
     return bool(unfaithful) or has_unknown_files(session)
 
@@ -171,6 +179,12 @@ def _ranges(session: Session) -> Iterator[Range]:
     sizes = ledger_batches.batch_sizes(session.connection, session.feed.name)
     if session.options.snapshot and not session.options.history:
         yield from [None] if sizes else []
+        return
+    if session.feed.division:
+        # A file may have records in all of them, and to read it again makes all of its batches.
+        delivered = ledger_batches.deliveries_of(session.connection, session.feed.name)
+        keys = sorted({*sizes, *delivered})
+        yield from [[session.batching.from_key(key) for key in keys]] if keys else []
         return
     part, records = list[Batch](), 0
     for key in sorted(sizes):
@@ -232,6 +246,6 @@ def _rejected(session: Session, validated: Validated) -> dict[FileKey, str]:
     One that was over the limit when it was accepted is not this contract's fault.
     """
     limit = session.options.max_reject_rate
-    rates = reject_rates(session.connection, validated.relation, limit)
+    rates = reject_rates(session.connection, by_delivery(session.feed, validated.relation), limit)
     kept = ledger_queries.within_rate(session.connection, session.feed.name, limit) if rates else set()
     return {rate.key: rate.refusal(limit).message for rate in rates if (rate.file, rate.version) in kept}

@@ -21,6 +21,7 @@ from orchestration_project.warehouse import history_days, ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse, transaction
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import cleaned_table, history_layout, history_table, layouts, raw_table
+from orchestration_project.warehouse.file_batches import ensure_file_batches
 from orchestration_project.warehouse.owners import refuse_owned
 from orchestration_project.warehouse.published import ensure_published
 from orchestration_project.warehouse.renewal import ensure_feed_contracts
@@ -182,7 +183,7 @@ def open_session(
         ensure_same_batching(connection, feed.name, options, archive)
         ensure_feed_tables(connection, feed, options.batching)
         ensure_history(connection, feed, options.history)
-        named = replace(feed, first_name=first_name(archive))
+        named = replace(feed, first_name=first_name(archive), division=options.division)
         session = Session(connection, settings, named, options, request, work, log)
         # Only now: what a killed load has secured is finished or undone by what the ledger says of it.
         session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
@@ -210,6 +211,7 @@ def ensure_feed_tables(connection: "DuckDBPyConnection", feed: Feed, batching: B
     from raw text alone, so only `renew` changes them. Columns of the platform that a table lacks are added.
     """
     ledger.ensure_ledger(connection)
+    ensure_file_batches(connection)
     ensure_waivers(connection)
     ensure_feed_contracts(connection)
     named = {column.name for column in feed.columns}

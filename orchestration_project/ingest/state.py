@@ -15,6 +15,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.feed_state import FeedState, record_state
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import OPEN_REJECTS, TABLE
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def _state(connection: "DuckDBPyConnection", feed: str, options: FeedOptions, co
     row = connection.execute(
         f"""WITH counted AS (
             SELECT batch, loaded_at, CASE WHEN status = 'loaded' THEN {OPEN_REJECTS} ELSE 0 END AS open
-            FROM {TABLE} WHERE feed = $1)
+            FROM {placed(connection)} WHERE feed = $1)
         SELECT coalesce(sum(open), 0)::BIGINT, min(batch) FILTER (open > 0), min(loaded_at) FILTER (open > 0),
-            min(loaded_at) FROM counted""",
+            (SELECT min(loaded_at) FROM {TABLE} WHERE feed = $1) FROM counted""",
         [feed],
     ).fetchone()
     rejects, oldest, since, first = row or (0, None, None, None)
@@ -96,7 +97,7 @@ def _sizes(connection: "DuckDBPyConnection", feed: str, snapshot: bool) -> dict[
     records = "arg_max(records, (modified_at, file))" if snapshot else "sum(records)"
     statuses = "'loaded', 'kept', 'superseded'" if snapshot else "'loaded'"
     rows = connection.execute(
-        f"""SELECT batch, coalesce({records} FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
+        f"""SELECT batch, coalesce({records} FILTER (repair IS NOT true), 0)::BIGINT FROM {placed(connection)}
             WHERE feed = $1 AND status IN ({statuses}) GROUP BY 1 ORDER BY 1 DESC LIMIT {SIZES_KEPT:d}""",
         [feed],
     ).fetchall()

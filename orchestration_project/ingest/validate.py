@@ -13,13 +13,14 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
 from orchestration_project.hashes import shown
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
+from orchestration_project.ingest.divide import division_conditions
 from orchestration_project.ingest.fill_down import conditions as fill_down_conditions
 from orchestration_project.ingest.fill_down import filled_columns, needed, text_name
 from orchestration_project.ingest.fill_down import steps as fill_down_steps
 from orchestration_project.ingest.history import days_to_validate
 from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.refusals import refusals
-from orchestration_project.ingest.relations import RECORDS, VALIDATED
+from orchestration_project.ingest.relations import PARTS, RECORDS, REMOVED, VALIDATED
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.values import is_data, text_of, value_of
 from orchestration_project.storage.batches import Batch
@@ -43,7 +44,7 @@ def validate(session: Session, staged: Staged) -> Validated:
     # Removals count: a batch of which all files go has to lose its published rows.
     batches = _touched(session, staged)
     # Where nothing is published, only what is new is looked at: it may be refused.
-    new = _batches_of(session, staged.plan.loads)
+    new = _batches_of(session, staged.plan.loads, PARTS)
     condition = batch_filter(batches) if session.request.publish else batch_filter(new)
     with session.timed("validated") as done:
         show_records(session.connection, session.feed, staged, condition)
@@ -61,11 +62,16 @@ def _touched(session: Session, staged: Staged) -> list[Batch] | None:
         if not session.options.history:
             return None
         asked = days_to_validate(session, plan)
-    return sorted({*asked, *_batches_of(session, [*plan.loads, *plan.removals])})
+    return sorted({*asked, *_batches_of(session, plan.loads, PARTS), *_batches_of(session, plan.removals, REMOVED)})
 
 
-def _batches_of(session: Session, entries: Iterable[Entry]) -> set[Batch]:
-    return {session.batching.from_key(entry.batch) for entry in entries}
+def _batches_of(session: Session, entries: Iterable[Entry], divided: str) -> set[Batch]:
+    """The batches of files; where files are divided, those of the relation `divided`, too."""
+    found = {session.batching.from_key(entry.batch) for entry in entries}
+    if session.feed.division:
+        rows = session.connection.execute(f"SELECT DISTINCT _batch_date FROM {divided}").fetchall()
+        found |= {batch for (batch,) in rows}
+    return found
 
 
 def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:
@@ -150,6 +156,7 @@ def _conditions(feed: Feed, texts: dict[str, str]) -> Iterator[Condition]:
     for column in feed.source_columns:
         yield from source_conditions(column, texts[column.name])
     yield from fill_down_conditions(feed, texts)
+    yield from division_conditions(feed)
     for column in feed.derived_columns:
         # NULL in the place of a value that can't be computed or does not fit would be a guess.
         failed = f"{ident(column.name)} IS NULL AND TRY(({_computed(column)}) IS NULL) IS NULL"

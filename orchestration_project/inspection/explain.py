@@ -21,6 +21,7 @@ from orchestration_project.inspection.reading import (
     ColumnFound,
     Known,
     Reading,
+    batch_notes,
     columns_found,
     known_of,
     lines_before,
@@ -198,7 +199,7 @@ def _content(settings: Settings, feed: Feed, options: FeedOptions, candidate: Ca
             unexpected_columns(connection, feed, None),
             _reasons(connection, feed, before := lines_before(tried.candidate)),
             _ignored_by(connection, feed, before) if feed.ignored else (),
-            _total_notes(connection, feed, tried.count),
+            [*_total_notes(connection, feed, tried.count), *batch_notes(tried.batches)],
         )
 
 

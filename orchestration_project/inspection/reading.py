@@ -4,7 +4,7 @@ How it was read: format, compression, encoding, delimiter, and where each column
 itself is in `formats`; this reports it, for `explain`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +15,7 @@ from orchestration_project.errors import PlatformError
 from orchestration_project.formats.decode import BOMS, as_utf8
 from orchestration_project.formats.decompress import compression_of, decompress
 from orchestration_project.formats.given import naming_of
+from orchestration_project.ingest.counts import FileCount
 from orchestration_project.ingest.model import Candidate, Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
@@ -31,6 +32,7 @@ from orchestration_project.warehouse.tables import exists, ident
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+BATCHES_SHOWN = 10
 PATIENCE_SECONDS = 2.0
 """How long to wait for a warehouse that is in use: a command that only reads should not keep a person waiting."""
 
@@ -117,6 +119,15 @@ def _outcome(
         return Known(loads=True, what=f"a correction: replaces the {before.records} records of {before.version}")
     gone = sorted(entry.file for entry in plan.removals if entry.file != name)
     return Known(loads=True, what=f"new, and replaces {', '.join(gone)}" if gone else "new")
+
+
+def batch_notes(batches: Sequence[FileCount]) -> list[str]:
+    """Into which batches a file is divided."""
+    if not batches:
+        return []
+    listed = [f"{count.batch} ({count.records:,})" for count in batches[:BATCHES_SHOWN]]
+    more = f" and {len(batches) - BATCHES_SHOWN:,} more" if len(batches) > BATCHES_SHOWN else ""
+    return [f"its records are in {len(batches):,} batch(es): {', '.join(listed)}{more}"]
 
 
 BLOCK, BEGINNING = 4 << 20, 16  # bytes; the longest mark of a compression or an encoding has 6

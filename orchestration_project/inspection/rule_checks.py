@@ -14,12 +14,13 @@ from orchestration_project.contracts.rules import rule_in_words
 from orchestration_project.formats.lines import ERROR_CODES
 from orchestration_project.ingest.conditions import broken
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_records, nothing_of
+from orchestration_project.ingest.divide import RULE as BATCH
 from orchestration_project.ingest.fill_down import FILL_DOWN
 from orchestration_project.ingest.keys import Key, keys_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import IGNORED, cleaned_table, raw_table, rejected_table
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import BATCH_DATE
-from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, literal, literals
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def rule_checks(feed: Feed) -> list[RuleCheck]:
         if column.fill_down:
             words = "is told by the record itself or by one above it that could be read"
             checks.append(_check(feed, column, FILL_DOWN, words, None))
+        if feed.division and feed.division.column == column.name:
+            words = "tells a batch that is neither before start_date nor after the delivery of the file"
+            checks.append(_check(feed, column, BATCH, words, None))
         for rule in column.rules:
             violations = f"count(*) FILTER ({broken(rule, column)})"
             checks.append(_check(feed, column, rule.rule, rule_in_words(rule), violations))
@@ -212,7 +216,7 @@ def balances(
     # An empty list is no SQL, and no batches are no files.
     condition = "true" if keys is None else f"batch IN ({literals(keys)})" if keys else "false"
     listed = connection.execute(
-        f"""SELECT {BATCH_DATE}, file, version, records FROM {LEDGER}
+        f"""SELECT {BATCH_DATE}, file, version, records FROM {placed(connection)}
             WHERE feed = $1 AND status = 'loaded' AND {condition}""",
         [feed.name],
     ).fetchall()

@@ -38,7 +38,7 @@ from orchestration_project.storage.files import count_ignored, discover
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.storage.writers import Writing, can_tell, delivered, writing_to
-from orchestration_project.warehouse import ledger, ledger_queries
+from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
 from orchestration_project.warehouse.settle import left_out
@@ -63,6 +63,7 @@ class _Ledger:
         accepted: how many accepted files it has of any feed.
         rebatching: by feed, why it needs a rebuild.
         half_done: by feed, what a kill left half done.
+        batches: by feed whose files are divided, the batches that have records, in order.
     """
 
     entries: Entries | None
@@ -70,6 +71,7 @@ class _Ledger:
     accepted: Mapping[str, int] = field(default_factory=dict)
     rebatching: Mapping[str, str] = field(default_factory=dict)
     half_done: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    batches: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def _asked(connection: "DuckDBPyConnection", settings: Settings, specs: Sequence
         feeds_of_warehouse(connection),
         {spec.name: rebatching(connection, spec.name, spec.options, settings.archive(spec.name)) for spec in specs},
         {spec.name: half_done(connection, settings, spec) for spec in specs},
+        {spec.name: ledger_batches.loaded_batches(connection, spec.name) for spec in specs if spec.feed.division},
     )
 
 
@@ -144,7 +147,11 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         newest = newest_archived(settings, spec)
     else:
         newest = max((entry.batch for entry in loaded), default=None)
-    stands = standing(spec, _delivered_batches(settings, spec, entries), _first_load(loaded), now)
+    delivered = _delivered_batches(settings, spec, entries)
+    if entries is not None and (batches := gathered.ledger.batches.get(spec.name)):
+        # The day on which a file came says nothing of the days that it is about.
+        newest, delivered = batches[-1], {spec.options.batching.from_key(key) for key in batches}
+    stands = standing(spec, delivered, _first_load(loaded), now)
     cursor = cursor_of(instance, spec) if instance else None
     under_way = runs_under_way(instance, spec.job) if instance else None
     return FeedStatus(

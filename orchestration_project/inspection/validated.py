@@ -10,6 +10,7 @@ from orchestration_project.ingest.fingerprints import version_of
 from orchestration_project.ingest.keys import keys_of
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.warehouse.feed_tables import rejected_table
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import BATCH_DATE, TABLE, VALIDATED_AS
 from orchestration_project.warehouse.ledger_batches import validated_otherwise
 from orchestration_project.warehouse.tables import columns_of, exists, ident
@@ -47,7 +48,7 @@ def _by_old_look_back(connection: "DuckDBPyConnection", source: ConfiguredFeed) 
         f"""WITH duplicates AS (
                 SELECT DISTINCT _batch_date FROM {ident(rejected)}
                 WHERE len(list_filter(_reasons, lambda _reason: {beaten})) > 0)
-            SELECT DISTINCT batch FROM {TABLE} JOIN duplicates ON _batch_date = {BATCH_DATE}
+            SELECT DISTINCT batch FROM {placed(connection)} AS loaded JOIN duplicates ON _batch_date = {BATCH_DATE}
             WHERE feed = $1 AND status = 'loaded' AND {"validated_as IS NULL" if noted else "true"}""",
         [source.name],
     ).fetchall()

@@ -26,7 +26,7 @@ from orchestration_project.inspection.findings import (
 from orchestration_project.inspection.half_done import unknown_feeds
 from orchestration_project.inspection.validated import validated_by_another
 from orchestration_project.inspection.verify_files import Archive, quarantine_findings, take_stock
-from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, table_findings
+from orchestration_project.inspection.verify_tables import ledger_findings, ledger_lacks, sum_findings, table_findings
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
 from orchestration_project.warehouse import ledger, ledger_queries
@@ -126,9 +126,14 @@ def _compare(
     # Afterwards: which version of a file is the last is told by the entries of all batches.
     if keys is not None:
         entries = [entry for entry in entries if entry.batch in keys]
-    found.records += sum(entry.records or 0 for entry in entries if entry.status is ledger.Status.LOADED)
+    rows = entries
+    if source.feed.division and exists(connection, ledger.TABLE):
+        rows = ledger_queries.placed_entries(connection, source.feed.name)
+        rows = [entry for entry in rows if keys is None or entry.batch in keys]
+    found.records += sum(entry.records or 0 for entry in rows if entry.status is ledger.Status.LOADED)
     found.notes += _otherwise(connection, source, keys)
-    found.findings += table_findings(connection, source, entries, keys)
+    found.findings += table_findings(connection, source, rows, keys)
+    found.findings += sum_findings(source, entries, rows if keys is None else None)
     found.findings += quarantine_findings(settings, source)
     return take_stock(settings, source, entries, last, keys)
 

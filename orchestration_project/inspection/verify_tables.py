@@ -17,6 +17,7 @@ from orchestration_project.inspection.findings import Finding, load_again, rebui
 from orchestration_project.inspection.verify_history import history_findings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import layouts, raw_table, tables_of
+from orchestration_project.warehouse.file_batches import TABLE as FILE_BATCHES
 from orchestration_project.warehouse.ledger import COLUMNS, Entry, Status
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.ledger_batches import ignored_records
@@ -136,6 +137,26 @@ def table_findings(
             source, entry.batch, entry, ignored.get((entry.file, entry.version, entry.batch), 0), count, ""
         ):
             yield finding
+
+
+def sum_findings(source: ConfiguredFeed, entries: Sequence[Entry], parts: Sequence[Entry] | None) -> Iterator[Finding]:
+    """The divided files whose batches do not add up to them.
+
+    Args:
+        source: the feed.
+        entries: the ledger's entries.
+        parts: an entry for each batch of each file; None where not all batches are looked at.
+    """
+    if source.feed.division is None or parts is None:
+        return
+    sums: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        sums[part.file, part.version] += part.records or 0
+    for entry in entries:
+        found = sums[entry.file, entry.version]
+        if entry.status is Status.LOADED and found != (entry.records or 0):
+            what, remedy = f"does not have all its records in {FILE_BATCHES}", load_again(source, [entry.batch])
+            yield Finding(entry.feed, entry.batch, entry.file, what, f"{entry.records} records", str(found), remedy)
 
 
 def _absent(connection: "DuckDBPyConnection", source: ConfiguredFeed, loaded: Sequence[Entry]) -> Iterator[Finding]:

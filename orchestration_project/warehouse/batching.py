@@ -7,7 +7,7 @@ the feed whose files came with it. Both are empty but between a rebuild's commit
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import ensure_table, exists
+from orchestration_project.warehouse.tables import columns_of, ensure_table, exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,6 +23,7 @@ COLUMNS = {
     "batch_pattern": "VARCHAR",
     "timezone": "VARCHAR",
     "undated": "VARCHAR",
+    "batch_column": "VARCHAR",
     "tree": "VARCHAR",
     "renamed_from": "VARCHAR",
 }
@@ -38,6 +39,7 @@ class LoadedWith:
     batch_pattern: str
     timezone: str
     undated: str
+    batch_column: str = ""
 
     def changes(self, other: "LoadedWith") -> dict[str, str]:
         """By attribute, what it was and what it is now."""
@@ -57,7 +59,10 @@ def loaded_with(connection: "DuckDBPyConnection", feed: str) -> LoadedWith | Non
     """What a feed was loaded with; None before its first load."""
     if not exists(connection, TABLE):
         return None
-    row = connection.execute(f"SELECT {', '.join(NAMES)} FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
+    # Who only reads finds the table of an older release without the column, and who writes finds NULL in it.
+    present = columns_of(connection, TABLE)
+    listed = ", ".join(f"coalesce({name}, '')" if name in present else "''" for name in NAMES)
+    row = connection.execute(f"SELECT {listed} FROM {TABLE} WHERE feed = $1", [feed]).fetchone()
     return None if row is None else LoadedWith(*map(str, row))
 
 

@@ -12,6 +12,7 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.warehouse import history_days
 from orchestration_project.warehouse.batching import TABLE as BATCHING
 from orchestration_project.warehouse.feed_tables import PREFIXES
+from orchestration_project.warehouse.file_batches import TABLE as FILE_BATCHES
 from orchestration_project.warehouse.ledger import COUNTS
 from orchestration_project.warehouse.ledger import TABLE as LEDGER
 from orchestration_project.warehouse.published import TABLE as PUBLISHED
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 REBUILT = "rebuilt"
 """The name under which a scratch warehouse is attached."""
-SHARED = dict.fromkeys((LEDGER, WAIVERS, TAKEN, BATCHING, CONTRACTS, history_days.TABLE), "feed") | {
+SHARED = dict.fromkeys((LEDGER, FILE_BATCHES, WAIVERS, TAKEN, BATCHING, CONTRACTS, history_days.TABLE), "feed") | {
     PUBLISHED: "table_name"
 }
 """The tables of all feeds, and the column that says which feed's a row is, or which table's."""

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from orchestration_project.warehouse.file_batches import TABLE as FILE_BATCHES
+from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import IS_IN_RAW, OPEN_REJECTS, TABLE, VALIDATED_AS, ignored_of
-from orchestration_project.warehouse.tables import columns_of, is_empty, literal
+from orchestration_project.warehouse.tables import columns_of, exists, is_empty, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +29,7 @@ def validated_otherwise(connection: "DuckDBPyConnection", feed: str, validated_a
     if not VALIDATED_AS.keys() <= columns_of(connection, TABLE).keys():
         return []
     rows = connection.execute(
-        f"""SELECT DISTINCT batch FROM {TABLE}
+        f"""SELECT DISTINCT batch FROM {placed(connection)}
             WHERE feed = $1 AND status = 'loaded' AND records > 0 AND validated_as <> $2 ORDER BY 1""",
         [feed, validated_as],
     ).fetchall()
@@ -53,7 +55,7 @@ def loaded_batches(
         last: the last key that counts; None for no upper limit.
     """
     rows = connection.execute(
-        f"""SELECT DISTINCT batch FROM {TABLE} WHERE feed = $feed AND status = 'loaded'
+        f"""SELECT DISTINCT batch FROM {placed(connection)} WHERE feed = $feed AND status = 'loaded'
             AND batch BETWEEN coalesce($first, batch) AND coalesce($last, batch) ORDER BY 1""",
         {"feed": feed, "first": first, "last": last},
     ).fetchall()
@@ -63,15 +65,33 @@ def loaded_batches(
 def delivered_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     """The partition keys of the batches for which a file was accepted and not taken back; repair files don't count."""
     rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {ACCEPTED} ORDER BY 1", [feed]
+        f"SELECT DISTINCT batch FROM {placed(connection)} WHERE feed = $1 AND {ACCEPTED} ORDER BY 1", [feed]
     ).fetchall()
+    return [batch for (batch,) in rows]
+
+
+def batches_delivered(connection: "DuckDBPyConnection", feed: str, deliveries: Iterable[str]) -> set[str]:
+    """The partition keys of the batches that have records of a divided file which was delivered in one of some."""
+    if not exists(connection, FILE_BATCHES):
+        return set()
+    rows = connection.execute(
+        f"SELECT DISTINCT batch FROM {FILE_BATCHES} WHERE feed = $1 AND delivered IN (SELECT unnest($2::VARCHAR[]))",
+        [feed, list(deliveries)],
+    ).fetchall()
+    return {batch for (batch,) in rows}
+
+
+def deliveries_of(connection: "DuckDBPyConnection", feed: str) -> list[str]:
+    """The partition keys of the batches in which the loaded files of a feed were delivered."""
+    rows = connection.execute(f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {IS_IN_RAW}", [feed]).fetchall()
     return [batch for (batch,) in rows]
 
 
 def repaired_batches(connection: "DuckDBPyConnection", feed: str) -> list[str]:
     """The partition keys of the batches that have repair files in the raw table, in order."""
     rows = connection.execute(
-        f"SELECT DISTINCT batch FROM {TABLE} WHERE feed = $1 AND {IS_IN_RAW} AND repair ORDER BY 1", [feed]
+        f"SELECT DISTINCT batch FROM {placed(connection)} WHERE feed = $1 AND {IS_IN_RAW} AND repair ORDER BY 1",
+        [feed],
     ).fetchall()
     return [batch for (batch,) in rows]
 
@@ -82,9 +102,9 @@ def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[s
     Records of repair files do not count: they correct records that are counted already.
     """
     rows = connection.execute(
-        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT FROM {TABLE}
-            WHERE feed = $feed AND {IS_IN_RAW} AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[])))
-            GROUP BY 1""",
+        f"""SELECT batch, coalesce(sum(records) FILTER (repair IS NOT true), 0)::BIGINT
+            FROM {placed(connection)} WHERE feed = $feed AND {IS_IN_RAW}
+            AND ($all OR batch IN (SELECT unnest($keys::VARCHAR[]))) GROUP BY 1""",
         {"feed": feed, "all": batches is None, "keys": list(batches or ())},
     ).fetchall()
     return {batch: records or 0 for batch, records in rows}
@@ -93,7 +113,8 @@ def batch_sizes(connection: "DuckDBPyConnection", feed: str, batches: Iterable[s
 def ignored_records(connection: "DuckDBPyConnection", feed: str) -> dict[tuple[str, str, str], int]:
     """How many records of each loaded file are ignored: by name, version and partition key."""
     rows = connection.execute(
-        f"SELECT file, version, batch, {ignored_of(connection)} FROM {TABLE} WHERE feed = $1 AND status = 'loaded'",
+        f"""SELECT file, version, batch, {ignored_of(connection)} FROM {placed(connection)}
+            WHERE feed = $1 AND status = 'loaded'""",
         [feed],
     ).fetchall()
     return {(file, version, batch): count for file, version, batch, count in rows}
@@ -111,7 +132,8 @@ class DayCount:
 def newest_days(connection: "DuckDBPyConnection", feed: str, limit: int) -> list[DayCount]:
     """The counts of the newest batch days of a feed, at most `limit` of them, in order of days."""
     rows = connection.execute(
-        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT FROM {TABLE}
+        f"""SELECT batch_date, coalesce(sum(cleaned), 0)::BIGINT, coalesce(sum(rejected), 0)::BIGINT
+            FROM {placed(connection)}
             WHERE feed = $1 AND status = 'loaded' GROUP BY 1 ORDER BY 1 DESC LIMIT {limit:d}""",
         [feed],
     ).fetchall()
@@ -130,9 +152,9 @@ def first_load(connection: "DuckDBPyConnection", feed: str) -> dt.datetime | Non
 
 
 def first_batch(connection: "DuckDBPyConnection", feed: str) -> str:
-    """The first partition key of a feed's accepted files; empty when there are none."""
+    """The first partition key that a feed's accepted files have records in; empty when there are none."""
     row = connection.execute(
-        f"SELECT min(batch) FROM {TABLE} WHERE feed = $1 AND status <> 'quarantined'", [feed]
+        f"SELECT min(batch) FROM {placed(connection)} WHERE feed = $1 AND status <> 'quarantined'", [feed]
     ).fetchone()
     return str(row[0] or "") if row else ""
 
@@ -184,10 +206,12 @@ class Arrival:
 def totals(connection: "DuckDBPyConnection") -> dict[str, FeedTotals]:
     """The totals of each feed that has accepted files; a withdrawn file is in the archive, too."""
     rows = connection.execute(
-        f"""SELECT feed, count(*), coalesce(sum(bytes), 0)::BIGINT, max(batch) FILTER (status = 'loaded'),
-            coalesce(sum({OPEN_REJECTS}) FILTER (status = 'loaded'), 0)::BIGINT,
-            min(batch) FILTER (status = 'loaded' AND {OPEN_REJECTS} > 0)
-        FROM {TABLE} WHERE status <> 'quarantined' GROUP BY feed ORDER BY feed"""
+        f"""WITH batches AS (
+            SELECT feed, max(batch) AS newest, min(batch) FILTER ({OPEN_REJECTS} > 0) AS oldest
+            FROM {placed(connection)} WHERE status = 'loaded' GROUP BY feed)
+        SELECT feed, count(*), coalesce(sum(bytes), 0)::BIGINT, any_value(newest),
+            coalesce(sum({OPEN_REJECTS}) FILTER (status = 'loaded'), 0)::BIGINT, any_value(oldest)
+        FROM {TABLE} LEFT JOIN batches USING (feed) WHERE status <> 'quarantined' GROUP BY feed ORDER BY feed"""
     ).fetchall()
     return {feed: FeedTotals(*found) for feed, *found in rows}
 
@@ -197,7 +221,8 @@ def arrivals(connection: "DuckDBPyConnection", feed: str, first: str) -> list[Ar
     rows = connection.execute(
         f"""SELECT batch, min(seen_at) FILTER (status NOT IN ('quarantined', 'withdrawn')),
             count(*) FILTER (status NOT IN ('quarantined', 'withdrawn')), count(*) FILTER (status = 'quarantined')
-        FROM {TABLE} WHERE feed = $1 AND batch >= $2 AND repair IS NOT true GROUP BY batch ORDER BY batch""",
+        FROM {placed(connection)} WHERE feed = $1 AND batch >= $2 AND repair IS NOT true
+        GROUP BY batch ORDER BY batch""",
         [feed, first],
     ).fetchall()
     return [Arrival(*row) for row in rows]

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW, TABLE, Entry, Status
-from orchestration_project.warehouse.tables import batch_filter, ident
+from orchestration_project.warehouse.file_batches import TABLE as FILE_BATCHES
+from orchestration_project.warehouse.file_batches import placed
+from orchestration_project.warehouse.ledger import IS_IN_RAW, TABLE, Entry, Status
+from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -49,7 +51,7 @@ def current_entries(
     """
     if snapshot:
         return last_entries(connection, feed, by_name)
-    return _entries(connection, _current_versions_query(_identity(by_name)), _delivered(feed, delivered))
+    return entries_by(connection, _current_versions_query(_identity(by_name)), _delivered(feed, delivered))
 
 
 def last_entries(connection: "DuckDBPyConnection", feed: str, by_name: bool = False) -> list[Entry]:
@@ -60,7 +62,7 @@ def last_entries(connection: "DuckDBPyConnection", feed: str, by_name: bool = Fa
             FROM {TABLE} WHERE feed = $feed AND status NOT IN ('quarantined', 'withdrawn')),
         last AS (SELECT ({identity}, max(delivery)) FROM accepted GROUP BY {identity})
         SELECT {ENTRY} FROM accepted WHERE ({identity}, delivery) IN (FROM last)"""
-    return _entries(connection, query, {"feed": feed})
+    return entries_by(connection, query, {"feed": feed})
 
 
 DELIVERED = "SELECT unnest($batches) AS batch, unnest($files) AS file, unnest($hashes) AS sha256"
@@ -132,73 +134,30 @@ def repetitions(connection: "DuckDBPyConnection", feed: str, files: Iterable[tup
 def loaded_files(
     connection: "DuckDBPyConnection", feed: str, batches: Sequence[str] | None
 ) -> list[tuple[str, str, str]]:
-    """Batch, name and SHA-256 of the loaded files of some batches (None: all); repairs and empty files left out."""
+    """Batch, name and SHA-256 of the loaded files of some batches (None: all); repairs and empty files left out.
+
+    A file that is divided is one of each batch that has records of it.
+    """
     return connection.execute(
-        f"""SELECT batch, file, sha256 FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND repair IS NOT true
-            AND records > 0 AND ($all OR batch IN (SELECT unnest($keys))) ORDER BY ALL""",
+        f"""WITH divided AS ({_divided_files(connection)})
+        SELECT batch, file, sha256 FROM {TABLE} WHERE feed = $feed AND status = 'loaded' AND repair IS NOT true
+            AND records > 0 AND ($all OR batch IN (SELECT unnest($keys)) OR (file, version) IN (FROM divided))
+        ORDER BY ALL""",
         {"feed": feed, "all": batches is None, "keys": list(batches or ())},
     ).fetchall()
 
 
-def unfaithful_entries(
-    connection: "DuckDBPyConnection",
-    feed: str,
-    raw: str,
-    batches: Mapping[str, object] | None,
-    read_as: str,
-    consecutive: bool,
-) -> list[Entry]:
-    """The loaded files that have to be read again: their rows in the raw table are not what reading would give now.
-
-    Either they were read under another contract, or the raw table does not have each of their records once, under their
-    batch.
-
-    Args:
-        connection: to the warehouse.
-        feed: the feed's name.
-        raw: its raw table.
-        batches: by partition key, the value of `_batch_date`; None for all batches.
-        read_as: identifies what of the contract decides how files are read.
-        consecutive: whether records are numbered from 1 without gaps; those of workbooks have the numbers of rows.
-    """
-    condition = "true" if batches is None else batch_filter(batches.values())
-    return _entries(
-        connection,
-        _unfaithful_query(raw, condition, consecutive),
-        {
-            "feed": feed,
-            "all": batches is None,
-            "keys": list(batches or ()),
-            "read_as": read_as,
-        },
-    )
+def _divided_files(connection: "DuckDBPyConnection") -> str:
+    """Query of the names and versions of the divided files that have records in the batches `$keys`."""
+    if not exists(connection, FILE_BATCHES):
+        return f"SELECT file, version FROM {TABLE} LIMIT 0"
+    return f"SELECT file, version FROM {FILE_BATCHES} WHERE feed = $feed AND batch IN (SELECT unnest($keys))"
 
 
-def _unfaithful_query(raw: str, condition: str, consecutive: bool) -> str:
-    """Row numbers have to be 1 to n, each once: their sum and the sum of their squares say it.
-
-    So one pass over the raw table is enough, without a set of all rows. Where they are not consecutive there has to be
-    one. The files are looked up by name and version at the end: rows that were written from outside could give a file
-    several batches with one key.
-    """
-    # HUGEINT in the middle of a query is DuckDB's own affair; only in a table of ours it would do harm. A BIGINT
-    # overflows with the squares of 3 million numbers.
-    measures, odd = "count(DISTINCT _row) AS numbers", "numbers <> rows"
-    if consecutive:
-        measures = "sum(_row) AS sum, sum(_row::HUGEINT * _row) AS squares"
-        odd = """sum <> records * (records + 1) // 2
-                OR squares <> records::HUGEINT * (records + 1) * (2 * records + 1) // 6"""
-    return f"""WITH counted AS (
-            SELECT _batch_date, _file, _file_version, count(*) AS rows, {measures}
-            FROM {ident(raw)} WHERE {condition} GROUP BY ALL),
-        loaded AS (
-            FROM {TABLE} WHERE feed = $feed AND {IS_IN_RAW} AND ($all OR batch IN (SELECT unnest($keys)))),
-        unfaithful AS (
-            SELECT (loaded.batch, file, version) FROM loaded LEFT JOIN counted
-            ON file = _file AND version = _file_version AND _batch_date = {BATCH_DATE}
-            WHERE coalesce(rows, 0) IS DISTINCT FROM records OR read_as IS DISTINCT FROM $read_as
-                OR {odd})
-        SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND (batch, file, version) IN (FROM unfaithful)"""
+def placed_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
+    """The entries of a feed's loaded files; of one that is divided, an entry for each batch with the counts of it."""
+    query = f"SELECT {ENTRY} FROM {placed(connection)} WHERE feed = $feed AND status = 'loaded'"
+    return sorted(entries_by(connection, query, {"feed": feed}), key=lambda entry: (entry.batch, entry.file))
 
 
 def within_rate(connection: "DuckDBPyConnection", feed: str, limit: float) -> set[tuple[str, str]]:
@@ -244,11 +203,11 @@ def known_deliveries(
 def kept_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
     """The entries of a feed whose files are in the archive, in order of batch, file and delivery."""
     query = f"SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status <> 'quarantined'"
-    found = _entries(connection, query, {"feed": feed})
+    found = entries_by(connection, query, {"feed": feed})
     return sorted(found, key=lambda entry: (entry.batch, entry.file, entry.delivery))
 
 
-def _entries(connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object]) -> list[Entry]:
+def entries_by(connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object]) -> list[Entry]:
     """The entries that a query gives; it selects the columns `ENTRY`."""
     rows = connection.execute(query, parameters).fetchall()
     return [Entry(**dict(zip(FIELDS, row, strict=True)) | {"status": Status(row[STATUS])}) for row in rows]
@@ -278,13 +237,13 @@ def replaced_versions(connection: "DuckDBPyConnection", feed: str, files: Iterab
     """The versions of some files that others have replaced, in order of delivery."""
     query = f"""SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status = 'superseded'
         AND file IN (SELECT unnest($files)) ORDER BY delivery"""
-    return _entries(connection, query, {"feed": feed, "files": list(files)})
+    return entries_by(connection, query, {"feed": feed, "files": list(files)})
 
 
 def withdrawn_entries(connection: "DuckDBPyConnection", feed: str) -> list[Entry]:
     """The entries of the files that were taken back."""
     query = f"SELECT {ENTRY} FROM {TABLE} WHERE feed = $feed AND status = 'withdrawn'"
-    return _entries(connection, query, {"feed": feed})
+    return entries_by(connection, query, {"feed": feed})
 
 
 def entries_of_versions(
@@ -294,4 +253,4 @@ def entries_of_versions(
     query = f"""WITH wanted AS ({DELIVERED})
         SELECT {ENTRY} FROM {TABLE} SEMI JOIN wanted USING (batch, file, sha256)
         WHERE feed = $feed AND status <> 'quarantined'"""
-    return _entries(connection, query, _delivered(feed, versions))
+    return entries_by(connection, query, _delivered(feed, versions))

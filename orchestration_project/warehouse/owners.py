@@ -6,7 +6,7 @@ A row counts only while its table exists: who drops a table also gives it free.
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.warehouse import history_days, ledger, published, renewal, waivers
+from orchestration_project.warehouse import file_batches, history_days, ledger, published, renewal, waivers
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, PREFIXES
 from orchestration_project.warehouse.tables import SCHEMA, columns_of, ensure_table, exists
 
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 TABLE = "table_owners"
 COLUMNS = {"table_schema": "VARCHAR", "table_name": "VARCHAR", "asset": "VARCHAR"}
 RECORDS = frozenset(
-    {TABLE, ledger.TABLE, published.TABLE, renewal.TABLE, history_days.TABLE, waivers.TABLE, waivers.TAKEN}
+    {
+        TABLE,
+        ledger.TABLE,
+        file_batches.TABLE,
+        published.TABLE,
+        renewal.TABLE,
+        history_days.TABLE,
+        waivers.TABLE,
+        waivers.TAKEN,
+    }
 )
 """The tables in which the platform keeps its records."""
 # DuckDB's names have no case.

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from orchestration_project.failpoints import Point, reached
-from orchestration_project.warehouse import history_days, ledger, published, waivers
+from orchestration_project.warehouse import file_batches, history_days, ledger, published, waivers
 from orchestration_project.warehouse.feed_tables import (
     NEW,
     RenewedFeed,
@@ -128,5 +128,11 @@ def _new_layouts(feed: RenewedFeed, batch_type: str) -> dict[str, dict[str, str]
 def _notes(feed: RenewedFeed) -> dict[str, str]:
     """The tables that say something of the feed, and which of their rows do."""
     name, place = literal(feed.name), literal(cleaned_table(feed).removesuffix(NEW))
-    noted = [ledger.TABLE, waivers.TABLE, waivers.TAKEN, *([history_days.TABLE] if feed.has_history else [])]
+    noted = [
+        ledger.TABLE,
+        file_batches.TABLE,
+        waivers.TABLE,
+        waivers.TAKEN,
+        *([history_days.TABLE] if feed.has_history else []),
+    ]
     return dict.fromkeys(noted, f"feed = {name}") | {published.TABLE: f"table_name = {place}"}

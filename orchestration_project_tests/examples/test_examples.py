@@ -27,6 +27,7 @@ from orchestration_project_tests.components.workbench import (
     feeds,
     materializations,
 )
+from orchestration_project_tests.reliability.evidence import effort
 
 SHARED = REPOSITORY.parent / "shared" / "data"
 EXAMPLES = REPOSITORY / "examples"
@@ -203,6 +204,71 @@ def test_all_of_online_retail_reconciles(tmp_path: Path) -> None:
         Decimal("6304826.062"),
     )
     assert len(list((tmp_path / "archive" / "online_retail").glob("20*/**/*.csv"))) == 219
+
+
+def divided_online_retail() -> dict[str, str]:
+    """The example, whose files may span days: the column of the invoice tells the day."""
+    files = folder_of("online_retail")
+    lines = files["defs.yaml"].splitlines()
+    kept = [line for line in lines if "batch_pattern" not in line]
+    return files | {"defs.yaml": "\n".join([*kept, "  batch_column: invoice_date", ""])}
+
+
+def test_a_file_of_many_days_makes_the_marts_of_its_days(tmp_path: Path) -> None:
+    """One file of two days, by the feed's job for the day on which it came: both days are in the mart, and proven."""
+    mart = folder_of("country_daily_revenue")
+    header, *_ = LINES[FIRST].splitlines()
+    records = [line for text in LINES.values() for line in text.splitlines()[1:]]
+    with (
+        feeds(online_retail=divided_online_retail(), country_daily_revenue=mart) as defs,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        bench = Workbench(defs, tmp_path, instance)
+        came = dt.datetime(2011, 1, 3, 12, tzinfo=dt.UTC)
+        bench.drop("online_retail", "invoices.csv", "\n".join([header, *records, ""]), came.timestamp())
+        result = bench.run(job="online_retail_job", first="2011-01-03")
+        assert made_by_country(bench) == by_country(LINES.items())
+        assert evaluations(result)["matches_cleaned_online_retail"].passed
+        assert {FIRST, NEXT} <= set(materializations(result, "country_daily_revenue"))
+
+
+def test_one_file_of_all_days_is_the_files_of_the_days(tmp_path: Path) -> None:
+    """A real shop's days in one file give the rows that the files of the days give, batch by batch."""
+    files = shared_files("online_retail")[: effort(30, 1000)]
+    contract = load_feed(EXAMPLES / "online_retail" / "online_retail.odcs.yaml")
+    pattern = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
+    folders = {"days": {"batch_pattern": pattern}, "whole": {"batch_column": "invoice_date"}}
+    now = dt.datetime.now(dt.UTC)
+    for name, attributes in folders.items():
+        settings = Settings(data_dir=tmp_path / name)
+        landing = settings.landing("online_retail")
+        landing.mkdir(parents=True)
+        if name == "days":
+            for file in files:
+                shutil.copy2(file, landing)
+        else:
+            header = files[0].read_bytes().split(b"\n")[0]
+            records = (file.read_bytes().partition(b"\n")[2] for file in files)
+            (landing / "year.csv").write_bytes(b"\n".join([header, b"".join(records)]))
+        spec = FileFeed.model_validate({"contract": "online_retail.odcs.yaml", **attributes}).spec_of(contract)
+        batching = spec.options.batching
+        asked = (
+            [dt.date.fromisoformat(file.stem[-10:]) for file in files] if name == "days" else [batching.current(now)]
+        )
+        load(Warehouse.from_settings(settings), settings, spec.feed, spec.options, Request(asked, now=now), print)
+    with duckdb.connect(str(tmp_path / "days" / "warehouse.duckdb")) as connection:
+        connection.execute(f"ATTACH '{tmp_path / 'whole' / 'warehouse.duckdb'}' AS whole (READ_ONLY)")
+        for table in ("cleaned_online_retail", "rejected_online_retail"):
+            divided, whole = (
+                f"SELECT * EXCLUDE (_file, _file_version, _row{hidden}) FROM {place}{table}"
+                for hidden in [", _reject_id, _rejected_at" if table.startswith("rejected") else ""]
+                for place in ("main.", "whole.main.")
+            )
+            for one, other in ((divided, whole), (whole, divided)):
+                assert connection.execute(f"{one} EXCEPT ALL {other}").fetchall() == []
+        assert connection.execute("SELECT count(DISTINCT _batch_date) FROM cleaned_online_retail").fetchone() == (
+            len(files),
+        )
 
 
 def test_nyc_taxi_by_its_job(nyc_taxi: Workbench) -> None:

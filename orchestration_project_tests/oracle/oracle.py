@@ -5,6 +5,7 @@ Belongs here: what follows from a file as a whole (refusals, duplicates). Record
 platform does it.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.oracle.around import Above, given_cells
 from orchestration_project_tests.oracle.delimited import Record, Refused, decode, normalised, records_of, spellings
+from orchestration_project_tests.oracle.divided import batch_of
 from orchestration_project_tests.oracle.fixed import fixed_records
 from orchestration_project_tests.oracle.ignored import Meanings, ensure_totals, ignored
 from orchestration_project_tests.oracle.objects import json_records, typed_records
@@ -47,7 +49,13 @@ Outcome = dict[int, Cleaned | Rejected | str] | str
 """What becomes of each record, by its number; of a refused file, the rule that it broke."""
 
 
-def outcome(contract: Contract, content: bytes | Rows, name: str, meanings: Meanings | None = None) -> Outcome:
+def outcome(
+    contract: Contract,
+    content: bytes | Rows,
+    name: str,
+    meanings: Meanings | None = None,
+    delivered: dt.date = dt.date.max,
+) -> Outcome:
     """What becomes of a file.
 
     Args:
@@ -55,9 +63,10 @@ def outcome(contract: Contract, content: bytes | Rows, name: str, meanings: Mean
         content: its bytes; of a Parquet file its rows, since nothing here reads Parquet.
         name: its name, which reasons tell.
         meanings: what the conditions of its ignored records mean.
+        delivered: the batch of its delivery, for a feed whose files are divided.
     """
     try:
-        return judged(contract, split(contract, content), name, meanings or {})
+        return judged(contract, split(contract, content), name, meanings or {}, delivered)
     except Refused as refused:
         return refused.rule
 
@@ -79,9 +88,10 @@ def split(contract: Contract, content: bytes | Rows) -> list[Record]:
     return json_records(feed, text) if feed.source.format is FileFormat.JSON else records_of(feed, text)
 
 
-def judged(contract: Contract, records: Sequence[Record], name: str, meanings: Meanings) -> Outcome:
+def judged(contract: Contract, records: Sequence[Record], name: str, meanings: Meanings, delivered: dt.date) -> Outcome:
     """What becomes of records, each by itself first, then beside those with the same key."""
     found: dict[int, Cleaned | Rejected | str] = {}
+    division, batches = contract.feed.division, dict[int, dt.date]()
     marks = ignored(contract, meanings, records)
     around, above = given_cells(contract.feed, name), Above(contract.feed)
     for place, record in enumerate(records, start=1):
@@ -96,6 +106,10 @@ def judged(contract: Contract, records: Sequence[Record], name: str, meanings: M
             cells, unknown = above.filled(record.cells)
             values, reasons = check(contract, {**cells, **around})
             reasons += [f"{column}: fillDown" for column in unknown]
+            if division and (batch := batch_of(division, values, delivered)):
+                batches[place] = batch
+            elif division:
+                reasons.append(f"{division.column}: batch")
             found[place] = Rejected(tuple(sorted(reasons))) if reasons else Cleaned(values)
     if contract.feed.source.format is FileFormat.CSV and any(
         is_other_header(contract, record, found[place])
@@ -104,7 +118,10 @@ def judged(contract: Contract, records: Sequence[Record], name: str, meanings: M
     ):
         raise Refused("several_tables")
     ensure_totals(contract, records, marks)
-    return found | duplicates(contract, found, name)
+    for batch in sorted({*batches.values()}):
+        own = {place: told for place, told in found.items() if batches.get(place) == batch}
+        found |= duplicates(contract, own, name)
+    return found if division else found | duplicates(contract, found, name)
 
 
 def is_other_header(contract: Contract, record: Record, told: Cleaned | Rejected | str) -> bool:

@@ -1,5 +1,6 @@
 """Kills: a load that dies by SIGKILL at any of its steps, and the next one, leave what an undisturbed load leaves."""
 
+import datetime as dt
 import gzip
 import io
 import random
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from orchestration_project.contracts.division import Division
 from orchestration_project.contracts.feed import Bound, FileFormat, Required, SourceFormat
 from orchestration_project.contracts.fixed_width import FixedWidth, Span
 from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredLast, IgnoredPrefix, IgnoredWhere
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project.failpoints import Point
-from orchestration_project_tests.formats.open_documents import error, formula, open_document
+from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -225,6 +227,22 @@ def outside(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def divided(shop: Shop) -> dict[str, Any]:
+    """Files span days: one is corrected and leaves days, one is new and has records without a batch."""
+    start = dt.date(2023, 12, 1)
+    shop.feed = replace(CONTRACT, columns=(*CONTRACT.columns, column("day", "DATE")))
+    batching, division = Batching(Cadence.DAILY, start), Division("day", "day", start, "UTC")
+    shop.options = replace(shop.options, batching=batching, by_name=True, division=division)
+    head = "id,n,day\n"
+    shop.deliver("p.csv", f"{head}a,1,2024-01-01\nb,2,2024-01-02\n,3,2024-01-03\n")
+    shop.deliver("q.csv", f"{head}a,4,2024-01-03\nc,5,2024-01-02\n")
+    shop.load()
+    shop.deliver("p.csv", f"{head}b,2,2024-01-02\nd,3,2024-01-04\n")
+    shop.deliver("r.csv", f"{head}a,6,2023-12-31\ne,7,\nf,8,2024-12-24\n\n")
+    shop.deliver("q.csv", "no header at all\n")
+    return {}
+
+
 SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     delivery,
     first_load,
@@ -240,6 +258,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     ignored_otherwise,
     zips,
     outside,
+    divided,
 ]
 
 

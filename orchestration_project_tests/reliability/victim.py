@@ -105,4 +105,5 @@ def everything(shop: Shop) -> dict[str, Any]:
     }
     left = sorted(path.name for path in shop.folder.glob("warehouse.duckdb?*"))
     ledger = shop.rows("SELECT * FROM file_ledger ORDER BY ALL")
-    return {**shop.tables(), "ledger": ledger, "files": files, "beside the warehouse": left}
+    parts = shop.rows("SELECT * FROM file_batches ORDER BY ALL")
+    return {**shop.tables(), "ledger": ledger, "parts": parts, "files": files, "beside the warehouse": left}

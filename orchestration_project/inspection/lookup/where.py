@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import PlatformError
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.lookup.mart_rows import FollowedMart, fed_rows
@@ -25,7 +26,7 @@ from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.feed_tables import layouts, tables_of
 from orchestration_project.warehouse.ledger import IN_RAW, Entry, Status
-from orchestration_project.warehouse.tables import ident, stand_in
+from orchestration_project.warehouse.tables import ident, literal, stand_in
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -96,11 +97,27 @@ def _told(
         return file
     stand_in(connection, layouts(source.feed, batching.sql_type))
     identity = Identity(batching.from_key(loaded.batch), loaded.file, loaded.version, row)
+    if source.feed.division:
+        identity = _in_own_batch(connection, source.feed, identity)
     record = record_of(connection, source, identity)
     if record.state.is_found:
         fed = dict.fromkeys(tables_of(source.feed), identity.condition)
         return replace(file, record=replace(record, marts=fed_rows(connection, marts, fed)))
     return _without_record(connection, source, file, identity, record, loaded.records or 0)
+
+
+def _in_own_batch(connection: "DuckDBPyConnection", feed: Feed, identity: Identity) -> Identity:
+    """The record of a divided file, in the batch that it is in; that of the delivery if there is no such record."""
+    found = connection.execute(
+        f"""SELECT _batch_date FROM {ident(tables_of(feed)[0])}
+            WHERE {_of_whole(identity)} AND _row = {identity.row:d} LIMIT 1"""
+    ).fetchone()
+    return replace(identity, batch=found[0]) if found else identity
+
+
+def _of_whole(identity: Identity) -> str:
+    """A condition on the rows of all records of a file, in whatever batch they are."""
+    return f"_file = {literal(identity.file)} AND _file_version = {literal(identity.version)}"
 
 
 def _without_record(
@@ -131,7 +148,7 @@ def _rows_of_sheet(
     connection: "DuckDBPyConnection", source: ConfiguredFeed, identity: Identity
 ) -> tuple[object, object]:
     """The numbers of the first and the last record of a workbook."""
-    whole = identity.of_file
+    whole = _of_whole(identity) if source.feed.division else identity.of_file
     found = connection.execute(
         f"SELECT min(_row), max(_row) FROM {ident(tables_of(source.feed)[0])} WHERE {whole}"
     ).fetchone()
