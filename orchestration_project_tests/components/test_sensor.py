@@ -21,6 +21,16 @@ def test_an_expected_day_without_a_file_is_in_no_ones_run(bench: Workbench) -> N
     assert batches(watch.tick()) == [("2024-02-02", "2024-02-05"), ("2024-02-07", "2024-02-07")]
 
 
+def test_a_file_that_spans_days_is_asked_for_on_the_day_of_its_delivery(bench: Workbench) -> None:
+    """Nobody knows its batches before it is read: sensor and schedule request a run for the day on which it came."""
+    watch = Watch(bench, spec_of("sales", batch_pattern=None, batch_column="sold_at"))
+    watch.drop("all.csv", sale("A1", day="2024-01-15"), sale("A2", day="2024-02-03"))
+    assert batches(watch.tick()) == [("2024-03-01", "2024-03-01")]
+    assert batches(swept(bench, watch.spec, dt.datetime(2024, 3, 2, 6, tzinfo=dt.UTC))) == [
+        ("2024-03-01", "2024-03-01")
+    ]
+
+
 def test_empty_landing_is_skipped(watch: Watch) -> None:
     """Without a drop folder there is nothing to request."""
     assert watch.tick() == []

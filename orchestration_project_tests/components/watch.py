@@ -20,7 +20,7 @@ DATE = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
 DEFS = REPOSITORY / "orchestration_project" / "defs"
 
 
-def spec_of(name: str, **attributes: str | float | dict[str, str]) -> FeedSpec:
+def spec_of(name: str, **attributes: str | float | dict[str, str] | None) -> FeedSpec:
     """One of the project's contracts, run with other attributes."""
     settings = {"contract": f"{name}.odcs.yaml", "batch_pattern": DATE, **attributes}
     feed = FileFeed.model_validate(settings)

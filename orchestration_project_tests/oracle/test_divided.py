@@ -87,7 +87,7 @@ def hold(folder: Path, delivery: Delivery) -> None:
 
 
 THOROUGH = settings(
-    max_examples=effort(6, 300), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=effort(3, 300), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
