@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from orchestration_project.hashes import shown
+
 WHOLE, EMPTY, UNDATED = "all", "empty", "undated"
 """The keys of parts that are no span of time: of a table without batches, of one without rows, of rows without a batch.
 """
@@ -96,7 +98,7 @@ def _span(key: str) -> tuple[dt.date | None, dt.date | None]:
 
 def _digest(columns: Mapping[str, str], held: list[tuple[str | None, int]]) -> str:
     text = json.dumps([list(columns.items()), held])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(text.encode()).hexdigest())
 
 
 def _file(schema: str, table: str, key: str, digest: str) -> str:

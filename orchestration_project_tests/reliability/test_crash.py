@@ -20,6 +20,7 @@ from orchestration_project.contracts.ignored_rules import ControlTotal, IgnoredL
 from orchestration_project.contracts.outside import FillDown, ValueFrom
 from orchestration_project.failpoints import Point
 from orchestration_project.storage.batches import Batching, Cadence
+from orchestration_project_tests.formats.open_documents import error, formula, open_document
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried

@@ -15,6 +15,7 @@ import yaml
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused
+from orchestration_project.hashes import shown
 from orchestration_project.ingest.counts import nothing_of
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
 from orchestration_project.ingest.model import Candidate
@@ -26,7 +27,6 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile, sha256_of
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.ledger import VERSION_LENGTH
 from orchestration_project.warehouse.tables import ident
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def count_draft(
     """
     results = []
     for file in files:
-        key = (file.name, sha256_of(file.path)[:VERSION_LENGTH])
+        key = (file.name, shown(sha256_of(file.path)))
         own, totals = left[key], left[key].not_blank - left[key].no_totals
         rejected = own.no_totals - own.whole + misfits.get(key, 0) + (0 if ignores else totals)
         ignored = totals if ignores else 0
