@@ -15,6 +15,9 @@ PlatformError
 ├── RecoveryError             a rebuild, a withdrawal or the drop of a feed can't be done; nothing was changed
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── NotWritable               a folder may not be written to; names it and what to do
+├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
+│   ├── ObjectMissing         it has no object of a key
+│   └── ObjectStoreDown       it does not answer, or fails
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
@@ -101,6 +104,20 @@ class DiskFull(PlatformError):
 
 class NotWritable(PlatformError):
     """A folder that the platform has to write to is read-only, or somebody else's."""
+
+    transient = True
+
+
+class ObjectStoreError(PlatformError):
+    """An object store refuses what is asked of it, or its URL can't be used; no message has credentials."""
+
+
+class ObjectMissing(ObjectStoreError):
+    """An object store has no object of a key."""
+
+
+class ObjectStoreDown(ObjectStoreError):
+    """An object store does not answer, or fails."""
 
     transient = True
 

@@ -1,0 +1,152 @@
+"""A server with the S3 protocol on 127.0.0.1, started and stopped by its process id."""
+
+import datetime as dt
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+KEY, SECRET = "test-key", "secret-word"
+PARTS = ("master", "volume", "filer", "s3")
+START_SECONDS = 60
+
+
+@dataclass
+class S3Server:
+    """SeaweedFS in a folder of its own. It goes on with its objects when it is started again after a stop."""
+
+    folder: Path
+    ports: Mapping[str, int]
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the environment has to have for clients of the server."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.ports['s3']}",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    def start(self) -> None:
+        """Start it, and wait until it stores an object."""
+        identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+        config = self.folder / "s3.json"
+        config.write_text(json.dumps({"identities": [identity]}))
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self._command(config), stdout=log, stderr=log, cwd=self.folder)
+        self._wait()
+
+    def _command(self, config: Path) -> list[str]:
+        ports = [f"-{name}.port={self.ports[name]}" for name in PARTS]
+        grpc = [f"-{name}.port.grpc={self.ports[f'{name}.grpc']}" for name in PARTS]
+        others = [f"-s3.port.{name}={self.ports[name]}" for name in ("lance", "iceberg")]
+        return [
+            str(Path(sys.executable).with_name("weed")),
+            f"-logdir={self.folder}",
+            *"server -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -s3".split(),
+            *"-volume.max=0 -volume.minFreeSpace=1 -master.volumeSizeLimitMB=64".split(),
+            f"-dir={self.folder}",
+            f"-s3.config={config}",
+            *ports,
+            *grpc,
+            *others,
+        ]
+
+    def _wait(self) -> None:
+        # Its status is good before it can store anything.
+        from obstore.store import S3Store
+
+        until = time.monotonic() + START_SECONDS
+        config = {name.lower(): value for name, value in self.environment.items() if name != "AWS_ALLOW_HTTP"}
+        client = S3Store(
+            "started",
+            config=config,  # type: ignore[arg-type]
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=1)},
+        )
+        while True:
+            assert self.process
+            assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
+            try:
+                client.put("object", b"")
+                return
+            except Exception:  # noqa: BLE001 - whatever it is that does not work yet
+                assert time.monotonic() < until, (self.folder / "log").read_text(errors="replace")[-2000:]
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it at once, as a machine that is switched off."""
+        # A polite end takes 15 seconds.
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        for name in PARTS:
+            for socket_name in (f"{name}-{self.ports[name]}", f"{name}-grpc-{self.ports[f'{name}.grpc']}"):
+                Path("/tmp", f"seaweedfs-{socket_name}.sock").unlink(missing_ok=True)  # noqa: S108 - the server's choice
+
+    def pause(self) -> None:
+        """Let it answer nothing, without closing a connection."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
+
+
+def unused_ports(names: list[str]) -> dict[str, int]:
+    """A port for each name, that nobody listens on."""
+    with ExitStack() as stack:
+        found = {}
+        for name in names:
+            listener = stack.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            found[name] = int(listener.getsockname()[1])
+        return found
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A running server, for tests that stop it and start it again as well."""
+    folder = Path(tempfile.mkdtemp(prefix="s3_"))
+    server = S3Server(folder, unused_ports([*PARTS, *(f"{name}.grpc" for name in PARTS), "lance", "iceberg"]))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty place on a running server; what its clients need is in the environment."""
+    if s3_server.process is None:
+        s3_server.start()
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://tests/{uuid.uuid4().hex}"
+
+
+def without_credentials(patch: pytest.MonkeyPatch) -> None:
+    """Take everything for object stores out of the environment."""
+    for name in list(os.environ):  # noqa: TID251 - the environment itself is what is prepared here
+        if name.startswith(("AWS_", "GOOGLE_", "AZURE_")):
+            patch.delenv(name)
