@@ -15,6 +15,8 @@ PlatformError
 ├── RecoveryError             a rebuild, a withdrawal or the drop of a feed can't be done; nothing was changed
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── NotWritable               a folder may not be written to; names it and what to do
+├── DeliveryError             a table can't be delivered as it is; the target has what it had
+│   └── DeliveryConflict      somebody else delivered the same table at the same time
 ├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
 │   ├── ObjectMissing         it has no object of a key
 │   └── ObjectStoreDown       it does not answer, or fails
@@ -104,6 +106,16 @@ class DiskFull(PlatformError):
 
 class NotWritable(PlatformError):
     """A folder that the platform has to write to is read-only, or somebody else's."""
+
+    transient = True
+
+
+class DeliveryError(PlatformError):
+    """A table can't be delivered as it is; what the target had before is still there, whole."""
+
+
+class DeliveryConflict(DeliveryError):
+    """The target has changed since a delivery was planned; nothing of that delivery counts."""
 
     transient = True
 

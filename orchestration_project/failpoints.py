@@ -29,16 +29,14 @@ class Recovery(StrEnum):
     FOLDER_KEPT = "folder kept aside"
 
 
-class Publishing(StrEnum):
-    """What has just been done for the published copy, in its order."""
+class Delivery(StrEnum):
+    """What a delivery has just done, in its order."""
 
-    OPENED = "warehouse opened"
-    FILE_WRITTEN = "file written"
-    VIEWS_MADE = "views made"
-    RETIRED = "old files retired"
-    SWITCHED = "views switched"
-    NOTED = "manifest written"
-    SWEPT = "old files swept"
+    PLANNED = "delivery planned"
+    COPIED = "part copied"
+    WRITTEN = "part written to the target"
+    COUNTS = "parts count at the target"
+    TIDIED = "old parts removed"
 
 
 class Point(StrEnum):
@@ -76,8 +74,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing
-
+AnyPoint = Point | Recovery | Delivery
 _listener: Callable[[AnyPoint], None] | None = None
 
 
