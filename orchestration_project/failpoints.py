@@ -39,6 +39,21 @@ class Delivery(StrEnum):
     TIDIED = "old parts removed"
 
 
+class Backup(StrEnum):
+    """What a backup or a restore has just done, each in its order."""
+
+    MARKED = "backup marked"
+    EXPORTED = "warehouse exported"
+    OBJECT_PUT = "object stored"
+    CATALOGUED = "catalogue stored"
+    COMMITTED = "snapshot stored"
+    CHECKED = "backup checked"
+    FORGOTTEN = "snapshots deleted"
+    REMOVED = "objects deleted"
+    STAGED = "backup unpacked"
+    PLACED = "history in place"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -74,7 +89,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Delivery
+AnyPoint = Point | Recovery | Delivery | Backup
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -19,6 +19,8 @@ SETTINGS = (
     "ALERT_URLS",
     "HEARTBEAT_URL",
     "DAILY_SUMMARY",
+    "BACKUP_URL",
+    "BACKUP_KEY",
 )
 
 

@@ -20,6 +20,7 @@ ENGINE = (
     "inspection",
     "rejects",
     "recovery",
+    "backup",
     "ingest",
     "formats",
     "warehouse",
@@ -39,7 +40,7 @@ def shop_names() -> frozenset[str]:
     found |= {sensor.name for sensor in repository.sensor_defs} | {item.name for item in repository.schedule_defs}
     found |= {path.name for path in (PACKAGE / "defs").iterdir() if path.is_dir() and path.name != "__pycache__"}
     # These are the engine's words too: what verifies, measures and tells, and the group of what watches the platform.
-    return frozenset(found - {"verification", "platform_health", "operations", "alerts_sensor"})
+    return frozenset(found - {"verification", "platform_health", "warehouse_backup", "operations", "alerts_sensor"})
 
 
 def names_and_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:

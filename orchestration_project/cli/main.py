@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarms, silence_alarm
+from orchestration_project.cli.backup import backup
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.lookup import find_value, where_is
 from orchestration_project.cli.new_feed import new_feed
@@ -69,6 +70,7 @@ for command in (
     publish_copy,
     rebuild_feed,
     drop_unknown_feed,
+    backup,
     sample,
     load_sample,
     make_history,

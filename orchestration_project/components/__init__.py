@@ -4,6 +4,7 @@ What a project names in a `defs.yaml` or in its `definitions.py` can be imported
 """
 
 from orchestration_project.components.alerts import Alerts
+from orchestration_project.components.backup import Backup
 from orchestration_project.components.check_states import noted
 from orchestration_project.components.daily_summary import DailySummary
 from orchestration_project.components.file_feed import FileFeed
@@ -15,6 +16,7 @@ from orchestration_project.components.sql_table import SqlTable
 
 __all__ = [
     "Alerts",
+    "Backup",
     "DailySummary",
     "FileFeed",
     "Platform",

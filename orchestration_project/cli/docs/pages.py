@@ -271,7 +271,16 @@ def pages() -> dict[str, str]:
 
 def reference() -> str:
     """The reference of all commands: of each one its usage, its help and its options."""
-    return "\n".join(line for name in main.commands for line in _command(name, main.commands[name]))
+    return "\n".join(line for name, command in commands_of(main) for line in _command(name, command))
+
+
+def commands_of(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands by their whole name; a group is left out, and those in it are listed: `backup now`."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands_of(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def with_reference(page: str) -> str:

@@ -1,0 +1,293 @@
+"""Take a backup: what is new goes to the second place, and a snapshot that names all of it is written last.
+
+1. Under the warehouse's lock the files are listed and the tables read; batches that changed become Parquet files.
+2. Without the lock, what is new is packed and stored. What the last snapshot has is named again, not read.
+3. The catalogue is stored, then the snapshot. Whoever is killed before has left objects that no snapshot names.
+
+A file that changes or vanishes meanwhile is noticed: then it begins anew, since tables and files have to be of one
+moment. What people and loads write to at any time is read once more, or left out.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from orchestration_project.backup.export import TableState, ddl_of, export_part, state_of, tables_of
+from orchestration_project.backup.memory import Last, Memory
+from orchestration_project.backup.model import (
+    STAMP,
+    BackupBroken,
+    BackupError,
+    Catalogue,
+    SavedFile,
+    SavedPart,
+    SavedTable,
+    Snapshot,
+    SourceChanged,
+)
+from orchestration_project.backup.sealing import Keys, read_keys, unseal
+from orchestration_project.backup.sources import Kind, Source, copy_database, list_sources
+from orchestration_project.backup.upload import Uploader
+from orchestration_project.backup.vault import Vault, taken_at
+from orchestration_project.failpoints import Backup, reached
+from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.faults import clear_faults
+
+ATTEMPTS = 3
+THREADS = 8
+"""Files that are packed and stored at once: a store answers each in its own time."""
+MICROSECOND = dt.timedelta(microseconds=1)
+DISTRIBUTION = "orchestration-project"
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A backup that was taken.
+
+    Attributes:
+        snapshot: it.
+        previous: the snapshot before it; None for the first one.
+        new_objects, new_bytes: what was stored for it.
+        notes: what whoever runs the platform should know.
+    """
+
+    snapshot: Snapshot
+    previous: Snapshot | None
+    new_objects: int
+    new_bytes: int
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found under the lock: the files, and of the tables what they hold and where what changed was exported.
+
+    `exported` has the Parquet files by table, schema first, and batch.
+    """
+
+    sources: Sequence[Source]
+    states: Sequence[TableState] = ()
+    ddl: str = ""
+    exported: Mapping[tuple[str, str | None], Path] = field(default_factory=dict)
+
+
+def back_up(
+    warehouse: Warehouse, settings: Settings, vault: Vault, memory: Memory, now: dt.datetime, log: Log
+) -> Taken:
+    """Take a backup.
+
+    Args:
+        warehouse: what is read.
+        settings: where the files are, and the key.
+        vault: the second place, where nobody else changes anything (see `Vault.marked`).
+        memory: of the data folder, for this backup alone (see `remembering`).
+        now: the present moment, with a time zone.
+        log: takes a line of progress.
+
+    Raises:
+        BackupError: it can't be taken: files go on changing, or the place is another deployment's.
+        ObjectStoreError: the place can't be written to.
+        WarehouseBusy: somebody else held the warehouse for too long.
+        DiskFull: there was no room for what is under way.
+    """
+    keys, notes = read_keys(settings.backup_key), list[str]()
+    with clear_faults(warehouse.database, "backup", memory.work), ThreadPoolExecutor(THREADS) as pool:
+        previous = vault.latest(notes.append)
+        _ensure_own(vault, memory, previous)
+        last = _known(vault, memory, keys, previous, notes.append)
+        uploader = Uploader.begin(vault, keys, memory.work, last, previous)
+        seen, files = _saved(warehouse, settings, uploader, last, pool, log)
+        tables = _tables(seen, uploader, last, pool)
+        catalogue = Catalogue(tuple(file for file in files if file), tables, seen.ddl, version("duckdb"))
+        if left_out := len(files) - len(catalogue.files):
+            notes.append(f"{left_out} file(s) were moved or written to meanwhile, and are left out")
+        snapshot = _commit(vault, memory, uploader, keys, catalogue, previous, now)
+        marks = {source.saved_as: source.mark for source in seen.sources}
+        memory.keep(Last(snapshot.id, catalogue, marks))
+    return Taken(snapshot, previous, uploader.put, uploader.bytes, notes)
+
+
+def _ensure_own(vault: Vault, memory: Memory, previous: Snapshot | None) -> None:
+    # Two deployments with one BACKUP_URL would delete each other's days by the rules of retention.
+    if previous and previous.platform != memory.platform():
+        raise BackupError(
+            f"{vault.store.url} has the backups of another data folder ({previous.files:,} files): restore them from"
+            " there into an empty DATA_DIR, or set BACKUP_URL to a place of its own"
+        )
+
+
+def _known(vault: Vault, memory: Memory, keys: Keys, previous: Snapshot | None, note: Log) -> Last:
+    """What the last snapshot saved. Without it everything is read and stored anew, but for equal objects."""
+    last = memory.last()
+    if previous is None or last.snapshot == previous.id:
+        return last if previous else Last()
+    if not keys.can_read(previous.sealed_for):
+        note("what the last backup has can't be read with BACKUP_KEY, so everything is stored anew")
+        return Last()
+    try:
+        return Last(previous.id, read_catalogue(vault, keys, previous, memory.work))
+    except BackupBroken as error:
+        note(f"{error}; everything is read anew")
+        return Last()
+
+
+def read_catalogue(vault: Vault, keys: Keys, snapshot: Snapshot, work: Path) -> Catalogue:
+    """The catalogue of a snapshot.
+
+    Raises:
+        BackupError: it is encrypted, and no identity decrypts it.
+        BackupBroken: it is missing or damaged.
+    """
+    if not keys.can_read(snapshot.sealed_for):
+        raise BackupError(
+            f"the backup {snapshot.id} is encrypted for {' and '.join(snapshot.sealed_for)}: BACKUP_KEY has to have"
+            " an identity (AGE-SECRET-KEY-1...) of it"
+        )
+    sealed, plain = work / "catalogue.sealed", work / "catalogue.json"
+    vault.fetch(snapshot.catalogue.object, sealed)
+    unseal(sealed, plain, snapshot.catalogue, keys)
+    return Catalogue.from_json(plain.read_bytes())
+
+
+def _saved(
+    warehouse: Warehouse, settings: Settings, uploader: Uploader, last: Last, pool: ThreadPoolExecutor, log: Log
+) -> tuple[Seen, list[SavedFile | None]]:
+    """Look at everything and store the files; again from the start if one changed that must not."""
+    known = {file.path: file for file in last.catalogue.files}
+    for attempt in range(1, ATTEMPTS + 1):
+        seen = _look(warehouse, settings, uploader, last)
+        reached(Backup.EXPORTED)
+        log(f"{len(seen.sources)} file(s), {len(seen.states)} table(s), {len(seen.exported)} batch(es) exported")
+        try:
+            return seen, list(pool.map(lambda source: _file(source, uploader, known, last.marks), seen.sources))
+        except SourceChanged as error:
+            if attempt == ATTEMPTS:
+                raise BackupError(
+                    f"{error}; so it was {ATTEMPTS} times in a row. Try again when it is quiet"
+                ) from error
+            log(f"{error}; it begins anew")
+    raise AssertionError
+
+
+def _look(warehouse: Warehouse, settings: Settings, uploader: Uploader, last: Last) -> Seen:
+    """List the files and export what changed in the tables, both of one moment."""
+    if not warehouse.database.exists():
+        return Seen(list_sources(settings))
+    folder = uploader.new_folder()
+    saved = {table.full_name: table for table in last.catalogue.tables}
+    # No load can move files or change rows while this holds the lock.
+    with warehouse.connection("backup", [folder], read_only=True) as connection:
+        sources, ddl = list_sources(settings), ddl_of(connection, folder)
+        exported = dict[tuple[str, str | None], Path]()
+        with transaction(connection):
+            states = [state_of(connection, *names) for names in tables_of(connection)]
+            for state in states:
+                unchanged = _unchanged(state, saved.get(state.full_name), last, uploader)
+                for batch in state.contents.keys() - unchanged.keys():
+                    path = folder / f"{len(exported)}.parquet"
+                    export_part(connection, state, batch, path)
+                    exported[state.full_name, batch] = path
+    return Seen(sources, states, ddl, exported)
+
+
+def _unchanged(
+    state: TableState, saved: SavedTable | None, last: Last, uploader: Uploader
+) -> dict[str | None, SavedPart]:
+    """The parts of a table that the last snapshot has just so, and whose objects are whole as far as listing tells."""
+    # Another DuckDB may have other hashes. Then equal ones would mean nothing.
+    if saved is None or dict(saved.columns) != dict(state.columns) or last.catalogue.duckdb != version("duckdb"):
+        return {}
+    return {
+        part.batch: part
+        for part in saved.parts
+        if (content := state.contents.get(part.batch))
+        and (content.rows, content.checksum) == (part.rows, part.checksum)
+        and uploader.has(part.stored)
+    }
+
+
+def _file(
+    source: Source, uploader: Uploader, known: Mapping[str, SavedFile], marks: Mapping[str, tuple[int, ...]]
+) -> SavedFile | None:
+    """A file, stored if it is new; None: one that is in use went away.
+
+    Raises:
+        SourceChanged: it is none of those in use, and changed.
+    """
+    before = known.get(source.saved_as)
+    if before and marks.get(source.saved_as) == source.mark and uploader.has(before.stored):
+        return before
+    try:
+        return _read(source, uploader)
+    except (SourceChanged, FileNotFoundError) as error:
+        if source.kind is Kind.WRITTEN_ONCE:
+            raise SourceChanged(f"{source.path} changed or vanished while it was read") from error
+        return None
+
+
+def _read(source: Source, uploader: Uploader) -> SavedFile:
+    if source.kind is Kind.DATABASE:
+        with uploader.scratch() as copy:
+            copy_database(source.path, copy)
+            return SavedFile(source.saved_as, copy.stat().st_size, source.mtime_ns, uploader.save(copy, compress=True))
+    # Packed first and looked at afterwards: the bytes were read while anybody could write to them.
+    stored = uploader.save(source.path, compress=True, ensure=source.ensure_unchanged)
+    return SavedFile(source.saved_as, source.mark[0], source.mtime_ns, stored)
+
+
+def _tables(seen: Seen, uploader: Uploader, last: Last, pool: ThreadPoolExecutor) -> tuple[SavedTable, ...]:
+    stored = dict(
+        zip(
+            seen.exported,
+            pool.map(lambda path: uploader.save(path, compress=False), seen.exported.values()),
+            strict=True,
+        )
+    )
+    saved = {(table.full_name, part.batch): part for table in last.catalogue.tables for part in table.parts}
+
+    def part(state: TableState, batch: str | None) -> SavedPart:
+        content, new = state.contents[batch], stored.get((state.full_name, batch))
+        return SavedPart(batch, content.rows, content.checksum, new or saved[state.full_name, batch].stored)
+
+    return tuple(
+        SavedTable(state.schema, state.name, state.columns, tuple(part(state, batch) for batch in state.contents))
+        for state in seen.states
+    )
+
+
+def _commit(
+    vault: Vault,
+    memory: Memory,
+    uploader: Uploader,
+    keys: Keys,
+    catalogue: Catalogue,
+    previous: Snapshot | None,
+    now: dt.datetime,
+) -> Snapshot:
+    with uploader.scratch() as path:
+        path.write_bytes(catalogue.to_json())
+        stored = uploader.save(path, compress=True)
+    reached(Backup.CATALOGUED)
+    # A clock that was put back must not make a snapshot older than the one before it.
+    moment = max(now.astimezone(dt.UTC), taken_at(previous.id) + MICROSECOND) if previous else now.astimezone(dt.UTC)
+    everything = [stored, *catalogue.stored]
+    snapshot = Snapshot(
+        f"{moment:{STAMP}}",
+        now,
+        version(DISTRIBUTION),
+        memory.platform(),
+        stored,
+        keys.recipients,
+        {item.object: item.size for item in everything},
+        len(catalogue.files),
+        len(catalogue.tables),
+        sum(part.rows for table in catalogue.tables for part in table.parts),
+        sum(file.size for file in catalogue.files),
+    )
+    vault.commit(snapshot)
+    return snapshot
