@@ -67,13 +67,14 @@ class Uploader:
             if known := self.known.get((packed.sha256, packed.how)):
                 return known
             stored = seal(packed, self.keys)
-            new = not self._is_there(stored)
-            if new:
+            if not self._is_there(stored):
                 self.vault.put(stored, path)
             with self._lock:
-                self.put += new
-                self.bytes += stored.size if new else 0
-                self.present[stored.object] = stored.size
+                # Two threads may have put the same object; it is one all the same.
+                if not self._is_there(stored):
+                    self.put += 1
+                    self.bytes += stored.size
+                    self.present[stored.object] = stored.size
                 return self.known.setdefault((packed.sha256, packed.how), stored)
 
     @contextmanager

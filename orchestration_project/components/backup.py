@@ -78,7 +78,7 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
             tags={"dagster/max_runtime": str(LONGEST_SECONDS)},
             executor_def=dg.in_process_executor,
         )
-        return with_platform(dg.Definitions(assets=[asset], jobs=[job], schedules=[_schedule()]))
+        return with_platform(dg.Definitions(assets=[asset], jobs=[job], schedules=[build_schedule()]))
 
     def asset(
         self,
@@ -115,12 +115,11 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
         )
         def warehouse_backup(
             context: dg.AssetExecutionContext, platform: Platform
-        ) -> Iterator[dg.MaterializeResult[None]]:
+        ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             settings, now = platform.settings, clock()
             if not settings.backup_url:
-                from orchestration_project.backup.vault import NOT_SET
-
-                context.log.warning(NOT_SET)
+                # No materialization: the UI would show a backup where there is none.
+                yield noted(context, platform, NAME, CHECK, not_set())
                 return
             whole = whole_check(feeds, proofs) if now.astimezone(dt.UTC).strftime("%A") in self.restore_all_on else None
             night = self._night(context, platform.warehouse, settings, now, whole)
@@ -155,7 +154,9 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
         return Keep(self.keep_days, self.keep_weeks, self.keep_months)
 
 
-def _schedule() -> dg.ScheduleDefinition:
+def build_schedule() -> dg.ScheduleDefinition:
+    """The schedule of each night, which skips as long as there is no second place."""
+
     @dg.schedule(
         name=f"{NAME}_nightly_schedule",
         job_name=f"{NAME}_job",
@@ -189,6 +190,19 @@ def whole_check(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> "Whole":
         ]
 
     return Whole(sources, prove)
+
+
+def not_set() -> dg.AssetCheckResult:
+    """A warning that nothing is backed up."""
+    from orchestration_project.backup.vault import NOT_SET
+
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=NOT_SET,
+        metadata=compared("a backup", "none"),
+    )
 
 
 def check_result(found: "Checked") -> dg.AssetCheckResult:

@@ -1,0 +1,195 @@
+"""Taking backups: only what is new is stored, all of it is of one moment, and nobody else's place is used."""
+
+import datetime as dt
+import os
+from dataclasses import replace
+
+import pytest
+
+from orchestration_project.backup.model import BackupError
+from orchestration_project.backup.sources import list_sources
+from orchestration_project.failpoints import Backup
+from orchestration_project_tests.backup.saved import Saved, write_sqlite
+from orchestration_project_tests.ingest.shop import day, named
+from orchestration_project_tests.reliability.stops import acting, dying
+
+pytestmark = pytest.mark.promise("disk")
+
+
+def test_the_first_backup_has_everything_and_the_next_one_stores_nothing(saved: Saved) -> None:
+    """What did not change since is named again, and neither read nor stored."""
+    first = saved.night()
+    assert first.checked.proven
+    assert first.checked.objects == len(first.taken.snapshot.objects)
+    assert first.taken.snapshot.files == len(list_sources(saved.settings))
+    second = saved.night()
+    assert (second.taken.new_objects, second.taken.new_bytes) == (0, 0)
+    assert second.taken.snapshot.objects == first.taken.snapshot.objects
+    assert len(saved.vault.snapshot_ids()) == 2
+
+
+def test_a_new_day_stores_what_it_changed(saved: Saved) -> None:
+    """A loaded file adds itself, the batches that it changed, the tables without batches, and the catalogue."""
+    before = saved.night().taken.snapshot
+    saved.shop.deliver(named(4), "id,n\nd,4\n", 9)
+    saved.shop.load()
+    night = saved.night()
+    catalogue = saved.restored().state()
+    assert catalogue == saved.state()
+    kept = before.objects.keys() & night.taken.snapshot.objects.keys()
+    # Raw, cleaned and rejected rows of three days and all but one file stay.
+    assert len(kept) > 15
+    assert night.taken.new_objects == len(night.taken.snapshot.objects.keys() - before.objects.keys())
+
+
+def test_a_correction_changes_exactly_its_day(saved: Saved) -> None:
+    """Of a table with batches the other batches keep their objects."""
+    saved.night()
+    saved.shop.deliver(named(2), "id,n\nnew,7\n", 9)
+    saved.shop.load(day(2))
+    saved.night()
+    told = [line for line in saved.told if "exported" in line]
+    # Raw and cleaned rows of the day, the ledger, and what lists the published batches; the day has no rejects now.
+    assert told[-1].endswith("table(s), 4 batch(es) exported")
+
+
+def test_equal_contents_are_stored_once(saved: Saved) -> None:
+    """Two files with the same bytes share an object."""
+    data = saved.settings.data_dir
+    (data / "dropped/x").mkdir(parents=True)
+    for name in ("one", "two"):
+        (data / "dropped/x" / name).write_text("the same")
+    night = saved.night()
+    assert night.taken.snapshot.files > len(saved.objects()) - night.taken.snapshot.tables * 4
+    again = saved.restored()
+    assert (again.settings.data_dir / "dropped/x/two").read_text() == "the same"
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(saved: Saved) -> None:
+    """A file of the archive that is not the one that was listed lets the backup begin anew, and end well."""
+    path = saved.archived(2)
+    times = iter([True])
+
+    def write() -> None:
+        if next(times, False):
+            path.write_text("id,n\nother,1\n")
+
+    with acting(Backup.EXPORTED, write):
+        night = saved.night()
+    assert any("begins anew" in line for line in saved.told)
+    assert night.checked.proven
+    assert saved.restored().state()["files"][str(path.relative_to(saved.settings.data_dir))][0] == path.read_bytes()
+
+
+def test_files_that_go_on_changing_fail_the_backup(saved: Saved) -> None:
+    """After three times it ends with an error that names the file, and no snapshot counts."""
+    path = saved.archived(2)
+    sizes = iter(range(100))
+    with (
+        acting(Backup.EXPORTED, lambda: path.write_text("x" * next(sizes))),
+        pytest.raises(BackupError, match=r"2024-01-02.csv changed or vanished .* 3 times"),
+    ):
+        saved.night()
+    assert saved.vault.snapshot_ids() == []
+
+
+def test_a_file_that_leaves_landing_meanwhile_is_left_out(saved: Saved) -> None:
+    """Landing is in use at any time: what was taken away is noted, the rest is saved."""
+    path = saved.settings.data_dir / "landing/f" / named(9)
+    with acting(Backup.EXPORTED, lambda: path.unlink(missing_ok=True)):
+        night = saved.night()
+    assert night.taken.notes == ["1 file(s) were moved or written to meanwhile, and are left out"]
+    assert night.checked.proven
+
+
+def test_databases_in_use_are_copied_as_of_one_moment(saved: Saved) -> None:
+    """Rows that are still in the log of an SQLite file come back, and it is copied only if it changed."""
+    saved.night()
+    write_sqlite(saved.settings.data_dir / "alarms.sqlite", 4)
+    assert saved.night().taken.new_objects == 2
+    assert saved.restored().state() == saved.state()
+
+
+@pytest.mark.parametrize("step", [Backup.EXPORTED, Backup.OBJECT_PUT, Backup.CATALOGUED])
+def test_what_was_interrupted_is_invisible_and_used(saved: Saved, step: Backup) -> None:
+    """A backup that ends before its snapshot changes nothing; the next one takes what it has stored."""
+    with dying(step):
+        saved.night()
+    assert saved.vault.snapshot_ids() == []
+    stored = len(saved.objects())
+    night = saved.night()
+    assert night.checked.proven
+    # The catalogue may be stored already, too.
+    assert night.taken.new_objects <= len(night.taken.snapshot.objects) - stored + 1
+    assert saved.restored().state() == saved.state()
+
+
+def test_missing_objects_are_stored_again(saved: Saved) -> None:
+    """A backup sees by the list of objects what is gone or cut off, and puts it back."""
+    saved.night()
+    gone, cut, *_ = saved.objects().values()
+    gone.unlink()
+    os.truncate(cut, cut.stat().st_size - 1)
+    night = saved.night()
+    assert night.taken.new_objects == 2
+    assert saved.check().proven
+
+
+def test_two_data_folders_never_share_a_place(saved: Saved) -> None:
+    """A second deployment is refused, so that none deletes the other's days."""
+    saved.night()
+    other = replace(saved, place="other")
+    other.shop.deliver(named(1), "id,n\na,1\n")
+    other.shop.load()
+    with pytest.raises(BackupError, match="another data folder"):
+        other.night()
+
+
+def test_a_restored_data_folder_goes_on(saved: Saved) -> None:
+    """The machine that was restored takes the next backup at the same place, and stores nothing again."""
+    saved.night()
+    again = saved.restored()
+    again.now = saved.now
+    # A restored SQLite file has the same rows in other bytes, as each copy of one has.
+    databases = len(again.state()["databases"]) + 1
+    assert again.night().taken.new_objects <= databases + 1
+
+
+def test_two_backups_at_once_are_refused(saved: Saved) -> None:
+    """While one backup runs no other begins, in this process or another, of this folder or of a copy."""
+    told = []
+
+    def begin() -> None:
+        with pytest.raises(BackupError, match="under way") as caught:
+            saved.night()
+        told.append(caught.value)
+
+    with acting(Backup.EXPORTED, begin):
+        saved.night()
+    assert told
+    saved.vault.store.put("running/another-machine", b"x")
+    saved.now = dt.datetime.now(dt.UTC)
+    with pytest.raises(BackupError, match="in use by another backup"):
+        saved.night()
+    # A mark that is a day old is that of a machine that is gone.
+    saved.now += dt.timedelta(days=1, minutes=1)
+    assert saved.night().checked.proven
+
+
+def test_without_a_warehouse_the_files_are_saved(saved: Saved) -> None:
+    """A warehouse that is gone is no reason to lose the archive, too."""
+    saved.settings.database.unlink()
+    night = saved.night()
+    assert (night.taken.snapshot.tables, night.checked.proven) == (0, True)
+    again = saved.restored()
+    assert again.shop.archive() == saved.shop.archive()
+    assert not again.settings.database.exists()
+
+
+def test_a_clock_that_was_put_back_makes_no_older_snapshot(saved: Saved) -> None:
+    """The newest backup is the one that was taken last."""
+    first = saved.night().taken.snapshot
+    saved.now -= dt.timedelta(days=300)
+    second = saved.night().taken.snapshot
+    assert second.id > first.id
+    assert saved.vault.up_to(None).id == second.id
