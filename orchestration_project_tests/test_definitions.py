@@ -50,6 +50,7 @@ CHECKS = {
     "rejected_products": ["reject_rate"],
     "rejected_sales": ["reject_rate"],
     "verification": ["everything_proven"],
+    "warehouse_backup": ["restorable"],
 }
 GROUPS = {
     "landing_products": "products",
@@ -66,6 +67,7 @@ GROUPS = {
     "sales_report": "delivery",
     "platform_health": "operations",
     "verification": "operations",
+    "warehouse_backup": "operations",
 }
 KINDS = {
     "landing_products": {"file", "json"},
@@ -74,7 +76,9 @@ KINDS = {
     "product_warehouse": {"duckdb", "pandas"},
     "sales_report": {"duckdb", "html"},
     "verification": {"duckdb", "file"},
+    "warehouse_backup": {"file", "parquet"},
 }
+NO_TABLES = {"sales_report", "warehouse_backup"}
 PARTITIONED = {"raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales"}
 SPECS = {spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs()}
 
@@ -98,6 +102,7 @@ def test_jobs_sensors_and_schedules() -> None:
     """Each feed has a job, a sensor and a schedule; what watches the platform has its own; each is described."""
     repository = project().get_repository_def()
     names = {"daily_summary_job", "platform_health_job", "products_job", "sales_job", "verification_job"}
+    names.add("warehouse_backup_job")
     jobs = [repository.get_job(name) for name in sorted(names)]
     assert {name for name in repository.job_names if not name.startswith("__")} == names
     assert {sensor.name for sensor in repository.sensor_defs} == {
@@ -111,6 +116,7 @@ def test_jobs_sensors_and_schedules() -> None:
         "products_daily_schedule",
         "sales_daily_schedule",
         "verification_weekly_schedule",
+        "warehouse_backup_nightly_schedule",
     }
     described = [item.description for item in jobs]
     described += [item.description for item in repository.sensor_defs]
@@ -125,7 +131,7 @@ def test_every_asset_is_described(name: str) -> None:
     assert spec.description
     assert spec.owners
     assert spec.kinds == KINDS.get(name, {"duckdb", "sql"})
-    if name == "sales_report":
+    if name in NO_TABLES:
         return
     assert [column.name for column in columns_of(name) if not column.description] == []
     if not name.startswith("landing_") and name != "verification":
@@ -155,7 +161,7 @@ def test_columns_show_what_the_contract_says() -> None:
 
 def test_one_column_that_is_the_key_is_unique() -> None:
     """A key of one column makes it unique; columns of a longer key are so together only."""
-    tables = GROUPS.keys() - {"sales_report"}
+    tables = GROUPS.keys() - NO_TABLES
     unique = {name: [column.name for column in columns_of(name) if column.constraints.unique] for name in tables}
     assert {name: found for name, found in unique.items() if found} == {
         "landing_products": ["product_id"],
@@ -196,7 +202,8 @@ def test_partitions_and_backfills(name: str) -> None:
     asset = project().get_assets_def(name)
     assert isinstance(asset.partitions_def, dg.DailyPartitionsDefinition) == (name in PARTITIONED)
     assert asset.backfill_policy == dg.BackfillPolicy.single_run()
-    assert asset.op.pool == "warehouse"
+    # A backup holds the warehouse for a part of its time only, so loads need not wait for all of it.
+    assert asset.op.pool == ("backup" if name == "warehouse_backup" else "warehouse")
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
@@ -227,6 +234,7 @@ def test_blocking_checks() -> None:
         "orphan_products",
         "usual_changes",
         "everything_proven",
+        "restorable",
     }
 
 

@@ -47,6 +47,7 @@ NOT_RUN = {
         "the data set is not part of the checkout; orchestration_project_tests/examples loads it",
     ],
     "docs/alerts.md": ["it would send messages"],
+    "docs/backup.md": ["it prints a secret key"],
     "docs/commands.md": ["it changes the shell, and Tab is a key"],
     "docs/health.md": [
         "it starts a program that is not a part of this project",

@@ -14,7 +14,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +84,13 @@ class Memory:
         except (OSError, zstandard.ZstdError, ValueError, LookupError, TypeError, AttributeError, BackupBroken):
             return Last()
 
+    def leave(self) -> None:
+        """Leave nothing on a machine that has only looked at backups: it may want to restore one."""
+        if not (self.folder / "platform").exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):  # there is more in it
+                self.folder.parent.rmdir()
+
     def keep(self, last: Last) -> None:
         """Remember the last backup."""
         import zstandard
@@ -115,5 +122,6 @@ def remembering(settings: Settings) -> Iterator[Memory]:
                 yield memory
             finally:
                 shutil.rmtree(memory.work, ignore_errors=True)
+                memory.leave()
     except Timeout as error:
         raise BackupError("another backup of this data folder is under way: wait for it to end") from error

@@ -177,7 +177,11 @@ def _saved(
 def _look(warehouse: Warehouse, settings: Settings, uploader: Uploader, last: Last) -> Seen:
     """List the files and export what changed in the tables, both of one moment."""
     if not warehouse.database.exists():
-        return Seen(list_sources(settings))
+        sources = list_sources(settings)
+        # A mistyped DATA_DIR would be a backup of nothing, and look like one.
+        if not sources:
+            raise BackupError(f"{settings.data_dir} has nothing to back up: look at DATA_DIR")
+        return Seen(sources)
     folder = uploader.new_folder()
     saved = {table.full_name: table for table in last.catalogue.tables}
     # No load can move files or change rows while this holds the lock.

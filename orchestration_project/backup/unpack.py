@@ -113,8 +113,9 @@ class Unpacker:
         import duckdb
 
         # One after the other, so that the disk has the rows once and one file, not all files.
-        path = self.work / "part.parquet"
         for part in parts:
+            # A name of its own: DuckDB keeps what it has read of a file, and once took a part for the one before it.
+            path = self.work / f"{uuid.uuid4().hex}.parquet"
             try:
                 self._content(part.stored, path)
                 import_part(connection, table.schema, table.name, table.columns, path)

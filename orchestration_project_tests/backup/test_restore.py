@@ -75,6 +75,16 @@ def test_nothing_is_overwritten(saved: Saved, there: str) -> None:
     assert not (saved.folder / "again.restoring").exists()
 
 
+def test_a_machine_that_only_looked_can_restore(saved: Saved) -> None:
+    """Proving a backup leaves nothing where there was no data folder."""
+    saved.night()
+    other = replace(saved, place="again", told=[])
+    assert other.check().proven
+    assert not other.settings.data_dir.exists()
+    other.restore()
+    assert other.state() == saved.state()
+
+
 def test_empty_folders_are_nothing(saved: Saved) -> None:
     """An empty data folder, and a home with Dagster's settings, may be there."""
     saved.night()

@@ -186,6 +186,25 @@ def test_without_a_warehouse_the_files_are_saved(saved: Saved) -> None:
     assert not again.settings.database.exists()
 
 
+def test_a_backup_of_nothing_is_refused(saved: Saved) -> None:
+    """A mistyped data folder is no empty backup."""
+    with pytest.raises(BackupError, match="nothing to back up: look at DATA_DIR"):
+        replace(saved, place="typo").night()
+    assert saved.vault.snapshot_ids() == []
+
+
+@pytest.mark.found("DuckDB took a Parquet file for another one that had had its path and its size just before.")
+def test_batches_whose_files_have_one_size(saved: Saved) -> None:
+    """Each of many batches comes back as it was, though their files differ in their bytes alone."""
+    with saved.shop.warehouse.transaction("test") as connection:
+        connection.execute(
+            """CREATE TABLE many AS SELECT DATE '2024-01-01' + day::INTEGER AS _batch_date, md5((n % 7)::VARCHAR || day)
+                AS v FROM range(60) days(day), range(38) numbers(n)"""
+        )
+    assert saved.night().checked.proven
+    assert saved.restored().rows("many") == saved.rows("many")
+
+
 def test_a_clock_that_was_put_back_makes_no_older_snapshot(saved: Saved) -> None:
     """The newest backup is the one that was taken last."""
     first = saved.night().taken.snapshot
