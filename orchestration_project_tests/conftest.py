@@ -9,7 +9,11 @@ import pytest
 
 from orchestration_project_tests.reliability.evidence import PROMISES, tally
 
-pytest_plugins = ["orchestration_project_tests.reliability.report", "orchestration_project_tests.servers.s3"]
+pytest_plugins = [
+    "orchestration_project_tests.reliability.report",
+    "orchestration_project_tests.servers.postgres",
+    "orchestration_project_tests.servers.s3",
+]
 
 SETTINGS = (
     "DATA_DIR",
