@@ -16,7 +16,8 @@ PlatformError
 ├── DiskFull                  a disk had no room for what was to be written; names it and what to do
 ├── NotWritable               a folder may not be written to; names it and what to do
 ├── DeliveryError             a table can't be delivered as it is; the target has what it had
-│   └── DeliveryConflict      somebody else delivered the same table at the same time
+│   ├── DeliveryConflict      somebody else delivered the same table at the same time
+│   └── TargetDown            a database does not answer, or ended the connection
 ├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
 │   ├── ObjectMissing         it has no object of a key
 │   └── ObjectStoreDown       it does not answer, or fails
@@ -116,6 +117,12 @@ class DeliveryError(PlatformError):
 
 class DeliveryConflict(DeliveryError):
     """The target has changed since a delivery was planned; nothing of that delivery counts."""
+
+    transient = True
+
+
+class TargetDown(DeliveryError):
+    """A target does not answer, or ended the connection; nothing of that delivery counts."""
 
     transient = True
 

@@ -1,6 +1,7 @@
 """Which target an URL means. Nothing is opened or imported before a delivery asks for it.
 
     deliveries/reports, file://, s3://, gs://, az://      files: `files.FilesTarget`
+    postgresql://user@host/database                       tables of PostgreSQL: `postgres.PostgresTarget`
 
 A new kind of target is a row in `OPENERS`, and in `KINDS` what Dagster shows of it.
 """
@@ -39,9 +40,27 @@ def _files(config: TargetConfig) -> Target:
     return FilesTarget.from_config(config)
 
 
-OPENERS: Mapping[str, Callable[[TargetConfig], Target]] = dict.fromkeys(["", "file", *CLOUDS], _files)
+def _postgres(config: TargetConfig) -> Target:
+    from orchestration_project.delivery.postgres import PostgresTarget
+
+    return PostgresTarget.from_config(config)
+
+
+OPENERS: Mapping[str, Callable[[TargetConfig], Target]] = {
+    **dict.fromkeys(["", "file", *CLOUDS], _files),
+    **dict.fromkeys(["postgresql", "postgres"], _postgres),
+}
 """What opens a target, by the scheme of its URL; a folder has none."""
-KINDS: Mapping[str, str] = {"": "files", "file": "files", "s3": "s3", "gs": "gcs", "az": "azure", "abfss": "azure"}
+KINDS: Mapping[str, str] = {
+    "": "files",
+    "file": "files",
+    "s3": "s3",
+    "gs": "gcs",
+    "az": "azure",
+    "abfss": "azure",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+}
 """What Dagster shows a target as, by the same."""
 
 
