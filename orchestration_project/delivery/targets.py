@@ -2,6 +2,7 @@
 
     deliveries/reports, file://, s3://, gs://, az://      files: `files.FilesTarget`
     postgresql://user@host/database                       tables of PostgreSQL: `postgres.PostgresTarget`
+    dlt://snowflake/dataset                               any destination of dlt: `dlt_target.DltTarget`
 
 A new kind of target is a row in `OPENERS`, and in `KINDS` what Dagster shows of it.
 """
@@ -46,9 +47,16 @@ def _postgres(config: TargetConfig) -> Target:
     return PostgresTarget.from_config(config)
 
 
+def _dlt(config: TargetConfig) -> Target:
+    from orchestration_project.delivery.dlt_target import DltTarget
+
+    return DltTarget.from_config(config)
+
+
 OPENERS: Mapping[str, Callable[[TargetConfig], Target]] = {
     **dict.fromkeys(["", "file", *CLOUDS], _files),
     **dict.fromkeys(["postgresql", "postgres"], _postgres),
+    "dlt": _dlt,
 }
 """What opens a target, by the scheme of its URL; a folder has none."""
 KINDS: Mapping[str, str] = {
@@ -60,6 +68,7 @@ KINDS: Mapping[str, str] = {
     "abfss": "azure",
     "postgresql": "postgres",
     "postgres": "postgres",
+    "dlt": "dlt",
 }
 """What Dagster shows a target as, by the same."""
 
