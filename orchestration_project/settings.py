@@ -38,8 +38,7 @@ class Settings:
         alert_urls: who is told of alarms: Apprise URLs, each with or without a name; `ALERT_URLS`.
         heartbeat_url: called at every tick of the alerts sensor; `HEARTBEAT_URL`.
         daily_summary: whether the schedule of the daily summary starts switched on; `DAILY_SUMMARY`.
-        backup_url: where backups go, a folder or an object store's URL; empty: nowhere; `BACKUP_URL`.
-        backup_key: the age keys of backups: recipients encrypt, identities decrypt as well; `BACKUP_KEY`.
+        delivery_hash_key: the secret by which deliveries hash personal values; `DELIVERY_HASH_KEY`.
     """
 
     data_dir: Path = Path("data")
@@ -55,8 +54,7 @@ class Settings:
     alert_urls: str = field(default="", repr=False)  # they hold passwords
     heartbeat_url: str = field(default="", repr=False)  # whoever knows it can call it
     daily_summary: bool = False
-    backup_url: str = field(default="", repr=False)  # somebody may write a password into it
-    backup_key: str = field(default="", repr=False)
+    delivery_hash_key: str = field(default="", repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -80,8 +78,7 @@ class Settings:
             alert_urls=env.get("ALERT_URLS", "").strip(),
             heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
             daily_summary=_flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
-            backup_url=env.get("BACKUP_URL", "").strip(),
-            backup_key=env.get("BACKUP_KEY", "").strip(),
+            delivery_hash_key=env.get("DELIVERY_HASH_KEY", ""),
         )
 
     @property
@@ -134,6 +131,18 @@ class Settings:
     def reports(self) -> Path:
         """Where the sales report is written."""
         return self.data_dir / "reports"
+
+
+def secret(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The value of a variable whose name somebody has chosen for a secret, such as the URL of a delivery's target.
+
+    Raises:
+        SettingsError: it is not set.
+    """
+    env = os.environ if environ is None else environ
+    if not (value := env.get(name, "").strip()):
+        raise SettingsError(f"{name} is not set in the environment")
+    return value
 
 
 def _flag(name: str, text: str) -> bool:

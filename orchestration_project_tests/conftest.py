@@ -23,8 +23,7 @@ SETTINGS = (
     "ALERT_URLS",
     "HEARTBEAT_URL",
     "DAILY_SUMMARY",
-    "BACKUP_URL",
-    "BACKUP_KEY",
+    "DELIVERY_HASH_KEY",
 )
 
 

@@ -7,6 +7,7 @@ from orchestration_project.components.alerts import Alerts
 from orchestration_project.components.backup import Backup
 from orchestration_project.components.check_states import noted
 from orchestration_project.components.daily_summary import DailySummary
+from orchestration_project.components.delivery import Delivery
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.health import PlatformHealth
 from orchestration_project.components.io_manager import WarehouseIOManager
@@ -18,6 +19,7 @@ __all__ = [
     "Alerts",
     "Backup",
     "DailySummary",
+    "Delivery",
     "FileFeed",
     "Platform",
     "PlatformHealth",

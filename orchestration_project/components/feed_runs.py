@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from orchestration_project.components.feed_spec import OPERATIONS, RANGE_END, RANGE_START, FeedSpec
+from orchestration_project.components.feed_spec import DELIVERY_TAG, OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.retries import ASKED_AGAIN, retry_requests, without_passing_faults
 from orchestration_project.inspection.runs import runs_under_way
@@ -46,7 +46,9 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
     published = dg.AssetSelection.assets(*spec.published)
     # What is about the platform itself reads the feeds' tables, too, but has schedules of its own: otherwise each small
     # load would end with a verification of everything.
-    made_from_it = published.downstream() - dg.AssetSelection.groups(OPERATIONS)
+    made_from_it = (
+        published.downstream() - dg.AssetSelection.groups(OPERATIONS) - dg.AssetSelection.tag(DELIVERY_TAG, "")
+    )
     return dg.define_asset_job(
         spec.configured.job,
         # A feed's group has its name, and nothing keeps a feed from being named like that group.

@@ -30,6 +30,8 @@ from orchestration_project.warehouse.feed_tables import (
 POOL = "warehouse"
 OPERATIONS = "operations"
 """The group of assets that are about the platform itself: they read the feeds' tables but are no part of their jobs."""
+DELIVERY_TAG = "delivery"
+"""The tag of assets that are deliveries. They have jobs of their own, so that a dead target makes no load wait."""
 NEEDED_GROUPS = {
     "hourly": ("year", "month", "day", "hour"),
     "daily": ("year", "month", "day"),

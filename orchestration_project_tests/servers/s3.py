@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-KEY, SECRET = "test-key", "secret-word"
+KEY, SECRET, BUCKET = "test-key", "secret-word", "tests"
 PARTS = ("master", "volume", "filer", "s3")
 START_SECONDS = 60
 
@@ -74,7 +74,7 @@ class S3Server:
         until = time.monotonic() + START_SECONDS
         config = {name.lower(): value for name, value in self.environment.items() if name != "AWS_ALLOW_HTTP"}
         client = S3Store(
-            "started",
+            BUCKET,
             config=config,  # type: ignore[arg-type]
             client_options={"allow_http": True},
             retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=1)},
@@ -142,7 +142,7 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
         s3_server.start()
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
-    return f"s3://tests/{uuid.uuid4().hex}"
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
 def without_credentials(patch: pytest.MonkeyPatch) -> None:

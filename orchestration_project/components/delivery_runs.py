@@ -1,0 +1,87 @@
+"""What starts a delivery: its job, and the sensor that watches the tables for new materializations.
+
+A delivery is never a part of a feed's job. A run has the slot of each of its pools until it ends, so a dead target in
+a feed's run would keep the one for the warehouse.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from orchestration_project.components.delivery_assets import DeliverySpec
+from orchestration_project.components.feed_runs import sensor_status
+from orchestration_project.inspection.runs import UNFINISHED
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+INTERVAL_SECONDS = 60
+PAUSE = dt.timedelta(minutes=15)
+"""How long after a run that failed the next one is requested, until one succeeds."""
+
+
+def build_job(name: str, specs: Sequence[DeliverySpec]) -> "UnresolvedAssetJobDefinition":
+    """The job that brings the target up to date with all tables of a delivery."""
+    return dg.define_asset_job(
+        f"deliver_{name}",
+        selection=dg.AssetSelection.assets(*(spec.key for spec in specs)),
+        description=f"Brings the target of the delivery {name} up to date, and compares it with the warehouse.",
+        executor_def=dg.in_process_executor,
+    )
+
+
+def build_sensor(
+    name: str,
+    specs: Sequence[DeliverySpec],
+    job: "UnresolvedAssetJobDefinition",
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+) -> dg.SensorDefinition:
+    """The sensor: one run for whatever was materialized since the last one, and again after a run that failed.
+
+    The run names no partitions: it delivers what differs, whichever batches that are.
+
+    Args:
+        name: of the delivery.
+        specs: its tables.
+        job: what it runs.
+        clock: tells the present moment, with a time zone.
+    """
+
+    @dg.sensor(
+        name=f"deliver_{name}_sensor",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=sensor_status(),
+        description=f"Runs the delivery {name} when one of its tables was materialized, and again if that fails.",
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED), limit=1):
+            return dg.SkipReason("A delivery is under way.")
+        newest = {spec.table.name: _newest(context.instance, spec.table.name) for spec in specs}
+        if any(newest.values()) and newest != json.loads(context.cursor or "{}"):
+            key = f"{name}:{max(newest.values())}"
+            return dg.SensorResult([dg.RunRequest(key)], cursor=json.dumps(newest))
+        if failed := _failed(context.instance, job.name, clock() - PAUSE):
+            # No key runs twice, so a run that failed is followed by one.
+            return dg.SensorResult([dg.RunRequest(f"{name}:after:{failed}")])
+        return dg.SkipReason("Nothing was materialized since the last delivery.")
+
+    return watch
+
+
+def _newest(instance: dg.DagsterInstance, table: str) -> int:
+    """The number of a table's newest materialization; 0 if there is none."""
+    records = instance.fetch_materializations(dg.AssetKey(table), limit=1).records
+    return records[0].storage_id if records else 0
+
+
+def _failed(instance: dg.DagsterInstance, job: str, before: dt.datetime) -> str:
+    """The id of the job's last run, if that failed before a moment; else empty."""
+    for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
+        failed = record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+        if failed and record.end_time is not None and record.end_time < before.timestamp():
+            return record.dagster_run.run_id
+    return ""
