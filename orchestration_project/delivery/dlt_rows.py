@@ -14,10 +14,9 @@ from orchestration_project.warehouse.tables import ident, literal
 PART, CONTENT, REMOVED = "_part", "_part_content", "_part_removed"
 """Columns that each delivered row has beside its own: its part, what stands for the part's rows, and no value."""
 ROWS_AT_ONCE = 10_000
+WHOLE_NUMBERS = ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT")
 HINTS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(
-        ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT"), {"data_type": "bigint"}
-    ),
+    **{sql_type: {"data_type": "bigint"} for sql_type in WHOLE_NUMBERS},
     "BOOLEAN": {"data_type": "bool"},
     "UBIGINT": {"data_type": "decimal", "precision": 20, "scale": 0},
     "FLOAT": {"data_type": "double"},
@@ -29,14 +28,14 @@ HINTS: dict[str, dict[str, Any]] = {
     "TIMESTAMP": {"data_type": "timestamp", "timezone": False},
     "TIMESTAMP WITH TIME ZONE": {"data_type": "timestamp", "timezone": True},
 }
-"""dlt's type for each of DuckDB's that it can hold exactly; a DECIMAL keeps its digits, and an ENUM becomes text."""
+"""The type of dlt for each of DuckDB's that it holds exactly; a DECIMAL keeps its digits, an ENUM becomes text."""
 # dlt would write any other name in a way of its own, and two of them might become one.
 _NAME = re.compile(r"_?[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
 
 
 def hint_of(sql_type: str) -> dict[str, Any] | None:
-    """dlt's type for one of DuckDB's; None: it has none that holds every value exactly."""
+    """The type of dlt for one of DuckDB's; None: it has none that holds every value exactly."""
     if decimal := _DECIMAL.fullmatch(sql_type):
         return {"data_type": "decimal", "precision": int(decimal[1]), "scale": int(decimal[2])}
     return HINTS["VARCHAR"] if sql_type.startswith("ENUM(") else HINTS.get(sql_type)

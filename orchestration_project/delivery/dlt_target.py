@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from orchestration_project.delivery.dlt_rows import CONTENT, PART, REMOVED, hints_of, rows_of
+from orchestration_project.delivery.dlt_rows import CONTENT, PART, hints_of, rows_of
 from orchestration_project.delivery.model import Contents, Figures, Shape, StagedPart
 from orchestration_project.delivery.targets import TargetConfig
 from orchestration_project.errors import DeliveryConflict, DeliveryError, TargetDown, without_values
@@ -87,9 +87,8 @@ class DltTarget:
         with self._pipeline(shape.table) as pipeline:
             _require_same_types(pipeline, shape.table, hints)
             _require_decimals(pipeline, shape)
-            import dlt
-
-            resource = dlt.resource(
+            # A type that dlt would guess from values, and does not find among ours, is an error.
+            resource = _dlt().resource(
                 rows_of(shape, write, remove),
                 name=shape.table,
                 write_disposition={"disposition": "merge", "strategy": STRATEGY},
@@ -113,7 +112,7 @@ class DltTarget:
 
     @contextmanager
     def _pipeline(self, table: str) -> Iterator[Any]:
-        """dlt's pipeline for a table, with the schema that the destination remembers."""
+        """The pipeline for a table, with the schema that the destination remembers."""
         dlt = _dlt()
         # Before a pipeline is made: it would tell dlt's makers of it, and write the rows of failed jobs to the log.
         dlt.config["runtime.dlthub_telemetry"] = False
@@ -183,8 +182,8 @@ def _require_decimals(pipeline: Any, shape: Shape) -> None:
     with pipeline.sql_client() as client:
         if amounts and getattr(client, "dialect_name", "") == "sqlite":
             raise DeliveryError(
-                f"{shape.table}: SQLite has no exact decimals, so {', '.join(amounts)} can't be delivered to it. Deliver"
-                " a mart of whole numbers, such as cents, or to another database"
+                f"{shape.table}: SQLite has no exact decimals, so {', '.join(amounts)} can't be delivered to it."
+                " Deliver a mart of whole numbers, such as cents, or to another database"
             )
 
 

@@ -139,6 +139,7 @@ def feeds(**folders: Mapping[str, str]) -> Iterator[dg.Definitions]:
             # As `load_from_defs_folder` does: Dagster uses what it warns of.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", dg.BetaWarning)
+            warnings.simplefilter("ignore", dg.PreviewWarning)
             loaded = tree.build_defs()
         yield loaded
 
