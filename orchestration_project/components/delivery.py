@@ -5,7 +5,7 @@ Belongs here: what `defs.yaml` may say. The assets that it makes are in `deliver
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -17,6 +17,7 @@ from orchestration_project.components.project import with_platform
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.delivery.source import Personal
 
+Treatment = Literal["left_out", "hashed", "delivered"]
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -51,14 +52,14 @@ class Delivery(dg.Component, dg.Model, dg.Resolvable):
         ),
     ] = True
     personal: Annotated[
-        Personal,
+        Treatment,
         Field(
             description="What becomes of personal columns, by the contract's classification: `left_out`, `hashed` with"
             " the key in `DELIVERY_HASH_KEY`, or `delivered`."
         ),
-    ] = Personal.LEFT_OUT
+    ] = "left_out"
     columns: Annotated[
-        dict[str, Personal] | None,
+        dict[str, Treatment] | None,
         Field(description="The same for single columns, by name, whatever their classification."),
     ] = None
     retries: Annotated[
@@ -73,6 +74,7 @@ class Delivery(dg.Component, dg.Model, dg.Resolvable):
         catalogue = catalogue_of(context.component_tree)
         self._require_names(catalogue)
         specs = [self._spec(catalogue, table) for table in dict.fromkeys(self.tables)]
+        self._require_one_calendar(specs)
         job = build_job(self.name, specs)
         return with_platform(
             dg.Definitions(
@@ -92,8 +94,8 @@ class Delivery(dg.Component, dg.Model, dg.Resolvable):
             self.format or "",
             self.options or {},
             self.by_batch,
-            self.personal,
-            self.columns or {},
+            Personal(self.personal),
+            {name: Personal(how) for name, how in (self.columns or {}).items()},
             self.retries,
             self.retry_seconds,
             self.group,
@@ -109,6 +111,15 @@ class Delivery(dg.Component, dg.Model, dg.Resolvable):
             # A typing error would deliver a column that was to be left out.
             if None not in known and column not in names:
                 raise self._refused(f"columns: no table has a column {column!r}{did_you_mean(column, names)}")
+
+    def _require_one_calendar(self, specs: Sequence[DeliverySpec]) -> None:
+        # A run of Dagster is for partitions of one kind.
+        partitions = {spec.table.feed.partitions_def for spec in specs if spec.table.feed}
+        if len(partitions) > 1:
+            feeds = sorted({spec.table.feed.name for spec in specs if spec.table.feed})
+            raise self._refused(
+                f"the batches of {', '.join(feeds)} are of different calendars; make a delivery for the tables of each"
+            )
 
     def _refused(self, what: str) -> dg.DagsterInvalidDefinitionError:
         return dg.DagsterInvalidDefinitionError(f"delivery {self.name}: {what}")

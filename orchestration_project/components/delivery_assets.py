@@ -133,8 +133,7 @@ def build_asset(spec: DeliverySpec) -> dg.AssetsDefinition:
         with _without_vain_retries(), spec.opened(settings) as (target, work):
             selection = spec.selection(settings, _columns(platform, spec, purpose))
             delivered = deliver(platform.warehouse, selection, target, work, purpose)
-        asked = {*keys_of(context)} if context.has_partition_key or context.has_partition_key_range else set()
-        _tell_parts(context, spec, delivered, asked)
+        _tell_parts(context, spec, delivered, {*keys_of(context)} if feed else set())
         return dg.MaterializeResult(metadata=_metadata(spec, delivered, target))
 
     return deliver_table
@@ -243,7 +242,7 @@ def _parts_of_run(context: dg.AssetCheckExecutionContext, spec: DeliverySpec) ->
         return None
     named = feed.keys_of_run(context.run.tags)
     events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    own = [entry.dagster_event for entry in events if entry.dagster_event and entry.asset_key == spec.key]
+    own = [event for entry in events if (event := entry.dagster_event) and event.asset_key == spec.key]
     if named is None and not own:
         return None
     written = {event.partition for event in own if event.partition}

@@ -7,6 +7,7 @@ a feed's run would keep the one for the warehouse.
 import datetime as dt
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -41,7 +42,8 @@ def build_sensor(
 ) -> dg.SensorDefinition:
     """The sensor: one run for whatever was materialized since the last one, and again after a run that failed.
 
-    The run names no partitions: it delivers what differs, whichever batches that are.
+    The run names the partition that was materialized last, since Dagster wants one. It delivers what differs, whichever
+    batches that are.
 
     Args:
         name: of the delivery.
@@ -61,21 +63,34 @@ def build_sensor(
         if context.instance.get_runs(dg.RunsFilter(job_name=job.name, statuses=UNFINISHED), limit=1):
             return dg.SkipReason("A delivery is under way.")
         newest = {spec.table.name: _newest(context.instance, spec.table.name) for spec in specs}
-        if any(newest.values()) and newest != json.loads(context.cursor or "{}"):
-            key = f"{name}:{max(newest.values())}"
-            return dg.SensorResult([dg.RunRequest(key)], cursor=json.dumps(newest))
-        if failed := _failed(context.instance, job.name, clock() - PAUSE):
+        numbers = {name: event.number for name, event in newest.items()}
+        key = None
+        if any(numbers.values()) and numbers != json.loads(context.cursor or "{}"):
+            key = f"{name}:{max(numbers.values())}"
+        elif failed := _failed(context.instance, job.name, clock() - PAUSE):
             # No key runs twice, so a run that failed is followed by one.
-            return dg.SensorResult([dg.RunRequest(f"{name}:after:{failed}")])
-        return dg.SkipReason("Nothing was materialized since the last delivery.")
+            key = f"{name}:after:{failed}"
+        partitions = [newest[spec.table.name].partition for spec in specs if spec.table.feed]
+        if key is None or (partitions and not any(partitions)):
+            return dg.SkipReason("Nothing was materialized since the last delivery.")
+        request = dg.RunRequest(key, partition_key=max(partitions) if partitions else None)
+        return dg.SensorResult([request], cursor=json.dumps(numbers))
 
     return watch
 
 
-def _newest(instance: dg.DagsterInstance, table: str) -> int:
-    """The number of a table's newest materialization; 0 if there is none."""
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A materialization: its number in the history, from 1, and its partition; 0 and empty if there is none."""
+
+    number: int = 0
+    partition: str = ""
+
+
+def _newest(instance: dg.DagsterInstance, table: str) -> _Event:
+    """A table's newest materialization."""
     records = instance.fetch_materializations(dg.AssetKey(table), limit=1).records
-    return records[0].storage_id if records else 0
+    return _Event(records[0].storage_id, records[0].partition_key or "") if records else _Event()
 
 
 def _failed(instance: dg.DagsterInstance, job: str, before: dt.datetime) -> str:

@@ -117,7 +117,7 @@ def read_rows(path: Path) -> list[tuple[str, str]]:
     if path.suffix == ".xlsx":
         import openpyxl
 
-        head, *rows = openpyxl.load_workbook(path).active.iter_rows(values_only=True)
+        head, *rows = openpyxl.load_workbook(path).worksheets[0].iter_rows(values_only=True)
         return [(str(row[head.index("id")]), str(row[head.index("amount")])) for row in rows]
     if path.suffix == ".jsonl":
         lines = [json.loads(line, parse_float=Decimal) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration_project.delivery import files, manifest
+from orchestration_project.delivery import manifest
 from orchestration_project.delivery.file_formats import FORMATS
 from orchestration_project.delivery.source import Personal
 from orchestration_project.errors import DeliveryConflict, DeliveryError, ObjectStoreDown
-from orchestration_project.failpoints import Delivery
+from orchestration_project.failpoints import Delivery, listen
 from orchestration_project.storage.objects import FolderStore
 from orchestration_project_tests.delivery.delivered import TABLE, Outlet, correct_day, outlet, three_days
 from orchestration_project_tests.ingest.shop import named
@@ -150,15 +150,11 @@ def test_two_deliveries_at_once_do_not_mix(place: Outlet) -> None:
     other = Outlet(place.shop, place.url)
 
     def overtake() -> None:
-        files.reached = lambda _: None  # type: ignore[assignment] - the faster one is not overtaken in its turn
+        listen(None)  # the faster one is not overtaken in its turn
         other.deliver()
 
-    usual = files.reached
-    try:
-        with acting(Delivery.WRITTEN, overtake), pytest.raises(DeliveryConflict):
-            place.deliver()
-    finally:
-        files.reached = usual  # type: ignore[assignment]
+    with acting(Delivery.WRITTEN, overtake), pytest.raises(DeliveryConflict):
+        place.deliver()
     assert place.rows() == place.expected()
     assert place.manifest()["number"] == 2
     current = {f"{TABLE}/{file['file']}" for file in place.manifest()["files"]}
@@ -171,10 +167,12 @@ def test_a_delivery_that_was_planned_long_ago_is_refused(place: Outlet) -> None:
     """What was planned from an older state of the target is not delivered."""
     correct_day(place.shop, 2)
     other = Outlet(place.shop, place.url)
-    with (
-        acting(Delivery.PLANNED, lambda: other.deliver() if other.compare().waiting else None),
-        pytest.raises(DeliveryConflict),
-    ):
+
+    def overtake() -> None:
+        listen(None)
+        other.deliver()
+
+    with acting(Delivery.PLANNED, overtake), pytest.raises(DeliveryConflict):
         place.deliver()
     assert place.rows() == place.expected()
 
@@ -209,7 +207,7 @@ def test_what_does_not_count_is_removed_after_a_day(place: Outlet, monkeypatch: 
     correct_day(place.shop, 2)
     place.deliver()
     assert len(place.objects()) == 3 + 3 + 2  # counting files, those of before and of the dead one, two manifests
-    monkeypatch.setattr(manifest, "KEPT", dt.timedelta(0))
+    monkeypatch.setattr(manifest, "KEPT", dt.timedelta(hours=-1))
     correct_day(place.shop, 3)
     place.deliver()
     assert len(place.objects()) == 3 + 1
