@@ -18,7 +18,7 @@ import duckdb
 import pytest
 import yaml
 
-from orchestration_project.components import Alerts, FileFeed, SqlTable
+from orchestration_project.components import Alerts, Delivery, FileFeed, SqlTable
 from orchestration_project.contracts import load_feed
 from orchestration_project_tests.pages import PAGES, ROOT, Block, blocks_of, page_id
 
@@ -218,7 +218,9 @@ def checked(document: Any, folder: Path) -> object:
         contract = folder / f"{document['schema'][0]['name']}.odcs.yaml"
         contract.write_text(yaml.safe_dump(document), encoding="utf-8")
         return load_feed(contract)
-    components = {f"orchestration_project.components.{kind.__name__}": kind for kind in (Alerts, FileFeed, SqlTable)}
+    components = {
+        f"orchestration_project.components.{kind.__name__}": kind for kind in (Alerts, Delivery, FileFeed, SqlTable)
+    }
     return components[document["type"]].model_validate(document["attributes"])
 
 

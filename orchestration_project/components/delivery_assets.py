@@ -18,7 +18,7 @@ from orchestration_project.components.resources import Platform
 from orchestration_project.delivery.deliver import Comparison, Delivered, compare, deliver, work_folder
 from orchestration_project.delivery.model import WHOLE, Target
 from orchestration_project.delivery.source import Personal, Selection
-from orchestration_project.delivery.targets import FILES, KINDS, TargetConfig, open_target, scheme_of
+from orchestration_project.delivery.targets import FILES, KINDS, USUAL_FORMAT, TargetConfig, open_target, scheme_of
 from orchestration_project.errors import DeliveryError, PlatformError
 from orchestration_project.settings import Settings, SettingsError, secret
 from orchestration_project.storage.objects import masked
@@ -194,7 +194,7 @@ def _kinds(spec: DeliverySpec) -> set[str]:
     except SettingsError:
         return set()
     kind = KINDS.get(scheme, scheme)
-    return {kind, spec.format or "parquet"} if scheme in FILES else {kind}
+    return {kind, spec.format or USUAL_FORMAT} if scheme in FILES else {kind}
 
 
 def _uri(spec: DeliverySpec) -> dict[str, object]:
@@ -230,7 +230,8 @@ def build_check(spec: DeliverySpec) -> dg.AssetChecksDefinition:
             result = dg.AssetCheckResult(
                 passed=False, description=str(error), metadata=compared("what was delivered", "what can't be read")
             )
-        return noted(context, platform, spec.key.to_user_string(), CHECK, result, parts or ())
+        keys = {key for part in parts or () if (key := spec.key_of(part))}
+        return noted(context, platform, spec.key.to_user_string(), CHECK, result, keys)
 
     return match
 

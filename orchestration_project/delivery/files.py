@@ -25,12 +25,10 @@ from orchestration_project.delivery.manifest import (
     read_manifest,
 )
 from orchestration_project.delivery.model import Contents, Figures, Shape, StagedPart
-from orchestration_project.delivery.targets import TargetConfig
+from orchestration_project.delivery.targets import USUAL_FORMAT, TargetConfig
 from orchestration_project.errors import DeliveryConflict, DeliveryError, ObjectMissing, ObjectStoreError
 from orchestration_project.failpoints import Delivery, reached
 from orchestration_project.storage.objects import ObjectStore, open_objects
-
-USUAL = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class FilesTarget:
             DeliveryError: there is no such format, or an option is given.
             ObjectStoreError: the URL can't be used.
         """
-        name = config.format or USUAL
+        name = config.format or USUAL_FORMAT
         if name not in FORMATS:
             raise DeliveryError(
                 f"delivery {config.name}: format {name!r} is none of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}"

@@ -15,6 +15,11 @@ from orchestration_project.delivery.model import Target
 from orchestration_project.errors import DeliveryError
 from orchestration_project.storage.objects import CLOUDS, masked
 
+FILES = ("", "file", *CLOUDS)
+"""The schemes of targets that are files; a folder has none."""
+USUAL_FORMAT = "parquet"
+"""What files are if a delivery does not say it."""
+
 
 @dataclass(frozen=True, slots=True)
 class TargetConfig:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from orchestration_project.components.delivery_runs import PAUSE
+from orchestration_project.storage import cloud_objects
+from orchestration_project_tests.alerts.servers import unused_port
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.test_sql_table import ATTRIBUTES as CHANNELS
 from orchestration_project_tests.components.test_sql_table import SELECT, files_of, table
@@ -160,6 +162,24 @@ def test_secrets_are_in_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert "credentials are read from the environment" in told
         assert "secret-word" not in told
         assert "STEP_UP_FOR_RETRY" not in told
+
+
+def test_a_dead_target_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target that does not answer is tried again in the run, then the run fails; the load is not touched."""
+    monkeypatch.setattr(cloud_objects, "RETRIES", 0)
+    server = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{unused_port()}", "AWS_ALLOW_HTTP": "true"}
+    for name, text in {**server, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-word"}.items():
+        monkeypatch.setenv(name, text)
+    attributes = {"target": "s3://bucket/reports", "tables": ["channels"], "retries": 2, "retry_seconds": 0}
+    with shop_with(**attributes) as defs, dg.DagsterInstance.ephemeral() as instance:
+        bench = loaded(Workbench(defs, tmp_path / "data", instance))
+        result = bench.run(job="deliver_reports", first=NEXT, raise_on_error=False)
+        kinds = [event.event_type_value for event in result.all_events]
+        assert (kinds.count("STEP_RESTARTED"), kinds.count("STEP_FAILURE")) == (2, 1)
+        told = str(instance.all_logs(result.run_id))
+        assert "s3://bucket/reports does not answer" in told
+        assert "secret-word" not in told
+        assert bench.query("SELECT count(*) FROM cleaned_sales") == [(3,)]
 
 
 def test_a_target_that_is_not_set_yet(tmp_path: Path) -> None:

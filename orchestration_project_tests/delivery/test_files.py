@@ -110,6 +110,7 @@ def test_a_table_is_delivered_as_a_whole(tmp_path: Path) -> None:
     made = outlet(three_days(tmp_path / "shop"), str(tmp_path / "target"), whole=True)
     assert list(made.deliver().written) == ["all"]
     correct_day(made.shop, 3)
+    assert (made.compare().waiting, made.compare().wrong) == (["all"], {})
     assert list(made.deliver().written) == ["all"]
     assert sorted(row[1:] for row in made.rows()) == sorted(row[1:] for row in made.expected())
     assert not made.compare().wrong
