@@ -49,6 +49,10 @@ NOT_RUN = {
     "docs/alerts.md": ["it would send messages"],
     "docs/backup.md": ["it prints a secret key"],
     "docs/commands.md": ["it changes the shell, and Tab is a key"],
+    "docs/deliver-to-databases.md": [
+        "examples/data_app is tested with such a user",
+        "it needs a server; orchestration_project_tests/examples runs it against one",
+    ],
     "docs/health.md": [
         "it starts a program that is not a part of this project",
         "it makes a history of 100,000 runs, which takes half a minute",

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 REVENUE = """
     WITH newest AS (SELECT max(_batch_date) AS day FROM warehouse.product_daily_sales)
-    SELECT day, coalesce(category, 'unknown') AS category, sum(units_sold) AS units, sum(daily.revenue) AS revenue
+    SELECT day, coalesce(category, 'unknown') AS category, sum(daily.units_sold) AS units, sum(daily.revenue) AS revenue
     FROM warehouse.product_daily_sales AS daily
     JOIN newest ON day = daily._batch_date
     LEFT JOIN warehouse.product_warehouse USING (product_id)

@@ -58,8 +58,6 @@ def _dlt(config: TargetConfig) -> Target:
     return DltTarget.from_config(config)
 
 
-FILES = ("", "file", *CLOUDS)
-"""The schemes of targets that hold files."""
 OPENERS: Mapping[str, Callable[[TargetConfig], Target]] = {
     **dict.fromkeys(FILES, _files),
     **dict.fromkeys(["postgresql", "postgres"], _postgres),
