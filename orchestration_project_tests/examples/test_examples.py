@@ -13,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import psycopg
 import pytest
 
 from orchestration_project.components.file_feed import FileFeed
@@ -30,6 +31,7 @@ from orchestration_project_tests.components.workbench import (
     materializations,
 )
 from orchestration_project_tests.reliability.evidence import effort
+from orchestration_project_tests.servers.postgres import PostgresServer
 
 SHARED = REPOSITORY.parent / "shared" / "data"
 EXAMPLES = REPOSITORY / "examples"
@@ -341,6 +343,50 @@ def test_online_retail_is_delivered_to_an_object_store(
         assert delivered_sums(store, tmp_path) == sums_of(by_country(texts.items()))
         after = delivered_files(store, "country_daily_revenue")
         assert {part for part, _ in {*after} - {*before}} == {day}
+
+
+def test_online_retail_is_delivered_to_postgresql(
+    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the database the sums are those of the files, to the cent; a corrected day changes its own rows only."""
+    url = postgres.url(postgres.new_database())
+    monkeypatch.setenv("RETAIL_URL", url)
+    names = ("online_retail", "country_daily_revenue", "retail_delivery")
+    files = {file.stem.removeprefix("sales_"): file for file in shared_files("online_retail")[: effort(3, 1000)]}
+    texts = {day: file.read_text(encoding="utf-8") for day, file in files.items()}
+    with feeds(**{name: folder_of(name) for name in names}) as defs, dg.DagsterInstance.ephemeral() as instance:
+        bench = Workbench(defs, tmp_path / "data", instance)
+        for day, text in texts.items():
+            bench.drop("online_retail", f"sales_{day}.csv", text)
+        bench.run(job="online_retail_job", first=min(texts), last=max(texts), raise_on_error=False)
+        bench.run(job="deliver_retail", first=max(texts))
+        assert stored_sums(url) == sums_of(by_country(texts.items()))
+        before = stored_places(url)
+
+        day = min(texts)
+        texts[day] = "".join(texts[day].splitlines(keepends=True)[:-1])
+        bench.drop("online_retail", f"sales_{day}.csv", texts[day])
+        bench.run(job="online_retail_job", first=day, raise_on_error=False)
+        bench.run(job="deliver_retail", first=max(texts))
+        assert stored_sums(url) == sums_of(by_country(texts.items()))
+        assert {part for part, _ in {*stored_places(url)} - {*before}} == {day}
+
+
+def stored_sums(url: str) -> dict[str, tuple[int, Decimal]]:
+    """Units and revenue of each day, added up by PostgreSQL over the cleaned lines."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT _batch_date::text, sum(quantity), sum(line_amount) FROM warehouse.cleaned_online_retail GROUP BY 1"
+        ).fetchall()
+    return {day: (int(units), revenue) for day, units, revenue in rows}
+
+
+def stored_places(url: str) -> list[tuple[str, str]]:
+    """Day and place of each row of the mart; a row that is written anew has another place."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(
+            "SELECT _batch_date::text, xmin::text || ctid::text FROM warehouse.country_daily_revenue"
+        ).fetchall()
 
 
 def sums_of(countries: Countries) -> dict[str, tuple[int, Decimal]]:
