@@ -19,7 +19,7 @@ from dagster._check import CheckError
 from dagster_shared.record import replace
 
 from orchestration_project.components.io_manager import WarehouseIOManager
-from orchestration_project.components.resources import PLATFORM, STEPWISE, Platform
+from orchestration_project.components.resources import PLATFORM, STEPWISE, Platform, publishing
 from orchestration_project.components.source_links import with_source_links
 from orchestration_project.errors import PlatformError
 
@@ -43,7 +43,7 @@ def with_platform(
         with_platform(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), {"platform": mine})
 
     A resource is taken from `resources`, else from `definitions`, else from here. The IO manager from here writes to
-    the warehouse of the `platform` that was taken.
+    the warehouse of the `platform` that was taken. With the in-process executor a run publishes at its end.
 
     Args:
         definitions: of a component or of a project, not resolved yet.
@@ -52,9 +52,12 @@ def with_platform(
     """
     found = {"platform": PLATFORM, "io_manager": IO_MANAGER, **(definitions.resources or {}), **(resources or {})}
     chosen = executor or definitions.executor or dg.in_process_executor
-    if found["platform"] is PLATFORM and chosen is not dg.in_process_executor:
-        found["platform"] = STEPWISE
     platform = found["platform"]
+    if platform is PLATFORM and chosen is not dg.in_process_executor:
+        platform = STEPWISE
+    elif isinstance(platform, Platform) and chosen is dg.in_process_executor:
+        platform = publishing(platform)
+    found["platform"] = platform
     # Otherwise assets would read one warehouse and the IO manager write to another: once, with a `data_dir` of its own,
     # a project still wrote to `$DATA_DIR`.
     if found["io_manager"] is IO_MANAGER and platform is not PLATFORM and isinstance(platform, Platform):

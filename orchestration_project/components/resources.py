@@ -20,29 +20,11 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type p
 
     data_dir: str | None = Field(default=None, description="Root of landing, archive, quarantine and the warehouse.")
     warehouse_url: str | None = Field(default=None, description="`duckdb:///path/to/file`.")
-    publish: bool = Field(
-        default=True,
-        description="Whether each process that has executed steps of a run publishes what they have written. Off where"
-        " each step has a process of its own: its end is not that of the run.",
-    )
     _patience: float = PrivateAttr(default=inf)
-    _run: BinaryIO | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Note how long the run may wait for the warehouse, and that it is under way."""
-        if context.run:
-            self._patience = patience_of(context.run.tags)
-            self._run = runs.begin(self.settings, _log_of(context))
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Publish what the run has written, whether it succeeded or failed."""
-        # With the in-process executor this is the end of the run. A resource that has this one in it has one of its
-        # own: of several in a process, the last one to end publishes.
-        run, self._run = self._run, None
-        if self.publish:
-            runs.end(self.settings, run, _log_of(context))
-        elif run:
-            run.close()
+        """Note how long the run may wait for the warehouse."""
+        self._patience = patience_of(context.run.tags) if context.run else inf
 
     @property
     def settings(self) -> Settings:
@@ -61,11 +43,39 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type p
         return Warehouse.from_settings(self.settings)
 
 
+class PublishingPlatform(Platform):
+    """The same, and what a run has written is published at its end: for executors with one process for all steps."""
+
+    # A class of its own: Dagster lets a resource that does something at its end into the contexts of tests only by
+    # `with`, and those of a project that upgrades have none.
+
+    _run: BinaryIO | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note that the run is under way, too."""
+        super().setup_for_execution(context)
+        if context.run:
+            self._run = runs.begin(self.settings, _log_of(context))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Publish what the run has written, whether it succeeded or failed."""
+        # A resource that has this one in it has one of its own: of several in a process, the last one to end publishes.
+        run, self._run = self._run, None
+        runs.end(self.settings, run, _log_of(context))
+
+
 def _log_of(context: dg.InitResourceContext) -> Callable[[str], None]:
     return context.log.warning if context.log else print
 
 
-PLATFORM = Platform()
+PLATFORM = PublishingPlatform()
 """The one that all components bring; see `components.project.with_platform`."""
-STEPWISE = Platform(publish=False)
-"""The same for executors that start a process for each step."""
+STEPWISE = Platform()
+"""The same for executors that start a process for each step, whose end is not that of the run."""
+
+
+def publishing(platform: Platform) -> Platform:
+    """A platform that publishes at the end of runs; one of a project's own class stays as it is."""
+    if type(platform) is not Platform:
+        return platform
+    return PublishingPlatform(data_dir=platform.data_dir, warehouse_url=platform.warehouse_url)

@@ -107,13 +107,13 @@ def retire(folder: Path, files: Set[str]) -> None:
 def sweep(folder: Path, counting: Set[str], keep_seconds: float) -> list[str]:
     """Delete the files that do not count and were retired, or left by a kill, that long ago; returns which."""
     limit, gone = time.time() - keep_seconds, []
-    for path in sorted(_files_in(folder)):
+    for path in _files_in(folder):
         name = path.relative_to(folder).as_posix()
         with suppress(FileNotFoundError):
             if name not in counting and path.stat().st_mtime < limit:
                 path.unlink()
                 gone.append(name)
-    return gone
+    return sorted(gone)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:

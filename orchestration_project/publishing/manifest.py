@@ -119,7 +119,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Put a manifest in the place of the one before, at once."""
     new = folder / f".{NAME}.new"
     with new.open("w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, ensure_ascii=False, separators=(",", ":"))
+        # Not `dump`, which is written in Python: ten times as slow for the thousand files of some years.
+        file.write(json.dumps(asdict(manifest), ensure_ascii=False, separators=(",", ":")))
         file.flush()
         # Else a power cut could leave the new name with no bytes.
         os.fsync(file.fileno())
