@@ -119,7 +119,7 @@ def test_commands_publish(bench: Workbench) -> None:
 
 def test_queries_name_the_copy(bench: Workbench) -> None:
     """The query of open rejects says which file it is to be asked of."""
-    bench.drop("sales", f"sales_{FIRST}.csv", sales(sale("A0", quantity="x")))
+    bench.drop("sales", f"sales_{FIRST}.csv", sales(sale("A0"), sale("A1", quantity="x")))
     told = materializations(bench.run(job="sales_job", first=str(FIRST)), "rejected_sales")
     first = value(told[str(FIRST)].metadata, "open_rejects_sql").splitlines()[1]
     assert first == f"-- duckdb -readonly {bench.data_dir / 'published' / 'warehouse.duckdb'}"
