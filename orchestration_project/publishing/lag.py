@@ -41,7 +41,7 @@ class CopyStatus:
         state: how it stands.
         number: of the state that readers see; None if there is none.
         published_at: when that state was made.
-        behind_seconds: for how long the warehouse has held something else; None unless it is behind.
+        behind_seconds: for how long the warehouse has held something else; None unless it does.
         left_out: the tables that could not be copied, each with why.
         detail: what is wrong with it.
     """
@@ -81,7 +81,9 @@ def copy_status(settings: Settings, now: dt.datetime) -> CopyStatus:
         return CopyStatus(where, CopyState.NONE, behind_seconds=behind)
     published_at = dt.datetime.fromtimestamp(manifest.published_at, dt.UTC)
     left_out = tuple(f"{table}: {why}" for table, why in manifest.left_out.items())
-    state = CopyState.CURRENT if behind is None else CopyState.BEHIND
+    # Of a warehouse that is gone, others tell; what readers see is not what it will hold.
+    is_behind = behind is not None or not settings.database.exists()
+    state = CopyState.BEHIND if is_behind else CopyState.CURRENT
     return CopyStatus(where, state, manifest.number, published_at, behind, left_out)
 
 

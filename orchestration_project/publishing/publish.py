@@ -84,11 +84,13 @@ def publish(settings: Settings, log: Callable[[str], None]) -> Published:
     if not settings.database.exists():
         return Published(Outcome.NOTHING)
     if (before := read_manifest(folder)) and is_current(settings, before):
+        caught_up(folder)
         return Published(Outcome.CURRENT, before)
     folder.mkdir(parents=True, exist_ok=True)
     with clear_faults(settings.database, "publishing", folder), _one_at_a_time(settings):
         # Asked again: whoever held the lock may have published what is here.
         if (before := read_manifest(folder)) and is_current(settings, before):
+            caught_up(folder)
             return Published(Outcome.CURRENT, before)
         return _publish(settings, before, log)
 

@@ -119,6 +119,23 @@ def test_what_can_not_be_published_is_told(shop: Shop) -> None:
     assert later.needs_a_person
 
 
+def test_a_note_of_a_lag_that_is_over(shop: Shop) -> None:
+    """What one process failed to publish, and another one has published, puts no later run among others."""
+    (shop.settings.published / NOTE).touch()
+    published(shop)
+    assert not (shop.settings.published / NOTE).exists()
+
+
+def test_a_warehouse_that_is_gone(shop: Shop) -> None:
+    """Readers keep what they have, and `status` does not call it current."""
+    before = shown(shop.settings)
+    shop.lose_warehouse()
+    with publishing(shop.settings, print):
+        pass
+    assert shown(shop.settings) == before
+    assert status(shop) is CopyState.BEHIND
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """Without it a run leaves no folder."""
     settings = Settings(data_dir=tmp_path, publish=False)
