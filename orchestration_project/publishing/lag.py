@@ -11,8 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.publishing import views
-from orchestration_project.publishing.manifest import Manifest, read_manifest, stamp_of
+from orchestration_project.publishing.manifest import VIEWS, Manifest, read_manifest, stamp_of
 from orchestration_project.settings import Settings
 
 NOTE = ".behind"
@@ -67,7 +66,7 @@ def copy_status(settings: Settings, now: dt.datetime) -> CopyStatus:
         settings: where warehouse and copy are.
         now: the present moment, with a time zone.
     """
-    where = f"{settings.published_for_readers}/{views.NAME}"
+    where = f"{settings.published_for_readers}/{VIEWS}"
     if not settings.publish:
         return CopyStatus(where, CopyState.OFF)
     try:
@@ -90,7 +89,7 @@ def copy_status(settings: Settings, now: dt.datetime) -> CopyStatus:
 def is_current(settings: Settings, manifest: Manifest) -> bool:
     """Whether a state is what the warehouse holds and the settings choose."""
     same = (manifest.path, manifest.chosen) == (settings.published_for_readers, settings.published_tables)
-    present = (settings.published / views.NAME).exists() and not manifest.among_runs
+    present = (settings.published / VIEWS).exists() and not manifest.among_runs
     return same and present and list(map(list, manifest.warehouse)) == stamp_of(settings.database)
 
 

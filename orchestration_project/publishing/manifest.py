@@ -12,6 +12,8 @@ from pathlib import Path
 from orchestration_project.errors import WarehouseError
 
 NAME = "manifest.json"
+VIEWS = "warehouse.duckdb"
+"""The file that readers open; what is in it is in `views`."""
 FORMAT = 1
 """Of the manifest, the files and the views. With another one, all is made anew."""
 Stamp = Sequence[Sequence[int]]

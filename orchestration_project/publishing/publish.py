@@ -23,6 +23,7 @@ from orchestration_project.publishing import files, views
 from orchestration_project.publishing.contents import Source, chosen_sources, contents_of, told_name
 from orchestration_project.publishing.lag import caught_up, fallen_behind, is_current, is_overdue
 from orchestration_project.publishing.manifest import (
+    VIEWS,
     Manifest,
     Part,
     Table,
@@ -120,7 +121,7 @@ def _publish(settings: Settings, before: Manifest | None, log: Callable[[str], N
         found, written = _taken(settings, before, log)
         found = replace(found, among_runs=not is_alone)
     seconds = time.perf_counter() - began
-    if before and before.shows_the_same_as(found) and (folder / views.NAME).exists():
+    if before and before.shows_the_same_as(found) and (folder / VIEWS).exists():
         write_manifest(folder, replace(found, number=before.number, published_at=before.published_at))
         outcome = Outcome.CURRENT
     else:
@@ -191,7 +192,7 @@ def _switch(folder: Path, found: Manifest, gone: set[str]) -> None:
     files.retire(folder, gone)
     reached(Publishing.RETIRED)
     # The views before the manifest: a manifest without its views would be taken for a state that readers see.
-    new.replace(folder / views.NAME)
+    new.replace(folder / VIEWS)
     reached(Publishing.SWITCHED)
     write_manifest(folder, found)
     reached(Publishing.NOTED)

@@ -13,10 +13,9 @@ from contextlib import closing
 from pathlib import Path
 
 from orchestration_project.publishing.files import read_expression
-from orchestration_project.publishing.manifest import Manifest, Table
+from orchestration_project.publishing.manifest import VIEWS, Manifest, Table
 from orchestration_project.warehouse.tables import ident, literal
 
-NAME = "warehouse.duckdb"
 VARIABLE = "published_path"
 STATE = "_published"
 """The schema of the table `state`: which state the file shows. No table of the warehouse has a place in it."""
@@ -31,7 +30,7 @@ def make_views(folder: Path, manifest: Manifest) -> Path:
     """
     import duckdb
 
-    new = folder / f".{NAME}.new"
+    new = folder / f".{VIEWS}.new"
     new.unlink(missing_ok=True)
     # In the oldest format: drivers of DuckDB that are older than the platform's read it, too.
     with closing(duckdb.connect(str(new))) as connection:
