@@ -53,7 +53,7 @@ class Score:
         columns: of the right contract; 0 if there is none.
         edits: what a person has to change.
         seconds: how long the command took, without the start of Python.
-        refused: whether there was no draft.
+        refused: why there is no draft; empty if there is one.
         counts: what the right contract makes of the samples.
     """
 
@@ -61,8 +61,13 @@ class Score:
     columns: int
     edits: Sequence[Edit]
     seconds: float
-    refused: bool
+    refused: str
     counts: "Sequence[FileCount]" = ()
+
+    def __str__(self) -> str:
+        """The edits, a line each, and why there is no draft."""
+        lines = [f"{edit.kind}: {edit.column or 'the whole'} {edit.what}" for edit in self.edits]
+        return "\n".join([f"no draft: {self.refused}", *lines] if self.refused else lines)
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -72,11 +77,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Drafting:
-    """What the command did: the folder that it wrote to, what it said, and seconds; its exit code is 0 for a draft."""
+    """What the command did: the folder that it wrote to, why it did not, and seconds."""
 
     folder: Path
-    code: int
-    said: str
+    refused: str
     seconds: float
 
 
@@ -85,9 +89,9 @@ def score(chosen: SampleSet, folder: Path) -> Score:
     paths = write_samples(chosen, folder)
     done = run_new_feed(chosen.name, paths, folder / "draft")
     if chosen.refusal:
-        right = done.code and re.search(chosen.refusal, done.said, re.IGNORECASE)
+        right = re.search(chosen.refusal, done.refused, re.IGNORECASE)
         found = [] if right else [Edit("unsaid", WHOLE, f"no feed can be drafted: {chosen.refusal}")]
-        return Score(chosen.name, 0, found, done.seconds, bool(done.code))
+        return Score(chosen.name, 0, found, done.seconds, done.refused)
     feed, days = load_feed(chosen.contract), [sample.day for sample in chosen.samples()]
     return compared(done, feed, says_of(chosen.contract), chosen.cadence, days, paths)
 
@@ -109,8 +113,10 @@ def run_new_feed(name: str, paths: Sequence[Path], output: Path) -> Drafting:
     arguments = [*map(str, paths), "--name", name, "--output", str(output)]
     began = time.monotonic()
     done = CliRunner().invoke(new_feed, arguments)
-    said = done.output if done.exception is None or isinstance(done.exception, SystemExit) else str(done.exception)
-    return Drafting(output, done.exit_code, said, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    error = done.exception
+    said = done.output if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    return Drafting(output, said if done.exit_code else "", seconds)
 
 
 def says_of(contract: Path) -> Mapping[str, Mapping[str, str]]:
@@ -149,9 +155,9 @@ def compared(
     with opened(feed, files) as (counts, reads_alike):
         ignored = [count.ignored for count in counts]
         right = Right(feed, says, cadence, days, ignored, reads_alike)
-        draft = Draft(NOTHING) if done.code else _draft(done.folder, files, any(ignored))
+        draft = Draft(NOTHING) if done.refused else _draft(done.folder, files, any(ignored))
         found = edits(draft, right)
-    return Score(feed.name, len(feed.source_columns), found, done.seconds, bool(done.code), counts)
+    return Score(feed.name, len(feed.source_columns), found, done.seconds, done.refused, counts)
 
 
 def _draft(folder: Path, files: Sequence[FoundFile], some_ignored: bool) -> Draft:

@@ -25,8 +25,8 @@ def measure(session: Session) -> Section:
     scores += [shared_score(real, session.folder(f"set-{real.folder}")) for real in SHARED if real.files]
     section.rows += [_row(item) for item in (*scores, _sum(scores))]
     for item in scores:
-        for edit in item.edits:
-            tell(f"{item.name}, {edit.kind}: {edit.column or 'the whole'} {edit.what}")
+        for line in str(item).splitlines():
+            tell(f"{item.name}, {line}")
     _time(session, section)
     return section
 
@@ -40,7 +40,7 @@ def _row(item: Score) -> list[str]:
 def _sum(scores: Iterable[Score]) -> Score:
     items = [*scores]
     edits = [edit for item in items for edit in item.edits]
-    return Score("all", sum(item.columns for item in items), edits, sum(item.seconds for item in items), False)
+    return Score("all", sum(item.columns for item in items), edits, sum(item.seconds for item in items), "")
 
 
 def _time(session: Session, section: Section) -> None:

@@ -25,7 +25,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Score]:
 def test_a_draft_needs_no_more_edits_than_before(name: str, scored: Callable[[str], Score]) -> None:
     """No set may need more edits than the number beside it; when a draft gets better, the number goes down."""
     found = scored(name)
-    assert len(found.edits) <= SETS[name].most_edits, "\n".join(map(str, found.edits))
+    assert len(found.edits) <= SETS[name].most_edits, str(found)
 
 
 @pytest.mark.parametrize("chosen", [pytest.param(item, id=item.name) for item in WITH_CONTRACT])
@@ -58,4 +58,4 @@ def test_real_files(chosen: SharedSet, tmp_path: Path) -> None:
     if not chosen.files:
         pytest.skip(f"{chosen.folder} is not beside the checkout (../shared/data)")
     found = shared_score(chosen, tmp_path / "set")
-    assert len(found.edits) <= chosen.most_edits, "\n".join(map(str, found.edits))
+    assert len(found.edits) <= chosen.most_edits, str(found)
