@@ -43,8 +43,7 @@ def google_sheet(random: Random) -> list[Sample]:
     """A sheet downloaded from Google Sheets: values as they are shown, errors as words, empty columns at the right.
 
     Days are month/day/year without zeros in front, amounts have a dollar sign and commas, flags are TRUE and FALSE.
-    After https://support.google.com/docs/answer/40608 (downloads) and https://support.google.com/docs/answer/56470
-    (forms of numbers and days).
+    After https://blog.sheetgo.com/google-sheets-features/google-sheets-data-formats-guide/.
     """
     header = ["Date", "Product", "Region", "Units", "Unit price", "Revenue", "Margin", "Promoted", "Comment", "", ""]
     records: list[list[object]] = []
@@ -61,3 +60,31 @@ def google_sheet(random: Random) -> list[Sample]:
         )
     blank = [[""] * len(header)] * 5
     return [Sample("Sales 2024-03-05 - Sheet1.csv", delimited([header, *records, *blank]))]
+
+
+PRICES = (
+    "Art.-Nr.",
+    "EAN",
+    "Bezeichnung",
+    "Warengruppe",
+    "EK netto",
+    "UVP brutto",
+    "MwSt",
+    "VE",
+    "Bestand",
+    "Gültig ab",
+)
+
+
+def price_list(random: Random) -> list[Sample]:
+    """A supplier's price list: two lines above the header, decimal commas, a missing stock as a dash, cp1252."""
+    records: list[list[object]] = []
+    for number in range(320):
+        price = amount(random, 90, 40_000)
+        line: list[object] = [f"{70_000 + number * 7}-{number % 9}", 4_000_000_000_000 + random.randint(0, 10**11)]
+        line += [f"{random.choice(ARTICLES)} Größe {number}", random.choice(["Küche", "Haus"]), comma(price)]
+        line += [comma(price * 2), random.choice(["19%", "7%"]), random.choice([1, 6, 12])]
+        records.append([*line, "-" if number % 9 == 0 else random.randint(0, 4000), "01.04.2024"])
+    head = "Preisliste Frühjahr\r\nAlle Preise in EUR;;;;;;;;;\r\n".encode("cp1252")
+    content = head + delimited([PRICES, *records], ";", "cp1252")
+    return [Sample("Preisliste.csv", content, None)]

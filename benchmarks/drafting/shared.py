@@ -35,12 +35,12 @@ class SharedSet:
 
 
 SHARED = (
-    SharedSet("online_retail", "sales_2010-12-0[1-3].csv", "daily", 999, {}),
+    SharedSet("online_retail", "sales_2010-12-0[1-3].csv", "daily", 1, {}),
     SharedSet(
         "nyc_taxi",
         "yellow_tripdata_sample_2018-0[1-2].csv",
         "monthly",
-        999,
+        8,
         {"congestion_surcharge": {"type": "no record"}},
     ),
 )

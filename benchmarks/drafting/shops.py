@@ -121,28 +121,29 @@ def amazon_settlement(random: Random) -> list[Sample]:
 
     After https://developer-docs.amazon.com/sp-api/docs/report-type-values-settlement.
     """
-    posted = [_posting(random) for _ in range(250)]
+    posted = [part for _ in range(90) for part in _postings(random)]
     total: object = sum(paid for _, paid in posted)
-    zone = "UTC"
-    head: list[object] = ["18204411022", f"2024-02-20 07:12:33 {zone}", f"2024-03-05 07:12:33 {zone}"]
-    head += [f"2024-03-07 07:12:33 {zone}", total, "EUR"]
+    head: list[object] = ["18204411022", "2024-02-20 07:12:33 UTC", "2024-03-05 07:12:33 UTC"]
+    head += ["2024-03-07 07:12:33 UTC", total, "EUR"]
     records: list[list[object]] = [[*head, *[""] * 17], *(record for record, _ in posted)]
     content = delimited([_headers(AMAZON), *records], delimiter="\t")
     return [Sample("18204411022_settlement.txt", content, None)]
 
 
-def _posting(random: Random) -> tuple[list[object], Decimal]:
+def _postings(random: Random) -> list[tuple[list[object], Decimal]]:
+    """What is posted for an order: the price, its tax, the commission."""
     refund = random.random() < 0.1
-    kind, what, value = random.choice(
-        [("ItemPrice", "Principal", 1), ("ItemPrice", "Tax", 1), ("ItemFees", "Commission", -1)]
-    )
-    paid = amount(random) * value * (-1 if refund else 1)
     at = moment(random, FIRST_DAY - dt.timedelta(days=random.randint(1, 13)))
     order = f"{random.randint(100, 999)}-{random.randint(0, 9999999):07}-{random.randint(0, 9999999):07}"
-    line: list[object] = ["18204411022", "", "", "", "", "", "Refund" if refund else "Order", order]
-    line += ["", token(random, 8) if refund else "", token(random, 9, "D"), "Amazon.de", kind, what, paid, "AFN"]
-    line += [at.date(), f"{at} UTC", random.randint(10**13, 10**14), "", "", f"0{random.randint(1000, 1011)}"]
-    return [*line, random.randint(1, 3) if what == "Principal" else ""], paid
+    start: list[object] = ["18204411022", "", "", "", "", "", "Refund" if refund else "Order", order, ""]
+    start += [token(random, 8) if refund else "", token(random, 9, "D"), "Amazon.de"]
+    end: list[object] = ["AFN", at.date(), f"{at} UTC", random.randint(10**13, 10**14), "", ""]
+    end += [f"0{random.randint(1000, 1011)}"]
+    found = []
+    for kind, what, sign in (("ItemPrice", "Principal", 1), ("ItemPrice", "Tax", 1), ("ItemFees", "Commission", -1)):
+        paid = amount(random) * sign * (-1 if refund else 1)
+        found.append(([*start, kind, what, paid, *end, random.randint(1, 3) if what == "Principal" else ""], paid))
+    return found
 
 
 STRIPE = """id|Description|Seller Message|Created date (UTC)|Amount|Amount Refunded|Currency|Converted Amount
@@ -175,3 +176,31 @@ def stripe_payments(random: Random) -> list[Sample]:
             ]
         )
     return [Sample("unified_payments_2024-03-05.csv", delimited([_headers(STRIPE), *records]))]
+
+
+PAYPAL = """Date|Time|TimeZone|Name|Type|Status|Currency|Gross|Fee|Net|From Email Address|To Email Address
+Transaction ID|Shipping Address|Address Status|Item Title|Item ID|Shipping and Handling Amount|Sales Tax
+Invoice Number|Reference Txn ID|Quantity|Receipt ID|Balance|Contact Phone Number|Subject|Country Code"""
+
+
+def paypal_activity(random: Random) -> list[Sample]:
+    """PayPal's activity: payments and fees, amounts with commas, days as month/day/year, a mark at the beginning.
+
+    After https://developer.paypal.com/reports/reference/changed-fields.
+    """
+    records: list[list[object]] = []
+    balance = Decimal("120.00")
+    for _ in range(230):
+        at = moment(random, FIRST_DAY + dt.timedelta(days=random.randint(8, 24)))
+        gross, refund = amount(random, 500, 220_000), random.random() < 0.08
+        gross, fee = (-gross, Decimal("0.00")) if refund else (gross, -(gross / 30).quantize(Decimal("0.01")))
+        balance += gross + fee
+        line: list[object] = [f"{at:%m/%d/%Y}", at.time(), "PST", person(random)]
+        line += ["Payment Refund" if refund else "Express Checkout Payment", "Completed", "USD"]
+        line += [f"{gross:,}", f"{fee:,}", f"{gross + fee:,}", "shop@example.org", mail(random)]
+        line += [token(random, 17).upper(), f"{street(random)}, {random.choice(CITIES)}", "Confirmed"]
+        line += [random.choice(ARTICLES), f"{random.randint(1, 60):03}", "0.00", "0.00", maybe(random, "INV-9", 0.3)]
+        line += [token(random, 17).upper() if refund else "", random.randint(1, 4), "", f"{balance:,}"]
+        records.append([*line, maybe(random, f"20255501{random.randint(10, 99)}"), maybe(random, "Order"), "US"])
+    content = b"\xef\xbb\xbf" + delimited([_headers(PAYPAL), *records])
+    return [Sample("Download_2024-03.csv", content, FIRST_DAY.replace(day=1))]

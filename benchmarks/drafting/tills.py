@@ -31,8 +31,7 @@ SQUARE = (
 def square_items(random: Random) -> list[Sample]:
     """Square's items detail: amounts with a dollar sign, the sign of a refund before it, quantities such as 1.0.
 
-    After https://squareup.com/help/us/en/article/5072-summaries-and-reports-from-the-online-square-dashboard and the
-    columns in https://skills.sh/openaccountant/skills/square-import.
+    After https://squareup.com/help/us/en/article/5530 and https://skills.sh/openaccountant/skills/square-import.
     """
     records = [record for _ in range(110) for record in _square_sale(random)]
     return [Sample("items-2024-03-05.csv", delimited([SQUARE.split(","), *records]))]
@@ -131,6 +130,7 @@ def sumup_transactions(random: Random) -> list[Sample]:
     return [Sample("umsaetze-2024-03-05.csv", delimited([header, *records]))]
 
 
+NARROW = "\u202f"
 TILL = ("BonNr", "Datum", "Uhrzeit", "Artikelnr", "Bezeichnung", "Menge", "Betrag", "Kassierer")
 
 
@@ -140,6 +140,25 @@ def till_with_totals(random: Random) -> list[Sample]:
         _till_day(random, FIRST_DAY + dt.timedelta(days=number), f"kasse_{FIRST_DAY + dt.timedelta(days=number)}.csv")
         for number in range(2)
     ]
+
+
+FRENCH = ("N° ticket", "Date", "Heure", "Code article", "Libellé", "Qté", "Prix unitaire", "Montant TTC", "Vendeur")
+
+
+def french_till(random: Random) -> list[Sample]:
+    """A till's month in French: amounts with a euro sign and narrow no-break spaces, a line of totals at the end."""
+    records: list[list[object]] = []
+    pieces, total = 0, Decimal(0)
+    for number in range(210):
+        at = moment(random, FIRST_DAY + dt.timedelta(days=number % 24))
+        count, price = random.randint(1, 3), amount(random, 100, 150_000)
+        pieces, total = pieces + count, total + count * price
+        line: list[object] = [f"T{9_000 + number // 2}", f"{at:%d/%m/%Y}", f"{at:%Hh%M}", f"{random.randint(1, 40):04}"]
+        line += ["Thé glacé", count, f"{comma(price, NARROW)}\u00a0€", f"{comma(count * price, NARROW)}\u00a0€"]
+        records.append([*line, person(random)])
+    end = ["Total général", "", "", "", "", pieces, "", f"{comma(total, NARROW)}\u00a0€", ""]
+    content = b"\xef\xbb\xbf" + delimited([FRENCH, *records, end], ";")
+    return [Sample("ventes_2024-03.csv", content, FIRST_DAY.replace(day=1))]
 
 
 def two_stores(random: Random) -> list[Sample]:
