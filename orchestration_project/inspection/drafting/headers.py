@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 # What is a value rather than the name of a column: `2024-01-15`, `1.234,50 €`, `a@b.org`, but not `Q1 2024`.
-VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*|.*@.*")
+VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*([eE][+-]?\d+)?|.*@.*|\d{4}-\d{2}-\d{2}\D.*|.*\d:\d\d.*")
 YEAR = re.compile(r"(19|20)\d{2}([-/. ]?(0?[1-9]|1[0-2]))?")
 """2024 and 2024-01: values that also stand in headers, a column each."""
 DATA_ABOVE = 2
@@ -77,16 +77,22 @@ def _value_columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 def _above_values(rows: Sequence[list[str]], columns: Sequence[int]) -> list[str] | None:
     """The record of names that stands above the values of some columns."""
     data = [_has_values(row, columns) for row in rows]
-    names = [is_names(row) for row in rows]
     nearest = None
     for place, row in enumerate(rows):
         if sum(data[:place]) >= DATA_ABOVE:
             break
-        if names[place]:
+        if is_names(row) and not _stands_again(row, rows[place + 1 :]):
             nearest = row if nearest is None or not any(data[:place]) else nearest
             if place + 1 < len(rows) and data[place + 1]:
                 return row
     return nearest if nearest is not None and not data[rows.index(nearest)] else None
+
+
+def _stands_again(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Whether some fields of a record stand again in their columns: a name does not, unless the whole header does."""
+    filled = [column for column, field in enumerate(row) if field.strip()]
+    again = sum(any(other[column] == row[column] for other in below) for column in filled)
+    return 0 < again < len(filled)
 
 
 def _has_values(row: Sequence[str], columns: Sequence[int]) -> bool:

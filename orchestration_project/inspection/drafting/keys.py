@@ -30,6 +30,8 @@ MOSTLY = 0.98
 SHOWN = 3
 NO_KEY = re.compile(r"(^|_)(zip|postal|postcode|plz|phone|tel|telephone|mobile|fax|country|currency|tax|last4)($|_)")
 """Numbers and codes that name no record."""
+FINER = re.compile(r"(^|_)(item|line|lineitem|position|pos|detail|zeile)(_|$)")
+"""Numbers of the parts of something that has a number, too."""
 # Neither truth values nor numbers with a point: what is measured does not name a record.
 KEY_TYPES = ("string", "integer", "date", "timestamp")
 
@@ -78,6 +80,9 @@ def keys_among(connection: "DuckDBPyConnection", feed: Feed, guesses: Mapping[st
         unique = [group for group, repeated in found.items() if not repeated]
         # A column is unique in a single record. So its name has to be a key's, too.
         if chosen := next((group for group in unique if records > 1 and _are_key(group, guesses)), ()):
+            # Of orders with one item each, both numbers are unique: only who knows the files knows which one stays so.
+            if any(FINER.search(name) for group in unique for name in group) and not any(map(FINER.search, chosen)):
+                return Keys((), unique[: SHOWN + 1], {}, records)
             return Keys(chosen, [group for group in unique if group != chosen][:SHOWN], {}, records)
     if unique:
         return Keys((), unique[:SHOWN], {}, records)

@@ -211,7 +211,8 @@ def _options(guess: Guess) -> Iterator[str]:
         yield "        customProperties:"
         for name, value in guess.option.custom.items():
             yield f"          - property: {name}"
-            yield f"            value: {json.dumps(value, ensure_ascii=False)}{_check('told by the values')}"
+            why = "read as no value" if name == "nullValues" else "told by the values"
+            yield f"            value: {json.dumps(value, ensure_ascii=False)}{_check(why)}"
 
 
 def _presence(name: str, guess: Guess, keys: Keys) -> Iterator[str]:

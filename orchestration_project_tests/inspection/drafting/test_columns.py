@@ -112,3 +112,12 @@ def test_a_receipt_number_of_each_day(tmp_path: Path) -> None:
     rows = {"receipt_no": [str(n % 60) for n in NUMBERS], "sold_on": repeated("2024-01-01")[:60] + ["2024-01-02"] * 60}
     found = drafted(tmp_path, table(**rows, note=[f"note {n}" for n in NUMBERS]))
     assert set(found.feed.primary_key) == {"receipt_no", "sold_on"}
+
+
+def test_orders_with_one_item_each_have_no_key(tmp_path: Path) -> None:
+    """Where the number of an order and that of its items are both unique, the draft names them and claims neither."""
+    columns = {name: [str(number) for number in NUMBERS] for name in ("order_id", "order_item_no")}
+    found = drafted(tmp_path, table(**columns, town=["x"] * RECORDS))
+    assert found.feed.primary_key == ()
+    assert "order_id is unique in 120 records" in found.text
+    assert "order_item_no is unique in 120 records" in found.text

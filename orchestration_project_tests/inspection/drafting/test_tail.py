@@ -38,7 +38,7 @@ def test_a_total_that_is_not_certain(tmp_path: Path) -> None:
     """A last record with hardly any value is left out, but only a comment proposes to ignore it."""
     found = drafted(tmp_path, FILE + ",,,99\n")
     assert not found.feed.ignored
-    assert "    #   - {name: totals, condition: '\"sku\" IS NULL AND" in found.text
+    assert '    #   - {name: totals, condition: \'"sku" IS NULL AND' in found.text
     assert [column.required for column in found.feed.columns] == [True] * 4
     assert results(found) == [(4, 1, 0)]
 
