@@ -1,6 +1,6 @@
 """Find the header among the first records of a table. Pure functions.
 
-    Shop,Berlin,Currency,EUR     lines above the table may be as wide as it
+    Shop,Berlin,EUR,             lines above the table may be as wide as it
     sku,label,2023,2024          the header: names, and records with values come right below
     A-17,Mug,12,18
 
@@ -15,8 +15,6 @@ from collections.abc import Sequence
 VALUE = re.compile(r"[\d\s.,:/%+€$£-]*\d[\d\s.,:/%+€$£-]*([eE][+-]?\d+)?|.*@.*|\d{4}-\d{2}-\d{2}\D.*|.*\d:\d\d.*")
 YEAR = re.compile(r"(19|20)\d{2}([-/. ]?(0?[1-9]|1[0-2]))?")
 """2024 and 2024-01: values that also stand in headers, a column each."""
-DATA_ABOVE = 2
-"""So many records with values above a line of words tell that the line is no header."""
 
 
 def header_among(records: Sequence[Sequence[str]]) -> tuple[float, list[str]] | None:
@@ -76,23 +74,17 @@ def _value_columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 def _above_values(rows: Sequence[list[str]], columns: Sequence[int]) -> list[str] | None:
     """The record of names that stands above the values of some columns."""
-    data = [_has_values(row, columns) for row in rows]
-    nearest = None
-    for place, row in enumerate(rows):
-        if sum(data[:place]) >= DATA_ABOVE:
-            break
-        if is_names(row) and not _stands_again(row, rows[place + 1 :]):
-            nearest = row if nearest is None or not any(data[:place]) else nearest
-            if place + 1 < len(rows) and data[place + 1]:
-                return row
-    return nearest if nearest is not None and not data[rows.index(nearest)] else None
+    data = [_has_values(row, columns) and not _is_header_of_years(row, rows) for row in rows]
+    # A single record with values, such as a period, may stand above the table.
+    runs = (place for place in range(len(rows)) if data[place] and all(data[place : place + 2]))
+    above = [row for row in rows[: next(runs, len(rows))] if is_names(row)]
+    # A title may fill most fields, a header names all columns. Of two the first is taken: the other one may be a
+    # record without values, and these must not get into a draft.
+    return next((row for row in above if all(map(str.strip, row))), above[0] if above else None)
 
 
-def _stands_again(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether some fields of a record stand again in their columns: a name does not, unless the whole header does."""
-    filled = [column for column, field in enumerate(row) if field.strip()]
-    again = sum(any(other[column] == row[column] for other in below) for column in filled)
-    return 0 < again < len(filled)
+def _is_header_of_years(row: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    return is_names(row) and not _are_years_below(row, rows)
 
 
 def _has_values(row: Sequence[str], columns: Sequence[int]) -> bool:
