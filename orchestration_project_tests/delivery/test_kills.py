@@ -104,7 +104,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("point", [Delivery.PLANNED, Delivery.WRITTEN, Delivery.COUNTS])
+@pytest.mark.parametrize("point", [Delivery.WRITTEN, Delivery.COUNTS])
 def test_a_server_that_is_gone(tmp_path: Path, s3: str, s3_server: S3Server, point: Delivery) -> None:
     """A server that dies on the way makes a fault that passes; when it is back, the target is whole and heals."""
     made = changed(tmp_path / "shop", s3, "parquet")
