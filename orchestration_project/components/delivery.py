@@ -34,7 +34,7 @@ class Delivery(dg.Component, dg.Model, dg.Resolvable):
         str,
         Field(
             repr=False,  # it may hold a password
-            description="Where to: a folder (a relative one is below `$DATA_DIR`), or an URL: `file://`, `s3://`,"
+            description="Where to: a folder (a relative one is below `$DATA_DIR/deliveries`), or an URL: `file://`, `s3://`,"
             " `gs://`, `az://`. `env:NAME` is the URL that an environment variable of that name holds; so is"
             " `{{ env.NAME }}`, if it is set when definitions load.",
         ),

@@ -68,7 +68,7 @@ class DeliverySpec:
         else:
             url = self.target
         # Relative to what is the same for every process: their working directories differ.
-        return url if scheme_of(url) else str(settings.data_dir / Path(url).expanduser())
+        return url if scheme_of(url) else str(settings.data_dir / FOLDER / Path(url).expanduser())
 
     def part_of(self, key: str) -> str:
         """The part that a partition key stands for."""

@@ -78,7 +78,7 @@ def bench_with(shop: Workbench, folder: Path, **attributes: Any) -> Iterator[Wor
 
 def manifest(bench: Workbench, name: str) -> dict[str, Any]:
     """The newest manifest of a delivered table."""
-    newest = max((bench.data_dir / "reports" / name / "manifest").iterdir())
+    newest = max((bench.data_dir / "deliveries" / "reports" / name / "manifest").iterdir())
     found: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
     return found
 
@@ -99,7 +99,7 @@ def test_a_delivery_has_an_asset_for_each_table(shop: Workbench) -> None:
     assert {*node.parent_keys} == {dg.AssetKey("channels")}
     assert node.metadata["dagster/uri"].endswith("/reports/channels")
     assert (node.kinds, node.group_name) == ({"files", "parquet"}, "delivery")
-    assert not (shop.data_dir / "reports").exists()  # the feed's job has run
+    assert not (shop.data_dir / "deliveries" / "reports").exists()  # the feed's job has run
 
 
 def test_a_delivery_brings_what_has_changed(bench: Workbench) -> None:
@@ -147,7 +147,7 @@ def test_a_target_that_was_changed_fails_the_check(bench: Workbench) -> None:
     """A check that runs alone compares all parts, and names those that differ."""
     bench.run(job="deliver_reports", first=NEXT)
     lost = manifest(bench, "channels")["files"][0]
-    (bench.data_dir / "reports" / "channels" / lost["file"]).unlink()
+    (bench.data_dir / "deliveries" / "reports" / "channels" / lost["file"]).unlink()
     found = check_alone(bench)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert found.description is not None
@@ -230,7 +230,8 @@ def test_the_sensor_asks_for_a_delivery_after_a_load(shop: Workbench, tmp_path: 
     assert [len(found) for found in keys] == [1, 0]
     assert partitions == [NEXT]
 
-    (bench.data_dir / "reports").write_text("in the way")
+    (bench.data_dir / "deliveries").mkdir()
+    (bench.data_dir / "deliveries" / "reports").write_text("in the way")
     failed = bench.run(job="deliver_reports", first=NEXT, raise_on_error=False)
     assert not evaluated(bench, cursor).run_requests
     tick = evaluated(bench, cursor, later=PAUSE + dt.timedelta(minutes=1))
