@@ -119,7 +119,7 @@ def create_state(schema: str) -> list[str]:
     """Make the table of what was delivered to a schema."""
     state = qualified(schema, STATE)
     return [
-        f"""CREATE TABLE IF NOT EXISTS {state} (
+        f"""CREATE TABLE {state} (
             table_name text NOT NULL, part text NOT NULL, content text NOT NULL, rows bigint NOT NULL,
             delivered_at timestamp with time zone NOT NULL DEFAULT now(), PRIMARY KEY (table_name, part))""",
         f"COMMENT ON TABLE {state} IS 'What was delivered: a row a part, written in the transaction of its rows.'",

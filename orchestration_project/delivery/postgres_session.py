@@ -31,7 +31,7 @@ PASSING = re.compile(
     r"server closed|terminating connection|connection to server|no connection|not connected|connection not open"
     r"|starting up|shutting down|recovery mode|SSL connection|lock timeout|deadlock|could not serialize|too many"
     r"|resolve host|translate host name|Unable to connect|could not (receive|send) data|EOF detected"
-    r"|Connection (refused|reset|timed out)|No space left",
+    r"|Connection (refused|reset|timed out)|timeout expired|No space left",
     re.IGNORECASE,
 )
 # libpq says "connection to server ... failed" before these, too.
@@ -228,7 +228,8 @@ def fault_of(address: Address, message: str) -> DeliveryError:
     told = without_values(Exception(cause)) + (f" (column {column[1]})" if column else "")
     if PASSING.search(text) and not REFUSING.search(text):
         return TargetDown(
-            f"{address.shown} can't be used now: {told}. What was delivered before is untouched; the next run delivers"
+            f"{address.shown} can't be used now: {told}. It has what it had, or all of the delivery; the next run"
+            " compares"
         )
     if "depend on it" in told:
         told += "; drop the views that read it, deliver, and make them again"

@@ -35,7 +35,9 @@ def prepare(address: Address, schema: str, reader: str | None) -> None:
         connection.execute(sql.lock("schema", schema).encode())
         # Who may not make schemas may still deliver to one that is there.
         there = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone()
-        statements = [*([] if there else [sql.create_schema(schema)]), *sql.create_state(schema)]
+        statements = [] if there else [sql.create_schema(schema)]
+        if connection.execute("SELECT to_regclass(%s)", [sql.qualified(schema, sql.STATE)]).fetchone() == (None,):
+            statements += sql.create_state(schema)
         if reader:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [reader]).fetchone()
             statements += [*([] if known else [sql.create_reader(reader)]), *sql.let_read(schema, reader)]

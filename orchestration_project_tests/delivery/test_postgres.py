@@ -266,6 +266,21 @@ def test_a_role_that_reads(postgres: PostgresServer, staging: Staging) -> None:
                 reader.execute(change.encode())
 
 
+def test_a_user_with_few_rights(postgres: PostgresServer, staging: Staging) -> None:
+    """Who may make tables in a schema may deliver there; a role that reads is refused without the right to make it."""
+    database = postgres.new_database()
+    loader = f"loader_of_{database}"
+    with psycopg.connect(postgres.url(database), autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {loader} LOGIN PASSWORD 'x'; CREATE SCHEMA own AUTHORIZATION {loader}".encode())
+    url, part = postgres.url(database, loader, "x"), staging.day(FIRST, "1")
+    with pytest.raises(DeliveryError, match="permission denied to create role"):
+        deliver(PostgresTarget(url, "own", f"nobody_of_{database}"), part)
+    deliver(PostgresTarget(url, "own"), part)
+    assert delivered(PostgresTarget(url, "own"), part)
+    with pytest.raises(DeliveryError, match="permission denied for database"):
+        deliver(PostgresTarget(url, "another"), part)
+
+
 def test_names_are_quoted(url: str, staging: Staging) -> None:
     """Names with blanks, quotes and capitals stay as they are."""
     shape = Shape('Sales "of" X', {"The Day": "DATE", 'a"b': "BIGINT"}, "The Day", ('a"b',))

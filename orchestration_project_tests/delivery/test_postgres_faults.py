@@ -1,6 +1,7 @@
 """What ends a delivery to PostgreSQL half-way leaves the old state or the new one, and the next run heals it."""
 
 import signal
+import socket
 import threading
 from functools import partial
 from pathlib import Path
@@ -146,6 +147,14 @@ def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
         assert "secret" not in str(refused.value)
     assert "secret" not in repr(target._address)
     assert "secret" not in target.url
+
+
+def test_a_server_that_hangs(tmp_path: Path) -> None:
+    """A server that takes connections and says nothing is given up after a while, as one that passes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = PostgresTarget(f"postgresql://db@127.0.0.1:{silent.getsockname()[1]}/shop?connect_timeout=2")
+        with pytest.raises(TargetDown, match="timeout"):
+            target.deliver(SALES, {}, [Staging(tmp_path).day(FIRST, "1")], [])
 
 
 @pytest.mark.parametrize(
