@@ -155,7 +155,7 @@ class Transaction:
 
 @contextmanager
 def transaction(address: Address) -> Iterator[Transaction]:
-    """A transaction, committed when the block ends, rolled back when it raises, or when this process dies.
+    """A transaction, committed when the block ends. When it raises, or this process dies, the server rolls it back.
 
     Raises:
         TargetDown: the server does not answer, or ended the connection, or others kept a lock for too long.
@@ -177,10 +177,6 @@ def transaction(address: Address) -> Iterator[Transaction]:
             connection.execute("COMMIT")
         except duckdb.Error as error:
             raise fault_of(address, str(error)) from None
-        finally:
-            # After COMMIT there is nothing to roll back, and after a lost connection nobody to tell.
-            with suppress(duckdb.Error):
-                connection.execute("ROLLBACK")
 
 
 def _attach(connection: "DuckDBPyConnection", address: Address) -> None:
