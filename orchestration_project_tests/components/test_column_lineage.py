@@ -41,8 +41,9 @@ def origins(result: dg.ExecuteInProcessResult, table: str) -> Origins:
 @pytest.mark.parametrize("table", TABLES)
 def test_lineage_leads_to_columns_that_exist(result: dg.ExecuteInProcessResult, table: str) -> None:
     """What a column is made from is a column of an asset that the table depends on, in the schema that it shows."""
+    about = {"delivery", "operations"}  # their assets are no tables that others are made from
     specs = {
-        spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs() if spec.group_name != "delivery"
+        spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs() if spec.group_name not in about
     }
     schemas = {name: {column.name for column in columns_of(spec)} for name, spec in specs.items()}
     parents = {dep.asset_key.to_user_string() for dep in specs[table].deps}
