@@ -44,7 +44,10 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type p
 
 
 class PublishingPlatform(Platform):
-    """The same, and what a run has written is published at its end: for executors with one process for all steps."""
+    """Where the files and the warehouse are. What a run has written is published when its process ends.
+
+    For executors with one process for all steps.
+    """
 
     # A class of its own: Dagster lets a resource that does something at its end into the contexts of tests only by
     # `with`, and those of a project that upgrades have none.

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from orchestration_project.cli.docs import table
-from orchestration_project.cli.docs.pages import DOCS, attributes, catalogue, pages, settings
+from orchestration_project.cli.docs.catalogue import catalogue
+from orchestration_project.cli.docs.pages import DOCS, attributes, pages, settings
 from orchestration_project.components import FileFeed, SqlTable
 from orchestration_project_tests.components.workbench import project
 
