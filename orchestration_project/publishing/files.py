@@ -34,7 +34,7 @@ AS_IT_IS = re.compile(
 
 
 class Unfit(WarehouseError):
-    """A table has a column that no Parquet file can hold as it is."""
+    """A table can't be copied as it is: a column has no such type in Parquet, or rows are missing in its files."""
 
 
 def write_part(connection: "DuckDBPyConnection", path: Path, source: Source, part: PlannedPart) -> int:
@@ -86,7 +86,8 @@ def _condition(source: Source, part: PlannedPart) -> str:
         return f"{ident(source.batch_column)} IS NULL" if part.key == UNDATED and source.batch_column else "false"
     assert source.batch_column
     column = ident(source.batch_column)
-    return f"{column} >= DATE '{part.first}' AND {column} < DATE '{part.end}'"
+    first = f"DATE '{part.first}'"
+    return f"{column} >= {first} AND {column} < {first} + INTERVAL 1 {part.unit}"
 
 
 def _secure(path: Path) -> None:

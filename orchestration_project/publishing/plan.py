@@ -25,7 +25,8 @@ from orchestration_project.hashes import shown
 WHOLE, EMPTY, UNDATED = "all", "empty", "undated"
 """The keys of parts that are no span of time: of a table without batches, of one without rows, of rows without a batch.
 """
-DATED = re.compile(r"(\d{4}-\d\d)-\d\d( .*)?")
+# Not the years before Christ, which DuckDB writes with a `(BC)` behind.
+DATED = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d+)?)?")
 Contents = Mapping[str | None, int]
 """What stands for the rows of each batch, by the text of its start; None: rows that have no batch."""
 
@@ -36,13 +37,14 @@ class PlannedPart:
 
     Attributes:
         key: names it among the table's parts.
-        first, end: the span of its batches, the end excluded; None: it is no span.
+        first: the first day of its batches; None: it is no span of time.
+        unit: how long the span is: `DAY` or `MONTH`.
         file: the path, relative to the folder of the copy.
     """
 
     key: str
     first: dt.date | None
-    end: dt.date | None
+    unit: str
     file: str
 
 
@@ -86,14 +88,13 @@ def _key(batch: str | None, recent: str) -> str:
     return batch[:10] if batch >= recent else batch[:7]
 
 
-def _span(key: str) -> tuple[dt.date | None, dt.date | None]:
+def _span(key: str) -> tuple[dt.date | None, str]:
+    # No end: that of a span may be a day that Python has not, though DuckDB has it.
     if key in (WHOLE, EMPTY, UNDATED):
-        return None, None
+        return None, ""
     if len(key) > len("2024-01"):
-        first = dt.date.fromisoformat(key)
-        return first, first + dt.timedelta(days=1)
-    first = dt.date.fromisoformat(f"{key}-01")
-    return first, (first + dt.timedelta(days=31)).replace(day=1)
+        return dt.date.fromisoformat(key), "DAY"
+    return dt.date.fromisoformat(f"{key}-01"), "MONTH"
 
 
 def _digest(columns: Mapping[str, str], held: list[tuple[str | None, int]]) -> str:

@@ -36,6 +36,7 @@ from orchestration_project.publishing.plan import PlannedPart, parts_of
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.tables import qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -168,11 +169,21 @@ class _Copier:
         self.written = set[str]()
 
     def copy(self, source: Source) -> Table:
-        """A table, all of whose files are there."""
+        """A table, all of whose files are there.
+
+        Raises:
+            Unfit: no files can hold it as it is.
+        """
         contents = contents_of(self.connection, source)
         planned = parts_of(source.schema, source.name, source.columns, contents)
         parts = {part.key: Part(part.file, self._rows(source, part)) for part in planned}
-        return Table(source.schema, source.name, dict(source.columns), parts)
+        table = Table(source.schema, source.name, dict(source.columns), parts)
+        name = qualified(self.connection, source.name, source.schema)
+        held = self.connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+        # DuckDB knows it without a look at the rows. Whatever divides rows among files, none may be in none of them.
+        if held != (table.rows,):
+            raise files.Unfit(f"its files have {table.rows} rows, and the table has {held[0] if held else 0}")
+        return table
 
     def _rows(self, source: Source, part: PlannedPart) -> int:
         """How many rows a part has, whose file is written where it is missing."""

@@ -200,15 +200,18 @@ def test_values_and_types_are_those_of_the_warehouse(sql_type: str, values: str,
 
 
 def test_odd_names_and_schemas(tmp_path: Path) -> None:
-    """Tables of any schema and name are found under it."""
+    """Tables of any schema and name are found under it, with all days that there may be."""
     settings = Shop(tmp_path).settings
     with duckdb.connect(str(settings.database)) as warehouse:
         warehouse.execute('CREATE SCHEMA "my shop"')
         warehouse.execute('CREATE TABLE "my shop"."a/b*?" AS SELECT 1 AS "select"')
         warehouse.execute("CREATE TABLE t AS SELECT 'infinity'::DATE AS _batch_date")
         warehouse.execute("CREATE TABLE empty (_batch_date DATE, n INTEGER)")
+        warehouse.execute("CREATE TABLE old AS SELECT '0044-03-15 (BC)'::TIMESTAMP AS _batch_date")
+        days = "['9999-12-31', '9999-10-01', NULL, '0001-01-01']::DATE[]"
+        warehouse.execute(f"CREATE TABLE late AS SELECT unnest({days}) AS _batch_date")
     publish(settings, print)
-    tables = ('"my shop"."a/b*?"', "t", "empty")
+    tables = ('"my shop"."a/b*?"', "t", "empty", "old", "late")
     assert shown(settings, *tables) == held(settings, *tables)
 
 
