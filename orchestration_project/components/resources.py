@@ -44,9 +44,9 @@ class Platform(dg.ConfigurableResource):  # type: ignore[type-arg]  # the type p
 
 
 class PublishingPlatform(Platform):
-    """Where the files and the warehouse are. What a run has written is published when its process ends.
+    """Where the files and the warehouse are; and at the end of a run, what it has written is published for readers.
 
-    For executors with one process for all steps.
+    For executors with one process for all steps: its end is that of the run.
     """
 
     # A class of its own: Dagster lets a resource that does something at its end into the contexts of tests only by
