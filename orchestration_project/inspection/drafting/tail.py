@@ -36,8 +36,10 @@ MARKS_OF_NUMBERS = "€$£%' \u00a0\u202f"
 """What stands in numbers beside digits, points and commas."""
 AMOUNT = re.compile(r"[^\d]*\d[\d.,' ]*[^\d]*")
 FEWEST_RECORDS = 3
-FEWEST_OTHERWISE = 2
-"""A record of another kind lacks so many columns that all others have, and has so many that none of these has."""
+FEWEST_LACKING, FEWEST_OWN = 3, 2
+"""A summary lacks so many columns that all others have, and has so many that none of these has."""
+FEWEST_SIGNS = 3
+"""Sums and lacking columns together: of few records one number may be the sum of the others by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The first or the last record of a sample: where it stands, its texts by column, or the line if it is broken."""
+    """A sample's first or last record: where it stands, its texts by column, or its line if it has too few fields."""
 
+    first: bool
     file: str
     version: str
     row: int
@@ -137,11 +140,12 @@ def _records_at(connection: "DuckDBPyConnection", feed: Feed, first: bool) -> li
     table, row = ident(raw_table(feed)), f"{'min' if first else 'max'}(_row) AS _row"
     rows = connection.execute(
         f"""WITH ends AS (SELECT _file, _file_version, {row}, count(*) AS _size FROM {table} GROUP BY ALL)
-            SELECT _file, _file_version, _row, trim(coalesce(_raw_line, ''), {literal(BLANKS)}), {texts}
+            SELECT _file, _file_version, _row, CASE WHEN starts_with(_parse_error, 'too_few')
+                THEN trim(_raw_line, {literal(BLANKS)}) ELSE '' END, {texts}
             FROM {table} JOIN ends USING (_file, _file_version, _row) WHERE _size >= {FEWEST_RECORDS} ORDER BY ALL"""
     ).fetchall()
     return [
-        _Record(file, version, row, {name: text for name, text in zip(names, values, strict=True) if text}, line)
+        _Record(first, file, version, row, {name: text for name, text in zip(names, values, strict=True) if text}, line)
         for file, version, row, line, *values in rows
     ]
 
@@ -178,7 +182,8 @@ def _total(connection: "DuckDBPyConnection", feed: Feed, record: _Record, others
     if called and (lacks or summed):
         name, condition = called
         return _Total(" AND ".join([condition, *_empty(lacks, name)]), certain=True, summed=summed)
-    if lacks and (summed or (len(lacks) >= FEWEST_OTHERWISE and len(own) >= FEWEST_OTHERWISE)):
+    settled = record.first and len(lacks) >= FEWEST_LACKING and len(own) >= FEWEST_OWN
+    if lacks and (settled or (summed and len(lacks) + len(summed) >= FEWEST_SIGNS)):
         return _Total(" AND ".join(_empty(lacks, "")), certain=True, summed=summed)
     # Without a word for it, a sum or columns of its own, it has to lack most of what all others have.
     if len(record.texts) < len(lacks) and any(map(AMOUNT.fullmatch, record.texts.values())):

@@ -43,9 +43,9 @@ def test_a_total_that_is_not_certain(tmp_path: Path) -> None:
     assert results(found) == [(4, 1, 0)]
 
 
-@pytest.mark.parametrize("last", ["A-5,Total,5,1.50", "A-5,Mug,,1.50"])
+@pytest.mark.parametrize("last", ["A-5,Total,5,1.50", "A-5,Mug,,1.50", "A-5,Mug,,6.00"])
 def test_no_total(last: str, tmp_path: Path) -> None:
-    """A thing that is called Total, and a record that lacks a value, are data."""
+    """A thing that is called Total, a record that lacks a value, and a number that is a sum by chance are data."""
     found = drafted(tmp_path, FILE + last + "\n")
     assert "looks like a total" not in found.text
     assert results(found) == [(5, 0, 0)]
@@ -59,7 +59,7 @@ def test_the_sum_is_told(tmp_path: Path) -> None:
 
 def test_ragged_records(tmp_path: Path) -> None:
     """A record with a field too many makes no column optional; that it would be rejected is said."""
-    found = drafted(tmp_path, FILE + "A-9,Teapot, blue,1,1.50\nA-8,Cup,2,3.00\n")
+    found = drafted(tmp_path, FILE + "A-8,Cup,2,3.00\nTotal Tea, green,Box,1,1.50\n")
     assert "1 records have more or fewer fields than the header" in found.text
     assert [column.required for column in found.feed.columns] == [True] * 4
     assert results(found) == [(5, 1, 0)]
@@ -67,8 +67,9 @@ def test_ragged_records(tmp_path: Path) -> None:
 
 def test_a_summary_at_the_begin(tmp_path: Path) -> None:
     """A first record with columns of its own, and without those of all others, is of another kind and ignored."""
-    lines = ["id,sku,units,paid_on,paid", "7,,,2024-01-31,10.50", *(f"7,A-{number},{number},," for number in range(4))]
+    lines = ["id,sku,label,units,paid_on,paid", "7,,,,2024-01-31,10.50"]
+    lines += [f"7,A-{number},Mug,{number},," for number in range(4)]
     found = drafted(tmp_path, "\n".join(lines) + "\n")
     assert "the first record of every sample looks like a summary" in found.text
-    assert {column.name for column in found.feed.columns if column.required} == {"id", "sku", "units"}
+    assert {column.name for column in found.feed.columns if column.required} == {"id", "sku", "label", "units"}
     assert results(found) == [(4, 0, 1)]
