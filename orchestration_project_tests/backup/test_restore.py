@@ -127,7 +127,8 @@ def test_every_damaged_object_is_found_and_stored_again(saved: Saved) -> None:
     others = sorted(objects.keys() - {snapshot.catalogue.object})
     names = [snapshot.catalogue.object, *others[: effort(2, len(others))]]
     whole = {name: objects[name].read_bytes() for name in names}
-    for name, damage in zip(names, itertools.cycle([flip, cut, Path.unlink]), strict=False):
+    damages: list[Callable[[Path], None]] = [flip, cut, Path.unlink]
+    for name, damage in zip(names, itertools.cycle(damages), strict=False):
         damage(objects[name])
         found = saved.check()
         assert found.damaged == {name}
