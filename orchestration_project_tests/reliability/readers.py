@@ -65,4 +65,5 @@ def reading(copy: Path, how: str) -> Iterator[Reader]:
         yield reader
     finally:
         out, _ = process.communicate()
-    reader.__dict__.update(json.loads(out))
+    # Of the last line: on a slow machine DuckDB prints a progress bar before it.
+    reader.__dict__.update(json.loads(out.splitlines()[-1]))
