@@ -177,6 +177,11 @@ def transaction(address: Address) -> Iterator[Transaction]:
             connection.execute("COMMIT")
         except duckdb.Error as error:
             raise fault_of(address, str(error)) from None
+        finally:
+            # Without it DuckDB's extension ends this process, when the connection is closed in the middle of a
+            # transaction whose server is gone. After COMMIT there is nothing to roll back.
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
 
 
 def _attach(connection: "DuckDBPyConnection", address: Address) -> None:
