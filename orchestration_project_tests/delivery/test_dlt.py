@@ -1,7 +1,9 @@
 """Deliveries by dlt: to DuckDB, PostgreSQL and SQLite. The same parts, exact values, nothing outside of our folder."""
 
 import datetime as dt
-from collections.abc import Callable
+import gc
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -24,13 +26,17 @@ CENTS = replace(SALES, columns={**SALES.columns, "amount": "BIGINT"})
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home folder and a working directory that stay empty."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.chdir(folder)
-    return folder
+    yield folder
+    # dlt leaves connections to be closed when they are collected, which is a warning that another test would get.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
