@@ -4,7 +4,10 @@ Two days at the shop. On the first one files are bad or missing. On the second o
 by somebody, and files wait. What needs hours to come about, such as a feed's failed attempts, is in the history before.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +17,12 @@ import dagster as dg
 import pytest
 
 from orchestration_project.alerts.model import Kind
+from orchestration_project.publishing.lag import NOTE
 from orchestration_project_tests.components.instigators import remember
 from orchestration_project_tests.components.provocations import yesterday
 from orchestration_project_tests.components.sales_files import HEADER, catalogue, sale, sales
 from orchestration_project_tests.components.watch import Watch, spec_of
-from orchestration_project_tests.components.workbench import Workbench, project
+from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.reliability.alarmed_shop import DAYS, PATIENCE, Shop, texts_of
 from orchestration_project_tests.reliability.contention import HOLD_LOCK, holder
 from orchestration_project_tests.reliability.evidence import effort
@@ -178,6 +182,11 @@ def stuck(shop: Shop) -> None:
     shop.writer.write(sales(sale("B1", day=DAYS[1])))
     shop.writer.flush()
     unreadable(shop).mkdir(parents=True)
+    # Nobody has published for three hours.
+    note = settings.published / NOTE
+    note.parent.mkdir()
+    note.touch()
+    os.utime(note, (time.time() - 3 * 3600,) * 2)
     shop.holder = shop.others.enter_context(holder(HOLD_LOCK, settings.database))
 
 
@@ -232,8 +241,18 @@ def re_execute(shop: Shop) -> None:
     shop.deployment.wait_until(lambda: len(shop.deployment.runs()) > runs and shop.all_ended(), PATIENCE)
 
 
+def publish_copy(shop: Shop) -> None:
+    """Run the command that publishes."""
+    command = [sys.executable, "-m", "orchestration_project", "publish"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=shop.deployment.shell, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 NOTHING_MOVES = Day(
     expected=[
+        "copy_behind",
         "file_given_up:sales",
         "landing_full:sales",
         "not_watched:products",
@@ -244,10 +263,10 @@ NOTHING_MOVES = Day(
     ],
     before=stuck,
     provoke=verify_in_vain,
-    mends=[end_holder, give_access, move_away_and_back, end_writing, re_execute],
+    mends=[end_holder, give_access, move_away_and_back, end_writing, re_execute, publish_copy],
     deliveries='{due: "24:00"}',
     limits={"free_gigabytes": 0, "landing_hours": 0.002, "busy_minutes": 0.25},
-    settings={"WAREHOUSE_LOCK_TIMEOUT": "10"},
+    settings={"WAREHOUSE_LOCK_TIMEOUT": "10", "PUBLISH": "on"},
 )
 
 ACTIONS: Mapping[Kind, Mapping[str, Step]] = {
