@@ -87,7 +87,7 @@ class PostgresTarget:
         """See `model.Target`."""
         layout = self._layout(shape)
         with asking(self._address) as connection:
-            if not _has(connection, layout.name):
+            if not _has(connection, layout.quoted):
                 return {}
             rows = connection.execute(sql.figures_query(layout, parts).encode()).fetchall()
         return {

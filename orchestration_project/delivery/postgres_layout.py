@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from orchestration_project.delivery.model import WHOLE, Shape, StagedPart
 from orchestration_project.delivery.postgres_types import MAX_NAME_BYTES
+from orchestration_project.hashes import shown
 from orchestration_project.warehouse.tables import ident, idents, literal, literals
 
 STATE = "_deliveries"
@@ -35,7 +36,7 @@ class Layout:
         return self.shape.table
 
     @property
-    def name(self) -> str:
+    def quoted(self) -> str:
         """Its full name, quoted."""
         return qualified(self.schema, self.table)
 
@@ -82,13 +83,13 @@ def put_in_place(layout: Layout) -> list[str]:
     made, named = [], []
     if layout.unique:
         made.append(f"ALTER TABLE {new} ADD CONSTRAINT {ident('_new_' + key)} PRIMARY KEY ({idents(layout.unique)})")
-        named.append(f"ALTER TABLE {layout.name} RENAME CONSTRAINT {ident('_new_' + key)} TO {ident(key)}")
+        named.append(f"ALTER TABLE {layout.quoted} RENAME CONSTRAINT {ident('_new_' + key)} TO {ident(key)}")
     # The primary key begins with the batch, and then serves as its index.
     if layout.shape.batch and layout.unique[:1] != (layout.shape.batch,):
         made.append(f"CREATE INDEX {ident('_new_' + part)} ON {new} ({ident(layout.shape.batch)})")
         named.append(f"ALTER INDEX {qualified(layout.schema, '_new_' + part)} RENAME TO {ident(part)}")
     swapped = [
-        f"DROP TABLE IF EXISTS {layout.name}",
+        f"DROP TABLE IF EXISTS {layout.quoted}",
         f"ALTER TABLE {new} RENAME TO {ident(layout.table)}",
     ]
     return [*made, *swapped, *named]
@@ -98,16 +99,16 @@ def comment(layout: Layout) -> list[str]:
     """Say in the target what the table and its columns mean."""
     told = {name: text for name, text in layout.shape.descriptions.items() if name in layout.types}
     return [
-        f"COMMENT ON TABLE {layout.name} IS {literal(layout.shape.description)}",
-        *(f"COMMENT ON COLUMN {layout.name}.{ident(name)} IS {literal(text)}" for name, text in told.items()),
+        f"COMMENT ON TABLE {layout.quoted} IS {literal(layout.shape.description)}",
+        *(f"COMMENT ON COLUMN {layout.quoted}.{ident(name)} IS {literal(text)}" for name, text in told.items()),
     ]
 
 
 def remove_parts(layout: Layout, parts: Iterable[str]) -> str:
     """Delete the rows of some parts; of all where the table is one part."""
     if layout.shape.batch is None:
-        return f"DELETE FROM {layout.name}"
-    return f"DELETE FROM {layout.name} WHERE {ident(layout.shape.batch)} IN ({literals(parts)})"
+        return f"DELETE FROM {layout.quoted}"
+    return f"DELETE FROM {layout.quoted} WHERE {ident(layout.shape.batch)} IN ({literals(parts)})"
 
 
 def create_schema(schema: str) -> str:
@@ -155,9 +156,9 @@ def figures_query(layout: Layout, parts: Iterable[str] | None) -> str:
     batch = layout.shape.batch and ident(layout.shape.batch)
     sums = "".join(f", sum({ident(name)})" for name in layout.shape.totals)
     if batch is None:
-        return f"SELECT {literal(WHOLE)}, count(*){sums} FROM {layout.name}"
+        return f"SELECT {literal(WHOLE)}, count(*){sums} FROM {layout.quoted}"
     which = "true" if parts is None else f"{batch} IN ({literals(parts)})" if parts else "false"
-    return f"SELECT {batch}::text, count(*){sums} FROM {layout.name} WHERE {which} GROUP BY {batch}"
+    return f"SELECT {batch}::text, count(*){sums} FROM {layout.quoted} WHERE {which} GROUP BY {batch}"
 
 
 def create_reader(role: str) -> str:
@@ -176,13 +177,13 @@ def let_read(schema: str, role: str) -> list[str]:
 
 def let_read_table(layout: Layout, role: str) -> str:
     """Let a role read the table, which may be older than the role."""
-    return f"GRANT SELECT ON {layout.name} TO {ident(role)}"
+    return f"GRANT SELECT ON {layout.quoted} TO {ident(role)}"
 
 
 def columns_query(layout: Layout) -> str:
     """A query of the columns that the table has in the target: name, type, whether it is never empty."""
     return f"""SELECT attname::text AS name, format_type(atttypid, atttypmod) AS type, attnotnull AS required
-        FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({literal(layout.name)})
+        FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass({literal(layout.quoted)})
         AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
 
 
@@ -198,4 +199,4 @@ def _index_name(layout: Layout, what: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(text.encode()).hexdigest())

@@ -107,10 +107,10 @@ def _require_replaceable(address: Address, opened: Transaction, layout: Layout, 
             " the table; the next run delivers all of it"
         )
     ((present, noted),) = opened.rows(
-        f"SELECT to_regclass({literal(layout.name)}) IS NOT NULL AS present, EXISTS (SELECT 1 FROM"
+        f"SELECT to_regclass({literal(layout.quoted)}) IS NOT NULL AS present, EXISTS (SELECT 1 FROM"
         f" {sql.qualified(layout.schema, sql.STATE)} WHERE table_name = {literal(layout.table)}) AS noted"
     )
-    if present and not noted and opened.rows(f"SELECT 1 AS found FROM {layout.name} LIMIT 1"):
+    if present and not noted and opened.rows(f"SELECT 1 AS found FROM {layout.quoted} LIMIT 1"):
         raise DeliveryError(
             f"{address.shown} has a table {layout.schema}.{layout.table} that no delivery made; it is left alone. Drop"
             " or rename it, or deliver to another schema"
