@@ -87,10 +87,11 @@ def parquet(rows: tuple[tuple[str, int], ...], folder: str) -> bytes:
     return Path(path).read_bytes()
 
 
-def counted_csv(body: bytes) -> int | None:
+def counted_csv(body: bytes, trusting: bool = True) -> int | None:
     """How many records a delimited body has, by its characters one after the other; None when it is no UTF-8.
 
     A record is a line of cells, quoted ones with line ends in them; where that does not work out, a physical line.
+    Whether it works out with a quote inside of an unquoted cell, nobody can tell: `trusting` says yes.
     """
     try:
         text = body.decode()
@@ -98,13 +99,13 @@ def counted_csv(body: bytes) -> int | None:
         return None
     count = place = 0
     while place < len(text):
-        end = _record_end(text, place)
+        end = _record_end(text, place, trusting)
         place = _line_end(text, place) if end is None else end
         count += 1
     return count
 
 
-def _record_end(text: str, place: int) -> int | None:
+def _record_end(text: str, place: int, trusting: bool) -> int | None:
     while True:
         if text[place : place + 1] == '"':
             place += 1
@@ -115,6 +116,8 @@ def _record_end(text: str, place: int) -> int | None:
             place += 1
         else:
             while place < len(text) and text[place] not in ",\r\n":
+                if text[place] == '"' and not trusting:
+                    return None
                 place += 1
         if place >= len(text):
             return place
@@ -163,8 +166,19 @@ def test_damaged_delimited_files(bodies: list[bytes], tmp_path_factory: pytest.T
     shop = loaded_beside(tmp_path_factory.mktemp("fuzz"), feed(), files, neighbour_of(feed()))
     told = outcomes(shop)
     for name, content in files.items():
-        expected = counted_csv(content.removeprefix(HEADER))
-        check(told[name], expected, {"undecodable"} if expected is None else {"several_tables"})
+        body = content.removeprefix(HEADER)
+        expected, others = counted_csv(body), counted_csv(body, trusting=False)
+        if expected is None or others is None:
+            check(told[name], expected, {"undecodable"})
+        else:
+            # Such a record is rejected, as one or line by line; each record of the file may be either.
+            found = told[name]
+            total = (
+                expected
+                if isinstance(found, str)
+                else min(max(sum(found), min(expected, others)), max(expected, others))
+            )
+            check(found, total, {"several_tables"})
 
 
 @UNHURRIED
