@@ -13,7 +13,7 @@ import click
 
 from benchmarks import machine
 from benchmarks.measure import tell
-from benchmarks.parts import drafting, increment, load, orchestration, scaling
+from benchmarks.parts import drafting, increment, load, orchestration, publishing, scaling
 from benchmarks.report import Section
 from benchmarks.session import Session
 
@@ -51,7 +51,7 @@ def main(
 ) -> None:
     """Measure each PART (default: all), print what came out, and write it to a file.
 
-    Parts: load increment orchestration scaling drafting. Exits with 1 when something could not be measured.
+    Parts: load increment publishing orchestration scaling drafting. Exits with 1 when something could not be measured.
     """
     # As Ctrl-C does: what was begun is ended, and nothing is left of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -29,6 +29,18 @@ class Recovery(StrEnum):
     FOLDER_KEPT = "folder kept aside"
 
 
+class Publishing(StrEnum):
+    """What has just been done for the published copy, in its order."""
+
+    OPENED = "warehouse opened"
+    FILE_WRITTEN = "file written"
+    VIEWS_MADE = "views made"
+    RETIRED = "old files retired"
+    SWITCHED = "views switched"
+    NOTED = "manifest written"
+    SWEPT = "old files swept"
+
+
 class Delivery(StrEnum):
     """What a delivery has just done, in its order."""
 
@@ -89,7 +101,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Delivery | Backup
+AnyPoint = Point | Recovery | Publishing | Delivery | Backup
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -38,6 +38,14 @@ class Settings:
         alert_urls: who is told of alarms: Apprise URLs, each with or without a name; `ALERT_URLS`.
         heartbeat_url: called at every tick of the alerts sensor; `HEARTBEAT_URL`.
         daily_summary: whether the schedule of the daily summary starts switched on; `DAILY_SUMMARY`.
+        publish: whether the end of each run brings the published copy up to date; `PUBLISH`.
+        published_tables: which tables are copied, their names or patterns such as `product_*`, with blanks between
+            them, none for all but the raw ones; `PUBLISHED_TABLES`.
+        published_path: where readers find the folder of the copy, none for `published` in the data folder;
+            `PUBLISHED_PATH`.
+        published_keep_hours: how long files of the copy stay that a reader may have open; `PUBLISHED_KEEP_HOURS`.
+        backup_url: where backups go, a folder or an object store's URL; empty: nowhere; `BACKUP_URL`.
+        backup_key: the age keys of backups: recipients encrypt, identities decrypt as well; `BACKUP_KEY`.
         delivery_hash_key: the secret by which deliveries hash personal values; `DELIVERY_HASH_KEY`.
     """
 
@@ -54,6 +62,12 @@ class Settings:
     alert_urls: str = field(default="", repr=False)  # they hold passwords
     heartbeat_url: str = field(default="", repr=False)  # whoever knows it can call it
     daily_summary: bool = False
+    publish: bool = True
+    published_tables: str = ""
+    published_path: str = ""
+    published_keep_hours: float = 24.0
+    backup_url: str = field(default="", repr=False)  # somebody may write a password into it
+    backup_key: str = field(default="", repr=False)
     delivery_hash_key: str = field(default="", repr=False)
 
     @classmethod
@@ -78,6 +92,12 @@ class Settings:
             alert_urls=env.get("ALERT_URLS", "").strip(),
             heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
             daily_summary=_flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
+            publish=_flag("PUBLISH", env.get("PUBLISH") or "yes"),
+            published_tables=" ".join(env.get("PUBLISHED_TABLES", "").split()),
+            published_path=env.get("PUBLISHED_PATH", "").rstrip("/"),
+            published_keep_hours=_number("PUBLISHED_KEEP_HOURS", env.get("PUBLISHED_KEEP_HOURS") or "24", "hours"),
+            backup_url=env.get("BACKUP_URL", "").strip(),
+            backup_key=env.get("BACKUP_KEY", "").strip(),
             delivery_hash_key=env.get("DELIVERY_HASH_KEY", ""),
         )
 

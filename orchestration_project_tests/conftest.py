@@ -23,6 +23,8 @@ SETTINGS = (
     "ALERT_URLS",
     "HEARTBEAT_URL",
     "DAILY_SUMMARY",
+    "BACKUP_URL",
+    "BACKUP_KEY",
     "DELIVERY_HASH_KEY",
 )
 

@@ -20,6 +20,7 @@ ENGINE = (
     "inspection",
     "rejects",
     "recovery",
+    "backup",
     "delivery",
     "ingest",
     "formats",

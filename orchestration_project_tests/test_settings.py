@@ -31,6 +31,12 @@ def test_every_variable() -> None:
             "ALERT_URLS": " json://host stores=json://other ",
             "HEARTBEAT_URL": "https://example.org/ping",
             "DAILY_SUMMARY": "yes",
+            "PUBLISH": "no",
+            "PUBLISHED_TABLES": "product_*  cleaned_sales ",
+            "PUBLISHED_PATH": "/mnt/shop/published/",
+            "PUBLISHED_KEEP_HOURS": "1.5",
+            "BACKUP_URL": " s3://bucket/backups ",
+            "BACKUP_KEY": "age1key",
             "DELIVERY_HASH_KEY": "a long key",
         }
     )
@@ -44,6 +50,11 @@ def test_every_variable() -> None:
     assert settings.alert_urls == "json://host stores=json://other"
     assert settings.heartbeat_url == "https://example.org/ping"
     assert settings.daily_summary
+    assert not settings.publish
+    assert settings.published_tables == "product_* cleaned_sales"
+    assert settings.published_for_readers == "/mnt/shop/published"
+    assert settings.published_keep_hours == 1.5
+    assert (settings.backup_url, settings.backup_key) == ("s3://bucket/backups", "age1key")
     assert settings.delivery_hash_key == "a long key"
     assert "a long key" not in repr(settings)
 
@@ -51,7 +62,8 @@ def test_every_variable() -> None:
 def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
-    names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY DELIVERY_HASH_KEY"
+    names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY PUBLISH PUBLISHED_TABLES PUBLISHED_PATH"
+    names += " PUBLISHED_KEEP_HOURS BACKUP_URL BACKUP_KEY DELIVERY_HASH_KEY"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
 

@@ -67,6 +67,7 @@ for command in (
     alert_test,
     send_alerts,
     print_metrics,
+    watch,
     publish_copy,
     rebuild_feed,
     drop_unknown_feed,

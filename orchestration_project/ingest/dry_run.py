@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
+from orchestration_project.hashes import shown
 from orchestration_project.ingest.counts import FileCount, nothing_of, of_files
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import prepare_counted
@@ -127,7 +128,7 @@ def dry_run(session: Session, candidate: Candidate) -> DryRun:
         published = publish(session, unique)
     (prepared,) = staged.candidates.latest
     # The tables tell nothing of a file without records.
-    nothing = nothing_of(candidate.name, candidate.sha256[:VERSION_LENGTH])
+    nothing = nothing_of(candidate.name, shown(candidate.sha256))
     count = next(iter(of_files(published.counts).values()), nothing)
     divided = published.counts if session.feed.division else []
     return DryRun(prepared, list(validated.refusals.values()), count, divided)

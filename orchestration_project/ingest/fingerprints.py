@@ -25,7 +25,7 @@ def reading_of(feed: Feed) -> str:
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
     parts = (feed.source, read, *sheet, *_cut(feed), *ignored, *_divided(feed))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return shown(hashlib.sha256(repr(parts).encode()).hexdigest())
 
 
 def _divided(feed: Feed) -> list[object]:

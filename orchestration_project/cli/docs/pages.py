@@ -16,7 +16,7 @@ import click
 from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.main import main
-from orchestration_project.components import Alerts, Delivery, FileFeed, PlatformHealth, SqlTable
+from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import ignored, parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
@@ -82,7 +82,7 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes(component: type[Alerts | Deliveries | Delivery | FileFeed | PlatformHealth | SqlTable]) -> str:
+def attributes(component: type[Alerts | Backup | Deliveries | Delivery | FileFeed | PlatformHealth | SqlTable]) -> str:
     """The attributes of a component, or of a part of it, as its model describes them."""
     schema = component.model_json_schema()
     rows = [

@@ -23,7 +23,7 @@ from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normalised
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.formats.sheet_choice import fields_of, first_rows
-from orchestration_project.formats.workbook import open_workbook
+from orchestration_project.formats.spreadsheet import open_spreadsheet
 from orchestration_project.inspection.drafting.headers import VALUE, header_among, is_names
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
