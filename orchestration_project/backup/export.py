@@ -13,16 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.warehouse.tables import SCHEMA, catalog_of, ident, literal, qualified
+from orchestration_project.warehouse.tables import (
+    BATCH,
+    BATCH_TYPES,
+    CHANGED_BY_PARQUET,
+    SCHEMA,
+    catalog_of,
+    columns_of,
+    ident,
+    literal,
+    qualified,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH = "_batch_date"
-BATCH_TYPES = ("DATE", "TIMESTAMP")
-OTHERWISE = re.compile(
-    r"\b(U?HUGEINT|BIGNUM|BIT|ENUM|UNION|INTERVAL|TIME WITH TIME ZONE|TIME_NS|TIMESTAMP_M?S|GEOMETRY|VARIANT)\b"
-)
+OTHERWISE = re.compile(rf"\b(ENUM|UNION|GEOMETRY|VARIANT|{CHANGED_BY_PARQUET})\b")
 """Matches types, also inside of others, that Parquet changes."""
 GENERATED = re.compile(r"GENERATED ALWAYS AS", re.IGNORECASE)
 
@@ -60,12 +66,7 @@ def tables_of(connection: "DuckDBPyConnection") -> list[tuple[str, str]]:
 
 def state_of(connection: "DuckDBPyConnection", schema: str, table: str) -> TableState:
     """What a table holds. All of it is read."""
-    rows = connection.execute(
-        """SELECT column_name, data_type FROM duckdb_columns()
-            WHERE database_name = current_database() AND schema_name = $1 AND table_name = $2 ORDER BY column_index""",
-        [schema, table],
-    ).fetchall()
-    columns = dict(rows)
+    columns = columns_of(connection, table, schema)
     key = f"{ident(BATCH)}::VARCHAR" if has_batches(columns) else "NULL::VARCHAR"
     found = connection.execute(
         f"""SELECT {key}, count(*), sum(hash(_whole))::VARCHAR FROM {qualified(connection, table, schema)} AS _whole

@@ -21,8 +21,8 @@ from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse, reading
-from orchestration_project.warehouse.mart_definition import BATCH, MartError, compile_select
-from orchestration_project.warehouse.tables import Columns
+from orchestration_project.warehouse.mart_definition import MartError, compile_select
+from orchestration_project.warehouse.tables import BATCH, Columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -22,8 +22,8 @@ from orchestration_project.warehouse.feed_tables import (
     raw_layout,
     rejected_layout,
 )
-from orchestration_project.warehouse.mart_definition import BATCH, Mart
-from orchestration_project.warehouse.tables import Columns
+from orchestration_project.warehouse.mart_definition import Mart
+from orchestration_project.warehouse.tables import BATCH, Columns
 
 UNREAD = frozenset({"_raw_line", "_parse_error", "_rescued"})
 """Text of files that no contract has classified. Anything may stand there."""

@@ -14,7 +14,8 @@ from orchestration_project.components.proofs import ProvenTable
 from orchestration_project.inspection.lookup.mart_rows import FollowedMart, in_order
 from orchestration_project.inspection.rule_checks import hidden_columns
 from orchestration_project.warehouse.feed_tables import tables_of
-from orchestration_project.warehouse.mart_definition import BATCH, Mart
+from orchestration_project.warehouse.mart_definition import Mart
+from orchestration_project.warehouse.tables import BATCH
 
 
 def followed_marts(tree: dg.ComponentTree) -> list[FollowedMart]:

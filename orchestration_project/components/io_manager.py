@@ -25,6 +25,7 @@ from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.frame_tables import Place
 from orchestration_project.warehouse.owners import claim, is_platforms, owner_of
 from orchestration_project.warehouse.tables import (
+    BATCH,
     SCHEMA,
     catalog_of,
     columns_of,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-BATCH = "_batch_date"
 COLUMN_SCHEMA = "dagster/column_schema"
 
 

@@ -20,8 +20,8 @@ from orchestration_project.components.sql_table_assets import MartSpec, build_as
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.inspection.findings import Proof
 from orchestration_project.warehouse.feed_tables import cleaned_layout, history_layout, raw_layout, rejected_layout
-from orchestration_project.warehouse.mart_definition import BATCH, Mart, MartError, Reconciliation, compile_select
-from orchestration_project.warehouse.tables import Columns
+from orchestration_project.warehouse.mart_definition import Mart, MartError, Reconciliation, compile_select
+from orchestration_project.warehouse.tables import BATCH, Columns
 
 
 class Totals(dg.Model, dg.Resolvable):

@@ -21,8 +21,9 @@ from orchestration_project.inspection.findings import Finding, Proof, materializ
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import marts
 from orchestration_project.warehouse.connection import reading
-from orchestration_project.warehouse.mart_definition import BATCH, Mart
+from orchestration_project.warehouse.mart_definition import Mart
 from orchestration_project.warehouse.published import changed_outside
+from orchestration_project.warehouse.tables import BATCH
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

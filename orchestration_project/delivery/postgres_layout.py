@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestration_project.delivery.model import WHOLE, Shape, StagedPart
 from orchestration_project.delivery.postgres_types import MAX_NAME_BYTES
-from orchestration_project.hashes import shown
+from orchestration_project.hashes import digest_of
 from orchestration_project.warehouse.tables import ident, idents, literal, literals
 
 STATE = "_deliveries"
@@ -43,7 +43,7 @@ class Layout:
     @property
     def scratch(self) -> str:
         """The name under which another generation of it is made; nobody but the transaction ever sees it."""
-        return f"_new_{_digest(self.table)}"
+        return f"_new_{digest_of(self.table)}"
 
     @property
     def required(self) -> frozenset[str]:
@@ -195,8 +195,4 @@ def lock(*names: str) -> str:
 
 def _index_name(layout: Layout, what: str) -> str:
     name = f"{layout.table}_{what}"
-    return name if len(f"_new_{name}".encode()) <= MAX_NAME_BYTES else f"{_digest(layout.table)}_{what}"
-
-
-def _digest(text: str) -> str:
-    return shown(hashlib.sha256(text.encode()).hexdigest())
+    return name if len(f"_new_{name}".encode()) <= MAX_NAME_BYTES else f"{digest_of(layout.table)}_{what}"

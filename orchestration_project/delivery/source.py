@@ -20,12 +20,11 @@ from orchestration_project.delivery.model import WHOLE, Contents, Figures, Shape
 from orchestration_project.errors import DeliveryError
 from orchestration_project.failpoints import Delivery, reached
 from orchestration_project.warehouse import published
-from orchestration_project.warehouse.tables import Columns, batch_filter, columns_of, exists, ident, literal
+from orchestration_project.warehouse.tables import BATCH, Columns, batch_filter, columns_of, exists, ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH = "_batch_date"
 # A part of each content: another way to copy parts makes another content, so that all of them are delivered anew.
 COPIED_BY = 1
 NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG)INT|U?INTEGER|DECIMAL\(.*\)|DOUBLE|FLOAT)")

@@ -5,11 +5,10 @@ that a load looks at, the rules too: with another one old batches are still righ
 `reading_of` is about how files are read. Descriptions, owners and checks decide no row.
 """
 
-import hashlib
 from dataclasses import fields
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing
-from orchestration_project.hashes import shown
+from orchestration_project.hashes import digest_of
 from orchestration_project.ingest.keys import keys_of
 from orchestration_project.ingest.options import FeedOptions
 
@@ -25,7 +24,7 @@ def reading_of(feed: Feed) -> str:
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
     parts = (feed.source, read, *sheet, *_cut(feed), *ignored, *_divided(feed))
-    return shown(hashlib.sha256(repr(parts).encode()).hexdigest())
+    return digest_of(repr(parts))
 
 
 def _divided(feed: Feed) -> list[object]:
@@ -78,4 +77,4 @@ def _value_of(column: Column) -> tuple[str, str, str, list[str]]:
 
 
 def _digest(*parts: object) -> str:
-    return shown(hashlib.sha256(repr(parts).encode()).hexdigest())
+    return digest_of(repr(parts))

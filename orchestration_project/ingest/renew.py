@@ -40,13 +40,12 @@ from orchestration_project.warehouse.feed_tables import (
     raw_table,
 )
 from orchestration_project.warehouse.renewal import beside, drop_remains, made_as, note_contract, replace_published
-from orchestration_project.warehouse.tables import canonical, columns_of
+from orchestration_project.warehouse.tables import BATCH, canonical, columns_of
 from orchestration_project.warehouse.unfaithful import unfaithful_entries
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH = "_batch_date"
 RECORDS_AT_ONCE = 2_000_000
 """About the number of records of a range of batches; a larger batch is a range of its own."""
 FILES_SHOWN = 20

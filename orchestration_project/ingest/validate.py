@@ -4,14 +4,13 @@ Records are checked each by itself here. Which of several with one key counts is
 corrects what in `repairs.py`. The SQL of single values is in `values.py`, that of rules in `conditions.py`.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.staging import show
-from orchestration_project.hashes import shown
+from orchestration_project.hashes import digest_of
 from orchestration_project.ingest.conditions import Condition, source_conditions, value_conditions
 from orchestration_project.ingest.divide import division_conditions
 from orchestration_project.ingest.fill_down import conditions as fill_down_conditions
@@ -145,7 +144,7 @@ def validation_of(feed: Feed) -> str:
     # release of DuckDB may cast or compare otherwise.
     import duckdb
 
-    return shown(hashlib.sha256(f"{duckdb.__version__}: {validated_select(feed, 'true')}".encode()).hexdigest())
+    return digest_of(f"{duckdb.__version__}: {validated_select(feed, 'true')}")
 
 
 def _computed(column: Column) -> str:

@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 from orchestration_project.publishing.plan import WHOLE, Contents, is_dated
 from orchestration_project.warehouse import batching, ledger, owners, published, renewal
 from orchestration_project.warehouse.feed_tables import NEW, PREFIXES
-from orchestration_project.warehouse.tables import SCHEMA, exists, ident, literal, qualified
+from orchestration_project.warehouse.tables import BATCH, BATCH_TYPES, SCHEMA, exists, ident, literal, qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-BATCH = "_batch_date"
 RAW_COLUMNS = frozenset({"_raw_line", "_parse_error"})
 """Columns that raw tables alone have."""
 REJECT = ("_file", "_file_version", "_row", "_reasons", "_rejected_at", "_resolved_by")
 """Columns that rejected tables alone have together: which record it is, and what the platform says of it."""
-BATCH_TYPES = ("DATE", "TIMESTAMP")
 BUILT = "_built"
 """What the name of a mart's notes has behind that of the mart."""
 NOTES = (owners.RECORDS | {batching.TABLE}) - {ledger.TABLE}
@@ -105,7 +103,7 @@ def contents_of(connection: "DuckDBPyConnection", source: Source) -> Contents:
     """What stands for the rows of each batch of a table, or for all rows."""
     name, column, row = qualified(connection, source.name, source.schema), source.batch_column, _row(connection, source)
     if column is not None:
-        found = dict(_listed(connection, source, name) or _hashed(connection, name, row, f"{ident(column)}::VARCHAR"))
+        found = dict(_listed(connection, source) or _hashed(connection, name, row, f"{ident(column)}::VARCHAR"))
         # A frame may call a column so and have anything in it, such as `infinity`.
         if is_dated(found):
             return found
@@ -123,19 +121,16 @@ def _row(connection: "DuckDBPyConnection", source: Source) -> str:
     return ", ".join([literal(made or ""), *map(ident, REJECT)])
 
 
-def _listed(connection: "DuckDBPyConnection", source: Source, name: str) -> list[tuple[str | None, int]]:
+def _listed(connection: "DuckDBPyConnection", source: Source) -> list[tuple[str | None, int]]:
     """What is listed of a cleaned table; nothing if it is not listed, or rows came or went outside of a load."""
-    if source.schema != SCHEMA or not exists(connection, published.TABLE):
+    if source.schema != SCHEMA or BATCH not in source.columns or not exists(connection, published.TABLE):
         return []
-    listed = f"FROM {published.TABLE} WHERE table_name = $1"
-    agreed = connection.execute(
-        f"SELECT (SELECT count(*) FROM {name}) = (SELECT sum(rows) {listed})", [source.name]
-    ).fetchone()
-    if agreed != (True,):
+    if not published.has_listed_rows(connection, source.name):
         return []
-    sql_type = source.columns[BATCH]
     return connection.execute(
-        f"SELECT _batch_date::{sql_type}::VARCHAR, content::HUGEINT {listed}", [source.name]
+        f"SELECT _batch_date::{source.columns[BATCH]}::VARCHAR, content::HUGEINT FROM {published.TABLE}"
+        " WHERE table_name = $1",
+        [source.name],
     ).fetchall()
 
 

@@ -15,17 +15,16 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Publishing, reached
 from orchestration_project.publishing.contents import Source
 from orchestration_project.publishing.plan import UNDATED, WHOLE, PlannedPart
-from orchestration_project.warehouse.tables import ident, literal, qualified
+from orchestration_project.warehouse.tables import CHANGED_BY_PARQUET, ident, literal, qualified
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 NEW = ".new"
-# Parquet has no such types: DuckDB 1.5.5 writes a HUGEINT as a DOUBLE and cuts an INTERVAL to milliseconds, without a
-# word. So their text is written, and the views make the type of it again.
-AS_TEXT = re.compile(r"U?HUGEINT|BIGNUM|BIT|INTERVAL|TIME WITH TIME ZONE|TIME_NS|TIMESTAMP_S|TIMESTAMP_MS")
+# Their text is written, and the views make the type of it again.
+AS_TEXT = re.compile(CHANGED_BY_PARQUET)
 # Within a list or a struct their text would not always be read back as it was, and that of a UNION never is.
-UNFIT = re.compile(rf"\b(UNION|VARIANT|GEOMETRY|{AS_TEXT.pattern})\b")
+UNFIT = re.compile(rf"\b(UNION|VARIANT|GEOMETRY|{CHANGED_BY_PARQUET})\b")
 AS_IT_IS = re.compile(
     r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR(\[\])?|DATE|TIME|TIMESTAMP"
     r"|TIMESTAMP WITH TIME ZONE|BLOB|UUID"

@@ -12,7 +12,6 @@ A file's name has a digest of what is in it. So which files have to be written i
 """
 
 import datetime as dt
-import hashlib
 import json
 import re
 from collections import defaultdict
@@ -20,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from orchestration_project.hashes import shown
+from orchestration_project.hashes import digest_of
 
 WHOLE, EMPTY, UNDATED = "all", "empty", "undated"
 """The keys of parts that are no span of time: of a table without batches, of one without rows, of rows without a batch.
@@ -99,7 +98,7 @@ def _span(key: str) -> tuple[dt.date | None, str]:
 
 def _digest(columns: Mapping[str, str], held: list[tuple[str | None, int]]) -> str:
     text = json.dumps([list(columns.items()), held])
-    return shown(hashlib.sha256(text.encode()).hexdigest())
+    return digest_of(text)
 
 
 def _file(schema: str, table: str, key: str, digest: str) -> str:

@@ -9,7 +9,6 @@ because of its age, and a batch in which any file changes starts anew.
 """
 
 import datetime as dt
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from itertools import islice
 from math import inf
 
 from orchestration_project.errors import FileRefused
-from orchestration_project.hashes import shown
+from orchestration_project.hashes import digest_of
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.sensor_cursor import BatchRequest, SensorCursor
@@ -185,7 +184,7 @@ def _identity(file: FoundFile) -> str:
 
 
 def _digest(parts: Iterable[str]) -> str:
-    return shown(hashlib.sha256("/".join(parts).encode()).hexdigest())
+    return digest_of("/".join(parts))
 
 
 def plan_requests(

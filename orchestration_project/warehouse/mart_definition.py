@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from orchestration_project.errors import PlatformError
 from orchestration_project.warehouse.connection import SHUT
 from orchestration_project.warehouse.published import CONTENT_TYPE
-from orchestration_project.warehouse.tables import Columns, ident, stand_in
+from orchestration_project.warehouse.tables import BATCH, Columns, ident, stand_in
 
-BATCH = "_batch_date"
 # Other engines, DuckLake's among them, make a DOUBLE of the first two and refuse the last.
 REFUSED_TYPES = ("HUGEINT", "UHUGEINT", "ENUM")
 

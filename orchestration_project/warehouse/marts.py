@@ -16,10 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestration_project.warehouse import published
-from orchestration_project.warehouse.mart_definition import BATCH, Mart
+from orchestration_project.warehouse.mart_definition import Mart
 from orchestration_project.warehouse.owners import claim
 from orchestration_project.warehouse.published import CONTENT_TYPE
 from orchestration_project.warehouse.tables import (
+    BATCH,
     batch_filter,
     ensure_table,
     exists,

@@ -67,18 +67,25 @@ def note_published(
     )
 
 
+def has_listed_rows(connection: "DuckDBPyConnection", table: str) -> bool:
+    """Whether a table has as many rows as are listed, which is none for one that is not listed."""
+    found = connection.execute(
+        f"""SELECT (SELECT count(*) FROM {ident(table)})
+            = (SELECT coalesce(sum(rows), 0) FROM {TABLE} WHERE table_name = $1)""",
+        [table],
+    ).fetchone()
+    return found == (True,)
+
+
 def changed_outside(connection: "DuckDBPyConnection", table: str) -> list[dt.datetime]:
     """The starts of a cleaned table's batches that have more or fewer rows than were published, in order.
 
     DuckDB knows the number of a table's rows without reading them; they are counted by batch only if that is wrong.
     """
-    published = f"FROM {TABLE} WHERE table_name = $1"
     # Else each check would count years of rows by batch.
-    found = connection.execute(
-        f"SELECT (SELECT count(*) FROM {ident(table)}) = (SELECT coalesce(sum(rows), 0) {published})", [table]
-    ).fetchone()
-    if found == (True,):
+    if has_listed_rows(connection, table):
         return []
+    published = f"FROM {TABLE} WHERE table_name = $1"
     rows = connection.execute(
         f"""WITH present AS (SELECT _batch_date, count(*) AS rows FROM {ident(table)} GROUP BY 1),
                 published AS (SELECT _batch_date, rows {published})

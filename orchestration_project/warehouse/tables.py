@@ -13,6 +13,13 @@ from orchestration_project.errors import WarehouseError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+BATCH = "_batch_date"
+"""The column that tells the batch of a row."""
+BATCH_TYPES = ("DATE", "TIMESTAMP")
+CHANGED_BY_PARQUET = r"U?HUGEINT|BIGNUM|BIT|INTERVAL|TIME WITH TIME ZONE|TIME_NS|TIMESTAMP_M?S"
+"""A pattern of types that Parquet lacks: DuckDB 1.5.5 writes a HUGEINT as a DOUBLE and cuts an INTERVAL to
+milliseconds, without a word. Their text keeps all of it."""
+
 
 def ident(name: str) -> str:
     """A name as a quoted SQL identifier.
