@@ -3,7 +3,6 @@
 import csv
 import datetime as dt
 import io
-import json
 import os
 import shutil
 from collections import defaultdict
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
-import psycopg
 import pytest
 
 from orchestration_project.components.file_feed import FileFeed
@@ -21,7 +19,6 @@ from orchestration_project.contracts import load_feed
 from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Request
 from orchestration_project.settings import Settings
-from orchestration_project.storage.objects import ObjectStore, open_objects
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.workbench import (
     REPOSITORY,
@@ -31,7 +28,6 @@ from orchestration_project_tests.components.workbench import (
     materializations,
 )
 from orchestration_project_tests.reliability.evidence import effort
-from orchestration_project_tests.servers.postgres import PostgresServer
 
 SHARED = REPOSITORY.parent / "shared" / "data"
 EXAMPLES = REPOSITORY / "examples"
@@ -312,107 +308,3 @@ def test_examples_are_defs_with_a_contract_or_a_select() -> None:
     """An example holds no Python, but for the program that reads what was delivered; one has a file to load."""
     found = {path.suffix for _, _, names in os.walk(EXAMPLES) for path in map(Path, names) if path.stem != "revenue"}
     assert found <= {".yaml", ".sql", ".md", ".xlsx"}
-
-
-@pytest.mark.xdist_group("s3")
-def test_online_retail_is_delivered_to_an_object_store(
-    tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the store's side the sums are those of the files, to the cent; a corrected day is one new file a table."""
-    monkeypatch.setenv("RETAIL_URL", s3)
-    names = ("online_retail", "country_daily_revenue", "retail_delivery")
-    files = {file.stem.removeprefix("sales_"): file for file in shared_files("online_retail")[: effort(3, 1000)]}
-    texts = {day: file.read_text(encoding="utf-8") for day, file in files.items()}
-    with feeds(**{name: folder_of(name) for name in names}) as defs, dg.DagsterInstance.ephemeral() as instance:
-        bench = Workbench(defs, tmp_path / "data", instance)
-        for day, text in texts.items():
-            bench.drop("online_retail", f"sales_{day}.csv", text)
-        bench.run(job="online_retail_job", first=min(texts), last=max(texts), raise_on_error=False)
-        result = bench.run(job="deliver_retail", first=max(texts))
-        assert [item.passed for item in result.get_asset_check_evaluations()] == [True, True]
-        store, expected = open_objects(s3), by_country(texts.items())
-        before = delivered_files(store, "country_daily_revenue")
-        assert {day for day, _ in before} == {*texts}
-        assert delivered_sums(store, tmp_path) == sums_of(expected)
-
-        day = min(texts)
-        texts[day] = "".join(texts[day].splitlines(keepends=True)[:-1])
-        bench.drop("online_retail", f"sales_{day}.csv", texts[day])
-        bench.run(job="online_retail_job", first=day, raise_on_error=False)
-        bench.run(job="deliver_retail", first=max(texts))
-        assert delivered_sums(store, tmp_path) == sums_of(by_country(texts.items()))
-        after = delivered_files(store, "country_daily_revenue")
-        assert {part for part, _ in {*after} - {*before}} == {day}
-
-
-def test_online_retail_is_delivered_to_postgresql(
-    tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the database the sums are those of the files, to the cent; a corrected day changes its own rows only."""
-    url = postgres.url(postgres.new_database())
-    monkeypatch.setenv("RETAIL_URL", url)
-    names = ("online_retail", "country_daily_revenue", "retail_delivery")
-    files = {file.stem.removeprefix("sales_"): file for file in shared_files("online_retail")[: effort(3, 1000)]}
-    texts = {day: file.read_text(encoding="utf-8") for day, file in files.items()}
-    with feeds(**{name: folder_of(name) for name in names}) as defs, dg.DagsterInstance.ephemeral() as instance:
-        bench = Workbench(defs, tmp_path / "data", instance)
-        for day, text in texts.items():
-            bench.drop("online_retail", f"sales_{day}.csv", text)
-        bench.run(job="online_retail_job", first=min(texts), last=max(texts), raise_on_error=False)
-        bench.run(job="deliver_retail", first=max(texts))
-        assert stored_sums(url) == sums_of(by_country(texts.items()))
-        before = stored_places(url)
-
-        day = min(texts)
-        texts[day] = "".join(texts[day].splitlines(keepends=True)[:-1])
-        bench.drop("online_retail", f"sales_{day}.csv", texts[day])
-        bench.run(job="online_retail_job", first=day, raise_on_error=False)
-        bench.run(job="deliver_retail", first=max(texts))
-        assert stored_sums(url) == sums_of(by_country(texts.items()))
-        assert {part for part, _ in {*stored_places(url)} - {*before}} == {day}
-
-
-def stored_sums(url: str) -> dict[str, tuple[int, Decimal]]:
-    """Units and revenue of each day, added up by PostgreSQL over the cleaned lines."""
-    with psycopg.connect(url) as connection:
-        rows = connection.execute(
-            "SELECT _batch_date::text, sum(quantity), sum(line_amount) FROM warehouse.cleaned_online_retail GROUP BY 1"
-        ).fetchall()
-    return {day: (int(units), revenue) for day, units, revenue in rows}
-
-
-def stored_places(url: str) -> list[tuple[str, str]]:
-    """Day and place of each row of the mart; a row that is written anew has another place."""
-    with psycopg.connect(url) as connection:
-        return connection.execute(
-            "SELECT _batch_date::text, xmin::text || ctid::text FROM warehouse.country_daily_revenue"
-        ).fetchall()
-
-
-def sums_of(countries: Countries) -> dict[str, tuple[int, Decimal]]:
-    """Units and revenue of each day."""
-    days = {day for day, _ in countries}
-    of_day = {day: [figures for (on, _), figures in countries.items() if on == day] for day in days}
-    return {
-        day: (sum(units for _, units, _ in found), sum((revenue for *_, revenue in found), Decimal()))
-        for day, found in of_day.items()
-    }
-
-
-def delivered_files(store: ObjectStore, table: str) -> list[tuple[str, str]]:
-    """The parts and the files that the newest manifest of a table names."""
-    newest = max(found.key for found in store.list(f"{table}/manifest"))
-    return [(file["part"], file["file"]) for file in json.loads(store.get(newest))["files"]]
-
-
-def delivered_sums(store: ObjectStore, folder: Path) -> dict[str, tuple[int, Decimal]]:
-    """Units and revenue of each day, added up in the files of the cleaned lines."""
-    paths = []
-    for day, file in delivered_files(store, "cleaned_online_retail"):
-        paths.append(folder / f"{day}.parquet")
-        store.download(f"cleaned_online_retail/{file}", paths[-1])
-    rows = duckdb.sql(
-        f"""SELECT _batch_date::VARCHAR, sum(quantity), sum(line_amount)
-            FROM read_parquet({[str(path) for path in paths]}) GROUP BY 1"""
-    ).fetchall()
-    return {day: (units, revenue) for day, units, revenue in rows}

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 
 from orchestration_project.contracts.division import Division, division_problem
 from orchestration_project.contracts.feed import FileFormat
@@ -16,9 +16,10 @@ from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project_tests.ingest.shop import Shop, named, options
 from orchestration_project_tests.oracle.divided import batch_of
 from orchestration_project_tests.oracle.files import Delivery, deliveries
-from orchestration_project_tests.oracle.oracle import BLANK, Cleaned, Outcome, Rejected, outcome
+from orchestration_project_tests.oracle.loads import thorough, told_by, work_folder
+from orchestration_project_tests.oracle.oracle import Cleaned, Outcome, outcome
 from orchestration_project_tests.oracle.test_oracle import tells_the_same
-from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.evidence import tried
 
 pytestmark = pytest.mark.promise("input")
 
@@ -51,7 +52,7 @@ def loaded(
     batching = Batching(UNITS[division.unit], division.start, timezone=ZoneInfo(division.timezone))
     run = options(batching=batching, key_look_back=dt.timedelta(), by_name=True, division=division)
     names = [named(number) for number in range(1, len(delivery.files) + 1)]
-    told: dict[str, Any] = {}
+    told: dict[str, Outcome] = {}
     batches = {}
     # One after the other: files of one feed share batches, and with them keys.
     for name, file in zip(names, delivery.files, strict=True):
@@ -59,15 +60,9 @@ def loaded(
         shop.deliver(name, file.content)
         shop.load()
         tried()
-        notes = shop.quarantine()
-        told[name] = notes[name]["rule"] if name in notes else {}
-        for row in shop.rows("SELECT _file, _row, _batch_date FROM raw_f"):
-            told[name][row["_row"]], batches[name, row["_row"]] = BLANK, row["_batch_date"]
-        columns = [column.name for column in delivery.contract.feed.columns]
-        for row in shop.rows("FROM cleaned_f"):
-            told[name][row["_row"]] = Cleaned({column: row[column] for column in columns})
-        for row in shop.rows("FROM rejected_f"):
-            told[name][row["_row"]] = Rejected(tuple(sorted(row["_reasons"])))
+        told |= told_by(shop, delivery.contract.feed, [name])
+        for row in shop.rows("SELECT _row, _batch_date FROM raw_f"):
+            batches[name, row["_row"]] = row["_batch_date"]
     return told, batches
 
 
@@ -86,27 +81,28 @@ def hold(folder: Path, delivery: Delivery) -> None:
                 assert batches[name, place] == batch_of(division, told.values, delivered(division))
 
 
-THOROUGH = settings(
-    max_examples=effort(3, 300), deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+THOROUGH = thorough(3)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.CSV, most=3))
 def test_delimited(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Delimited files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.JSON, most=3))
 def test_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """JSON files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.PARQUET, most=3))
 def test_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parquet files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)

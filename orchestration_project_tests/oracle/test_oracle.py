@@ -1,19 +1,18 @@
 """Loads against the oracle: drawn files of drawn contracts give the same values, reasons and refusals, cell by cell."""
 
 import datetime as dt
-import shutil
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from orchestration_project.contracts.feed import FileFormat
 from orchestration_project_tests.ingest.shop import Shop, named, options
 from orchestration_project_tests.oracle.files import Delivery, deliveries
-from orchestration_project_tests.oracle.oracle import BLANK, IGNORED, Cleaned, Outcome, Rejected, outcome
-from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.oracle.loads import thorough, told_by, work_folder
+from orchestration_project_tests.oracle.oracle import Cleaned, Outcome, outcome
+from orchestration_project_tests.reliability.evidence import tried
 
 pytestmark = pytest.mark.promise("input")
 
@@ -27,17 +26,7 @@ def loaded(folder: Path, delivery: Delivery) -> dict[str, Outcome]:
         tried()
     shop.load()
     assert shop.landing() == []
-    notes = shop.quarantine()
-    told: dict[str, Any] = {name: notes[name]["rule"] if name in notes else {} for name in names}
-    rule = "_ignored" if delivery.contract.feed.ignored else "NULL AS _ignored"
-    for row in shop.rows(f"SELECT _file, _row, {rule} FROM raw_f"):
-        told[row["_file"]][row["_row"]] = IGNORED.format(row["_ignored"]) if row["_ignored"] else BLANK
-    columns = [column.name for column in delivery.contract.feed.columns]
-    for row in shop.rows("FROM cleaned_f"):
-        told[row["_file"]][row["_row"]] = Cleaned({name: row[name] for name in columns})
-    for row in shop.rows("FROM rejected_f"):
-        told[row["_file"]][row["_row"]] = Rejected(tuple(sorted(row["_reasons"])))
-    return told
+    return told_by(shop, delivery.contract.feed, names)
 
 
 def comparable(told: Outcome) -> object:
@@ -81,62 +70,62 @@ def hold(folder: Path, delivery: Delivery) -> None:
             delivery.contract,
             file,
         )
-    # Each has a warehouse: those of the long form had 12 GB, and filled the disk.
-    shutil.rmtree(folder)
 
 
-THOROUGH = settings(
-    max_examples=effort(12, 300),
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+THOROUGH = thorough(12)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.CSV, most=12))
 def test_delimited(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Delimited files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.JSON, most=12))
 def test_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """JSON files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.FIXED_WIDTH, most=12))
 def test_fixed_width(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Fixed width files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.PARQUET, most=12))
 def test_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Parquet files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.CSV, most=12, with_ignored=True))
 def test_ignored_in_delimited(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Delimited files of which some records are no data: the last ones, comments, those of a condition."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.JSON, most=12, with_ignored=True))
 def test_ignored_in_json(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same of JSON files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
 
 
 @THOROUGH
 @given(delivery=deliveries(FileFormat.PARQUET, most=12, with_ignored=True))
 def test_ignored_in_parquet(delivery: Delivery, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same of Parquet files."""
-    hold(tmp_path_factory.mktemp("oracle"), delivery)
+    with work_folder(tmp_path_factory) as folder:
+        hold(folder, delivery)
