@@ -127,9 +127,9 @@ def _listed(connection: "DuckDBPyConnection", source: Source) -> list[tuple[str 
         return []
     if not published.has_listed_rows(connection, source.name):
         return []
+    sql_type = source.columns[BATCH]
     return connection.execute(
-        f"SELECT _batch_date::{source.columns[BATCH]}::VARCHAR, content::HUGEINT FROM {published.TABLE}"
-        " WHERE table_name = $1",
+        f"SELECT _batch_date::{sql_type}::VARCHAR, content::HUGEINT FROM {published.TABLE} WHERE table_name = $1",
         [source.name],
     ).fetchall()
 
