@@ -105,7 +105,7 @@ history: .venv/.locked home
 	@$(if $(USABLE),:,$(MAKE_VENV))
 	@echo "Installing the locked packages into .venv (the first time takes a minute or two)"
 	@$(PIP) install "$(UV)"
-	@$(BIN)/uv export --quiet --frozen --no-emit-project --format requirements-txt --output-file .venv/requirements.txt
+	@$(BIN)/uv export --quiet --frozen --all-extras --no-emit-project --format requirements-txt --output-file .venv/requirements.txt
 	@$(PIP) install --no-deps --require-hashes --requirement .venv/requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $@

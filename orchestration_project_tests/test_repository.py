@@ -1,5 +1,6 @@
 """The files around the package: make targets, Dagster's instance, locks and lint settings."""
 
+import itertools
 import os
 import re
 import shutil
@@ -147,7 +148,8 @@ def test_lock_holds_the_pins() -> None:
     locked = {
         package["name"]: package["version"] for package in LOCK["package"] if package["source"] != {"editable": "."}
     }
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    extras = itertools.chain.from_iterable(PROJECT["project"]["optional-dependencies"].values())
+    wanted = [*PROJECT["project"]["dependencies"], *extras, *PROJECT["dependency-groups"]["dev"]]
     pins = dict(requirement.split("==") for requirement in wanted if "==" in requirement)
     assert "dagster" in pins
     assert {name: locked[name] for name in pins} == pins
