@@ -130,7 +130,8 @@ def columns(draw: st.DrawFn) -> "pd.Series[Any]":
     try:
         with np.errstate(all="ignore"):
             return pd.Series(values, dtype=draw(st.sampled_from(DTYPES)))
-    except (TypeError, ValueError, ArithmeticError):
+    # An IndexError is pandas' own, of lists of one length as `boolean`.
+    except (TypeError, ValueError, ArithmeticError, IndexError):
         return pd.Series(values, dtype=object)
 
 
