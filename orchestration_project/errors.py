@@ -21,6 +21,9 @@ PlatformError
 ├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
 │   ├── ObjectMissing         it has no object of a key
 │   └── ObjectStoreDown       it does not answer, or fails
+├── SourceError               a source refuses what is asked of it, has something else than declared, or can't be used
+│   ├── ItemGone              what it listed is not there any more, or is another version
+│   └── SourceDown            it does not answer, or fails
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
@@ -137,6 +140,23 @@ class ObjectMissing(ObjectStoreError):
 
 class ObjectStoreDown(ObjectStoreError):
     """An object store does not answer, or fails."""
+
+    transient = True
+
+
+class SourceError(PlatformError):
+    """A source refuses what is asked of it, has something else than was declared, or can't be used.
+
+    No message has credentials.
+    """
+
+
+class ItemGone(SourceError):
+    """What a source has listed is not there any more, or is another version by now; the next fetch looks again."""
+
+
+class SourceDown(SourceError):
+    """A source does not answer, fails, or ended the connection."""
 
     transient = True
 

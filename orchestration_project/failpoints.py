@@ -66,6 +66,15 @@ class Backup(StrEnum):
     PLACED = "history in place"
 
 
+class Fetching(StrEnum):
+    """What a fetch has just done with a file, in its order."""
+
+    DOWNLOADED = "file downloaded"
+    REMEMBERED = "file remembered"
+    LANDED = "file in landing"
+    NOTED = "landing noted"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -101,7 +110,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing | Delivery | Backup
+AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Fetching
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -1,0 +1,218 @@
+"""What was fetched from a source before: `$DATA_DIR/sources/<feed>.sqlite`, outside of the warehouse.
+
+It survives a lost warehouse. If it is lost itself, everything is fetched once more, and the loads recognize the files
+by their bytes.
+
+A file goes to landing in three steps, so that a kill between any two of them neither loses nor repeats it: its row is
+committed with the name of the unfinished file (`part`), the file is renamed into landing, the row's `part` is cleared.
+Whoever comes next finishes what was begun: an unfinished file that is still there was not renamed yet.
+"""
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from orchestration_project.errors import SourceError
+from orchestration_project.settings import Settings
+from orchestration_project.storage.archive import ensure_folder
+
+FOLDER = "sources"
+FORMAT = 1
+BUSY_SECONDS = 30.0
+COLUMNS = "key, version, name, sha256, bytes, records, modified_at, fetched_at, part"
+UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", "))
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A file that was fetched.
+
+    Attributes:
+        key: what it is called at the source.
+        version: of its bytes, as the source tells it.
+        name: of the file in landing.
+        sha256: of its bytes, in hex.
+        bytes: how many.
+        records: how many records, where the source counts them.
+        modified_at: when it was last modified at the source, with a time zone.
+        fetched_at: when it was fetched, with a time zone.
+        part: the unfinished file in landing, as long as it was not renamed; else None.
+    """
+
+    key: str
+    version: str
+    name: str
+    sha256: str
+    bytes: int
+    records: int | None
+    modified_at: dt.datetime | None
+    fetched_at: dt.datetime
+    part: str | None = None
+
+
+def path_of(settings: Settings, feed: str) -> Path:
+    """Where the memory of a feed's source is."""
+    return settings.data_dir / FOLDER / f"{feed}.sqlite"
+
+
+@contextmanager
+def exclusive_memory(path: Path) -> Iterator["Memory"]:
+    """The memory, for a fetch: no other fetch of the feed has it meanwhile.
+
+    Raises:
+        SourceError: another fetch has it, or it can't be used.
+    """
+    ensure_folder(path.parent)
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SourceError(f"another fetch of {path.stem} is under way; wait until it has ended") from None
+    try:
+        with open_memory(path) as memory:
+            yield memory
+    finally:
+        lock.release()
+
+
+@contextmanager
+def open_memory(path: Path) -> Iterator["Memory"]:
+    """The memory, which is made when it is not there.
+
+    Raises:
+        SourceError: it can't be used.
+    """
+    try:
+        ensure_folder(path.parent)
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            _make_tables(connection, path)
+            yield Memory(connection)
+    # Around what the caller does as well: damage shows when a page is read, not when the file is opened.
+    except sqlite3.DatabaseError as error:
+        raise SourceError(
+            f"{path} can't be used: {error}. If it is damaged, move it away: everything is then fetched once more, and"
+            " loads recognize what they have"
+        ) from error
+
+
+def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > FORMAT:
+        raise SourceError(f"{path} was made by a newer release: install that one again, or move the file away")
+    if found == FORMAT:
+        return
+    # So that `status` reads while a fetch writes.
+    connection.execute("PRAGMA journal_mode = WAL")
+    # Two processes may be here at once: each statement is harmless to whoever comes second.
+    connection.execute(
+        """CREATE TABLE IF NOT EXISTS items (
+            key TEXT PRIMARY KEY,
+            version TEXT NOT NULL,
+            name TEXT NOT NULL UNIQUE,
+            sha256 TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            records INTEGER,
+            modified_at TEXT,
+            fetched_at TEXT NOT NULL,
+            part TEXT)"""
+    )
+    connection.execute("CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT)")
+    connection.execute(f"PRAGMA user_version = {FORMAT:d}")
+
+
+class Memory:
+    """What one source has given. Each method is one transaction.
+
+    Args:
+        connection: from `open_memory`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next fetch of rows goes on; None before the first."""
+        row = self._connection.execute("SELECT value FROM cursor").fetchone()
+        return row[0] if row else None
+
+    def versions(self, keys: Sequence[str]) -> dict[str, str]:
+        """The remembered versions of these keys, by key. At most some hundred keys at once."""
+        marks = ", ".join("?" * len(keys))
+        return dict(self._connection.execute(f"SELECT key, version FROM items WHERE key IN ({marks})", list(keys)))
+
+    def items(self) -> list[Remembered]:
+        """All that was fetched, by key."""
+        return [_remembered(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM items ORDER BY key")]
+
+    def begun(self) -> list[Remembered]:
+        """What was fetched and perhaps not renamed into landing, since a fetch was killed."""
+        rows = self._connection.execute(f"SELECT {COLUMNS} FROM items WHERE part IS NOT NULL ORDER BY key")
+        return [_remembered(row) for row in rows]
+
+    def key_of(self, name: str) -> str | None:
+        """The key whose file has this name; None if there is none."""
+        row = self._connection.execute("SELECT key FROM items WHERE name = ?", [name]).fetchone()
+        return row[0] if row else None
+
+    def remember(self, file: Remembered, cursor: str | None) -> None:
+        """Note a file that is about to be renamed, and where the next fetch goes on; None leaves that as it is."""
+        row = (
+            file.key,
+            file.version,
+            file.name,
+            file.sha256,
+            file.bytes,
+            file.records,
+            file.modified_at.isoformat() if file.modified_at else None,
+            file.fetched_at.isoformat(),
+            file.part,
+        )
+        marks = ", ".join("?" * len(row))
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            # The name stays unique: with OR REPLACE a second key of that name would put the first one out.
+            self._connection.execute(
+                f"INSERT INTO items ({COLUMNS}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {UPDATED}", row
+            )
+            self._move(cursor)
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def move(self, cursor: str | None) -> None:
+        """Note where the next fetch goes on, where nothing landed."""
+        self._move(cursor)
+
+    def renamed(self, key: str) -> None:
+        """Note that a file is in landing under its name."""
+        self._connection.execute("UPDATE items SET part = NULL WHERE key = ?", [key])
+
+    def forget(self, key: str) -> bool:
+        """Have an item fetched again. Tells whether it was remembered."""
+        return self._connection.execute("DELETE FROM items WHERE key = ?", [key]).rowcount > 0
+
+    def _move(self, cursor: str | None) -> None:
+        if cursor is not None:
+            self._connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", [cursor])
+
+
+def _remembered(row: Sequence[object]) -> Remembered:
+    key, version, name, sha256, size, records, modified_at, fetched_at, part = row
+    return Remembered(
+        str(key),
+        str(version),
+        str(name),
+        str(sha256),
+        int(str(size)),
+        None if records is None else int(str(records)),
+        None if modified_at is None else dt.datetime.fromisoformat(str(modified_at)),
+        dt.datetime.fromisoformat(str(fetched_at)),
+        None if part is None else str(part),
+    )
