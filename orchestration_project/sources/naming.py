@@ -1,0 +1,77 @@
+r"""What a file from a source is called in landing: a pattern that its key must match, and a template of its name.
+
+Belongs here: how a key becomes a name, the same for each kind of source that lists files. Does not belong here: whether
+such a name can land (`fetch`), and where the two options are read.
+
+    pattern                          name                key                     lands as
+    -                                {name}              eu/2024/03/sales.csv    sales.csv
+    -                                {path}              eu/2024/03/sales.csv    eu_2024_03_sales.csv
+    (?P<shop>\w+)/.*/(?P<what>.+)    {what}-of-{shop}    eu/2024/03/sales.csv    sales.csv-of-eu
+    .*\.csv                          {name}              eu/2024/03/notes.txt    nothing: it is not wanted
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestration_project.errors import SourceError, visible
+
+USUAL_NAME = "{name}"
+OWN = ("name", "path")
+"""The fields of a template that are there without a pattern."""
+FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Which keys are wanted, and how their files are named.
+
+    Attributes:
+        pattern: a regular expression that a key must match as a whole; None wants every key.
+        name: the template of the name in landing. `{name}` is the key's last part, `{path}` the whole key, and every
+            named group of the pattern is a field too. A `/` in a field becomes `_`.
+    """
+
+    pattern: str | None = None
+    name: str = USUAL_NAME
+
+    def name_of(self, key: str) -> str | None:
+        """The name under which a key's file lands; None if it is not wanted, or is only a folder.
+
+        Raises:
+            SourceError: the template needs a group of the pattern that this key has nothing for.
+        """
+        found = self._wanted.fullmatch(key)
+        if found is None or key.endswith("/"):
+            return None
+        fields = {"name": key.rpartition("/")[2], "path": key, **found.groupdict()}
+        return FIELD.sub(lambda field: self._value(key, field[1], fields), self.name)
+
+    def problem(self) -> str | None:
+        """What is wrong with the pattern or the template; None if they can be used."""
+        try:
+            groups = self._wanted.groupindex
+        except re.error as error:
+            return f"pattern {self.pattern!r} is no regular expression: {error}"
+        if taken := [name for name in OWN if name in groups]:
+            return f"pattern: a group can't be called {taken[0]}, which is a field of its own; choose another name"
+        if not self.name or set("{}") & set(FIELD.sub("", self.name)):
+            return f"name {self.name!r} is no template, such as {USUAL_NAME!r}: each brace belongs to a field"
+        fields = [*OWN, *groups]
+        if unknown := [field for field in FIELD.findall(self.name) if field not in fields]:
+            return f"name has {{{unknown[0]}}}, and the fields are {', '.join(f'{{{field}}}' for field in fields)}"
+        return None
+
+    @cached_property
+    def _wanted(self) -> re.Pattern[str]:
+        # A key may have a line break in it, which a dot does not match.
+        return re.compile(".*" if self.pattern is None else self.pattern, re.DOTALL)
+
+    def _value(self, key: str, field: str, fields: dict[str, str | None]) -> str:
+        value = fields.get(field)
+        if value is None:
+            raise SourceError(
+                f"{visible(key)} has nothing for {{{field}}} of the name {self.name!r}; have the pattern demand it, or"
+                " leave the field out"
+            )
+        return value.replace("/", "_")
