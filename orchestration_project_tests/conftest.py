@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration_project_tests.reliability.evidence import PROMISES, tally
+from orchestration_project_tests.reliability.evidence import PROMISES, taken_figures, tally
 
 pytest_plugins = [
     "orchestration_project_tests.reliability.report",
@@ -67,9 +67,10 @@ def _no_sender_left() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Note for the reliability report what a test of a promise holds and how many cases it tried."""
+    """Note for the reliability report what a test of a promise holds, how many cases it tried, what it measured."""
     before = tally()
     assert item.get_closest_marker("promise") or not item.get_closest_marker("found"), "no promise lists its defect"
+    taken_figures()
     try:
         yield
     finally:
@@ -77,4 +78,5 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
             assert promise.args[0] in PROMISES
             item.user_properties.append(("promise", promise.args[0]))
             item.user_properties.append(("cases", max(1, tally() - before)))
+            item.user_properties.extend(("measured", sentence) for sentence in taken_figures())
             item.user_properties.extend(("found", mark.args[0]) for mark in item.iter_markers("found"))

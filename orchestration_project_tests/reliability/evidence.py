@@ -1,11 +1,13 @@
-"""What tests tell the reliability report: which promise they hold, how many cases they tried, what they found before.
+"""What tests tell the reliability report: which promise they hold, how many cases they tried, what they found.
 
 pytestmark = pytest.mark.promise("crash")            the promise, by its key in PROMISES
 @pytest.mark.found("what went wrong, before it was fixed")
 tried()                                              one more case, called once for each
+measured("how long it took beside something else")   a figure that is shown, and never decides whether a test passes
 """
 
 import os
+from collections.abc import Sequence
 
 PROMISES = {
     "crash": "A process that is killed at any step loses nothing and doubles nothing.",
@@ -31,11 +33,24 @@ def effort(usual: int, torture: int) -> int:
 
 class _Tally:
     tried = 0
+    measured: tuple[str, ...] = ()
 
 
 def tried(cases: int = 1) -> None:
     """Count cases that the running test has tried."""
     _Tally.tried += cases
+
+
+def measured(sentence: str) -> None:
+    """Have the report show a figure of the running test, in a sentence."""
+    _Tally.measured += (sentence,)
+    print(sentence)  # noqa: T201 - `pytest -s` and a failed test show it, too
+
+
+def taken_figures() -> Sequence[str]:
+    """The sentences since this was last called."""
+    taken, _Tally.measured = _Tally.measured, ()
+    return taken
 
 
 def tally() -> int:

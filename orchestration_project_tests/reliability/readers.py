@@ -1,10 +1,12 @@
 """Readers of the published copy, in processes of their own: one that polls, and one that stays connected."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SUMS = """
@@ -38,13 +40,31 @@ print(json.dumps(told))
 """
 
 
-class Reader:
-    """What a reader has seen, once it has ended."""
+END_SECONDS = 120
+"""How long a reader may take to end: one that hangs is a fault, and must not keep the tests from ending."""
 
+
+@dataclass
+class Reader:
+    """A reader at work; and what it has seen, once it has ended."""
+
+    process: "subprocess.Popen[str]"
     reads: int = 0
-    failures: list[str]
-    unbalanced: list[list[int]]
-    states: list[int]
+    failures: list[str] = field(default_factory=list)
+    unbalanced: list[list[int]] = field(default_factory=list)
+    states: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def paused(*readers: Reader) -> Iterator[None]:
+    """Readers that do nothing, and take no time of a CPU, as long as the block takes."""
+    for reader in readers:
+        reader.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for reader in readers:
+            reader.process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -55,15 +75,18 @@ def reading(copy: Path, how: str) -> Iterator[Reader]:
         copy: the DuckDB file of the copy.
         how: `stays` connected, or `polls`.
     """
-    reader = Reader()
     process = subprocess.Popen(
         [sys.executable, "-c", READ, str(copy), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
+    reader = Reader(process)
     try:
         yield reader
     finally:
-        out, _ = process.communicate()
+        try:
+            out, _ = process.communicate(timeout=END_SECONDS)
+        finally:
+            process.kill()
     # Of the last line: on a slow machine DuckDB prints a progress bar before it.
-    reader.__dict__.update(json.loads(out.splitlines()[-1]))
+    vars(reader).update(json.loads(out.splitlines()[-1]))

@@ -28,6 +28,7 @@ class Result:
     promise: str
     cases: int
     found: tuple[str, ...]
+    measured: tuple[str, ...]
     outcome: str
 
     @property
@@ -60,15 +61,21 @@ class Collector:
         """Keep what a test of a promise tells."""
         properties = dict(report.user_properties)
         if "promise" in properties and (report.when == "call" or report.failed):
-            found = tuple(str(value) for name, value in report.user_properties if name == "found")
+            found, measured = (_all(report, name) for name in ("found", "measured"))
             cases = int(str(properties["cases"]))
-            self.results.append(Result(report.nodeid, str(properties["promise"]), cases, found, report.outcome))
+            promise = str(properties["promise"])
+            self.results.append(Result(report.nodeid, promise, cases, found, measured, report.outcome))
 
     def pytest_sessionfinish(self) -> None:
         """Write the report."""
         minutes = (dt.datetime.now(dt.UTC) - self.began).total_seconds() / 60
         text = "\n".join(written(self.results, self.began.date(), minutes))
         self.path.write_text(text + "\n", encoding="utf-8")
+
+
+def _all(report: pytest.TestReport, property_name: str) -> tuple[str, ...]:
+    """What a test tells under a name, in order."""
+    return tuple(str(value) for name, value in report.user_properties if name == property_name)
 
 
 def written(results: Sequence[Result], day: dt.date, minutes: float) -> Iterable[str]:
@@ -110,6 +117,9 @@ def _section(promise: str, results: Sequence[Result]) -> Iterable[str]:
     yield from ("", f"## {promise}", "", "| how it is tested | tests | cases tried | failed |", "|---|---:|---:|---:|")
     for module, its in sorted(modules.items()):
         yield f"| {_purpose(module)} (`{module}`) | {_figures(its)} |"
+    if measured := {sentence: result.test for result in results for sentence in result.measured}:
+        yield from ("", "Measured:", "")
+        yield from (f"- {_sentence(sentence)} (`{test}`)" for sentence, test in measured.items())
     if found := _found(results):
         yield from ("", "Found and fixed:", "")
         yield from (f"- {_sentence(defect)} (`{test}`)" for defect, test in found.items())
