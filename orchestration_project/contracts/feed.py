@@ -221,16 +221,17 @@ class SourceFormat:
     `delimiter` None means: the one of comma, semicolon, tab and pipe by which the header line splits into the feed's
     columns. `encoding` is tried for files without a byte order mark that are not UTF-8; None: only UTF-8 is accepted.
     `sheet` is of workbooks: a sheet's name, its number from 1, or `ALL_SHEETS`; None: the one sheet with the header.
-    `fixed` is of fixed width files: how their lines are cut.
+    `fixed` tells how lines of fixed width are cut, `records_path` which keys lead to the records of JSON documents.
     """
 
     format: FileFormat = FileFormat.CSV
     delimiter: str | None = None
     quote: str = '"'
     encoding: str | None = None
-    # Not in the text by which loads know how files were read: it was the same text before there were workbooks.
+    # Not in the text by which loads know how files were read: it was the same text before there were these.
     sheet: str | int | None = field(default=None, repr=False)
     fixed: FixedWidth | None = field(default=None, repr=False)
+    records_path: tuple[str, ...] | None = field(default=None, repr=False)
 
     @property
     def consecutive(self) -> bool:
@@ -242,11 +243,10 @@ class SourceFormat:
 class Feed:
     """A contract: what the files of one feed must look like, and what its tables hold.
 
-    `primary_key` names columns in key order. It is empty when the contract has none; then nothing is deduplicated.
-    `latency` is how long after the end of a batch its data may still be missing, `frequency` how often it comes,
-    `available_at` the times of day by which it is promised (with an offset, or in the feed's time zone). `first_name`
-    is the one that a renamed feed had; empty for all others. Rejects are still identified by it. `ignored` tells which
-    records are no data, the first rule that holds counts. `division`, of `defs.yaml`, divides files into batches.
+    `primary_key` names columns in key order; where it is empty, nothing is deduplicated. `latency` is how long after the
+    end of a batch its data may be missing, `frequency` how often it comes, `available_at` by when it is promised (with
+    an offset, or in the feed's time zone). `first_name` is that of a renamed feed, by which its rejects are identified.
+    `ignored` tells which records are no data: the first rule that holds counts. `division` divides files into batches.
     """
 
     name: str
@@ -296,5 +296,5 @@ class Feed:
 
     @property
     def personal_columns(self) -> frozenset[str]:
-        """Names of the columns whose values are masked when shown."""
+        """Names of the columns whose values are masked."""
         return frozenset(column.name for column in self.columns if column.personal)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from open_data_contract_standard.model import CustomProperty
 
 PARSING = ("nullValues", "trim", "decimalSeparator", "thousandsSeparator", "currencySymbols")
-FILE = ("delimiter", "quote", "sheet", *OF_LINES)
+FILE = ("delimiter", "quote", "sheet", "recordsPath", *OF_LINES)
 NAMES = ("aliases", *OF_A_SPAN)
 OUTSIDE = ("valueFrom", "fillDown")
 OF_A_SERVER = (*FILE, *PARSING)

@@ -34,6 +34,7 @@ _PLACES_OF_FILES = ("azure", "custom", "glue", "s3", "sftp")
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "\\t": "\t"}
 _OF_A_FORMAT = {
     FileFormat.CSV: ("delimiter", "quote"),
+    FileFormat.JSON: ("recordsPath",),
     FileFormat.XLSX: ("sheet",),
     FileFormat.FIXED_WIDTH: OF_LINES,
 }
@@ -46,6 +47,9 @@ _NO_ENCODINGS = frozenset(
 )
 # What the standard's `delimiter` says of JSON: how objects are told apart, not fields.
 _JSON_DELIMITERS = ("new_line", "array")
+
+_KEY = re.compile(r"\.([A-Za-z_][\w-]*)|\['([^'\\]+)'\]")
+_PATH = re.compile(rf"\$(?:{_KEY.pattern})*")
 
 _UNITS = {
     dt.timedelta(seconds=1): ("s", "sec", "second", "seconds"),
@@ -104,7 +108,8 @@ def _source(server: "Server", custom: Custom, place: Place) -> SourceFormat:
         encoding = _encoding(server.encoding, place.key("encoding"))
         sheet = _sheet(*custom["sheet"]) if file_format is FileFormat.XLSX and "sheet" in custom else None
         fixed = read_fixed_width(custom, encoding) if file_format is FileFormat.FIXED_WIDTH else None
-        return SourceFormat(file_format, encoding=encoding, sheet=sheet, fixed=fixed)
+        path = _records_path(*custom["recordsPath"]) if "recordsPath" in custom else None
+        return SourceFormat(file_format, encoding=encoding, sheet=sheet, fixed=fixed, records_path=path)
     quote = _quote(*custom["quote"]) if "quote" in custom else '"'
     delimiter = _delimiter(server, custom, place) or ("\t" if name == "tsv" else None)
     if delimiter == quote:
@@ -117,6 +122,17 @@ def _sheet(value: Any, place: Place) -> str | int | None:
     if is_number or (isinstance(value, str) and value.strip()):
         return value.strip() if isinstance(value, str) else int(value)
     place.problem(f"found {excerpt(value)}; allowed: a sheet's name, its number from 1, or {ALL_SHEETS!r}")
+    return None
+
+
+def _records_path(value: Any, place: Place) -> tuple[str, ...] | None:
+    """The keys of a path such as `$.data.items`; none of `$`. The rest of JSONPath chooses among values."""
+    if isinstance(value, str) and _PATH.fullmatch(value):
+        return tuple(plain or quoted for plain, quoted in _KEY.findall(value))
+    place.problem(
+        f"found {excerpt(value)}; allowed: $ and the keys that lead to the array of records, e.g. $.data.items or"
+        " $['a key'].items"
+    )
     return None
 
 

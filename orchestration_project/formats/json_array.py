@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.intp]
 
 BLOCK = 1 << 20
-QUOTE, BACKSLASH, COMMA, CLOSING, SPACE, LF, CR, VERTICAL_TAB = b'"\\,] \n\r\x0b'
+QUOTE, BACKSLASH, COMMA, SPACE, LF, CR, VERTICAL_TAB = b'"\\, \n\r\x0b'
+CLOSING_OF = {"[": ord("]"), "{": ord("}")}
 STEPS = np.zeros(256, dtype=np.int8)
 STEPS[list(b"[{")] = 1
 STEPS[list(b"]}")] = -1
@@ -46,44 +47,62 @@ def write_elements(source: Path, offset: int, target: Path, name: str) -> None:
         FileRefused: the array does not end, or something comes after its end.
     """
     # Not by DuckDB: it reads an array by taking it into memory as a whole.
-    elements = _Elements()
+    elements, more = Elements(), False
     with source.open("rb") as reader, target.open("wb") as writer:
         reader.seek(offset)
         while data := reader.read(BLOCK):
-            writer.write(elements.lines(np.frombuffer(data, dtype=np.uint8)))
-    if fault := elements.fault or ("" if elements.ended else "it does not end: a quote or a bracket is open"):
+            writer.write(elements.lines(data))
+            more = more or bool(FILLED[np.frombuffer(data, dtype=np.uint8)[elements.read :]].any())
+    if fault := elements.fault or ("something stands after its end" if more else ""):
         raise FileRefused("unreadable", f"{name!r} is not a JSON array of objects: {fault}; deliver it again")
     # The line end in the place of the closing bracket would count as a blank record.
     if not elements.filled:
         target.write_bytes(b"")
 
 
-class _Elements:
+class Elements:
     r"""The state between two blocks.
 
         block 1   [{"a": [1,       ->   _{"a": [1,         depth 3 afterwards
         block 2   2], "b": "x,     ->   2], "b": "x,       in a string afterwards
         block 3   y"},\n3]         ->   y"}\n_3\n          ended; _ is a space
 
+    The members of an object are told apart in the same way.
+
+    Args:
+        opening: the bracket with which it begins, `[` or `{`.
+
     Attributes:
         ended: whether the bracket that closes the array was seen.
-        fault: what is wrong with the array; empty when nothing is.
+        read: how many bytes of the last block belong to the array; what stands behind them is not looked at.
         filled: whether anything stands in it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opening: str = "[") -> None:
         self.ended = self.filled = False
-        self.fault = ""
+        self.read = 0
+        self._closing, self._found = CLOSING_OF[opening], 0
         self._depth = 0
         # Whether the block before ended in a string, and with a backslash that escapes the next byte.
         self._inside = False
         self._escaped = False
 
-    def lines(self, values: "Bytes") -> bytes:
+    @property
+    def fault(self) -> str:
+        """What is wrong with the array; empty when nothing is."""
+        if not self.ended:
+            return "it does not end: a quote or a bracket is open"
+        if self._found != self._closing:
+            return f"it ends with {chr(self._found)} and not with {chr(self._closing)}"
+        return ""
+
+    def lines(self, data: bytes | memoryview) -> bytes:
         """A block with the array's brackets and commas replaced by line ends, and its line ends by blanks."""
         if self.ended:
-            self._end(values)
+            self.read = 0
             return b""
+        values = np.frombuffer(data, dtype=np.uint8)
+        self.read = len(values)
         quotes = self._quotes(values)
         places = np.flatnonzero(NOTEWORTHY[values])
         outside = (np.searchsorted(quotes, places) + self._inside) % 2 == 0
@@ -132,16 +151,8 @@ class _Elements:
         closing = places[(steps == -1) & (depths == 0)][:1]
         written[closing] = LF
         if len(closing):
-            stop = int(closing[0]) + 1
-            self._end(values[stop:], values[closing[0]] == CLOSING)
-            written = written[:stop]
+            self.ended, self.read, self._found = True, int(closing[0]) + 1, int(values[closing[0]])
+            written = written[: self.read]
         # A comma makes elements, even if nothing stands beside it: those of [,] are two blank records.
         self.filled = self.filled or len(closing) < (written == LF).sum() or bool(FILLED[written].any())
         return written.tobytes()
-
-    def _end(self, rest: "Bytes", closed: bool = True) -> None:
-        self.ended = True
-        if not closed:
-            self.fault = "it begins with [ and ends with }"
-        elif not self.fault and FILLED[rest].any():
-            self.fault = "something stands after its end"

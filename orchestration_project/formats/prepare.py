@@ -9,6 +9,7 @@ in a work folder, the table of a workbook as CSV. No relation is made here; that
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from orchestration_project.formats.fixed_lines import find_names, with_fillers
 from orchestration_project.formats.given import Given, given_texts, preamble_of
 from orchestration_project.formats.header import HEAD_BYTES, REJECT_ID, Header, find_header, is_one_line, normalised
 from orchestration_project.formats.json_array import write_elements
+from orchestration_project.formats.json_documents import write_records
 from orchestration_project.formats.skipped import FIRST_LINE
 
 BLOCK = 4 << 20
@@ -90,7 +92,8 @@ def prepare(feed: Feed, path: Path, name: str, work: Path, max_bytes: int) -> Pr
         return Prepared(name, _plainly_named(plain, work), given=given_texts(feed, name))
     text, start = as_utf8(plain, feed.source.encoding, name, work)
     if feed.source.format is FileFormat.JSON:
-        return replace(_prepare_json(text, start, name, work), given=given_texts(feed, name))
+        lines = _as_lines(text, start, feed.source.records_path, name, work)
+        return replace(_prepare_lines(lines, name, work), given=given_texts(feed, name))
     if feed.source.format is FileFormat.FIXED_WIDTH:
         return _prepare_fixed_width(feed, plain, text, start, name, work)
     return _prepare_delimited(feed, text, start, name, work)
@@ -190,10 +193,6 @@ def _first_line(line_end: str) -> bytes:
     return FIRST_LINE + line_end.encode()
 
 
-def _prepare_json(text: Path, start: int, name: str, work: Path) -> Prepared:
-    return _prepare_lines(_as_lines(text, start, name, work), name, work)
-
-
 def _prepare_fixed_width(feed: Feed, plain: Path, text: Path, start: int, name: str, work: Path) -> Prepared:
     fixed = feed.source.fixed or FixedWidth()
     whole = _copy_from(text, start, work / "text") if start else text
@@ -235,8 +234,13 @@ def _no_delimiter(path: Path, name: str) -> str:
     raise FileRefused("unreadable", f"{name!r} has every control character there is: it is no text; deliver it anew")
 
 
-def _as_lines(text: Path, start: int, name: str, work: Path) -> Path:
+def _as_lines(text: Path, start: int, path: Sequence[str] | None, name: str, work: Path) -> Path:
     """A JSON file with a record a line: itself, or a copy."""
+    if path is not None:
+        with text.open("rb") as reader, (work / "records.json").open("wb") as writer:
+            reader.seek(start)
+            write_records(reader, path, writer, name)
+        return work / "records.json"
     if _head(text, start).lstrip()[:1] == "[":
         write_elements(text, start, work / "elements.json", name)
         return work / "elements.json"

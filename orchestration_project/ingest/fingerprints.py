@@ -21,9 +21,10 @@ def reading_of(feed: Feed) -> str:
     ]
     # Left out where none is named: the text is what it was before there were workbooks, so no file is read anew for it.
     sheet = () if feed.source.sheet is None else (feed.source.sheet,)
+    path = () if feed.source.records_path is None else (("records", feed.source.records_path),)
     # The same of ignored records. Which they are is decided when files are read, and noted in the raw table.
     ignored = (feed.ignored,) if feed.ignored else ()
-    parts = (feed.source, read, *sheet, *_cut(feed), *ignored, *_divided(feed))
+    parts = (feed.source, read, *sheet, *path, *_cut(feed), *ignored, *_divided(feed))
     return digest_of(repr(parts))
 
 

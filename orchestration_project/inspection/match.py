@@ -3,7 +3,9 @@
 import codecs
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +15,7 @@ from orchestration_project.formats.decode import BOMS
 from orchestration_project.formats.decompress import decompress, kind_of
 from orchestration_project.formats.fixed_lines import looks_like
 from orchestration_project.formats.header import HEAD_BYTES, find_header, normalised, require_columns, spellings
+from orchestration_project.formats.json_documents import write_records
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
@@ -96,7 +99,7 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
             case FileFormat.FIXED_WIDTH:
                 return looks_like(feed, _text(feed, head))
             case FileFormat.JSON:
-                keys = tuple(_first_object(_text(feed, head)))
+                keys = tuple(_first_object(_records(feed, _text(feed, head))))
                 known = {normalised(key) for key in keys}
                 found = {column.name: 0 for column in feed.record_columns if spellings(column) & known}
                 require_columns(feed, found, keys, "the first object")
@@ -105,6 +108,17 @@ def _has_columns(feed: Feed, head: bytes) -> bool:
     except FileRefused:
         return False
     return True
+
+
+def _records(feed: Feed, text: str) -> str:
+    """The text from which on records stand: where the contract says so, those of the first document."""
+    if feed.source.records_path is None:
+        return text
+    found = BytesIO()
+    # The head breaks off somewhere. What was found before that is enough.
+    with suppress(FileRefused):
+        write_records(BytesIO(text.encode()), feed.source.records_path, found, "the head")
+    return found.getvalue().decode(errors="ignore")
 
 
 def _first_object(text: str) -> dict[str, object]:

@@ -42,6 +42,14 @@ POSTGRES = {"server": "x", "type": "postgres", "host": "h", "port": 1, "database
         ),
         pytest.param([server("xlsx", custom={"sheet": 2})], SourceFormat(FileFormat.XLSX, sheet=2), id="by number"),
         pytest.param([server("xlsx", custom={"sheet": "*"})], SourceFormat(FileFormat.XLSX, sheet="*"), id="all"),
+        pytest.param(
+            [server("json", custom={"recordsPath": "$"})], SourceFormat(FileFormat.JSON, records_path=()), id="arrays"
+        ),
+        pytest.param(
+            [server("json", custom={"recordsPath": "$.data['order lines'].a-b"})],
+            SourceFormat(FileFormat.JSON, records_path=("data", "order lines", "a-b")),
+            id="path to records",
+        ),
         pytest.param([server(encoding="ISO-8859-1")], SourceFormat(encoding="iso8859-1"), id="encoding"),
         pytest.param([server(encoding="UTF-8")], SourceFormat(), id="UTF-8 is what files are written in anyway"),
         pytest.param(
@@ -75,6 +83,11 @@ def test_source(servers: list[dict[str, Any]], expected: SourceFormat, load: Loa
         pytest.param([server("xlsx", custom={"sheet": 0})], "its number from 1", id="sheet 0"),
         pytest.param([server("xlsx", custom={"sheet": True})], "its number from 1", id="no sheet"),
         pytest.param([server("xlsx", custom={"sheet": " "})], "its number from 1", id="blank sheet"),
+        pytest.param([server(custom={"recordsPath": "$"})], "recordsPath has no effect on csv", id="path of CSV"),
+        *(
+            pytest.param([server("json", custom={"recordsPath": path})], "e.g. $.data.items", id=f"path {path}")
+            for path in ("data", "$.data[*]", "$..items", "$.items[0]", "$.", 1, "$['']")
+        ),
         pytest.param([server(custom={"Delimiter": ";"})], "did you mean 'delimiter'?", id="spelling"),
         pytest.param([server(custom={"aliases": "x"})], "it belongs to a property (column)", id="wrong place"),
         pytest.param([server(kind="custom", delimiter=";", custom={"delimiter": ","})], "delimiter is ';'", id="both"),

@@ -35,6 +35,27 @@ def test_the_format_tells_the_feed(content: bytes, expected: list[str], tmp_path
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
+        pytest.param(b'{"n": [1], "data": {"items": [{"id": "a", "n": 1}, {"id"', ["inside"], id="inside"),
+        pytest.param(b'[{"id": "a", "n": 1}', ["arrays", "plain"], id="an array"),
+        pytest.param(b'{"data": {"items": []}}', [], id="no record"),
+    ],
+)
+def test_json_is_told_by_the_first_record(content: bytes, expected: list[str], tmp_path: Path) -> None:
+    """A JSON file matches the feeds that find a record with their columns where their contract says."""
+    paths = {"arrays": (), "inside": ("data", "items"), "plain": None}
+    feeds = {
+        name: (feed(source=SourceFormat(FileFormat.JSON, records_path=way)), options()) for name, way in paths.items()
+    }
+    path = tmp_path / "s_2024-01-01"
+    path.write_bytes(content)
+    file = find(path)
+    assert file
+    assert [match.feed for match in matching_feeds(feeds, file, max_bytes=1 << 20)] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
         pytest.param(b"a   1\nb   2\n", ["plain"], id="a line of that width"),
         pytest.param(b"id  n\na   1\n", ["headed", "plain"], id="with a header"),
         pytest.param(b"id   n\na    1\n", [], id="a wider one"),

@@ -94,6 +94,7 @@ OFFSET_PATTERNS = [
     "dd.MM.yyyy HH:mm x",
     "yyyy-MM-dd HH:mm:ss.SSSSSSXX",
 ]
+RECORDS_PATHS = [None, None, None, (), ("items",), ("data", "it's")]
 ZONES = ["UTC", "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]
 
 COIN = st.sampled_from([False, False, True])
@@ -128,6 +129,8 @@ def contracts(draw: st.DrawFn, file_format: FileFormat) -> Contract:
     source = SourceFormat(
         file_format, draw(st.sampled_from([None, None, ",", ";", "\t", "|"])), draw(st.sampled_from('"""\''))
     )
+    if file_format is FileFormat.JSON:
+        source = replace(source, records_path=draw(st.sampled_from(RECORDS_PATHS)))
     return Contract(Feed("f", "1.0.0", tuple(columns), source, tuple(keyed)), patterns)
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import gzip
+import itertools
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,8 @@ LINES = [
     '{"a":"\\ud800"}',
     '{"a":NaN}',
 ]
+BESIDE = ['"n": 1.10', '"x": {"items": [{"id": 7}]}', '"next": null', '"t": "]}\\""', '"e": []', '"a" : [ [1], {}]']
+"""What stands beside the way to records."""
 SEVENTY = 70
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -238,7 +241,7 @@ def json_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence
     """A file of JSON: objects in lines or in an array, and what is no object."""
     keys = [(json.dumps(draw(spelled(item)), ensure_ascii=False), texts[item.name]) for item in draw(present(contract))]
     keys += [(json.dumps(extra), EXTRA_TEXTS) for extra in draw(st.lists(st.sampled_from(EXTRAS), max_size=1))]
-    found = []
+    found: list[str] = []
     for kind in draw(st.lists(st.sampled_from(["object"] * 8 + ["partly", "other", "twice", "control"]), max_size=5)):
         pairs = [f"{key}: {json_value(draw(st.sampled_from(values)), draw(st.booleans()))}" for key, values in keys]
         if kind == "partly":
@@ -246,11 +249,28 @@ def json_files(draw: st.DrawFn, contract: Contract, texts: Mapping[str, Sequence
         text = "{" + ", ".join(pairs + pairs[:1] * (kind == "twice")) + "}"
         text = text.replace('"', '"\x01', 1) if kind == "control" else text
         found.append(draw(st.sampled_from(LINES)) if kind == "other" else text)
+    if contract.feed.source.records_path is not None:
+        data = draw(documents(found, contract.feed.source.records_path)).encode()
+        return File(draw(damaged(data)) if draw(st.integers(0, 3)) == 3 else data)
     if draw(st.integers(0, 3)) == 3:
         data = ("[" + ",\n".join(found) + "]").encode()
         return File(draw(damaged(data)) if draw(st.integers(0, 7)) == 7 else data)
     end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
     return File(draw(encoded("", end.join(found) + end * draw(st.integers(0, 1)))))
+
+
+@st.composite
+def documents(draw: st.DrawFn, found: Sequence[str], path: Sequence[str]) -> str:
+    """Records in arrays inside of one to three documents, some of which have none."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(found)), max_size=2)))
+    texts = []
+    for start, stop in itertools.pairwise([0, *cuts, len(found)]):
+        value = f"[{draw(st.sampled_from(['', ' ', chr(10)]))}{', '.join(found[start:stop])}]"
+        for key in reversed(path):
+            pairs = [f"{json.dumps(key)}: {value}", *draw(st.lists(st.sampled_from(BESIDE), max_size=2))]
+            value = "{" + ",".join(draw(st.permutations(pairs))) + "}"
+        texts.append(value)
+    return draw(st.sampled_from(["", "\n", " \r\n"])).join(texts)
 
 
 @st.composite

@@ -1,8 +1,9 @@
-"""JSON, an object a line or an array of objects, and rows of typed values.
+"""JSON (an object a line, an array of objects, or documents with arrays in them), and rows of typed values.
 
 Belongs here: from bytes to fields. Does not belong here: what a field is worth (`values.py`).
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ def json_records(feed: Feed, text: str) -> list[Record]:
         Refused: an array does not end, or no record has a required column.
     """
     records, keys = [], set[str]()
-    for element in elements(text):
+    path = feed.source.records_path
+    for element in elements(text) if path is None else within_documents(text, path):
         record, found = json_record(feed, element)
         records.append(record)
         keys |= found
@@ -42,13 +44,97 @@ def elements(text: str) -> Iterator[str]:
     yield from lines if lines[-1] else lines[:-1]
 
 
-def split_array(text: str) -> list[str]:
-    """The elements of an array, by its quotes, brackets and commas alone: what each is worth is told by itself.
+def within_documents(text: str, path: Sequence[str]) -> list[str]:
+    """The elements of the array at a path in each document.
 
-    A backslash escapes a quote, be it outside of texts, where JSON has none.
+    Raises:
+        Refused: what is around the elements is no JSON, or has no such array.
+    """
+    found, rest = list[str](), text.strip(" \t\r\n")
+    if not rest:
+        raise Refused("unreadable")
+    while rest:
+        parts, length = at_path(rest, path)
+        found += parts
+        rest = rest[length:].strip(" \t\r\n")
+    return found
+
+
+def at_path(text: str, path: Sequence[str]) -> tuple[list[str], int]:
+    """The elements of the array at a path in the value with which a text begins, and how long that value is.
+
+    Raises:
+        Refused: what is around the elements is no JSON, or has no such array.
+    """
+    if text[:1] != ("{" if path else "["):
+        whole_value(text)
+        raise Refused("missing_records")
+    if not path:
+        parts, length = array_in_front(text)
+        return parts, length
+    place, found = 1, list[list[str]]()
+    separator = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?=\")|[ \t\r\n]*(?=\})")
+    for count in itertools.count():
+        gap = (separator if count else re.compile(r"[ \t\r\n]*")).match(text, place)
+        if not gap:
+            raise Refused("unreadable")
+        place = gap.end()
+        if text[place : place + 1] == "}":
+            break
+        key, place = text_in_front(text, place)
+        if key == path[0] and found:
+            raise Refused("missing_records")
+        value = text[place:]
+        if key == path[0]:
+            parts, length = at_path(value, path[1:])
+            found.append(parts)
+        else:
+            length = whole_value(value)
+        place += length
+    if not found:
+        raise Refused("missing_records")
+    return found[0], place + 1
+
+
+def text_in_front(text: str, place: int) -> tuple[str, int]:
+    """The key at a place, and where its value begins."""
+    if text[place : place + 1] != '"':
+        raise Refused("unreadable")
+    length = whole_value(text[place:])
+    colon = re.compile(r"[ \t\r\n]*:[ \t\r\n]*").match(text, place + length)
+    if not colon:
+        raise Refused("unreadable")
+    return str(json.loads(text[place : place + length])), colon.end()
+
+
+def whole_value(text: str) -> int:
+    """How long the value is with which a text begins."""
+    try:
+        return json.JSONDecoder(parse_int=str, parse_float=str).raw_decode(text)[1]
+    except (ValueError, RecursionError):
+        raise Refused("unreadable") from None
+
+
+def split_array(text: str) -> list[str]:
+    """The elements of an array that is all of a text.
 
     Raises:
         Refused: it does not end, or something stands after its end.
+    """
+    parts, length = array_in_front(text)
+    if length < len(text):
+        raise Refused("unreadable")
+    return parts
+
+
+def array_in_front(text: str) -> tuple[list[str], int]:
+    """The elements of an array, by its quotes, brackets and commas alone, and how long it is.
+
+    What each element is worth is told by itself. A backslash escapes a quote, be it outside of texts, where JSON has
+    none.
+
+    Raises:
+        Refused: it does not end.
     """
     found, start, depth = list[str](), 1, 0
     quoted = escaped = False
@@ -65,10 +151,10 @@ def split_array(text: str) -> list[str]:
             found.append(text[start:place])
             start = place + 1
         if not depth:
-            if character != "]" or place + 1 < len(text):
+            if character != "]":
                 break
             rest = text[start:place]
-            return [*found, rest] if found or rest.strip(" \t\r\n") else []
+            return [*found, rest] if found or rest.strip(" \t\r\n") else [], place + 1
     raise Refused("unreadable")
 
 

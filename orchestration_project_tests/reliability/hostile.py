@@ -66,6 +66,10 @@ def outcomes(shop: Shop) -> dict[str, FileOutcome]:
 def neighbour_of(contract: Feed) -> bytes:
     """A file with one good record of the columns `id` and `n`."""
     if contract.source.format is FileFormat.JSON:
-        return b'{"id":"neighbour","n":7}\n'
+        path = contract.source.records_path
+        written = '{"id":"neighbour","n":7}' if path is None else '[{"id":"neighbour","n":7}]'
+        for key in reversed(path or ()):
+            written = f'{{"{key}":{written}}}'
+        return f"{written}\n".encode()
     delimiter, codec = contract.source.delimiter or ",", contract.source.encoding or "utf-8"
     return f"id{delimiter}n\nneighbour{delimiter}7\n".encode(codec)

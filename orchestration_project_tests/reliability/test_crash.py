@@ -165,6 +165,23 @@ def fixed_width(shop: Shop) -> dict[str, Any]:
     return {}
 
 
+def documents(shop: Shop) -> dict[str, Any]:
+    """Files are JSON documents, one after another: one is corrected, two are refused, some records are rejected."""
+    shop.feed = replace(shop.feed, source=SourceFormat(FileFormat.JSON, records_path=("data", "items")))
+
+    def written(*pages: str) -> str:
+        return "".join(f'{{"data": {{"items": [{page}]}}, "more": [{{"id": "z"}}]}}\n' for page in pages)
+
+    shop.deliver(named(1), written('{"id": "a", "n": 1}', "", '{"id": "b", "n": 2}, {"id": "c"}'))
+    shop.deliver(named(2), written('{"id": "a", "n": 4}, 5', '{"id": "c", "n": 5}'))
+    shop.load()
+    shop.deliver(named(1), written('{"id": "b", "n": 2}', '{"id": "a", "n": -1}'))
+    shop.deliver(named(1, "t"), written('{"id": "a", "n": 1}') + '{"data": {"items": null}}')
+    shop.deliver(named(2, "t"), written('{"id": "a", "n": 1}')[:-3])
+    shop.deliver(named(3), written('{"id": "a", "n": 11}, {"id": "e", "n": 6}'))
+    return {}
+
+
 def totals(shop: Shop) -> dict[str, Any]:
     """Files end with their total and a signature, and have comments: two don't add up, one had a right version."""
     rule = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n", blocking=True),))
@@ -255,6 +272,7 @@ SCENARIOS: list[Callable[[Shop], dict[str, Any]]] = [
     workbooks,
     open_documents,
     fixed_width,
+    documents,
     totals,
     ignored_otherwise,
     zips,

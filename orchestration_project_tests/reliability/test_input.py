@@ -20,6 +20,7 @@ from orchestration_project_tests.reliability.hostile import FileOutcome, loaded_
 pytestmark = pytest.mark.promise("input")
 
 CSV, JSON = feed(), feed(source=SourceFormat(FileFormat.JSON))
+INSIDE = feed(source=SourceFormat(FileFormat.JSON, records_path=("d", "r")))
 TEXT = "id,n\nä,1\nb,2\n"
 LINES = b"id,n\na,1\nb,2\n"
 ZSTD = zstandard.ZstdCompressor()
@@ -126,6 +127,18 @@ CASES = [
     pytest.param(JSON, b"[" * 100_000, "unreadable", id="nothing but brackets"),
     pytest.param(JSON, b"", "empty_file", id="empty JSON"),
     pytest.param(JSON, b"null\n", (0, 1, 0), id="null"),
+    pytest.param(INSIDE, b'{"d":{"r":[{"id":"a","n":1}]}}{"d":{"r":[2]}}\n', (1, 1, 0), id="two documents"),
+    pytest.param(INSIDE, b'{"d":{"r":[{"id":"a","n":1},]}}\n', (1, 0, 1), id="comma at the end of a document's array"),
+    pytest.param(INSIDE, b'{"d":{"r":[ ]},"r":[{"id":"z"}]}\n', (0, 0, 0), id="document without records"),
+    pytest.param(INSIDE, b'{"d":{"r":[{"id":"a","n":1}]}', "unreadable", id="document without an end"),
+    pytest.param(INSIDE, b'{"d":{"r":[{"id":"a","n":1}]}},', "unreadable", id="comma between documents"),
+    pytest.param(INSIDE, b'{"t":"5"","d":{"r":[{"id":"a","n":1}]}}\n', "unreadable", id="quote beside the records"),
+    pytest.param(INSIDE, b'{"t":{"x":"5" y"},"d":{"r":[{"id":"a"}]}}\n', "unreadable", id="quote in what is beside"),
+    pytest.param(INSIDE, b'{"d":{"r":null}}\n', "missing_records", id="null for the records"),
+    pytest.param(INSIDE, b'{"d":{"r":[{"id":"a","n":1}]}}\n{"d":{}}\n', "missing_records", id="a page without them"),
+    pytest.param(INSIDE, b'{"d":{"r":[],"r":[{"id":"a"}]}}\n', "missing_records", id="records twice"),
+    pytest.param(INSIDE, b'[{"id":"a","n":1}]\n', "missing_records", id="an array in their place"),
+    pytest.param(INSIDE, b"\n \n", "unreadable", id="no document"),
 ]
 NAMES = {str(case.id): named(1, f"case{number}") for number, case in enumerate(CASES)}
 

@@ -205,7 +205,10 @@ def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> 
         for line in islice(lines, OBJECTS_LOOKED_AT):
             keys |= dict.fromkeys(_keys_of(line))
     if not keys:
-        raise DraftError(f"{file.name!r} has no JSON object a line, nor an array of objects")
+        raise DraftError(
+            f"{file.name!r} has no JSON object a line, nor an array of objects. If they are in an array inside of a"
+            " document, write the contract by hand, with recordsPath of the server"
+        )
     return list(keys)
 
 
