@@ -4,7 +4,8 @@ Belongs here: all that a delivery asks of the warehouse. Every function runs on 
 that shape, contents, copies and figures are those of one moment.
 
 The content of a part of a cleaned table is what its loads have noted in `published_batches`, so no row is read for it.
-Of any other table the rows are hashed, batch by batch: no note tells what a SELECT of today has made of an input.
+Of any other table, and of one that has another number of rows than noted, the rows are hashed, batch by batch: no note
+tells what a SELECT of today has made of an input.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from orchestration_project.delivery.model import WHOLE, Contents, Figures, Shape
 from orchestration_project.errors import DeliveryError
 from orchestration_project.failpoints import Delivery, reached
 from orchestration_project.warehouse import published
-from orchestration_project.warehouse.tables import BATCH, Columns, batch_filter, columns_of, exists, ident, literal
+from orchestration_project.warehouse.tables import BATCH, Columns, batch_filter, columns_of, ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -115,16 +116,8 @@ def _delivered_type(selection: Selection, name: str, sql_type: str) -> str:
 def contents_of(connection: "DuckDBPyConnection", selection: Selection, shape: Shape) -> Contents:
     """The content of each part that has rows."""
     present = columns_of(connection, shape.table)
-    batch = f"{BATCH}::{present[BATCH]}::VARCHAR" if BATCH in present else literal(WHOLE)
-    if _is_listed(connection, shape.table):
-        # Their batches are TIMESTAMPs for every feed.
-        query = f"SELECT {batch}, content FROM {published.TABLE} WHERE table_name = {literal(shape.table)}"
-    else:
-        # Of the columns that are delivered: a change of the others is nothing to the target.
-        query = f"""SELECT {batch} AS part, sum(hash(_rows))::{published.CONTENT_TYPE}
-            FROM (SELECT {", ".join(map(ident, _needed(shape, present)))} FROM main.{ident(shape.table)}) AS _rows
-            GROUP BY part"""
-    found = dict(connection.execute(query).fetchall())
+    found = published.listed_contents(connection, shape.table, present[BATCH]) if BATCH in present else {}
+    found = found or _hashed(connection, shape, present)
     way = _way_of(selection, shape)
     if shape.batch is None and found:
         # A sum depends on no order, like those that it is made of.
@@ -132,11 +125,15 @@ def contents_of(connection: "DuckDBPyConnection", selection: Selection, shape: S
     return {str(part): f"{content}-{way}" for part, content in found.items()}
 
 
-def _is_listed(connection: "DuckDBPyConnection", table: str) -> bool:
-    if not exists(connection, published.TABLE):
-        return False
-    query = f"SELECT 1 FROM {published.TABLE} WHERE table_name = $1 LIMIT 1"
-    return connection.execute(query, [table]).fetchone() is not None
+def _hashed(connection: "DuckDBPyConnection", shape: Shape, present: Columns) -> dict[str, int]:
+    part = f"{BATCH}::VARCHAR" if BATCH in present else literal(WHOLE)
+    # Of the columns that are delivered: a change of the others is nothing to the target.
+    rows = connection.execute(
+        f"""SELECT {part} AS part, sum(hash(_rows))
+            FROM (SELECT {", ".join(map(ident, _needed(shape, present)))} FROM main.{ident(shape.table)}) AS _rows
+            GROUP BY part"""
+    ).fetchall()
+    return dict(rows)
 
 
 def _needed(shape: Shape, present: Columns) -> list[str]:

@@ -121,17 +121,10 @@ def _row(connection: "DuckDBPyConnection", source: Source) -> str:
     return ", ".join([literal(made or ""), *map(ident, REJECT)])
 
 
-def _listed(connection: "DuckDBPyConnection", source: Source) -> list[tuple[str | None, int]]:
-    """What is listed of a cleaned table; nothing if it is not listed, or rows came or went outside of a load."""
-    if source.schema != SCHEMA or BATCH not in source.columns or not exists(connection, published.TABLE):
-        return []
-    if not published.has_listed_rows(connection, source.name):
-        return []
-    sql_type = source.columns[BATCH]
-    return connection.execute(
-        f"SELECT _batch_date::{sql_type}::VARCHAR, content::HUGEINT FROM {published.TABLE} WHERE table_name = $1",
-        [source.name],
-    ).fetchall()
+def _listed(connection: "DuckDBPyConnection", source: Source) -> Contents:
+    if source.schema != SCHEMA or BATCH not in source.columns:
+        return {}
+    return dict(published.listed_contents(connection, source.name, source.columns[BATCH]).items())
 
 
 def _hashed(connection: "DuckDBPyConnection", name: str, row: str, batch: str) -> list[tuple[str | None, int]]:

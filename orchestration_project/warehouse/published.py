@@ -77,6 +77,24 @@ def has_listed_rows(connection: "DuckDBPyConnection", table: str) -> bool:
     return found == (True,)
 
 
+def listed_contents(connection: "DuckDBPyConnection", table: str, batch_type: str) -> dict[str, int]:
+    """What is listed of a cleaned table: the content of each batch, by the text that its start has in the table.
+
+    Empty if the table is not listed, or if rows came or went outside of a load: then the list tells nothing.
+
+    Args:
+        connection: to the warehouse.
+        table: any table of the schema `main`.
+        batch_type: the type of its `_batch_date`; that of the list is TIMESTAMP for every feed.
+    """
+    if not exists(connection, TABLE) or not has_listed_rows(connection, table):
+        return {}
+    rows = connection.execute(
+        f"SELECT _batch_date::{batch_type}::VARCHAR, content::HUGEINT FROM {TABLE} WHERE table_name = $1", [table]
+    ).fetchall()
+    return dict(rows)
+
+
 def changed_outside(connection: "DuckDBPyConnection", table: str) -> list[dt.datetime]:
     """The starts of a cleaned table's batches that have more or fewer rows than were published, in order.
 

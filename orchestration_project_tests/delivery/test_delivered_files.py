@@ -72,6 +72,16 @@ def test_a_batch_that_is_gone_is_removed(place: Outlet) -> None:
     assert [file["part"] for file in place.manifest()["files"]] == ["2024-01-01", "2024-01-03"]
 
 
+def test_rows_that_left_outside_of_a_load_leave_the_target_too(place: Outlet) -> None:
+    """What loads have noted of a batch is not believed where the table has another number of rows."""
+    with duckdb.connect(str(place.shop.settings.database)) as warehouse:
+        warehouse.execute(f"DELETE FROM {TABLE} WHERE id = '2b'")
+    place.deliver()
+    assert place.rows() == place.expected()
+    assert len(place.rows()) == 5
+    assert not place.compare().wrong
+
+
 def test_personal_columns_are_left_out(place: Outlet) -> None:
     """No byte of the target tells a personal value, nor that there is such a column."""
     assert all(b"Ann" not in content and b"buyer" not in content for content in place.files().values())
