@@ -55,6 +55,7 @@ class Backup(StrEnum):
     """What a backup or a restore has just done, each in its order."""
 
     MARKED = "backup marked"
+    COPIED = "warehouse copied"
     EXPORTED = "warehouse exported"
     OBJECT_PUT = "object stored"
     CATALOGUED = "catalogue stored"

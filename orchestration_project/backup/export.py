@@ -1,7 +1,7 @@
 """The warehouse as Parquet files, by table and batch, and back; and what both sides are compared by.
 
-Every function works on an open connection. Whoever exports holds the warehouse's lock, so nothing changes between the
-first question and the last file.
+Every function works on an open connection, to a copy of the warehouse in which nothing changes between the first
+question and the last file.
 
 Parquet has no form for some types of DuckDB: a HUGEINT comes back as a DOUBLE. Columns of these types are saved as text
 and cast back. Whether all is right is not believed but compared: the rows of each batch have a checksum.

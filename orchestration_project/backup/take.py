@@ -1,8 +1,9 @@
 """Take a backup: what is new goes to the second place, and a snapshot that names all of it is written last.
 
-1. Under the warehouse's lock the files are listed and the tables read; batches that changed become Parquet files.
-2. Without the lock, what is new is packed and stored. What the last snapshot has is named again, not read.
-3. The catalogue is stored, then the snapshot. Whoever is killed before has left objects that no snapshot names.
+1. Under the warehouse's lock the files are listed and the warehouse is copied.
+2. Without the lock, files that are new are packed and stored. What the last snapshot has is named again, not read.
+3. The tables of the copy are read; batches that changed become Parquet files, and are stored.
+4. The catalogue is stored, then the snapshot. Whoever is killed before has left objects that no snapshot names.
 
 A file that changes or vanishes meanwhile is noticed: then it begins anew, since tables and files have to be of one
 moment. What people and loads write to at any time is read once more, or left out.
@@ -11,11 +12,12 @@ moment. What people and loads write to at any time is read once more, or left ou
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from orchestration_project.backup.export import TableState, ddl_of, export_part, state_of, tables_of
+from orchestration_project.backup.export import TableState
+from orchestration_project.backup.look import Exported, Seen, export, look
 from orchestration_project.backup.memory import Last, Memory
 from orchestration_project.backup.model import (
     STAMP,
@@ -29,12 +31,12 @@ from orchestration_project.backup.model import (
     SourceChanged,
 )
 from orchestration_project.backup.sealing import Keys, read_keys, unseal
-from orchestration_project.backup.sources import Kind, Source, copy_database, list_sources
+from orchestration_project.backup.sources import Kind, Source, copy_database
 from orchestration_project.backup.upload import Uploader
 from orchestration_project.backup.vault import Vault, taken_at
 from orchestration_project.failpoints import Backup, reached
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 
 ATTEMPTS = 3
@@ -63,19 +65,6 @@ class Taken:
     notes: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was found under the lock: the files, and of the tables what they hold and where what changed was exported.
-
-    `exported` has the Parquet files by table, schema first, and batch.
-    """
-
-    sources: Sequence[Source]
-    states: Sequence[TableState] = ()
-    ddl: str = ""
-    exported: Mapping[tuple[str, str | None], Path] = field(default_factory=dict)
-
-
 def back_up(
     warehouse: Warehouse, settings: Settings, vault: Vault, memory: Memory, now: dt.datetime, log: Log
 ) -> Taken:
@@ -102,8 +91,11 @@ def back_up(
         last = _known(vault, memory, keys, previous, notes.append)
         uploader = Uploader.begin(vault, keys, memory.work, last, previous)
         seen, files = _saved(warehouse, settings, uploader, last, pool, log)
-        tables = _tables(seen, uploader, last, pool)
-        catalogue = Catalogue(tuple(file for file in files if file), tables, seen.ddl, version("duckdb"))
+        found = export(seen, uploader, last)
+        reached(Backup.EXPORTED)
+        log(f"{len(found.states)} table(s), {len(found.files)} batch(es) exported")
+        tables = _tables(found, uploader, last, pool)
+        catalogue = Catalogue(tuple(file for file in files if file), tables, found.ddl, version("duckdb"))
         if left_out := len(files) - len(catalogue.files):
             notes.append(f"{left_out} file(s) were moved or written to meanwhile, and are left out")
         snapshot = _commit(vault, memory, uploader, keys, catalogue, previous, now)
@@ -159,12 +151,17 @@ def _saved(
 ) -> tuple[Seen, list[SavedFile | None]]:
     """Look at everything and store the files; again from the start if one changed that must not."""
     known = {file.path: file for file in last.catalogue.files}
+    copy_in = uploader.new_folder()
+
+    def save(source: Source) -> SavedFile | None:
+        return _file(source, uploader, known, last.marks)
+
     for attempt in range(1, ATTEMPTS + 1):
-        seen = _look(warehouse, settings, uploader, last)
-        reached(Backup.EXPORTED)
-        log(f"{len(seen.sources)} file(s), {len(seen.states)} table(s), {len(seen.exported)} batch(es) exported")
+        seen = look(warehouse, settings, copy_in)
+        reached(Backup.COPIED)
+        log(f"{len(seen.sources)} file(s); the warehouse was held for {seen.seconds:.2f} s")
         try:
-            return seen, list(pool.map(lambda source: _file(source, uploader, known, last.marks), seen.sources))
+            return seen, list(pool.map(save, seen.sources))
         except SourceChanged as error:
             if attempt == ATTEMPTS:
                 raise BackupError(
@@ -172,47 +169,6 @@ def _saved(
                 ) from error
             log(f"{error}; it begins anew")
     raise AssertionError
-
-
-def _look(warehouse: Warehouse, settings: Settings, uploader: Uploader, last: Last) -> Seen:
-    """List the files and export what changed in the tables, both of one moment."""
-    if not warehouse.database.exists():
-        sources = list_sources(settings)
-        # A mistyped DATA_DIR would be a backup of nothing, and look like one.
-        if not sources:
-            raise BackupError(f"{settings.data_dir} has nothing to back up: look at DATA_DIR")
-        return Seen(sources)
-    folder = uploader.new_folder()
-    saved = {table.full_name: table for table in last.catalogue.tables}
-    # No load can move files or change rows while this holds the lock.
-    with warehouse.connection("backup", [folder], read_only=True) as connection:
-        sources, ddl = list_sources(settings), ddl_of(connection, folder)
-        exported = dict[tuple[str, str | None], Path]()
-        with transaction(connection):
-            states = [state_of(connection, *names) for names in tables_of(connection)]
-            for state in states:
-                unchanged = _unchanged(state, saved.get(state.full_name), last, uploader)
-                for batch in state.contents.keys() - unchanged.keys():
-                    path = folder / f"{len(exported)}.parquet"
-                    export_part(connection, state, batch, path)
-                    exported[state.full_name, batch] = path
-    return Seen(sources, states, ddl, exported)
-
-
-def _unchanged(
-    state: TableState, saved: SavedTable | None, last: Last, uploader: Uploader
-) -> dict[str | None, SavedPart]:
-    """The parts of a table that the last snapshot has just so, and whose objects are whole as far as listing tells."""
-    # Another DuckDB may have other hashes. Then equal ones would mean nothing.
-    if saved is None or dict(saved.columns) != dict(state.columns) or last.catalogue.duckdb != version("duckdb"):
-        return {}
-    return {
-        part.batch: part
-        for part in saved.parts
-        if (content := state.contents.get(part.batch))
-        and (content.rows, content.checksum) == (part.rows, part.checksum)
-        and uploader.has(part.stored)
-    }
 
 
 def _file(
@@ -244,11 +200,11 @@ def _read(source: Source, uploader: Uploader) -> SavedFile:
     return SavedFile(source.saved_as, source.mark[0], source.mtime_ns, stored)
 
 
-def _tables(seen: Seen, uploader: Uploader, last: Last, pool: ThreadPoolExecutor) -> tuple[SavedTable, ...]:
+def _tables(found: Exported, uploader: Uploader, last: Last, pool: ThreadPoolExecutor) -> tuple[SavedTable, ...]:
     stored = dict(
         zip(
-            seen.exported,
-            pool.map(lambda path: uploader.save(path, compress=False), seen.exported.values()),
+            found.files,
+            pool.map(lambda path: uploader.save(path, compress=False), found.files.values()),
             strict=True,
         )
     )
@@ -260,7 +216,7 @@ def _tables(seen: Seen, uploader: Uploader, last: Last, pool: ThreadPoolExecutor
 
     return tuple(
         SavedTable(state.schema, state.name, state.columns, tuple(part(state, batch) for batch in state.contents))
-        for state in seen.states
+        for state in found.states
     )
 
 

@@ -26,13 +26,8 @@ from orchestration_project.ingest.kept_archives import batch_or_day, batch_or_no
 from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, ensure_folder, ensure_storable, flush
-from orchestration_project.storage.files import (
-    FoundFile,
-    copy_bytes,
-    ensure_unchanged,
-    find,
-    sha256_of,
-)
+from orchestration_project.storage.copies import copy_bytes
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, sha256_of
 from orchestration_project.storage.members import (
     ZIP,
     discard_new,

@@ -33,9 +33,9 @@ from orchestration_project.storage.archive import (
     is_about,
     write_reason,
 )
+from orchestration_project.storage.copies import copy_bytes
 from orchestration_project.storage.files import (
     FoundFile,
-    copy_bytes,
     discover,
     ensure_unchanged,
     is_at,

@@ -2,12 +2,15 @@
 
 import datetime as dt
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from orchestration_project.backup.model import BackupError
 from orchestration_project.backup.sources import list_sources
+from orchestration_project.errors import WarehouseBroken
 from orchestration_project.failpoints import Backup
 from orchestration_project_tests.backup.saved import Saved, write_sqlite
 from orchestration_project_tests.ingest.shop import day, named
@@ -74,7 +77,7 @@ def test_a_file_that_changes_meanwhile_is_noticed(saved: Saved) -> None:
         if next(times, False):
             path.write_text("id,n\nother,1\n")
 
-    with acting(Backup.EXPORTED, write):
+    with acting(Backup.COPIED, write):
         night = saved.night()
     assert any("begins anew" in line for line in saved.told)
     assert night.checked.proven
@@ -86,7 +89,7 @@ def test_files_that_go_on_changing_fail_the_backup(saved: Saved) -> None:
     path = saved.archived(2)
     sizes = iter(range(100))
     with (
-        acting(Backup.EXPORTED, lambda: path.write_text("x" * next(sizes))),
+        acting(Backup.COPIED, lambda: path.write_text("x" * next(sizes))),
         pytest.raises(BackupError, match=r"2024-01-02.csv changed or vanished .* 3 times"),
     ):
         saved.night()
@@ -96,10 +99,51 @@ def test_files_that_go_on_changing_fail_the_backup(saved: Saved) -> None:
 def test_a_file_that_leaves_landing_meanwhile_is_left_out(saved: Saved) -> None:
     """Landing is in use at any time: what was taken away is noted, the rest is saved."""
     path = saved.settings.data_dir / "landing/f" / named(9)
-    with acting(Backup.EXPORTED, lambda: path.unlink(missing_ok=True)):
+    with acting(Backup.COPIED, lambda: path.unlink(missing_ok=True)):
         night = saved.night()
     assert night.taken.notes == ["1 file(s) were moved or written to meanwhile, and are left out"]
     assert night.checked.proven
+
+
+def test_loads_go_on_while_tables_are_read(saved: Saved) -> None:
+    """What a load commits after the warehouse was copied is in the next backup, and this one is as it was before."""
+    before = saved.rows("cleaned_f")
+
+    def load() -> None:
+        saved.shop.deliver(named(4), "id,n\nd,4\n", 9)
+        saved.shop.load()
+
+    with acting(Backup.COPIED, load):
+        night = saved.night()
+    assert night.checked.proven
+    assert saved.restored().rows("cleaned_f") == before != saved.rows("cleaned_f")
+    saved.night()
+    assert saved.restored("later").rows("cleaned_f") == saved.rows("cleaned_f")
+
+
+def test_what_is_only_in_the_log_of_the_warehouse_is_saved(saved: Saved) -> None:
+    """A load that was killed has left its commit in DuckDB's log; the backup has it, and leaves the log alone."""
+    told = "import duckdb, os, sys; warehouse = duckdb.connect(sys.argv[1])"
+    told += "; warehouse.execute('CREATE TABLE late AS SELECT 7 AS n'); os._exit(0)"
+    subprocess.run([sys.executable, "-c", told, str(saved.settings.database)], check=True)
+    log = saved.settings.database.with_name(f"{saved.settings.database.name}.wal")
+    assert log.stat().st_size
+    assert saved.night().checked.proven
+    assert saved.restored().rows("late") == ["{'n': 7}"]
+
+
+def test_a_damaged_warehouse_is_named(saved: Saved) -> None:
+    """Rows are read from a copy; an error about them names the file that has to be rebuilt, and nothing counts."""
+    with saved.shop.warehouse.transaction("test") as connection:
+        connection.execute("CREATE TABLE large AS SELECT md5(n::VARCHAR) AS v FROM range(100000) numbers(n)")
+    path = saved.settings.database
+    with path.open("r+b") as file:
+        # In the midst of the new table: the file can still be opened.
+        file.seek(path.stat().st_size // 2)
+        file.write(b"damage")
+    with pytest.raises(WarehouseBroken, match=str(path)):
+        saved.night()
+    assert saved.vault.snapshot_ids() == []
 
 
 def test_databases_in_use_are_copied_as_of_one_moment(saved: Saved) -> None:
@@ -110,7 +154,7 @@ def test_databases_in_use_are_copied_as_of_one_moment(saved: Saved) -> None:
     assert saved.restored().state() == saved.state()
 
 
-@pytest.mark.parametrize("step", [Backup.EXPORTED, Backup.OBJECT_PUT, Backup.CATALOGUED])
+@pytest.mark.parametrize("step", [Backup.COPIED, Backup.EXPORTED, Backup.OBJECT_PUT, Backup.CATALOGUED])
 def test_what_was_interrupted_is_invisible_and_used(saved: Saved, step: Backup) -> None:
     """A backup that ends before its snapshot changes nothing; the next one takes what it has stored."""
     with dying(step):

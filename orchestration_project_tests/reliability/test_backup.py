@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.promise("disk"), pytest.mark.xdist_group("s3")]
 
 OF_A_RESTORE = (Backup.STAGED, Backup.PLACED)
 OF_A_NIGHT = [step for step in Backup if step not in OF_A_RESTORE]
-USUAL = [Backup.EXPORTED, Backup.OBJECT_PUT, Backup.COMMITTED, Backup.FORGOTTEN]
+USUAL = [Backup.COPIED, Backup.OBJECT_PUT, Backup.COMMITTED, Backup.FORGOTTEN]
 ANSWER_SECONDS = 60
 
 
