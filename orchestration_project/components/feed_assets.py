@@ -29,11 +29,12 @@ NO_VERSION = "INITIAL"
 """What Dagster takes for the version of the files in a drop folder, of which it is told nothing."""
 
 
-def landing_spec(spec: FeedSpec) -> dg.AssetSpec:
-    """The drop folder as an asset that others fill."""
+def landing_spec(spec: FeedSpec, sources: Sequence[dg.AssetKey] = ()) -> dg.AssetSpec:
+    """The drop folder as an asset that others fill, or the feed's sources."""
     description = f"Drop folder of the feed {spec.name}: `$DATA_DIR/landing/{spec.name}/`. {spec.feed.description}"
     return dg.AssetSpec(
         spec.landing,
+        deps=[*dict.fromkeys(sources)],
         description=description.strip(),
         group_name=spec.name,
         kinds={"file", spec.feed.source.format.value},

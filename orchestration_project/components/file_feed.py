@@ -16,6 +16,7 @@ from orchestration_project.components.feed_checks import build_feed_checks
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.components.feed_history import UsualChanges, history_problem
 from orchestration_project.components.feed_runs import build_job, build_schedule, build_sensor
+from orchestration_project.components.feed_sources import sources_of
 from orchestration_project.components.feed_spec import (
     FeedSpec,
     Monitoring,
@@ -182,7 +183,6 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             " `ALERT_URLS`, or mail addresses. Without it, the contract's team and its members; `[]`: nobody else."
         ),
     ] = None
-
     history: Annotated[
         bool,
         Field(description="Of a snapshot feed: `raw_x` keeps each day's file, `x_history` has each key's versions."),
@@ -228,13 +228,13 @@ class FileFeed(dg.Component, dg.Model, dg.Resolvable):
             raise ValueError("repeated_bytes: refuse does not fit mode: snapshot, which loads each file as it comes")
         return self
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - Dagster passes it
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The feed's definitions."""
         spec = self.spec
         job = build_job(spec)
         return with_platform(
             dg.Definitions(
-                assets=[landing_spec(spec), build_feed_assets(spec)],
+                assets=[landing_spec(spec, sources_of(context.component_tree, spec.name)), build_feed_assets(spec)],
                 asset_checks=[build_feed_checks(spec)],
                 jobs=[job],
                 sensors=[build_sensor(spec, job)],

@@ -5,11 +5,12 @@ leaves. Does not belong here: how a source is asked (a module for each kind), wh
 """
 
 import datetime as dt
+import hashlib
 import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from orchestration_project.storage.files import is_unfinished, sha256_of
 PART = ".fetching"
 ASKED_AT_ONCE = 500
 """How many keys the memory is asked for at once."""
+DIGESTS = 1 << 128
 DOWN_IN_A_ROW = 3
 """After so many items in a row that failed because the source is down, the fetch ends."""
 
@@ -50,6 +52,7 @@ class _Fetch:
     log: Log
     failed: dict[str, PlatformError] = field(default_factory=dict)
     landed: list[Landed] = field(default_factory=list)
+    unchanged: int = 0
     empty: int = 0
     down: int = 0
 
@@ -82,17 +85,32 @@ def fetch(source: Source, memory: Memory, landing: Path, limits: Limits, now: dt
     ensure_folder(landing)
     finish_begun(memory, landing)
     under_way = _Fetch(source, memory, landing, limits, now, log)
-    ends_at, listed, unchanged, left, newest = time.monotonic() + limits.seconds, 0, 0, 0, None
+    ends_at, listed, left, newest, digest = time.monotonic() + limits.seconds, 0, 0, None, 0
     for item, is_new in plan(source, memory):
         listed += 1
+        digest = (digest + _digest(item)) % DIGESTS
         newest = max(filter(None, [newest, item.modified_at]), default=None)
         if not is_new:
-            unchanged += 1
+            under_way.unchanged += 1
         elif len(under_way.landed) >= limits.files or time.monotonic() > ends_at or under_way.down >= DOWN_IN_A_ROW:
             left += 1
         else:
             _take(under_way, item)
-    return FetchReport(listed, under_way.landed, unchanged, under_way.empty, left, under_way.failed, newest)
+    return FetchReport(
+        listed,
+        under_way.landed,
+        under_way.unchanged,
+        under_way.empty,
+        left,
+        under_way.failed,
+        newest,
+        f"{digest:032x}",
+    )
+
+
+def _digest(item: Item) -> int:
+    # Added up, a sum of them does not depend on the order in which a source lists.
+    return int.from_bytes(hashlib.sha256(f"{item.key}\0{item.version}".encode(errors="surrogateescape")).digest()[:16])
 
 
 def finish_begun(memory: Memory, landing: Path) -> None:
@@ -107,13 +125,15 @@ def _take(under_way: _Fetch, item: Item) -> None:
     part = under_way.landing / f".{uuid.uuid4().hex}{PART}"
     try:
         _require_name(under_way.memory, item)
+        before = under_way.memory.item(item.key)
+        _require_place(under_way, item, before)
         got = under_way.source.fetch(item, part, under_way.limits.bytes)
         under_way.down = 0
         if got.empty:
             under_way.memory.move(got.cursor)
             under_way.empty += 1
         else:
-            _land(under_way, item, got, part)
+            _land(under_way, item, got, part, before)
     except SourceError as error:
         under_way.down += isinstance(error, SourceDown)
         under_way.failed[item.key] = error
@@ -134,8 +154,22 @@ def _require_name(memory: Memory, item: Item) -> None:
         )
 
 
-def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path) -> None:
-    _secure(part, item.modified_at)
+def _require_place(under_way: _Fetch, item: Item, before: Remembered | None) -> None:
+    """Make sure that what lies in landing under an item's name was fetched before: the item replaces it."""
+    try:
+        size = (under_way.landing / item.name).lstat().st_size
+    except FileNotFoundError:
+        return
+    if before is None or (before.name, before.bytes) != (item.name, size):
+        raise SourceError(
+            f"{visible(item.key)} would replace {visible(item.name)!r} in landing, which somebody else has dropped; it"
+            " is fetched when that file was loaded or moved away"
+        )
+
+
+def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path, before: Remembered | None) -> None:
+    modified_at = got.modified_at or item.modified_at
+    _secure(part, modified_at)
     reached(Fetching.DOWNLOADED)
     file = Remembered(
         item.key,
@@ -144,10 +178,15 @@ def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path) -> None:
         sha256_of(part),
         part.stat().st_size,
         got.records,
-        item.modified_at,
+        modified_at,
         under_way.now,
         part.name,
     )
+    # Of a source that tells no version, or another one for the same bytes. With another time it is another delivery.
+    if before and (before.sha256, before.modified_at) == (file.sha256, modified_at):
+        under_way.memory.remember(replace(before, version=file.version), got.cursor)
+        under_way.unchanged += 1
+        return
     under_way.memory.remember(file, got.cursor)
     reached(Fetching.REMEMBERED)
     _rename(under_way.memory, under_way.landing, file)

@@ -9,10 +9,11 @@ Whoever comes next finishes what was begun: an unfinished file that is still the
 """
 
 import datetime as dt
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -53,6 +54,31 @@ class Remembered:
     modified_at: dt.datetime | None
     fetched_at: dt.datetime
     part: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastFetch:
+    """What the last fetch did, as `FetchReport` has it.
+
+    Attributes:
+        at: when it began, with a time zone.
+        listed: how many items the source had.
+        landed: how many files were put into landing.
+        bytes: of all of these.
+        unchanged: how many items were fetched before, as they are.
+        left: how many items wait for the next fetch.
+        failed: by key, why an item could not be fetched.
+        error: why the source could not be listed; empty if it could.
+    """
+
+    at: dt.datetime
+    listed: int = 0
+    landed: int = 0
+    bytes: int = 0
+    unchanged: int = 0
+    left: int = 0
+    failed: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
 
 
 def path_of(settings: Settings, feed: str) -> Path:
@@ -100,6 +126,22 @@ def open_memory(path: Path) -> Iterator["Memory"]:
         ) from error
 
 
+@contextmanager
+def reading_memory(path: Path) -> Iterator["Memory"]:
+    """The memory, to look into; an empty one where there is none, and then no file is made.
+
+    Raises:
+        SourceError: it can't be used.
+    """
+    if path.exists():
+        with open_memory(path) as memory:
+            yield memory
+    else:
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            _make_tables(connection, path)
+            yield Memory(connection)
+
+
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > FORMAT:
@@ -119,9 +161,12 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
             records INTEGER,
             modified_at TEXT,
             fetched_at TEXT NOT NULL,
-            part TEXT)"""
+            part TEXT,
+            moved INTEGER NOT NULL DEFAULT 0,
+            began TEXT)"""
     )
-    connection.execute("CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT)")
+    for name in ("cursor", "last_fetch"):
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT)")
     connection.execute(f"PRAGMA user_version = {FORMAT:d}")
 
 
@@ -145,6 +190,11 @@ class Memory:
         """The remembered versions of these keys, by key. At most some hundred keys at once."""
         marks = ", ".join("?" * len(keys))
         return dict(self._connection.execute(f"SELECT key, version FROM items WHERE key IN ({marks})", list(keys)))
+
+    def item(self, key: str) -> Remembered | None:
+        """What was fetched of this key; None if nothing was."""
+        row = self._connection.execute(f"SELECT {COLUMNS} FROM items WHERE key = ?", [key]).fetchone()
+        return _remembered(row) if row else None
 
     def items(self) -> list[Remembered]:
         """All that was fetched, by key."""
@@ -174,17 +224,14 @@ class Memory:
             file.part,
         )
         marks = ", ".join("?" * len(row))
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             # The name stays unique: with OR REPLACE a second key of that name would put the first one out.
             self._connection.execute(
                 f"INSERT INTO items ({COLUMNS}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {UPDATED}", row
             )
+            began = "UPDATE items SET moved = ?, began = (SELECT value FROM cursor) WHERE key = ?"
+            self._connection.execute(began, [cursor is not None, file.key])
             self._move(cursor)
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def move(self, cursor: str | None) -> None:
         """Note where the next fetch goes on, where nothing landed."""
@@ -195,8 +242,39 @@ class Memory:
         self._connection.execute("UPDATE items SET part = NULL WHERE key = ?", [key])
 
     def forget(self, key: str) -> bool:
-        """Have an item fetched again. Tells whether it was remembered."""
-        return self._connection.execute("DELETE FROM items WHERE key = ?", [key]).rowcount > 0
+        """Have an item fetched again. Tells whether it was remembered.
+
+        Rows come again from where its fetch began: with those that came after it, since a source goes on from one
+        place only.
+        """
+        with self._transaction():
+            row = self._connection.execute("SELECT moved, began FROM items WHERE key = ?", [key]).fetchone()
+            if row and row[0]:
+                self._connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", [row[1]])
+            self._connection.execute("DELETE FROM items WHERE key = ?", [key])
+        return row is not None
+
+    def note(self, last: LastFetch) -> None:
+        """Note what a fetch did, in the place of the one before."""
+        text = json.dumps(asdict(last) | {"at": last.at.isoformat()})
+        self._connection.execute("INSERT OR REPLACE INTO last_fetch VALUES (1, ?)", [text])
+
+    @property
+    def last(self) -> LastFetch | None:
+        """What the last fetch did; None if there was none."""
+        row = self._connection.execute("SELECT value FROM last_fetch").fetchone()
+        found = json.loads(row[0]) if row else {}
+        return LastFetch(**found | {"at": dt.datetime.fromisoformat(found["at"])}) if found else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
 
     def _move(self, cursor: str | None) -> None:
         if cursor is not None:

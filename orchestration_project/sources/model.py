@@ -39,12 +39,14 @@ class Fetched:
         cursor: where the next fetch goes on, for a source that has one; None: where this one began.
         empty: whether there was nothing to land: no rows are newer than the cursor. What was written is dropped.
         records: how many records came, where the source counts them.
+        modified_at: when they were last modified, if the source tells it with them; None: what was listed.
     """
 
     version: str | None = None
     cursor: str | None = None
     empty: bool = False
     records: int | None = None
+    modified_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,12 @@ class FetchReport:
     Attributes:
         listed: how many items the source has.
         landed: the files that were put into landing.
-        unchanged: how many items were fetched before, as they are.
+        unchanged: how many items were fetched before, as they are, or came with the same bytes and time again.
         empty: how many items had nothing to land.
         left: how many items wait for the next fetch, since a limit was reached.
         failed: by key, why an item could not be fetched. The others go on.
         newest: when the newest listed item was modified, with a time zone; None where no item tells it.
+        digest: identifies what was listed: all keys and versions, in whatever order they came.
     """
 
     listed: int = 0
@@ -134,6 +137,7 @@ class FetchReport:
     left: int = 0
     failed: dict[str, PlatformError] = field(default_factory=dict)
     newest: dt.datetime | None = None
+    digest: str = ""
 
     @property
     def bytes(self) -> int:

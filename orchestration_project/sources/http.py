@@ -1,0 +1,146 @@
+"""Files behind HTTP or HTTPS: which addresses are asked, and which files are there.
+
+Belongs here: the addresses of batches, and what is listed. Does not belong here: how a file is downloaded
+(`http_download`), redirects, credentials and repeated requests (`http_session`), what `defs.yaml` may say
+(`http_options`).
+"""
+
+import base64
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from orchestration_project.errors import ItemGone, SourceError
+from orchestration_project.sources.http_download import Download, Told
+from orchestration_project.sources.http_options import FIELD, FROM_ENVIRONMENT, HttpOptions, url_problem
+from orchestration_project.sources.http_session import Access, HttpSession
+from orchestration_project.sources.model import Fetched, Item
+from orchestration_project.storage.batches import Batch, Batching
+
+# What servers answer that don't know HEAD, or don't allow it.
+NO_HEAD = (400, 403, 405, 501)
+
+Secret = Callable[[str], str]
+
+
+def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret: Secret) -> "HttpSource":
+    """The files of a server.
+
+    Args:
+        options: as `defs.yaml` has them.
+        batching: of the feed: which batches there are.
+        now: the present moment, with a time zone.
+        secret: gives the value of an environment variable.
+
+    Raises:
+        SourceError: the address can't be used.
+        SettingsError: a variable that is named is not set.
+    """
+
+    def value(text: str) -> str:
+        return secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
+
+    url = value(options.url)
+    if problem := url_problem(url):
+        raise SourceError(problem)
+    headers = {name: value(text) for name, text in (options.headers or {}).items()}
+    if options.token is not None:
+        headers["Authorization"] = f"Bearer {value(options.token)}"
+    elif options.user is not None:
+        pair = f"{value(options.user)}:{value(options.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    hides_path = options.url.startswith(FROM_ENVIRONMENT)
+    access = Access(headers, options.timeout_seconds, options.retries, options.redirects, hides_path)
+    return HttpSource(url, addresses_of(url, options, batching, now), options, access, now)
+
+
+def addresses_of(url: str, options: HttpOptions, batching: Batching, now: dt.datetime) -> dict[str, str]:
+    """The addresses by the names that their files have in landing; those of batches in the order of time."""
+    name = options.name or unquote(urlsplit(url).path.rpartition("/")[2])
+    if not FIELD.search(url):
+        return {name: url}
+    batches = list(_batches(options, batching, now))
+    newest = batches[-options.last_batches :] if options.last_batches else batches
+    return {_filled(name, batch): _filled(url, batch) for batch in newest}
+
+
+def _batches(options: HttpOptions, batching: Batching, now: dt.datetime) -> Iterator[Batch]:
+    start = options.start or batching.start.isoformat()
+    batch = max(batching.floor(dt.datetime.fromisoformat(start)), batching.start)
+    last = batching.current(now)
+    while batch <= last:
+        yield batch
+        batch = batching.after(batch)
+
+
+def _filled(template: str, batch: Batch) -> str:
+    hour = batch.hour if isinstance(batch, dt.datetime) else 0
+    values = {"year": f"{batch:%Y}", "month": f"{batch:%m}", "day": f"{batch:%d}", "hour": f"{hour:02d}"}
+    return FIELD.sub(lambda field: values[field[1]], template)
+
+
+class HttpSource:
+    """Files of a server, each with an address of its own.
+
+    Args:
+        template: the address as it was declared.
+        addresses: the addresses by the names in landing.
+        options: as `defs.yaml` has them.
+        access: how the server is asked.
+        now: the present moment.
+    """
+
+    def __init__(
+        self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access, now: dt.datetime
+    ) -> None:
+        self._addresses, self._options, self._access, self._now = addresses, options, access, now
+        self._session = HttpSession(access)
+        self._is_batched = bool(FIELD.search(template))
+        self.url = access.shown(template)
+
+    def list(self, cursor: str | None) -> Iterator[Item]:  # noqa: ARG002 - files have no cursor
+        """The files that are there; the key of one is its name in landing.
+
+        The file of a batch that is not there is expected to come later.
+
+        Raises:
+            SourceDown: the server does not answer.
+            SourceError: it refuses, or the only file is not there.
+        """
+        for name, url in self._addresses.items():
+            try:
+                told = self._look(url)
+            except ItemGone:
+                if not self._is_batched:
+                    raise
+                continue
+            # Of a server that tells no version each fetch has to see the bytes.
+            version = told.version or f"not told at {self._now.isoformat()}"
+            yield Item(name, version, name, told.size, told.modified_at)
+
+    def _look(self, url: str) -> Told:
+        with self._session.asked("HEAD", url, taken=NO_HEAD) as response:
+            if response.status_code not in NO_HEAD:
+                return Told.of(response)
+        with self._session.asked("GET", url) as response:
+            return Told.of(response)
+
+    def fetch(self, item: Item, target: Path, limit: int) -> Fetched:
+        """Download a file; one that breaks off goes on where it broke, if it is the same version still.
+
+        Raises:
+            ItemGone: it is not there any more, or was changed while it was read.
+            SourceDown: the server does not answer, or each attempt breaks off.
+            SourceError: it refuses; what it sends is HTML, or larger than the limit.
+        """
+        url = self._addresses[item.key]
+        told = Download(self._session, url, self._access.shown(url), limit, self._options).into(target)
+        # Otherwise a file that somebody writes to while the server reads it would land with bytes of both.
+        if told.version and self._look(url).version != told.version:
+            raise ItemGone(f"{self._access.shown(url)} was changed while it was read; the next fetch looks again")
+        return Fetched(told.version or None, modified_at=told.modified_at)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()

@@ -1,0 +1,132 @@
+"""A feed's source as it was declared, and what is done with it: fetch, look what a fetch would take, fetch again.
+
+Belongs here: memory, source and landing brought together, the same for Dagster and for the command. Does not belong
+here: the order of a fetch (`fetch`), what Dagster shows of it (`components`).
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from orchestration_project.errors import PlatformError, SourceError
+from orchestration_project.settings import Settings, secret
+from orchestration_project.sources.fetch import Log, fetch, plan
+from orchestration_project.sources.kinds import KINDS, Opening
+from orchestration_project.sources.memory import LastFetch, exclusive_memory, path_of, reading_memory
+from orchestration_project.sources.model import FetchReport, Item, Limits, Source
+from orchestration_project.storage.batches import Batching
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSource:
+    """A source as `defs.yaml` has it.
+
+    Attributes:
+        feed: the feed that it fetches for.
+        kind: one of `KINDS`.
+        options: what the kind understands.
+        batching: of the feed.
+        files: how many files one fetch takes at most.
+        seconds: how long it begins further files.
+        bytes: how large a file may be; None: as the settings say.
+    """
+
+    feed: str
+    kind: str
+    options: Any
+    batching: Batching
+    files: int
+    seconds: float
+    bytes: int | None = None
+
+    def limits(self, settings: Settings) -> Limits:
+        """How much one fetch takes."""
+        return Limits(self.bytes or settings.max_file_bytes, self.files, self.seconds)
+
+    def opened(self, now: dt.datetime) -> Source:
+        """The source, to be closed.
+
+        Raises:
+            SourceError: it can't be opened.
+            SettingsError: a variable that has a secret is not set.
+        """
+        return KINDS[self.kind].open(self.options, Opening(self.feed, self.batching, now, secret))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An item that a fetch would take: why, whether it is `new` or `changed` since it was fetched."""
+
+    item: Item
+    why: str
+
+
+def fetch_now(declared: DeclaredSource, settings: Settings, now: dt.datetime, log: Log) -> tuple[FetchReport, str]:
+    """Fetch what is new, and note what came of it.
+
+    Args:
+        declared: the source.
+        settings: where landing and memory are.
+        now: the present moment, with a time zone.
+        log: told of each file.
+
+    Returns:
+        what was done, and the source's URL.
+
+    Raises:
+        SourceDown: the source could not be listed.
+        SourceError: it refuses to be listed, or another fetch is under way.
+    """
+    with exclusive_memory(path_of(settings, declared.feed)) as memory:
+        try:
+            with closing(declared.opened(now)) as source:
+                landing = settings.landing(declared.feed)
+                report = fetch(source, memory, landing, declared.limits(settings), now, log)
+                url = source.url
+        except PlatformError as error:
+            memory.note(LastFetch(now, error=str(error)))
+            raise
+        memory.note(noted(report, now))
+    return report, url
+
+
+def noted(report: FetchReport, now: dt.datetime) -> LastFetch:
+    """What is remembered of a fetch."""
+    failed = {key: str(error) for key, error in report.failed.items()}
+    return LastFetch(now, report.listed, len(report.landed), report.bytes, report.unchanged, report.left, failed)
+
+
+def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> Iterator[Planned]:
+    """What a fetch would take now. Nothing is taken, and nothing written.
+
+    Raises:
+        SourceDown: the source could not be listed.
+        SourceError: it refuses to be listed.
+    """
+    with reading_memory(path_of(settings, declared.feed)) as memory, closing(declared.opened(now)) as source:
+        for item, is_new in plan(source, memory):
+            if is_new:
+                yield Planned(item, "changed" if memory.versions([item.key]) else "new")
+
+
+def forget(declared: DeclaredSource, settings: Settings, key: str) -> None:
+    """Have an item fetched again by the next fetch.
+
+    Raises:
+        SourceError: nothing of that key was fetched.
+    """
+    with exclusive_memory(path_of(settings, declared.feed)) as memory:
+        if not memory.forget(key):
+            raise SourceError(
+                f"nothing of the key {key!r} was fetched for {declared.feed}; a fetch takes it anyway if the source"
+                " lists it"
+            )
+
+
+def last_fetch(settings: Settings, feed: str) -> LastFetch | None:
+    """What the last fetch did; None if there was none, or its memory can't be read."""
+    with suppress(SourceError), reading_memory(path_of(settings, feed)) as memory:
+        return memory.last
+    return None
