@@ -13,7 +13,7 @@ import click
 
 from benchmarks import machine
 from benchmarks.measure import tell
-from benchmarks.parts import drafting, increment, load, orchestration, publishing, scaling
+from benchmarks.parts import drafting, increment, load, orchestration, out, publishing, scaling
 from benchmarks.report import Section
 from benchmarks.session import Session
 
@@ -22,6 +22,7 @@ PARTS: Mapping[str, Callable[[Session], Section]] = {
     "load": load.measure,
     "increment": increment.measure,
     "publishing": publishing.measure,
+    "out": out.measure,
     "orchestration": orchestration.measure,
     "scaling": scaling.measure,
     "drafting": drafting.measure,
@@ -51,7 +52,9 @@ def main(
 ) -> None:
     """Measure each PART (default: all), print what came out, and write it to a file.
 
-    Parts: load increment publishing orchestration scaling drafting. Exits with 1 when something could not be measured.
+    Parts: load increment publishing out orchestration scaling drafting.
+
+    Exits with 1 when something could not be measured.
     """
     # As Ctrl-C does: what was begun is ended, and nothing is left of it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

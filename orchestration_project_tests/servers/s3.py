@@ -12,11 +12,15 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 KEY, SECRET, BUCKET = "test-key", "secret-word", "tests"
 PARTS = ("master", "volume", "filer", "s3")
@@ -52,6 +56,19 @@ class S3Server:
             self.process = subprocess.Popen(self._command(config), stdout=log, stderr=log, cwd=self.folder)
         self._wait()
 
+    @property
+    def client(self) -> "S3Store":
+        """Its bucket, for a client that does not ask twice."""
+        from obstore.store import S3Store
+
+        config = {name.lower(): value for name, value in self.environment.items() if name != "AWS_ALLOW_HTTP"}
+        return S3Store(
+            BUCKET,
+            config=config,  # type: ignore[arg-type]
+            client_options={"allow_http": True},
+            retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=1)},
+        )
+
     def _command(self, config: Path) -> list[str]:
         ports = [f"-{name}.port={self.ports[name]}" for name in PARTS]
         grpc = [f"-{name}.port.grpc={self.ports[f'{name}.grpc']}" for name in PARTS]
@@ -70,16 +87,7 @@ class S3Server:
 
     def _wait(self) -> None:
         # Its status is good before it can store anything.
-        from obstore.store import S3Store
-
-        until = time.monotonic() + START_SECONDS
-        config = {name.lower(): value for name, value in self.environment.items() if name != "AWS_ALLOW_HTTP"}
-        client = S3Store(
-            BUCKET,
-            config=config,  # type: ignore[arg-type]
-            client_options={"allow_http": True},
-            retry_config={"max_retries": 0, "retry_timeout": dt.timedelta(seconds=1)},
-        )
+        until, client = time.monotonic() + START_SECONDS, self.client
         while True:
             assert self.process
             assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
@@ -131,13 +139,22 @@ def unused_ports(names: list[str]) -> dict[str, int]:
 def s3_server() -> Iterator[S3Server]:
     """A running server, for tests that stop it and start it again as well."""
     folder = Path(tempfile.mkdtemp(prefix="s3_"))
+    try:
+        with running(folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[S3Server]:
+    """A running server whose objects are in a folder."""
     server = S3Server(folder, unused_ports([*PARTS, *(f"{name}.grpc" for name in PARTS), "lance", "iceberg"]))
     try:
         server.start()
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
