@@ -143,6 +143,8 @@ def _take(under_way: _Fetch, item: Item) -> None:
 
 
 def _require_name(memory: Memory, item: Item) -> None:
+    if item.problem:
+        raise SourceError(item.problem)
     name = item.name
     if not name or name != Path(name).name or name.startswith(".") or is_unfinished(name) or "\0" in name:
         raise SourceError(f"{visible(item.key)} would land as {visible(name)!r}, which is no name of a file to load")
@@ -154,20 +156,7 @@ def _require_name(memory: Memory, item: Item) -> None:
         )
 
 
-def _require_place(under_way: _Fetch, item: Item, before: Remembered | None) -> None:
-    """Make sure that what lies in landing under an item's name was fetched before: the item replaces it."""
-    try:
-        size = (under_way.landing / item.name).lstat().st_size
-    except FileNotFoundError:
-        return
-    if before is None or (before.name, before.bytes) != (item.name, size):
-        raise SourceError(
-            f"{visible(item.key)} would replace {visible(item.name)!r} in landing, which somebody else has dropped; it"
-            " is fetched when that file was loaded or moved away"
-        )
-
-
-def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path, before: Remembered | None) -> None:
+def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path) -> None:
     modified_at = got.modified_at or item.modified_at
     _secure(part, modified_at)
     reached(Fetching.DOWNLOADED)

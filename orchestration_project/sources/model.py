@@ -21,6 +21,7 @@ class Item:
         size: bytes, None where the source does not tell before it sends them.
         modified_at: when it was last modified there, with a time zone; None where the source does not tell. It becomes
             the file's own time.
+        problem: why it can't be fetched, where that is known before it is asked for; else None.
     """
 
     key: str
@@ -28,6 +29,7 @@ class Item:
     name: str
     size: int | None = None
     modified_at: dt.datetime | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Fetched:
         cursor: where the next fetch goes on, for a source that has one; None: where this one began.
         empty: whether there was nothing to land: no rows are newer than the cursor. What was written is dropped.
         records: how many records came, where the source counts them.
-        modified_at: when they were last modified, if the source tells it with them; None: what was listed.
+        modified_at: when the bytes that came were last modified, if that is not the listed moment.
     """
 
     version: str | None = None

@@ -8,13 +8,20 @@ such a name can land (`fetch`), and where the two options are read.
     -                                {path}              eu/2024/03/sales.csv    eu_2024_03_sales.csv
     (?P<shop>\w+)/.*/(?P<what>.+)    {what}-of-{shop}    eu/2024/03/sales.csv    sales.csv-of-eu
     .*\.csv                          {name}              eu/2024/03/notes.txt    nothing: it is not wanted
+    -                                {name}              eu/sales.csv.part       nothing: it is not finished
 """
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, model_validator
 
 from orchestration_project.errors import SourceError, visible
+from orchestration_project.sources.model import Item
+from orchestration_project.storage.files import is_unfinished
 
 USUAL_NAME = "{name}"
 OWN = ("name", "path")
@@ -36,16 +43,25 @@ class Naming:
     name: str = USUAL_NAME
 
     def name_of(self, key: str) -> str | None:
-        """The name under which a key's file lands; None if it is not wanted, or is only a folder.
+        """The name under which a key's file lands; None if it is not wanted, hidden, unfinished or only a folder.
 
         Raises:
             SourceError: the template needs a group of the pattern that this key has nothing for.
         """
+        own = key.rpartition("/")[2]
         found = self._wanted.fullmatch(key)
-        if found is None or key.endswith("/"):
+        if found is None or not own or own.startswith(".") or is_unfinished(own):
             return None
-        fields = {"name": key.rpartition("/")[2], "path": key, **found.groupdict()}
+        fields = {"name": own, "path": key, **found.groupdict()}
         return FIELD.sub(lambda field: self._value(key, field[1], fields), self.name)
+
+    def item(self, key: str, version: str, size: int, modified_at: dt.datetime) -> Item | None:
+        """What a source lists of a key; None if it is not wanted. One that can't be named has that as its problem."""
+        try:
+            name = self.name_of(key)
+        except SourceError as error:
+            return Item(key, version, "", size, modified_at, str(error))
+        return None if name is None else Item(key, version, name, size, modified_at)
 
     def problem(self) -> str | None:
         """What is wrong with the pattern or the template; None if they can be used."""
@@ -75,3 +91,33 @@ class Naming:
                 " leave the field out"
             )
         return value.replace("/", "_")
+
+
+class NamedFiles(BaseModel, frozen=True, extra="forbid"):
+    """What `defs.yaml` may say of every kind of source that lists files."""
+
+    pattern: Annotated[
+        str | None,
+        Field(
+            description="Regular expression which the whole key of a file must match to be fetched, folders included."
+            " Left out: every file. Hidden and unfinished files (`.part`, `.tmp`, ...) are never fetched."
+        ),
+    ] = None
+    name: Annotated[
+        str,
+        Field(
+            description="Name of a file in landing: `{name}` is the last part of its key, `{path}` the whole key with"
+            " `_` for `/`, and each named group of `pattern` is a field, too."
+        ),
+    ] = USUAL_NAME
+
+    @property
+    def naming(self) -> Naming:
+        """How the files are named."""
+        return Naming(self.pattern, self.name)
+
+    @model_validator(mode="after")
+    def _can_be_named(self) -> Self:
+        if problem := self.naming.problem():
+            raise ValueError(problem)
+        return self

@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.errors import ObjectMissing, ObjectStoreDown, ObjectStoreError
-from orchestration_project.storage.objects import StoredObject, checked
+from orchestration_project.errors import ObjectMissing, ObjectStoreDown, ObjectStoreError, visible
+from orchestration_project.storage.objects import PIECE, StoredObject, checked
 
 if TYPE_CHECKING:
+    from obstore import GetResult, ObjectMeta
     from obstore.store import ObjectStore as Client
 
 # A step that hangs keeps its slot. A dead server is told after a minute, and a new run asks again later.
@@ -27,8 +28,10 @@ PATIENCE = dt.timedelta(seconds=60)
 # line.
 PARTS_AT_ONCE = 4
 DELETED_AT_ONCE = 1000
+LISTED_AT_ONCE = 1000
 STATUS = re.compile(r"status code: (\d{3})")
 CODE = re.compile(r"<Code>(\w+)</Code>")
+INVALID_KEY = re.compile(r'Path "(.*?)"')
 CREDENTIALS = {
     "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, and AWS_ENDPOINT_URL for another service than AWS",
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
@@ -89,13 +92,32 @@ class CloudStore:
             for chunk in client.get(checked(key)).stream():
                 stream.write(chunk)
 
+    def read(self, key: str) -> tuple[StoredObject, Iterator[bytes]]:
+        """See `ObjectStore`. A connection that breaks is taken up where it broke, if it is still that version."""
+        client = self._client
+        with self._told(key):
+            answer = client.get(checked(key))
+            return _stored(answer.meta), self._pieces(key, answer)
+
+    def _pieces(self, key: str, answer: "GetResult") -> Iterator[bytes]:
+        with self._told(key):
+            for piece in answer.stream(min_chunk_size=PIECE):
+                yield bytes(piece)
+
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `ObjectStore`."""
+        from obstore.exceptions import InvalidPathError
+
         client = self._client
         with self._told(prefix):
-            for group in client.list(prefix or None):
-                for found in group:
-                    yield StoredObject(found["path"], found["size"], found["last_modified"])
+            try:
+                for group in client.list(prefix or None, chunk_size=LISTED_AT_ONCE):
+                    yield from map(_stored, group)
+            except InvalidPathError as error:
+                raise ObjectStoreError(
+                    f"{self.url} can't be listed: the key {visible(_invalid_key(error))!r} has an empty part, or one of"
+                    " dots; rename that object, or keep it out of this folder"
+                ) from None
 
     def delete(self, keys: Iterable[str]) -> None:
         """See `ObjectStore`."""
@@ -139,6 +161,18 @@ class CloudStore:
         if status is not None and status[1].startswith("4"):
             return ObjectStoreError(f"{self.url} refuses the request{_code(error)}; look at the URL, and at {names}")
         return ObjectStoreDown(f"{self.url} does not answer, or fails{_code(error)}")
+
+
+def _stored(meta: "ObjectMeta") -> StoredObject:
+    # Azure lists ETags without the quotes that it sends with the object.
+    tag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
+    version = tag or f"{meta['size']}-{meta['last_modified'].isoformat()}"
+    return StoredObject(meta["path"], meta["size"], meta["last_modified"], version)
+
+
+def _invalid_key(error: Exception) -> str:
+    found = INVALID_KEY.search(str(error))
+    return found[1] if found else ""
 
 
 def _code(error: Exception) -> str:

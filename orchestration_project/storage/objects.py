@@ -1,7 +1,8 @@
 """Object stores by URL: a folder, S3, Google Cloud Storage, Azure. What is put there is whole or not there.
 
-Belongs here: what an URL means, and the few operations that all stores have in common. A store in a folder is here, one
-in the cloud in `cloud_objects`. Does not belong here: what the objects are for, and which of them count.
+Belongs here: what an URL means, and the few operations that all stores have in common. A store in a folder is in
+`folder_objects`, one in the cloud in `cloud_objects`. Does not belong here: what the objects are for, and which of them
+count.
 
     deliveries/reports          a folder; a relative path begins in the working directory
     file:///srv/deliveries      the same, as an URL
@@ -18,31 +19,35 @@ while `create` let one win in all of them. So who needs an order of versions num
 """
 
 import datetime as dt
-import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EDQUOT, ENOSPC
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from orchestration_project.errors import ObjectMissing, ObjectStoreDown, ObjectStoreError, visible
-from orchestration_project.storage.archive import ensure_folder, flush
+from orchestration_project.errors import ObjectStoreError, visible
 
 CLOUDS = ("s3", "gs", "az", "abfss")
 UNFINISHED = ".uploading"
+PIECE = 1 << 20
+"""Bytes that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as its store lists it: key below the store's URL, bytes, and when it was written (UTC)."""
+    """An object as its store lists it.
+
+    Attributes:
+        key: below the store's URL.
+        size: bytes.
+        modified_at: when it was written, UTC.
+        version: changes when it is written anew: its ETag; in a folder, its size and time.
+    """
 
     key: str
     size: int
     modified_at: dt.datetime
+    version: str = ""
 
 
 class ObjectStore(Protocol):
@@ -81,8 +86,18 @@ class ObjectStore(Protocol):
             ObjectMissing: there is none of that key.
         """
 
+    def read(self, key: str) -> tuple[StoredObject, Iterator[bytes]]:
+        """An object as it is now, and its bytes, piece by piece: all of this one version.
+
+        Raises:
+            ObjectMissing: there is none of that key.
+            ObjectChanged: with a piece, it was written while it was read.
+        """
+
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """The objects below a folder of keys, such as `sales/manifest`, in no order; all of them without it.
+
+        It takes the same memory for ten objects and for a million.
 
         In a folder, what a killed writer has left unfinished is listed too, with a key that ends with `.uploading`.
         """
@@ -97,6 +112,8 @@ def open_objects(url: str) -> ObjectStore:
     Raises:
         ObjectStoreError: the URL can't be used, or what reads such an URL is not installed.
     """
+    from orchestration_project.storage.folder_objects import FolderStore
+
     scheme, separator, _ = url.partition("://")
     if not separator:
         return FolderStore(_folder(url))
@@ -151,103 +168,3 @@ def _path_of(url: str) -> str:
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise ObjectStoreError(f"{masked(url)}: the URL of a folder has three slashes: file:///srv/deliveries")
     return unquote(parts.path)
-
-
-@dataclass(frozen=True, slots=True)
-class FolderStore:
-    """A store in a folder, which is made when something is put there. What was put is on disk when `put` returns."""
-
-    root: Path
-
-    @property
-    def url(self) -> str:
-        """As an URL."""
-        return self.root.as_uri()
-
-    def put(self, key: str, content: bytes | Path) -> None:
-        """See `ObjectStore`."""
-        with self._unfinished(key, content) as (unfinished, target):
-            unfinished.replace(target)
-
-    def create(self, key: str, content: bytes) -> bool:
-        """See `ObjectStore`."""
-        with self._unfinished(key, content) as (unfinished, target):
-            try:
-                # A rename would replace what is there. A link to the finished file fails instead, and is as atomic.
-                os.link(unfinished, target)
-            except FileExistsError:
-                return target.read_bytes() == content
-        return True
-
-    def get(self, key: str) -> bytes:
-        """See `ObjectStore`."""
-        with self._told(key):
-            return (self.root / checked(key)).read_bytes()
-
-    def download(self, key: str, target: Path) -> None:
-        """See `ObjectStore`."""
-        with self._told(key):
-            shutil.copyfile(self.root / checked(key), target)
-
-    def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        """See `ObjectStore`."""
-        with self._told(prefix):
-            for parent, _, names in os.walk(self.root / prefix, onerror=_raise_unless_missing):
-                yield from filter(None, (self._listed(Path(parent, name)) for name in names))
-
-    def _listed(self, path: Path) -> StoredObject | None:
-        try:
-            status = path.stat()
-        except FileNotFoundError:  # deleted since
-            return None
-        modified_at = dt.datetime.fromtimestamp(status.st_mtime, dt.UTC)
-        return StoredObject(path.relative_to(self.root).as_posix(), status.st_size, modified_at)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        """See `ObjectStore`."""
-        for key in keys:
-            with self._told(key):
-                (self.root / checked(key)).unlink(missing_ok=True)
-
-    @contextmanager
-    def _unfinished(self, key: str, content: bytes | Path) -> Iterator[tuple[Path, Path]]:
-        """A file of a name of its own with the content, on disk, beside the place where it belongs."""
-        target = self.root / PurePosixPath(checked(key))
-        unfinished = target.with_name(f".{uuid.uuid4().hex}{UNFINISHED}")
-        with self._told(key):
-            ensure_folder(target.parent)
-            try:
-                _write(unfinished, content)
-                yield unfinished, target
-                flush(target.parent)
-            finally:
-                unfinished.unlink(missing_ok=True)
-
-    @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise ObjectMissing(f"{self.root} has no {key}") from error
-        except (PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-            raise ObjectStoreError(f"{self.root}: {error.strerror}: {key}") from error
-        except OSError as error:
-            full = "; free some space there" if error.errno in (ENOSPC, EDQUOT) else ""
-            raise ObjectStoreDown(f"{self.root}: {error.strerror}: {key}{full}") from error
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    # A folder that nothing was put into yet is an empty store. One that may not be read is not.
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-def _write(path: Path, content: bytes | Path) -> None:
-    with path.open("xb") as stream:
-        if isinstance(content, Path):
-            with content.open("rb") as source:
-                shutil.copyfileobj(source, stream, 1 << 20)
-        else:
-            stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())

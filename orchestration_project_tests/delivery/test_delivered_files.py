@@ -12,7 +12,7 @@ from orchestration_project.delivery.file_formats import FORMATS
 from orchestration_project.delivery.source import Personal
 from orchestration_project.errors import DeliveryConflict, DeliveryError, ObjectStoreDown
 from orchestration_project.failpoints import Delivery, listen
-from orchestration_project.storage.objects import FolderStore
+from orchestration_project.storage.folder_objects import FolderStore
 from orchestration_project_tests.delivery.delivered import TABLE, Outlet, correct_day, outlet, three_days
 from orchestration_project_tests.ingest.shop import named
 from orchestration_project_tests.reliability.stops import acting, dying

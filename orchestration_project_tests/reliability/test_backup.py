@@ -114,7 +114,7 @@ def test_a_full_place_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         with Path("/dev/full").open("wb", buffering=0) as stream:
             stream.write(b"x")
 
-    monkeypatch.setattr("orchestration_project.storage.objects._write", full)
+    monkeypatch.setattr("orchestration_project.storage.folder_objects._write", full)
     with pytest.raises((ObjectStoreDown, DiskFull), match="No space left on device"):
         saved.night()
     monkeypatch.undo()

@@ -19,6 +19,8 @@ KEY = "eu/2024/03/sales.csv"
         pytest.param(r"sales", "{name}", KEY, None, id="a part of the key does not match"),
         pytest.param(r".*\.txt", "{name}", KEY, None, id="another ending"),
         pytest.param(None, "{name}", "eu/2024/", None, id="a marker of a folder"),
+        pytest.param(None, "{name}", "eu/.hidden.csv", None, id="hidden"),
+        pytest.param(None, "{name}", "eu/sales.csv.filepart", None, id="unfinished"),
         pytest.param(None, "{name}", "a\nb.csv", "a\nb.csv", id="line break"),
         pytest.param(None, "daily.csv", KEY, "daily.csv", id="no field"),
     ],
