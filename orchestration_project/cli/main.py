@@ -7,6 +7,7 @@ import click
 from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarms, silence_alarm
 from orchestration_project.cli.backup import backup
 from orchestration_project.cli.explain import explain
+from orchestration_project.cli.fetch import fetch_files
 from orchestration_project.cli.lookup import find_value, where_is
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.published import publish_copy
@@ -60,6 +61,7 @@ for command in (
     find_value,
     where_is,
     new_feed,
+    fetch_files,
     export_rejects,
     waive,
     withdraw_file,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestration_project.components.feed_spec import FeedSpec
     from orchestration_project.inspection.findings import Proof
     from orchestration_project.inspection.lookup.mart_rows import FollowedMart
+    from orchestration_project.sources.session import DeclaredSource
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -79,6 +80,13 @@ class Project:
 
         with self._components() as tree:
             return {spec.name: spec for spec in feeds_of(tree)}, followed_marts(tree)
+
+    def sources(self) -> dict[str, "DeclaredSource"]:
+        """Where files are fetched from, by feed. Raises what `feeds` does."""
+        from orchestration_project.components.source import declared_sources
+
+        with self._components() as tree:
+            return declared_sources(tree)
 
     @contextmanager
     def _components(self) -> Iterator["dg.ComponentTree"]:

@@ -5,16 +5,17 @@ here: the order of a fetch (`fetch`), what Dagster shows of it (`components`).
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from orchestration_project.errors import PlatformError, SourceError
+from orchestration_project.errors import PlatformError, SourceError, visible
 from orchestration_project.settings import Settings, secret
-from orchestration_project.sources.fetch import Log, fetch, plan
+from orchestration_project.sources.fetch import Log, fetch, finish_begun, plan
 from orchestration_project.sources.kinds import KINDS, Opening
-from orchestration_project.sources.memory import LastFetch, exclusive_memory, path_of, reading_memory
+from orchestration_project.sources.memory import LastFetch, Memory, exclusive_memory, path_of, reading_memory
 from orchestration_project.sources.model import FetchReport, Item, Limits, Source
 from orchestration_project.storage.batches import Batching
 
@@ -63,7 +64,9 @@ class Planned:
     why: str
 
 
-def fetch_now(declared: DeclaredSource, settings: Settings, now: dt.datetime, log: Log) -> tuple[FetchReport, str]:
+def fetch_now(
+    declared: DeclaredSource, settings: Settings, now: dt.datetime, log: Log, again: Iterable[str] = ()
+) -> tuple[FetchReport, str]:
     """Fetch what is new, and note what came of it.
 
     Args:
@@ -71,15 +74,17 @@ def fetch_now(declared: DeclaredSource, settings: Settings, now: dt.datetime, lo
         settings: where landing and memory are.
         now: the present moment, with a time zone.
         log: told of each file.
+        again: keys of what is fetched once more, though it was fetched before.
 
     Returns:
         what was done, and the source's URL.
 
     Raises:
         SourceDown: the source could not be listed.
-        SourceError: it refuses to be listed, or another fetch is under way.
+        SourceError: it refuses to be listed, another fetch is under way, or nothing of a key was fetched before.
     """
     with exclusive_memory(path_of(settings, declared.feed)) as memory:
+        _forget(memory, settings.landing(declared.feed), again)
         try:
             with closing(declared.opened(now)) as source:
                 landing = settings.landing(declared.feed)
@@ -90,6 +95,18 @@ def fetch_now(declared: DeclaredSource, settings: Settings, now: dt.datetime, lo
             raise
         memory.note(noted(report, now))
     return report, url
+
+
+def _forget(memory: Memory, landing: Path, keys: Iterable[str]) -> None:
+    wanted = list(keys)
+    for key in wanted:
+        if memory.item(key) is None:
+            raise SourceError(f"nothing of the key {visible(key)!r} was fetched yet; a fetch takes it if it is listed")
+    if wanted and landing.is_dir():
+        # Before anything is forgotten: what a killed fetch has begun may be among it.
+        finish_begun(memory, landing)
+    for key in wanted:
+        memory.forget(key)
 
 
 def noted(report: FetchReport, now: dt.datetime) -> LastFetch:
@@ -109,20 +126,6 @@ def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> 
         for item, is_new in plan(source, memory):
             if is_new:
                 yield Planned(item, "changed" if memory.versions([item.key]) else "new")
-
-
-def forget(declared: DeclaredSource, settings: Settings, key: str) -> None:
-    """Have an item fetched again by the next fetch.
-
-    Raises:
-        SourceError: nothing of that key was fetched.
-    """
-    with exclusive_memory(path_of(settings, declared.feed)) as memory:
-        if not memory.forget(key):
-            raise SourceError(
-                f"nothing of the key {key!r} was fetched for {declared.feed}; a fetch takes it anyway if the source"
-                " lists it"
-            )
 
 
 def last_fetch(settings: Settings, feed: str) -> LastFetch | None:
