@@ -20,7 +20,7 @@ PlatformError
 │   └── TargetDown            a database does not answer, or ended the connection
 ├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
 │   ├── ObjectMissing         it has no object of a key
-│   ├── ObjectChanged         an object was written while it was read
+│   ├── cold.ColdArchiveError the cold archive does not have a file as it was moved there
 │   └── ObjectStoreDown       it does not answer, or fails
 ├── SourceError               a source refuses what is asked of it, has something else than declared, or can't be used
 │   ├── ItemGone              what it listed is not there any more, or is another version

@@ -67,13 +67,13 @@ class Backup(StrEnum):
     PLACED = "history in place"
 
 
-class Fetching(StrEnum):
-    """What a fetch has just done with a file, in its order."""
+class Cold(StrEnum):
+    """What a move to the cold archive has just done, each in its order."""
 
-    DOWNLOADED = "file downloaded"
-    REMEMBERED = "file remembered"
-    LANDED = "file in landing"
-    NOTED = "landing noted"
+    PUT = "bytes stored in the cold archive"
+    READ_BACK = "bytes read back from the cold archive"
+    INDEXED = "index of the cold archive stored"
+    LINKED = "archived file replaced by its link"
 
 
 class Point(StrEnum):
@@ -111,7 +111,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Fetching
+AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -45,6 +45,13 @@ class Settings:
             `PUBLISHED_PATH`.
         published_keep_hours: how long files of the copy stay that a reader may have open; `PUBLISHED_KEEP_HOURS`.
         backup_url: where backups go, a folder or an object store's URL; empty: nowhere; `BACKUP_URL`.
+        report_keep_days: for how many days dated reports stay, none for ever; `REPORT_KEEP_DAYS`.
+        quarantine_keep_days: for how many days refused files stay that were replaced, none for ever;
+            `QUARANTINE_KEEP_DAYS`.
+        cold_archive_url: where old files of the archive are moved, a folder or an object store's URL; empty: nowhere;
+            `COLD_ARCHIVE_URL`.
+        cold_archive_days: how many days ago a file was last modified that is moved, none: files stay, and those that
+            were moved are fetched from there; `COLD_ARCHIVE_DAYS`.
         backup_key: the age keys of backups: recipients encrypt, identities decrypt as well; `BACKUP_KEY`.
         delivery_hash_key: the secret by which deliveries hash personal values; `DELIVERY_HASH_KEY`.
     """
@@ -67,6 +74,10 @@ class Settings:
     published_path: str = ""
     published_keep_hours: float = 24.0
     backup_url: str = field(default="", repr=False)  # somebody may write a password into it
+    report_keep_days: int | None = None
+    quarantine_keep_days: int | None = None
+    cold_archive_url: str = field(default="", repr=False)  # somebody may write a password into it
+    cold_archive_days: int | None = None
     backup_key: str = field(default="", repr=False)
     delivery_hash_key: str = field(default="", repr=False)
 
@@ -97,6 +108,10 @@ class Settings:
             published_path=env.get("PUBLISHED_PATH", "").rstrip("/"),
             published_keep_hours=_number("PUBLISHED_KEEP_HOURS", env.get("PUBLISHED_KEEP_HOURS") or "24", "hours"),
             backup_url=env.get("BACKUP_URL", "").strip(),
+            report_keep_days=_whole("REPORT_KEEP_DAYS", env.get("REPORT_KEEP_DAYS", "")),
+            quarantine_keep_days=_whole("QUARANTINE_KEEP_DAYS", env.get("QUARANTINE_KEEP_DAYS", "")),
+            cold_archive_url=env.get("COLD_ARCHIVE_URL", "").strip(),
+            cold_archive_days=_whole("COLD_ARCHIVE_DAYS", env.get("COLD_ARCHIVE_DAYS", "")),
             backup_key=env.get("BACKUP_KEY", "").strip(),
             delivery_hash_key=env.get("DELIVERY_HASH_KEY", ""),
         )

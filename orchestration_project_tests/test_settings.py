@@ -36,6 +36,10 @@ def test_every_variable() -> None:
             "PUBLISHED_PATH": "/mnt/shop/published/",
             "PUBLISHED_KEEP_HOURS": "1.5",
             "BACKUP_URL": " s3://bucket/backups ",
+            "REPORT_KEEP_DAYS": "400",
+            "QUARANTINE_KEEP_DAYS": "90",
+            "COLD_ARCHIVE_URL": " s3://bucket/cold ",
+            "COLD_ARCHIVE_DAYS": "365",
             "BACKUP_KEY": "age1key",
             "DELIVERY_HASH_KEY": "a long key",
         }
@@ -55,6 +59,8 @@ def test_every_variable() -> None:
     assert settings.published_for_readers == "/mnt/shop/published"
     assert settings.published_keep_hours == 1.5
     assert (settings.backup_url, settings.backup_key) == ("s3://bucket/backups", "age1key")
+    assert (settings.report_keep_days, settings.quarantine_keep_days) == (400, 90)
+    assert (settings.cold_archive_url, settings.cold_archive_days) == ("s3://bucket/cold", 365)
     assert settings.delivery_hash_key == "a long key"
     assert "a long key" not in repr(settings)
 
@@ -63,6 +69,7 @@ def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
     names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY PUBLISH PUBLISHED_TABLES PUBLISHED_PATH"
+    names += " REPORT_KEEP_DAYS QUARANTINE_KEEP_DAYS COLD_ARCHIVE_URL COLD_ARCHIVE_DAYS"
     names += " PUBLISHED_KEEP_HOURS BACKUP_URL BACKUP_KEY DELIVERY_HASH_KEY"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
@@ -95,6 +102,7 @@ def test_words_for_yes(word: str) -> None:
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "inf", id="for ever"),
         pytest.param("WAREHOUSE_LOCK_TIMEOUT", "nan", id="NaN"),
         pytest.param("WAREHOUSE_THREADS", "0", id="no thread"),
+        pytest.param("QUARANTINE_KEEP_DAYS", "0", id="no day"),
         pytest.param("WAREHOUSE_THREADS", "1.5", id="half a thread"),
         pytest.param("MAX_FILE_BYTES", "1GB", id="bytes with a unit"),
     ],

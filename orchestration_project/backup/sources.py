@@ -4,7 +4,8 @@
     data/landing, data/repairs, data/state        people and loads write to them at any time
     data/alarms.sqlite, home/history/...          SQLite, in use
 
-What lies in hidden folders of the archive is under way, and counts as the second kind.
+What lies in hidden folders of the archive is under way, and counts as the second kind. A file in the cold archive is
+saved as what it was: the second place has all that a restore needs.
 """
 
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from orchestration_project.backup.model import SourceChanged
 from orchestration_project.settings import Settings
+from orchestration_project.storage.files import FoundFile, find_archived
 
 DATA, HOME = "data", "home"
 WRITTEN_ONCE = ("archive", "quarantine", "dropped")
@@ -49,6 +51,7 @@ class Source:
         kind: how it changes.
         mtime_ns: its modification time.
         mark: size, times of modification and change; of a database, those of its log too. Another mark, another file.
+        cold: the file, if its bytes are in the cold archive.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Source:
     kind: Kind
     mtime_ns: int
     mark: tuple[int, ...]
+    cold: FoundFile | None = None
 
     def ensure_unchanged(self) -> None:
         """Make sure that the file is still the one that was listed.
@@ -97,13 +101,16 @@ def _files(folder: Path, links: int) -> Iterator[Path]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=links > 0):
             yield from _files(Path(entry.path), links - 1)
-        elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(".lock"):
+        elif (entry.is_file(follow_symlinks=False) and not entry.name.endswith(".lock")) or (
+            entry.is_symlink() and find_archived(Path(entry.path))
+        ):
             yield Path(entry.path)
 
 
 def _source(path: Path, saved_as: str, kind: Kind) -> Iterator[Source]:
     if mark := _mark(path, kind):
-        yield Source(path, saved_as, kind, mark[1], mark)
+        cold = find_archived(path) if path.is_symlink() else None
+        yield Source(path, saved_as, kind, cold.mtime_ns if cold else mark[1], mark, cold)
 
 
 def _mark(path: Path, kind: Kind) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from orchestration_project.backup.model import (
     SavedTable,
     Snapshot,
     SourceChanged,
+    Stored,
 )
 from orchestration_project.backup.sealing import Keys, read_keys, unseal
 from orchestration_project.backup.sources import Kind, Source, copy_database
@@ -36,6 +37,8 @@ from orchestration_project.backup.upload import Uploader
 from orchestration_project.backup.vault import Vault, taken_at
 from orchestration_project.failpoints import Backup, reached
 from orchestration_project.settings import Settings
+from orchestration_project.storage.cold import fetch
+from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.faults import clear_faults
 
@@ -154,7 +157,7 @@ def _saved(
     copy_in = uploader.new_folder()
 
     def save(source: Source) -> SavedFile | None:
-        return _file(source, uploader, known, last.marks)
+        return _file(source, uploader, known, last.marks, settings.cold_archive_url)
 
     for attempt in range(1, ATTEMPTS + 1):
         seen = look(warehouse, settings, copy_in)
@@ -172,7 +175,7 @@ def _saved(
 
 
 def _file(
-    source: Source, uploader: Uploader, known: Mapping[str, SavedFile], marks: Mapping[str, tuple[int, ...]]
+    source: Source, uploader: Uploader, known: Mapping[str, SavedFile], marks: Mapping[str, tuple[int, ...]], url: str
 ) -> SavedFile | None:
     """A file, stored if it is new; None: one that is in use went away.
 
@@ -183,14 +186,16 @@ def _file(
     if before and marks.get(source.saved_as) == source.mark and uploader.has(before.stored):
         return before
     try:
-        return _read(source, uploader)
+        return _read(source, uploader, url)
     except (SourceChanged, FileNotFoundError) as error:
         if source.kind is Kind.WRITTEN_ONCE:
             raise SourceChanged(f"{source.path} changed or vanished while it was read") from error
         return None
 
 
-def _read(source: Source, uploader: Uploader) -> SavedFile:
+def _read(source: Source, uploader: Uploader, url: str) -> SavedFile:
+    if source.cold:
+        return SavedFile(source.saved_as, source.cold.size, source.mtime_ns, _cold(source.cold, uploader, url))
     if source.kind is Kind.DATABASE:
         with uploader.scratch() as copy:
             copy_database(source.path, copy)
@@ -198,6 +203,15 @@ def _read(source: Source, uploader: Uploader) -> SavedFile:
     # Packed first and looked at afterwards: the bytes were read while anybody could write to them.
     stored = uploader.save(source.path, compress=True, ensure=source.ensure_unchanged)
     return SavedFile(source.saved_as, source.mark[0], source.mtime_ns, stored)
+
+
+def _cold(file: FoundFile, uploader: Uploader, url: str) -> Stored:
+    """Where the bytes of a file in the cold archive are stored: those of a time before it was moved are the same."""
+    if known := uploader.known_content(file.cold):
+        return known
+    with uploader.scratch() as copy:
+        fetch(file, url, copy)
+        return uploader.save(copy, compress=True)
 
 
 def _tables(found: Exported, uploader: Uploader, last: Last, pool: ThreadPoolExecutor) -> tuple[SavedTable, ...]:

@@ -53,6 +53,10 @@ class Uploader:
         """Whether a content is stored, by the present key, as far as the list of objects can tell."""
         return self.known.get(_identity(stored)) == stored
 
+    def known_content(self, sha256: str) -> Stored | None:
+        """Where a content is that the last snapshot or this one has stored; None if it is not."""
+        return self.known.get((sha256, ZSTD)) or self.known.get((sha256, ""))
+
     def save(self, source: Path, compress: bool, ensure: Callable[[], None] = lambda: None) -> Stored:
         """Store a content; returns where it is.
 

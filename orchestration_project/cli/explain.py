@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestration_project.cli.common import EXISTING_FILE, feed_named, new_console, new_table, print_json, printable
+from orchestration_project.cli.common import feed_named, new_console, new_table, print_json, printable
 from orchestration_project.cli.project import project_here
 from orchestration_project.hashes import shown
 
@@ -29,8 +29,19 @@ OUTCOMES = {
 }
 
 
+class ArchivedFile(click.Path):
+    """A file that exists. In the place of one that is in the cold archive there is a link, which leads nowhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        from orchestration_project.storage.files import find_archived
+
+        archived = find_archived(Path(value))
+        return Path(value) if archived and archived.cold else super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("file", type=EXISTING_FILE)
+@click.argument("file", type=ArchivedFile(path_type=Path, exists=True, dir_okay=False, readable=True))
 @click.option("--feed", "name", metavar="FEED", help="The feed that the file is for; else its folder or content tells.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 @click.pass_context
@@ -51,6 +62,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
     from orchestration_project.inspection.explain import explain as explained
     from orchestration_project.settings import Settings
     from orchestration_project.storage.batches import is_repair
+    from orchestration_project.storage.cold import at_hand
 
     found = found_file(file)
     if found is None:
@@ -60,7 +72,7 @@ def explain(context: click.Context, file: Path, name: str | None, as_json: bool)
             f"{file} is a repair file: what becomes of it depends on the rejects that it corrects; only a load tells."
         )
     settings, specs, now = Settings.from_env(), project_here().feeds(), dt.datetime.now(dt.UTC)
-    with unfolded([found], settings.max_file_bytes) as files:
+    with at_hand(found, settings.cold_archive_url) as here, unfolded([here], settings.max_file_bytes) as files:
         spec = feed_named(name, specs) if name else _feed_for(file, files[0], settings, specs)
         results = [explained(settings, spec.feed, spec.options, item, now) for item in files]
     if as_json:

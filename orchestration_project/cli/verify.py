@@ -74,6 +74,9 @@ def render_verification(console: "Console", found: "Verification") -> None:
             console.print(f"  {remedy}", soft_wrap=True, markup=False, highlight=False)
     for note in found.notes:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
+    if found.cold_files:
+        told = f"{found.cold_files:,} files are in the cold archive, and were looked up in its list, not read:"
+        console.print(f"{told} `orchestration-project cold-archive verify` reads them", soft_wrap=True, markup=False)
     compared = f"{found.files:,} archived files ({found.bytes:,} bytes) and {found.records:,} records compared: "
     console.print(compared + (f"{len(found.findings):,} finding(s)" if found.findings else "all proven"))
 

@@ -1,6 +1,7 @@
 """The stage that archives. Before the commit bytes are secured for the archive, after it files move."""
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ def archive_known(session: Session, candidates: Candidates) -> LeftInLanding:
             with moves.leaving(candidate.file):
                 # The load that committed it died before the copy had its place, or the copy was lost since: the same
                 # bytes, delivered again, mend the archive.
-                if not place.exists():
+                if not os.path.lexists(place):
                     session.transfer.secure([(candidate.file, candidate.sha256)])
                 moves.secured.append((candidate.file, place, candidate.sha256))
     return moves.archive()

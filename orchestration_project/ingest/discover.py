@@ -33,6 +33,7 @@ from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.plan import entry_of
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.unpack import Unpacked, unpack
+from orchestration_project.storage.cold import local_path
 from orchestration_project.storage.files import FoundFile, ensure_unchanged, map_files
 from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse import ledger_queries
@@ -202,8 +203,9 @@ def _prepare_all(
 
 
 def _prepare(session: Session, candidate: Candidate) -> Prepared:
-    path, limit = candidate.file.path, session.settings.max_file_bytes
+    limit = session.settings.max_file_bytes
     try:
+        path = local_path(candidate.file, session.settings.cold_archive_url, session.work)
         prepared = prepare_counted(session.connection, session.feed, path, candidate.name, session.work, limit)
     except (FileNotFoundError, FileRefused):
         # What is wrong with a file that was replaced meanwhile says nothing about the one that is there now.

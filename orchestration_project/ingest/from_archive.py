@@ -16,7 +16,7 @@ from orchestration_project.ingest.model import Candidate, Candidates, Decided, U
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes
 from orchestration_project.storage.batches import Batch, Batching, is_repair
-from orchestration_project.storage.files import FoundFile, find, fingerprint
+from orchestration_project.storage.files import FoundFile, find_archived, fingerprint
 from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.feed_tables import raw_table
@@ -94,7 +94,7 @@ def _known(session: Session, entry: Entry) -> Candidate:
         FileRefused: it does not have its bytes any more.
     """
     path = session.archive / str(entry.archived_as)
-    file = find(path)
+    file = find_archived(path)
     if file is None:
         raise FileNotFoundError(f"{path} does not exist")
     # Bytes that rotted or were replaced by hand would be published under the hash of those that were accepted.
@@ -145,7 +145,7 @@ def taken_back(session: Session, noted: Iterable[Withdrawal]) -> list[Candidate]
     for entry in ledger_queries.withdrawn_entries(session.connection, session.feed.name):
         # Undone by moving it back, then removing the note: so it lies where it did before.
         place = str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
-        file = None if entry.identity in versions else find(session.archive / place)
+        file = None if entry.identity in versions else find_archived(session.archive / place)
         if file is not None:
             batch = session.batching.from_key(entry.batch)
             found.append(Candidate(replace(file, name=entry.file), batch, entry.sha256, place, entry.delivery))

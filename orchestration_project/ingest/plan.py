@@ -4,6 +4,7 @@ The plan is pure, but that it looks which names are free in the archive.
 """
 
 import datetime as dt
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -140,7 +141,9 @@ def _placed(entry: Entry, current: Entry | None, archive: Path) -> Entry:
 
 def _is_taken(path: Path, archive: Path) -> bool:
     """Whether a place is taken, by a file or by the folder of a zip archive; or one of its folders, by a file."""
-    return path.exists() or any(folder.is_file() for folder in path.parents if archive in folder.parents)
+    above = (folder for folder in path.parents if archive in folder.parents)
+    # A file of the cold archive is a link that leads nowhere.
+    return os.path.lexists(path) or any(os.path.lexists(folder) and not folder.is_dir() for folder in above)
 
 
 def _date(batch: Batch) -> dt.date:

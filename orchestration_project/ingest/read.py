@@ -20,6 +20,8 @@ from orchestration_project.ingest.plan import make_plan
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
+from orchestration_project.storage.cold import local_path
+from orchestration_project.storage.files import find_archived
 from orchestration_project.warehouse.feed_tables import raw_table
 from orchestration_project.warehouse.file_batches import placed
 from orchestration_project.warehouse.ledger import BATCH_DATE, IS_IN_RAW, Entry
@@ -104,6 +106,8 @@ def _from_archive(session: Session, entry: Entry) -> Prepared:
     path = session.archive / str(entry.archived_as)
     try:
         ensure_bytes(path, entry.sha256)
+        if file := find_archived(path):
+            path = local_path(file, session.settings.cold_archive_url, session.work)
         limit = session.settings.max_file_bytes
         return prepare_counted(session.connection, session.feed, path, entry.file, session.work, limit)
     except (FileRefused, OSError) as error:

@@ -27,7 +27,7 @@ from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, ensure_folder, ensure_storable, flush
 from orchestration_project.storage.copies import copy_bytes
-from orchestration_project.storage.files import FoundFile, ensure_unchanged, find, sha256_of
+from orchestration_project.storage.files import FoundFile, ensure_unchanged, find_archived, sha256_of
 from orchestration_project.storage.members import (
     ZIP,
     discard_new,
@@ -219,7 +219,7 @@ def _take_back(archive: Path, name: str, listed: Set[str]) -> None:
     """Let members count again that an archive lacked, and has now."""
     for item in withdrawals(archive):
         if item.note.lacking == name and item.note.file in listed:
-            if item.file or find(archive / item.place):
+            if item.file or find_archived(archive / item.place):
                 take_back(archive, item.place)
             else:
                 # Its bytes are lost, and the note would take the new ones out again.

@@ -31,7 +31,7 @@ from orchestration_project.inspection.rule_checks import masked, sample_ignored,
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_storable
 from orchestration_project.storage.batches import Batch
-from orchestration_project.storage.files import UNFINISHED, FoundFile, find, sha256_of
+from orchestration_project.storage.files import UNFINISHED, FoundFile, find_archived, sha256_of
 from orchestration_project.warehouse.feed_tables import raw_table, rejected_table
 from orchestration_project.warehouse.tables import ident
 
@@ -293,5 +293,5 @@ def _short(value: str | int | None) -> str | None:
 
 
 def found_file(path: Path) -> FoundFile | None:
-    """A file by its absolute path, as DuckDB needs it; None for what loads leave alone, such as links."""
-    return find(path.parent.resolve() / path.name)
+    """A file, also one of the cold archive, by its absolute path, as DuckDB needs it; None for links, pipes."""
+    return find_archived(path.parent.resolve() / path.name)

@@ -65,12 +65,15 @@ class Proof:
 class Verification:
     """What was compared, and what disagrees. `files` and `bytes` count what was read and hashed in the archive.
 
+    `cold_files` are in the cold archive: they were compared with its list, by name (which is their hash) and size.
+
     `notes` tell what nothing is wrong with: batches that are right by the contract that validated them.
     """
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: int = 0
+    cold_files: int = 0
     bytes: int = 0
     records: int = 0
 

@@ -16,7 +16,7 @@ from orchestration_project.inspection.status_model import UnknownFeed
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys
 from orchestration_project.storage.batches import is_any_key
-from orchestration_project.storage.files import find
+from orchestration_project.storage.files import find_archived
 from orchestration_project.storage.trees import is_switching, is_unfinished
 from orchestration_project.storage.withdrawals import WITHDRAWN, Note, Withdrawal, moving_together, withdrawals
 from orchestration_project.warehouse import ledger_queries
@@ -101,13 +101,15 @@ def _withdrawals(
                 f"the withdrawal of {file!r} (batch {key}) was killed, and its rows still count:"
                 f" the next load takes them out: `{load_again(spec, [key])}`"
             )
-        elif item.file is None and find(archive / item.place):
+        elif item.file is None and find_archived(archive / item.place):
             yield (
                 f"the way back of the withdrawn {file!r} (batch {key}) was killed, and its note still counts:"
                 f" `orchestration-project withdraw {spec.name} {shlex.quote(file)} --batch {key} --undo` begins again"
             )
     for entry in ledger_queries.withdrawn_entries(connection, spec.name):
-        if entry.identity not in notes and find(archive / str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")):
+        if entry.identity not in notes and find_archived(
+            archive / str(entry.archived_as).removeprefix(f"{WITHDRAWN}/")
+        ):
             yield (
                 f"the way back of the withdrawn {entry.file!r} (batch {entry.batch}) was killed, and its rows are"
                 f" missing: the next load brings them in: `{load_again(spec, [entry.batch])}`"

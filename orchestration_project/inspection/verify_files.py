@@ -6,14 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestration_project.errors import FileChanged, FileRefused
+from orchestration_project.errors import FileChanged, FileRefused, ObjectStoreError
 from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import PAGE, Finding, Verification, load_again
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON, Archived, archived
-from orchestration_project.storage.files import FoundFile, find, fingerprint
+from orchestration_project.storage.cold import key_of, sizes
+from orchestration_project.storage.files import FoundFile, find_archived, fingerprint
 from orchestration_project.storage.members import kept_zips, unpacked, version_in
+from orchestration_project.storage.objects import masked, open_objects
 from orchestration_project.storage.transfer import INCOMING
 from orchestration_project.storage.withdrawals import WITHDRAWN
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -35,6 +37,7 @@ class Archive:
         versions: the names and hashes that the ledger knows.
         last: of each file, the number of the last delivery that loads know.
         zips: the zip archives that were unpacked.
+        cold_archive_url: where the bytes are of those whose place has a link.
     """
 
     source: ConfiguredFeed
@@ -45,6 +48,7 @@ class Archive:
     versions: Set[tuple[str, str]]
     last: Mapping[Identity, int]
     zips: list[FoundFile]
+    cold_archive_url: str = ""
 
     def findings(self, counts: Verification) -> Iterator[Finding]:
         """Hash the files; yields what is missing, damaged or unknown, and adds what was read to the counts."""
@@ -52,8 +56,11 @@ class Archive:
         files = [found for _, found in self.present] + [item.file for _, item in self.unknown] + self.zips
         with ThreadPoolExecutor(READERS) as readers:
             hashes = list(readers.map(_hash, files))
-        counts.files += len(files)
-        counts.bytes += sum(found.size for found in files)
+        here = [found for found in files if not found.cold]
+        counts.files += len(here)
+        counts.bytes += sum(found.size for found in here)
+        counts.cold_files += len(files) - len(here)
+        yield from self._not_in_cold_archive([found for found in files if found.cold])
         # Not strict: the hashes of the unknown files come behind those of the present ones.
         for (entry, _), sha256 in zip(self.present, hashes, strict=False):
             if sha256 != entry.sha256:
@@ -66,6 +73,24 @@ class Archive:
         for found, sha256 in zip(self.zips, others[len(self.unknown) :], strict=True):
             if not sha256.startswith(version_in(found.path)):
                 yield self._damaged_zip(found, sha256)
+
+    def _not_in_cold_archive(self, files: Sequence[FoundFile]) -> Iterator[Finding]:
+        """The files whose bytes the cold archive does not list with their size."""
+        name, url = self.source.feed.name, self.cold_archive_url
+        try:
+            present = sizes(open_objects(url)) if files else {}
+        except ObjectStoreError as error:
+            remedy = "set COLD_ARCHIVE_URL, or wait until that place answers, and verify again; loads need it only for"
+            told = f"{len(files)} file(s) that were moved there"
+            yield Finding(name, "", "", "the cold archive can't be listed", told, str(error), f"{remedy} old files")
+            return
+        for found in files:
+            if present.get(found.cold) != found.size:
+                place = found.path.relative_to(self.root)
+                remedy = f"restore {key_of(found.cold)} at {masked(url)}, or the file itself from a backup ({PAGE})"
+                told = f"{present[found.cold]} bytes" if found.cold in present else "no such object"
+                expected = f"{key_of(found.cold)} with {found.size} bytes"
+                yield Finding(name, place.parts[0], found.name, "is not in the cold archive", expected, told, remedy)
 
     def _absent(self, entry: Entry, waits: bool) -> Finding:
         if waits:
@@ -143,7 +168,9 @@ def _hash(found: FoundFile) -> str:
     try:
         return fingerprint(found)
     except (FileRefused, FileChanged) as error:
-        return str(error)
+        # The lock is free again: it may have been moved to the cold archive since it was listed.
+        moved = find_archived(found.path)
+        return moved.cold if moved and moved.cold else str(error)
 
 
 def take_stock(
@@ -163,17 +190,18 @@ def take_stock(
         keys: partition keys of the batches; None for all.
     """
     root, landing = settings.archive(source.feed.name), settings.landing(source.feed.name)
-    archive = Archive(source, root, [], [], [], {(entry.file, entry.sha256) for entry in entries}, last, [])
+    versions = {(entry.file, entry.sha256) for entry in entries}
+    archive = Archive(source, root, [], [], [], versions, last, [], settings.cold_archive_url)
     members = {file.name: file.path for file in unpacked(root)}
     for entry in entries:
-        found = find(root / entry.archived_as) if entry.archived_as else None
+        found = find_archived(root / entry.archived_as) if entry.archived_as else None
         if found:
             archive.present.append((entry, found))
         else:
             place = str(entry.archived_as)
             # The last two: a withdrawal or its undoing may have been killed in between.
             waiting = map(
-                find,
+                find_archived,
                 (
                     members.get(entry.file, landing / entry.file),
                     root / INCOMING / entry.file,

@@ -13,7 +13,7 @@ from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session, open_session
 from orchestration_project.ingest.state import note_state
 from orchestration_project.settings import Settings
-from orchestration_project.storage.files import find
+from orchestration_project.storage.files import find_archived
 from orchestration_project.storage.withdrawals import Note, Withdrawal, set_all_aside, take_all_back, withdrawals
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
@@ -82,7 +82,7 @@ def withdraw(
         files = _chosen(session, entries, chosen)
         same = [entry for entry in entries if any(_is_same(entry, file) for file in files)]
         # Bytes that are not there can't be set aside, and `--undo` could never bring them back.
-        if gone := [entry.file for entry in same if find(session.archive / str(entry.archived_as)) is None]:
+        if gone := [entry.file for entry in same if find_archived(session.archive / str(entry.archived_as)) is None]:
             raise RecoveryError(f"{gone[0]!r} is not in the archive: load its batch again first")
         notes = {str(entry.archived_as): Note(entry.file, entry.sha256, who, why, now) for entry in same}
         try:
@@ -120,8 +120,11 @@ def undo(
         last = _last_decided(session, noted, chosen)
         wanted = {(item.key, item.note.sha256) for item in last}
         same = [item for item in noted if (item.key, item.note.sha256) in wanted]
-        if gone := [item.note.file for item in same if not item.file and not find(session.archive / item.place)]:
-            raise RecoveryError(f"{gone[0]!r} is not among the withdrawn files any more: restore it from a backup")
+        lost = [item for item in same if not item.file and not find_archived(session.archive / item.place)]
+        if lost:
+            raise RecoveryError(
+                f"{lost[0].note.file!r} is not among the withdrawn files any more: restore it from a backup"
+            )
         # A ledger that was lost learns of the withdrawal first, so that the load knows what comes back.
         _load(session, ())
         notes = {item.place: item.note for item in same}

@@ -1,11 +1,13 @@
 """The files of a folder, what identifies one (its name and the SHA-256 of its bytes), and work on many of them.
 
-How files are copied is in `copies`, how they move between folders is in `transfer`, and where they stay in `archive`.
+How files are copied is in `copies`, how they move between folders in `transfer`, and where they stay in `archive`. An
+old file of the archive may be a link that says where its bytes are; what it says is here, the rest in `cold`.
 """
 
 import datetime as dt
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -27,6 +29,9 @@ EARLIEST, LATEST = -62_103_628_800, 253_370_764_799
 LARGE_BYTES = 1 << 20
 """Files from this size on are worked on by several threads: for a smaller one, starting a thread costs more."""
 
+COLD_LINK = re.compile(r"cold:([0-9a-f]{64}):(\d+):(-?\d+)")
+"""What the link says that stands for a file of the cold archive: SHA-256, bytes, modification time in nanoseconds."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -45,7 +50,7 @@ class FoundFile:
 
     `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text. That of a
     member of a zip archive is `sales.zip/monday.csv`. `taken` is there for a file that was written to after a load took
-    it off landing.
+    it off landing. `cold` is the SHA-256 of a file whose bytes are in the cold archive; empty: they are in its place.
     """
 
     location: str
@@ -53,6 +58,7 @@ class FoundFile:
     size: int
     mtime_ns: int
     taken: Taken | None = None
+    cold: str = ""
 
     @property
     def path(self) -> Path:
@@ -132,26 +138,51 @@ def _regular_files(folder: Path) -> Iterator[FoundFile]:
                 continue
 
 
+def find_archived(path: Path) -> FoundFile | None:
+    """The file of an archive at a path, in its place or in the cold archive; None when there is none."""
+    return find(path) or _cold(str(path), path.name)
+
+
+def discover_cold(folder: Path) -> list[FoundFile]:
+    """The files of a folder whose bytes are in the cold archive, by name."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        links = [(entry.path, entry.name) for entry in entries if entry.is_symlink()]
+    return sorted(filter(None, (_cold(*link) for link in links)), key=lambda found: found.name)
+
+
+def _cold(location: str, own_name: str) -> FoundFile | None:
+    try:
+        said = COLD_LINK.fullmatch(str(Path(location).readlink()))
+    except OSError:  # no link, or there is nothing
+        return None
+    return said and FoundFile(location, _logical(own_name), int(said[2]), int(said[3]), cold=said[1])
+
+
 def find(path: Path) -> FoundFile | None:
     """The regular file at a path; None when there is none."""
     return _found(str(path), path.name, path.lstat()) if path.is_file() and not path.is_symlink() else None
 
 
 def _found(location: str, own_name: str, status: os.stat_result) -> FoundFile:
+    return FoundFile(location, _logical(own_name), status.st_size, status.st_mtime_ns)
+
+
+def _logical(own_name: str) -> str:
     # Python makes lone surrogates of bytes that are no UTF-8, and neither DuckDB nor a JSON file takes these.
-    name = os.fsencode(own_name).decode("utf-8", errors="backslashreplace")
-    return FoundFile(location, name, status.st_size, status.st_mtime_ns)
+    return os.fsencode(own_name).decode("utf-8", errors="backslashreplace")
 
 
 def fingerprint(found: FoundFile) -> str:
-    """The SHA-256 of a file's bytes, in hex.
+    """The SHA-256 of a file's bytes, in hex. That of a file in the cold archive is told by its link: see `cold`.
 
     Raises:
         FileRefused: the file can't be read.
         FileChanged: it is no longer the file that was listed.
     """
     try:
-        digest = sha256_of(found.path)
+        digest = found.cold or sha256_of(found.path)
     except FileNotFoundError as error:
         raise FileChanged(found.name, "vanished") from error
     except OSError as error:
@@ -181,6 +212,9 @@ def ensure_unchanged(found: FoundFile) -> None:
 
 def is_at(found: FoundFile, path: Path) -> bool:
     """Whether the file at a path is the one that was listed; a link to it is not."""
+    if found.cold:
+        there = find_archived(path)
+        return there is not None and (there.cold, there.mtime_ns) == (found.cold, found.mtime_ns)
     try:
         status = path.lstat()
     except FileNotFoundError:

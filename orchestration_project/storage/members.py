@@ -25,12 +25,17 @@ ZIP = ".zip"
 ZIPS = "zips"
 
 
-def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: False) -> list[FoundFile]:
+def discover_members(
+    folder: Path,
+    apart: Callable[[str], bool] = lambda _: False,
+    look: Callable[[Path], FoundFile | None] = find,
+) -> list[FoundFile]:
     """The files below the visible folders of a folder, by path: of `sales.zip/monday.csv`, `sales.zip` is the folder.
 
     Args:
         folder: where zip archives have a folder each.
         apart: whether a folder of that name is none of a zip archive.
+        look: returns the file at a path.
     """
     if not folder.is_dir():
         return []
@@ -38,7 +43,7 @@ def discover_members(folder: Path, apart: Callable[[str], bool] = lambda _: Fals
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     roots = [folder / name for name in names if not name.startswith(".") and not apart(name)]
     paths = (Path(top, name) for root in roots for top, _, files in os.walk(root) for name in files)
-    found = (replace(file, name=file.path.relative_to(folder).as_posix()) for path in paths if (file := find(path)))
+    found = (replace(file, name=file.path.relative_to(folder).as_posix()) for path in paths if (file := look(path)))
     return sorted(found, key=lambda file: file.name)
 
 

@@ -80,7 +80,7 @@ class Transfer:
         for file in [*discover(self._incoming), *discover_members(self._incoming)]:
             place = place_of(file.name, sha256_of(file.path))
             # Committed, so its rows count: the copy is the only one that is sure to have these bytes.
-            if place is not None and not (self.archive / place).exists():
+            if place is not None and not os.path.lexists(self.archive / place):
                 _rename(file.path, self.archive / place)
                 flush((self.archive / place).parent)
         # What was not committed is still in landing: its copy is of no use.
@@ -151,7 +151,7 @@ class Transfer:
         """
         folders = set()
         for file, place, sha256 in files:
-            if place.exists():
+            if os.path.lexists(place):
                 _ensure_expected(file, place, sha256)
             else:
                 _rename(self._incoming / file.stored_as, place)

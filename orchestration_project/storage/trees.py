@@ -198,6 +198,8 @@ def _put(source: Path, target: Path) -> None:
         if error.errno not in NO_LINK:
             raise
         shutil.copy2(source, target, follow_symlinks=False)
+        if source.is_symlink():
+            return
         with target.open("rb") as stream:
             os.fsync(stream.fileno())
         # The old tree is thrown away in the end, so nobody would notice later.

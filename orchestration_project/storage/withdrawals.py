@@ -28,7 +28,7 @@ from orchestration_project.storage.archive import (
     is_reserved,
     write_whole,
 )
-from orchestration_project.storage.files import FoundFile, find
+from orchestration_project.storage.files import FoundFile, find_archived
 
 WITHDRAWN = "withdrawn"
 NOTE = ".withdrawn.json"
@@ -94,7 +94,7 @@ def was_withdrawn(archive: Path, key: str, number: int, name: str) -> bool:
     root = archive / WITHDRAWN
     # Mostly nothing was ever withdrawn, and a load asks this for each of its files.
     return root.is_dir() and any(
-        (archive_folder(root, key, number, duplicate) / name).exists() for duplicate in (False, True)
+        os.path.lexists(archive_folder(root, key, number, duplicate) / name) for duplicate in (False, True)
     )
 
 
@@ -120,7 +120,7 @@ def _read(root: Path) -> Iterator[Withdrawal]:
         # folders inside of a zip archive may have any names.
         folders = takewhile(is_reserved, place.parts[1:-1])
         number = next((int(found[1]) for part in folders if (found := DELIVERY.fullmatch(part))), 1)
-        yield Withdrawal(note, place.as_posix(), place.parts[0], number, find(file))
+        yield Withdrawal(note, place.as_posix(), place.parts[0], number, find_archived(file))
 
 
 @contextmanager
@@ -248,7 +248,7 @@ def finish_withdrawals(archive: Path) -> None:
     if notes:
         _forget_together(archive)
     for found in withdrawals(archive):
-        if found.file is None and find(archive / found.place):
+        if found.file is None and find_archived(archive / found.place):
             _move(archive / found.place, archive / found.archived_as)
 
 
