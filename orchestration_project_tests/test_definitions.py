@@ -68,6 +68,7 @@ GROUPS = {
     "platform_health": "operations",
     "verification": "operations",
     "warehouse_backup": "operations",
+    "file_retention": "operations",
 }
 KINDS = {
     "landing_products": {"file", "json"},
@@ -77,8 +78,9 @@ KINDS = {
     "sales_report": {"duckdb", "html"},
     "verification": {"duckdb", "file"},
     "warehouse_backup": {"file", "parquet"},
+    "file_retention": {"file"},
 }
-NO_TABLES = {"sales_report", "warehouse_backup"}
+NO_TABLES = {"sales_report", "warehouse_backup", "file_retention"}
 PARTITIONED = {"raw_sales", "cleaned_sales", "rejected_sales", "product_daily_sales"}
 SPECS = {spec.key.to_user_string(): spec for spec in project().resolve_all_asset_specs()}
 
@@ -102,7 +104,7 @@ def test_jobs_sensors_and_schedules() -> None:
     """Each feed has a job, a sensor and a schedule; what watches the platform has its own; each is described."""
     repository = project().get_repository_def()
     names = {"daily_summary_job", "platform_health_job", "products_job", "sales_job", "verification_job"}
-    names.add("warehouse_backup_job")
+    names |= {"warehouse_backup_job", "file_retention_job"}
     jobs = [repository.get_job(name) for name in sorted(names)]
     assert {name for name in repository.job_names if not name.startswith("__")} == names
     assert {sensor.name for sensor in repository.sensor_defs} == {
@@ -117,6 +119,7 @@ def test_jobs_sensors_and_schedules() -> None:
         "sales_daily_schedule",
         "verification_weekly_schedule",
         "warehouse_backup_nightly_schedule",
+        "file_retention_nightly_schedule",
     }
     described = [item.description for item in jobs]
     described += [item.description for item in repository.sensor_defs]
@@ -202,8 +205,8 @@ def test_partitions_and_backfills(name: str) -> None:
     asset = project().get_assets_def(name)
     assert isinstance(asset.partitions_def, dg.DailyPartitionsDefinition) == (name in PARTITIONED)
     assert asset.backfill_policy == dg.BackfillPolicy.single_run()
-    # A backup holds the warehouse for a part of its time only, so loads need not wait for all of it.
-    assert asset.op.pool == ("backup" if name == "warehouse_backup" else "warehouse")
+    # These hold the warehouse for a part of their time only, so loads need not wait for all of it.
+    assert asset.op.pool == {"warehouse_backup": "backup", "file_retention": "retention"}.get(name, "warehouse")
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:

@@ -21,6 +21,7 @@ ENGINE = (
     "rejects",
     "recovery",
     "backup",
+    "retention",
     "delivery",
     "ingest",
     "formats",
@@ -28,6 +29,9 @@ ENGINE = (
     "storage",
     "contracts",
 )
+# These are the engine's words too: what verifies, measures, saves, keeps and tells, and the group of what watches the
+# platform.
+OWN_WORDS = {"verification", "platform_health", "warehouse_backup", "file_retention", "operations", "alerts_sensor"}
 MODULES = sorted(path for room in ENGINE for path in (PACKAGE / room).rglob("*.py"))
 
 
@@ -40,8 +44,7 @@ def shop_names() -> frozenset[str]:
     found |= {name for name in repository.job_names if not name.startswith("__")}
     found |= {sensor.name for sensor in repository.sensor_defs} | {item.name for item in repository.schedule_defs}
     found |= {path.name for path in (PACKAGE / "defs").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    # These are the engine's words too: what verifies, measures and tells, and the group of what watches the platform.
-    return frozenset(found - {"verification", "platform_health", "warehouse_backup", "operations", "alerts_sensor"})
+    return frozenset(found - OWN_WORDS)
 
 
 def names_and_texts(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestration_project.alerts.model import SHOWN, FeedObserved, Files, MissingBatch
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import Freshness, standing
-from orchestration_project.inspection.quarantine import quarantine_by_archive
+from orchestration_project.inspection.quarantine import moment_of, quarantine_by_archive
 from orchestration_project.inspection.status_model import QuarantinedFile
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys
@@ -98,16 +98,9 @@ def _has_files(archive: Path, key: str) -> bool:
 
 
 def _quarantined(refused: Sequence[QuarantinedFile]) -> Files:
-    moments = [moment for file in refused if (moment := _moment(file.refused_at))]
+    moments = [moment for file in refused if (moment := moment_of(file.refused_at))]
     first = [f"{file.file}: {file.rule}: {file.reason}" for file in refused[:SHOWN]]
     return Files(len(refused), min(moments, default=None), first)
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
-    except ValueError:
-        return None  # somebody put the file there without a note
 
 
 def _landing(settings: Settings, watched: Watched, now: dt.datetime) -> tuple[Files, Files]:

@@ -6,6 +6,7 @@ import click
 
 from orchestration_project.cli.alerts import alert_test, send_alerts, show_alarms, silence_alarm
 from orchestration_project.cli.backup import backup
+from orchestration_project.cli.cold import cold_archive
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.fetch import fetch_files
 from orchestration_project.cli.lookup import find_value, where_is
@@ -74,6 +75,7 @@ for command in (
     rebuild_feed,
     drop_unknown_feed,
     backup,
+    cold_archive,
     sample,
     load_sample,
     make_history,

@@ -13,7 +13,7 @@ from orchestration_project.components.health import PlatformHealth
 from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
-from orchestration_project.components.source import Source
+from orchestration_project.components.retention import Retention
 from orchestration_project.components.sql_table import SqlTable
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "FileFeed",
     "Platform",
     "PlatformHealth",
-    "Source",
+    "Retention",
     "SqlTable",
     "WarehouseIOManager",
     "noted",

@@ -3,6 +3,7 @@
 The folder tells, not the ledger: it outlives the warehouse, and a person who takes a file out of it is done with it.
 """
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,32 @@ def quarantine_by_archive(settings: Settings, source: ConfiguredFeed) -> list[Qu
         item.told(newest.get(source.options.identity(item.batch, item.name), -1) >= item.file.mtime_ns)
         for item in refused
     ]
+
+
+def replaced_files(
+    settings: Settings, source: ConfiguredFeed, entries: Sequence[Entry]
+) -> list[tuple[Path, QuarantinedFile]]:
+    """The refused files of a feed in whose place something was accepted since, each with its path in quarantine."""
+    counting = [entry for entry in entries if entry.status is not Status.WITHDRAWN]
+    found = [
+        (item.file.path, item.told(_is_replaced(source, item, counting))) for item in _refused_files(settings, source)
+    ]
+    return [(path, told) for path, told in found if told.replaced]
+
+
+def orphaned_reasons(folder: Path) -> list[tuple[Path, str]]:
+    """The reasons in a quarantine whose files are gone, each with the moment of the refusal as it is written there."""
+    files = {file.path.name: file.path for file in discover(folder)}
+    alone = [path for name, path in files.items() if name.endswith(REASON) and name.removesuffix(REASON) not in files]
+    return [(path, str(_note(path).get("refused_at", ""))) for path in alone]
+
+
+def moment_of(refused_at: str) -> dt.datetime | None:
+    """When a file was refused, with a time zone; None if it came to quarantine without a note that says it."""
+    try:
+        return dt.datetime.fromisoformat(refused_at).astimezone(dt.UTC)
+    except ValueError:
+        return None
 
 
 def _newest_archived(root: Path, keys: Iterable[str]) -> dict[Identity, int]:

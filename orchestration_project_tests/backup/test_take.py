@@ -2,16 +2,22 @@
 
 import datetime as dt
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from orchestration_project.backup.memory import remembering
 from orchestration_project.backup.model import BackupError
+from orchestration_project.backup.restore import restore
 from orchestration_project.backup.sources import list_sources
+from orchestration_project.backup.take import back_up
+from orchestration_project.backup.vault import open_vault
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.failpoints import Backup
+from orchestration_project.retention.cool import move_old
 from orchestration_project_tests.backup.saved import Saved, write_sqlite
 from orchestration_project_tests.ingest.shop import day, named
 from orchestration_project_tests.reliability.stops import acting, dying
@@ -144,6 +150,27 @@ def test_a_damaged_warehouse_is_named(saved: Saved) -> None:
     with pytest.raises(WarehouseBroken, match=str(path)):
         saved.night()
     assert saved.vault.snapshot_ids() == []
+
+
+def test_the_cold_archive_is_part_of_a_backup(saved: Saved) -> None:
+    """What was moved stays in backups without being stored again, is fetched if no backup has it, and comes back."""
+    state = saved.state()
+    cold = replace(saved.settings, cold_archive_url=str(saved.folder / "cold"), cold_archive_days=1)
+    saved.night()
+    assert move_old(saved.shop.warehouse, cold, saved.now, print).files == 4
+    other = replace(cold, backup_url=str(saved.folder / "other vault"))
+    with remembering(cold) as memory:
+        taken = back_up(saved.shop.warehouse, cold, saved.vault, memory, saved.now, print)
+    assert taken.previous
+    assert (taken.new_objects, taken.snapshot.files) == (0, taken.previous.files)
+    assert saved.restored().state() == state
+    shutil.rmtree(saved.settings.data_dir / ".backup")
+    with remembering(other) as memory:
+        back_up(saved.shop.warehouse, other, open_vault(other.backup_url), memory, saved.now, print)
+    elsewhere = replace(saved, place="elsewhere", told=[])
+    other_vault = open_vault(other.backup_url)
+    restore(elsewhere.settings, other_vault, other_vault.up_to(None), print)
+    assert elsewhere.state() == state
 
 
 def test_databases_in_use_are_copied_as_of_one_moment(saved: Saved) -> None:

@@ -16,7 +16,7 @@ import click
 from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.main import main
-from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, SqlTable
+from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, Retention, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import ignored, parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
@@ -57,6 +57,8 @@ def manual() -> str:
         attributes(PlatformHealth),
         "Of the component `orchestration_project.components.Backup`: [Backups](backup.md) says what they are for.",
         attributes(Backup),
+        "Of the component `orchestration_project.components.Retention`: [For how long things stay](retention.md).",
+        attributes(Retention),
         "Of the component `orchestration_project.components.Alerts`: [Alarms](alerts.md) says what they are for.",
         attributes(Alerts),
         "## Metrics",
@@ -82,7 +84,10 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-def attributes(component: type[Alerts | Backup | Deliveries | Delivery | FileFeed | PlatformHealth | SqlTable]) -> str:
+Described = Alerts | Backup | Deliveries | Delivery | FileFeed | PlatformHealth | Retention | SqlTable
+
+
+def attributes(component: type[Described]) -> str:
     """The attributes of a component, or of a part of it, as its model describes them."""
     schema = component.model_json_schema()
     rows = [
