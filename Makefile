@@ -87,7 +87,7 @@ check: .venv/.locked home ## Lint, format, types, imports, definitions
 bench: .venv/.locked $(PEERS)/.locked ## Measure against a hand-written script and other tools; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: .venv/.locked $(PEERS)/.locked ## More rounds, and up to 100 million records; takes about an hour
+bench-full: .venv/.locked $(PEERS)/.locked ## More rounds, and up to 100 million records; takes about two hours
 	@$(BIN)/python -m benchmarks --full $(ARGS)
 
 # A link, so that a change of dagster.yaml is in force at once; a file that somebody put there is left alone.

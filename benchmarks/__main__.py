@@ -35,7 +35,7 @@ PARTS: Mapping[str, Callable[[Session], Section]] = {
     "--rows", type=click.IntRange(3000), help="Records of the large loads; each part's own size when left out."
 )
 @click.option("--rounds", type=click.IntRange(1), help="How often the main contenders run.")
-@click.option("--full", is_flag=True, help="More rounds, and more records; takes about an hour.")
+@click.option("--full", is_flag=True, help="More rounds, and more records; takes about two hours.")
 @click.option(
     "--work",
     type=click.Path(path_type=Path, file_okay=False, writable=True),
