@@ -243,8 +243,8 @@ class SourceFormat:
 class Feed:
     """A contract: what the files of one feed must look like, and what its tables hold.
 
-    `primary_key` names columns in key order; where it is empty, nothing is deduplicated. `latency` is how long after the
-    end of a batch its data may be missing, `frequency` how often it comes, `available_at` by when it is promised (with
+    `primary_key` names columns in key order; where it is empty, nothing is deduplicated. `latency` is how long after
+    a batch its data may be missing, `frequency` how often it comes, `available_at` by when it is promised (with
     an offset, or in the feed's time zone). `first_name` is that of a renamed feed, by which its rejects are identified.
     `ignored` tells which records are no data: the first rule that holds counts. `division` divides files into batches.
     """

@@ -125,15 +125,21 @@ def _sheet(value: Any, place: Place) -> str | int | None:
     return None
 
 
+def keys_of_path(text: str) -> tuple[str, ...] | None:
+    """The keys of a path such as `$.data.items`; none of `$`. None: it is another one, such as `$..items`."""
+    if not _PATH.fullmatch(text):
+        return None
+    return tuple(plain or quoted for plain, quoted in _KEY.findall(text))
+
+
 def _records_path(value: Any, place: Place) -> tuple[str, ...] | None:
-    """The keys of a path such as `$.data.items`; none of `$`. The rest of JSONPath chooses among values."""
-    if isinstance(value, str) and _PATH.fullmatch(value):
-        return tuple(plain or quoted for plain, quoted in _KEY.findall(value))
-    place.problem(
-        f"found {excerpt(value)}; allowed: $ and the keys that lead to the array of records, e.g. $.data.items or"
-        " $['a key'].items"
-    )
-    return None
+    keys = keys_of_path(value) if isinstance(value, str) else None
+    if keys is None:
+        place.problem(
+            f"found {excerpt(value)}; allowed: $ and the keys that lead to the array of records, e.g. $.data.items or"
+            " $['a key'].items"
+        )
+    return keys
 
 
 def _delimiter(server: "Server", custom: Custom, place: Place) -> str | None:

@@ -129,7 +129,8 @@ def _take(under_way: _Fetch, item: Item) -> None:
         _require_place(under_way, item, before)
         got = under_way.source.fetch(item, part, under_way.limits.bytes)
         under_way.down = 0
-        if got.empty:
+        # A source that tells a version only with the bytes: these are the ones that it gave before.
+        if got.empty or (got.version and under_way.memory.versions([item.key]).get(item.key) == got.version):
             under_way.memory.move(got.cursor)
             under_way.empty += 1
         else:

@@ -37,7 +37,8 @@ class Fetched:
     """What came of an item.
 
     Attributes:
-        version: of the bytes that came, if the source tells it with them; None: the one that was listed.
+        version: of the bytes that came, if the source tells it with them; None: the one that was listed. If it is
+            the one that is remembered, nothing lands.
         cursor: where the next fetch goes on, for a source that has one; None: where this one began.
         empty: whether there was nothing to land: no rows are newer than the cursor. What was written is dropped.
         records: how many records came, where the source counts them.
@@ -124,8 +125,8 @@ class FetchReport:
     Attributes:
         listed: how many items the source has.
         landed: the files that were put into landing.
-        unchanged: how many items were fetched before, as they are, or came with the same bytes and time again.
-        empty: how many items had nothing to land.
+        unchanged: how many items were fetched before, as they are.
+        empty: how many items had nothing to land, or the bytes of before.
         left: how many items wait for the next fetch, since a limit was reached.
         failed: by key, why an item could not be fetched. The others go on.
         newest: when the newest listed item was modified, with a time zone; None where no item tells it.

@@ -1,0 +1,299 @@
+"""The pages of a REST API, through dlt's `RESTClient`: signing, paging and retries are its work.
+
+Belongs here: what dlt is told, and its errors in our words. No message has what a library says, since that may have an
+address with a key in it. Does not belong here: what pages are (`rest_pages`), and what lands (`rest`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from orchestration_project.contracts.service import keys_of_path
+from orchestration_project.errors import SourceDown, SourceError
+from orchestration_project.sources.rest_options import FROM_ENVIRONMENT, Auth, RestOptions
+from orchestration_project.sources.rest_pages import Page, parsed
+
+if TYPE_CHECKING:
+    from requests import Response
+
+MAX_PAGE_BYTES = 64 << 20
+"""A page is in memory as a whole, since only then can it be told where the next one is."""
+PAGE_SECONDS = 600.0
+"""A server that sends a byte now and then never runs into a timeout."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+NO_REQUEST, TOO_MANY, FAILED = 400, 429, 500
+REFUSED = (401, 403)
+PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
+
+
+def shown(url: str) -> str:
+    """An address without what may be secret in it."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
+class RestClient:
+    """Asks one API.
+
+    Args:
+        options: of the source.
+        url: address of the first page, with values in the place of its fields.
+        secret: gives the values of environment variables.
+
+    Raises:
+        SourceError: dlt is not installed.
+        SettingsError: a variable is not set.
+    """
+
+    def __init__(self, options: RestOptions, url: str, secret: Callable[[str], str]) -> None:
+        self._options, self._url = options, url
+        self._value = lambda text: (
+            secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
+        )
+        try:
+            from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
+            from dlt.sources.helpers.requests import Client
+            from dlt.sources.helpers.rest_client import RESTClient
+        except ImportError:
+            raise SourceError(
+                "what asks REST APIs is not installed: pip install 'orchestration-project[dlt]'"
+            ) from None
+        self._bounds = _bounds()
+        self._session = Client(
+            request_timeout=options.timeout_seconds,
+            raise_for_status=False,
+            request_max_attempts=options.retries + 1,
+            request_backoff_factor=FIRST_PAUSE,
+            request_max_retry_delay=LONGEST_PAUSE,
+        ).session
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._bounds)
+        # Nobody wants a redirect: it may lead, with the key, to anywhere.
+        self._session.max_redirects = 0
+        self._auth = _auth(options.auth, self._value, self._session) if options.auth else None
+        # Not found by dlt itself: it would look for files of settings, in whatever folder the process has.
+        self._client = RESTClient(
+            base_url=url,
+            headers={name: self._value(value) for name, value in options.headers.items()},
+            auth=self._auth,
+            session=self._session,
+            config=RuntimeConfiguration(dlthub_telemetry=False),
+        )
+
+    def pages(self, params: Mapping[str, str], limit: int) -> Iterator[Page]:
+        """All pages, in their order.
+
+        Args:
+            params: of the first request.
+            limit: bytes that all pages have at most.
+
+        Raises:
+            SourceDown: the server does not answer, or fails again and again.
+            SourceError: it refuses, what it sends is no JSON, too much, or leads elsewhere or round in a circle.
+        """
+        asked, left = set[object](), limit
+        self._bounds.left = min(left, MAX_PAGE_BYTES)
+        with _told(self._url):
+            for number, page in enumerate(self._paginate(params), start=1):
+                body, kind = page.response.content, page.response.headers.get("Content-Type", "")
+                left -= len(body) + 1
+                self._bounds.left = max(0, min(left, MAX_PAGE_BYTES))
+                yield parsed(body, number, kind)
+                if not page.paginator.has_next_page or not page.request.url:
+                    return
+                self._require_next(page.request, asked, number)
+
+    def _paginate(self, params: Mapping[str, str]) -> Iterator[Any]:
+        hooks = {"response": [*([self._renew] if _is_oauth(self._auth) else []), _refuse]}
+        return self._client.paginate(
+            self._url,
+            params={name: self._value(value) for name, value in params.items()},
+            paginator=_paginator(self._options),
+            data_selector=_selector(self._options.records),
+            hooks=hooks,
+            timeout=self._options.timeout_seconds,
+            allow_redirects=False,
+        )
+
+    def _require_next(self, request: Any, asked: set[object], number: int) -> None:
+        """Look at the request for the next page, before it is sent with the key."""
+        if not isinstance(request.url, str) or origin_of(request.url) != origin_of(self._url):
+            raise SourceError(f"page {number:,} leads to another server for the next one, which is refused")
+        # The address alone tells, where its parameters are in it; else these do.
+        this = (request.url, tuple(sorted((name, str(value)) for name, value in (request.params or {}).items())))
+        if this in asked:
+            raise SourceError(f"page {number:,} leads to a page that was read before: there would be no end")
+        asked.add(this)
+        if number >= self._options.max_pages:
+            raise SourceError(f"there are more than {number:,} pages; raise `max_pages` if that is right")
+
+    def _renew(self, response: "Response", *_: object, **kwargs: Any) -> "Response":
+        """Sign a request anew, once, if its token has expired before its time."""
+        if response.status_code != REFUSED[0] or self._auth is None:
+            return response
+        again = response.request.copy()
+        self._auth.access_token = None
+        answer: Response = response.connection.send(self._auth(again), **kwargs)  # type: ignore[attr-defined]
+        return answer
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+
+def _refuse(response: "Response", *_: object, **__: object) -> None:
+    """Raise for whatever is no answer; dlt asks again where that helps."""
+    from requests import HTTPError
+
+    if not response.ok or response.is_redirect:
+        raise HTTPError(response=response)
+
+
+def _is_oauth(auth: Any) -> bool:
+    return hasattr(auth, "obtain_token")
+
+
+def _auth(auth: Auth, value: Callable[[str], str], session: Any) -> Any:
+    from dlt.sources.helpers.rest_client.auth import (
+        APIKeyAuth,
+        BearerTokenAuth,
+        HttpBasicAuth,
+        OAuth2ClientCredentials,
+    )
+
+    given = {name: value(text) for name, text in auth if isinstance(text, str)}
+    match auth.style:
+        case "api_key" if auth.query is not None:
+            return APIKeyAuth(name=auth.query, api_key=given["token"], location="query")
+        case "api_key":
+            return APIKeyAuth(name=given["header"], api_key=given["token"], location="header")
+        case "bearer":
+            return BearerTokenAuth(token=given["token"])
+        case "basic":
+            return HttpBasicAuth(username=given["user"], password=given["password"])
+        case _:
+            return OAuth2ClientCredentials(
+                access_token_url=given["token_url"],
+                client_id=given["client_id"],
+                client_secret=given["client_secret"],
+                access_token_request_data={"scope": auth.scope} if auth.scope else {},
+                session=session,
+            )
+
+
+def _paginator(options: RestOptions) -> Any:
+    from dlt.sources.helpers.rest_client import paginators as styles
+
+    given = options.pagination
+    if given is None:
+        return styles.SinglePagePaginator()
+    match given.style:
+        case "header_link":
+            return styles.HeaderLinkPaginator()
+        case "json_link":
+            return styles.JSONLinkPaginator(_selector(given.next or "$"))
+        case "cursor":
+            return styles.JSONResponseCursorPaginator(_selector(given.next or "$"), given.parameter or "cursor")
+        case "offset":
+            return styles.OffsetPaginator(
+                given.limit or 1,
+                given.first or 0,
+                given.parameter or "offset",
+                given.limit_parameter,
+                total_path=_selector(options.total) if options.total else None,
+                # Where the total is known, an empty page in between is no end.
+                stop_after_empty_page=options.total is None,
+            )
+        case _:
+            return styles.PageNumberPaginator(
+                base_page=1 if given.first is None else given.first,
+                page_param=given.parameter or "page",
+                total_path=_selector(given.pages) if given.pages else None,
+                stop_after_empty_page=given.pages is None,
+            )
+
+
+def _selector(path: str) -> str:
+    """A path as dlt reads it."""
+    return "$" + "".join(f".'{key}'" for key in keys_of_path(path) or ())
+
+
+def _bounds() -> Any:
+    """An adapter of `requests` that gives up an answer when it has too many bytes, or takes too long."""
+    from requests.adapters import HTTPAdapter
+
+    class Bounds(HTTPAdapter):
+        left = MAX_PAGE_BYTES
+
+        def build_response(self, req: Any, resp: Any) -> Any:
+            return super().build_response(req, _Bounded(resp, self.left))
+
+    return Bounds()
+
+
+class _Bounded:
+    """The bytes of an answer as they come, which `requests` reads by `stream`."""
+
+    def __init__(self, raw: Any, left: int) -> None:
+        self._raw, self._left = raw, left
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, amt: int, decode_content: bool | None = None) -> Iterator[bytes]:
+        """The answer's bytes, unpacked, by blocks."""
+        ends_at = time.monotonic() + PAGE_SECONDS
+        for block in self._raw.stream(amt, decode_content=decode_content):
+            self._left -= len(block)
+            if self._left < 0:
+                raise SourceError(
+                    f"the answer is larger than the file may be (`max_bytes`), or a page than {MAX_PAGE_BYTES:,} bytes"
+                )
+            if time.monotonic() > ends_at:
+                raise SourceDown(f"a page was not sent within {PAGE_SECONDS:.0f} seconds")
+            yield block
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Errors of the client, in words without what it says."""
+    import requests
+
+    where = shown(url)
+    try:
+        yield
+    except requests.HTTPError as error:
+        raise _answered(where, 0 if error.response is None else error.response.status_code) from None
+    except requests.TooManyRedirects:
+        raise _answered(where, 302) from None
+    except requests.exceptions.SSLError:
+        raise SourceError(f"{where}: its certificate can't be verified") from None
+    except requests.JSONDecodeError as error:
+        kind = "HTML" if error.doc.lstrip()[:1] == "<" else "no JSON"
+        raise SourceError(f"{where}: an answer is {kind}; nothing of this fetch lands") from None
+    except requests.RequestException as error:
+        raise SourceDown(f"{where} does not answer as it should: {type(error).__name__}") from None
+    # What dlt raises of an answer that lacks what its paginator needs quotes the whole answer.
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"{where}: an answer does not have what `pagination` needs ({type(error).__name__})"
+        ) from None
+
+
+def _answered(where: str, status: int) -> SourceError:
+    if status in REFUSED:
+        return SourceError(f"{where} refuses with {status}; see the option `auth` and the variables that it names")
+    if status == TOO_MANY or status >= FAILED:
+        return SourceDown(f"{where} fails with {status}, again and again")
+    if status < NO_REQUEST:
+        return SourceError(f"{where} redirects ({status}), which is not followed; declare the address that it leads to")
+    return SourceError(f"{where} refuses with {status}; see the options `url` and `params`")
