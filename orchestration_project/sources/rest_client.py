@@ -62,13 +62,16 @@ class RestClient:
         try:
             from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
             from dlt.sources.helpers.requests import Client
-            from dlt.sources.helpers.rest_client import RESTClient
+            from dlt.sources.helpers.rest_client.client import RESTClient
         except ImportError:
             raise SourceError(
                 "what asks REST APIs is not installed: pip install 'orchestration-project[dlt]'"
             ) from None
+        # dlt has types for some of what it takes.
+        client: Any = Client
+        asking: Any = RESTClient
         self._bounds = _bounds()
-        self._session = Client(
+        self._session = client(
             request_timeout=options.timeout_seconds,
             raise_for_status=False,
             request_max_attempts=options.retries + 1,
@@ -81,7 +84,7 @@ class RestClient:
         self._session.max_redirects = 0
         self._auth = _auth(options.auth, self._value, self._session) if options.auth else None
         # Not found by dlt itself: it would look for files of settings, in whatever folder the process has.
-        self._client = RESTClient(
+        self._client = asking(
             base_url=url,
             headers={name: self._value(value) for name, value in options.headers.items()},
             auth=self._auth,
@@ -142,7 +145,7 @@ class RestClient:
             return response
         again = response.request.copy()
         self._auth.access_token = None
-        answer: Response = response.connection.send(self._auth(again), **kwargs)  # type: ignore[attr-defined]
+        answer: Response = response.connection.send(self._auth(again), **kwargs)
         return answer
 
     def close(self) -> None:

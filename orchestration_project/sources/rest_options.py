@@ -58,7 +58,7 @@ class _Options(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True
     """Errors don't quote what was given: it may be a secret in the wrong place."""
 
 
-class Pagination(_Options):
+class Pagination(_Options, frozen=True):
     """How the next page of an answer is found."""
 
     style: Annotated[
@@ -97,7 +97,7 @@ class Pagination(_Options):
         return self
 
 
-class Auth(_Options):
+class Auth(_Options, frozen=True):
     """How requests are signed."""
 
     style: Annotated[Literal["api_key", "bearer", "basic", "oauth2"], Field(description="Which of these.")]
@@ -130,7 +130,7 @@ class Auth(_Options):
         return self
 
 
-class Cursor(_Options):
+class Cursor(_Options, frozen=True):
     """Which records are new: those from the newest value on that the last fetch has seen."""
 
     field: Annotated[
@@ -143,7 +143,7 @@ class Cursor(_Options):
     ] = None
 
 
-class RestOptions(_Options):
+class RestOptions(_Options, frozen=True):
     """The answers of a REST API: all pages of a fetch are one file, byte for byte, one page after the other."""
 
     url: Annotated[

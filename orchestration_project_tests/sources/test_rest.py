@@ -320,9 +320,7 @@ def test_only_what_is_new(server: RestServer, fetcher: Callable[..., Fetcher]) -
     server.answer = lambda _: Answer({"items": [{"id": 7, "at": "2024-01-05T02:30:00+01:00"}, {"id": 8, "at": None}]})
     made.fetch()
     assert (ids(made), made.cursor) == ([4, 5, 7, 8], "2024-01-05T02:30:00+01:00")
-    assert [asked.params["since"] for asked in server.asked] == [CURSOR["cursor"]["start"]] + 3 * [
-        "2024-01-05T00:00:00Z"
-    ]
+    assert [asked.params["since"] for asked in server.asked] == ["2024-01-04T00:00:00Z", *3 * ["2024-01-05T00:00:00Z"]]
 
 
 @pytest.mark.parametrize(
