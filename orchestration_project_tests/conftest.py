@@ -13,6 +13,7 @@ pytest_plugins = [
     "orchestration_project_tests.reliability.report",
     "orchestration_project_tests.servers.postgres",
     "orchestration_project_tests.servers.s3",
+    "orchestration_project_tests.servers.sftp",
 ]
 
 SETTINGS = (

@@ -24,7 +24,9 @@ from orchestration_project.components.source_assets import (
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.kinds import KINDS
+from orchestration_project.sources.object_store_options import ObjectStoreOptions
 from orchestration_project.sources.session import DeclaredSource
+from orchestration_project.sources.sftp_options import SftpOptions
 
 
 def _resolved(context: dg.ResolutionContext, options: BaseModel | None) -> BaseModel | None:
@@ -84,6 +86,12 @@ class Source(FeedSource, dg.Model, dg.Resolvable):
     ] = ()
     # One field for each of `KINDS`.
     http: Annotated[BaseModel | None, _of_kind(HttpOptions), Field(description="Files behind HTTP or HTTPS.")] = None
+    object_store: Annotated[
+        BaseModel | None,
+        _of_kind(ObjectStoreOptions),
+        Field(description="Files in an object store: S3, Google Cloud Storage, Azure, or a folder."),
+    ] = None
+    sftp: Annotated[BaseModel | None, _of_kind(SftpOptions), Field(description="Files on an SFTP server.")] = None
 
     @field_validator("timezone")
     @classmethod

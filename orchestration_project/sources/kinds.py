@@ -52,8 +52,22 @@ def _http(options: Any, opening: Opening) -> Source:
     return open_http(options, opening.batching, opening.now, opening.secret)
 
 
+def _object_store(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.object_store import open_object_store
+
+    return open_object_store(options, opening.batching, opening.now, opening.secret)
+
+
+def _sftp(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.sftp import open_sftp
+
+    return open_sftp(options, opening.secret)
+
+
 # In this order the reference has them.
 KINDS = {
     "http": Kind("http", _http),
+    "object_store": Kind("s3", _object_store),
+    "sftp": Kind("sftp", _sftp),
 }
 """By attribute. A further kind also is a field of the component `Source`, with the model of its options."""

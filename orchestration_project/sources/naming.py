@@ -1,7 +1,7 @@
 r"""What a file from a source is called in landing: a pattern that its key must match, and a template of its name.
 
-Belongs here: how a key becomes a name, the same for each kind of source that lists files. Does not belong here: whether
-such a name can land (`fetch`), and where the two options are read.
+Belongs here: how a key becomes a name, and pieces a file, the same for each kind of source that lists files. Does not
+belong here: whether such a name can land (`fetch`), and where the two options are read.
 
     pattern                          name                key                     lands as
     -                                {name}              eu/2024/03/sales.csv    sales.csv
@@ -13,8 +13,10 @@ such a name can land (`fetch`), and where the two options are read.
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, model_validator
@@ -121,3 +123,23 @@ class NamedFiles(BaseModel, frozen=True, extra="forbid"):
         if problem := self.naming.problem():
             raise ValueError(problem)
         return self
+
+
+def written(pieces: Iterator[bytes], target: Path, item: Item, limit: int) -> int:
+    """Write what a source gives of an item to a new file; returns how many bytes.
+
+    Raises:
+        SourceError: the item is larger than the limit. Not more than that is asked for.
+    """
+    count = 0
+    with target.open("xb") as stream:
+        for piece in pieces if (item.size or 0) <= limit else ():
+            count += len(piece)
+            if count > limit:
+                break
+            stream.write(piece)
+    if max(count, item.size or 0) > limit:
+        raise SourceError(
+            f"{visible(item.key)} has more than {limit:,} bytes; raise the source's `max_bytes` if such a file is meant"
+        )
+    return count

@@ -21,7 +21,7 @@ from orchestration_project.errors import (
     visible,
 )
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.sources.naming import Naming
+from orchestration_project.sources.naming import Naming, written
 from orchestration_project.sources.object_store_options import DATE_FIELD, ObjectStoreOptions
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.objects import ObjectStore, StoredObject, open_objects
@@ -120,8 +120,6 @@ class ObjectSource:
 
     def fetch(self, item: Item, target: Path, limit: int) -> Fetched:
         """See `model.Source`. The bytes are of one version, which may be a newer one than was listed."""
-        if item.size is not None and item.size > limit:
-            raise _too_large(item, limit)
         with _told():
             try:
                 found, pieces = self._store.read(self._own_keys.get(item.key, item.key))
@@ -130,32 +128,14 @@ class ObjectSource:
                 if item.size == 0:
                     return Fetched(empty=True)
                 raise
-            written = _write(pieces, target, item, limit)
-        if written != found.size:
-            raise SourceDown(f"{self.url}: of {visible(item.key)} {written:,} of {found.size:,} bytes came")
+            came = written(pieces, target, item, limit)
+        if came != found.size:
+            raise SourceDown(f"{self.url}: of {visible(item.key)} {came:,} of {found.size:,} bytes came")
         is_listed = found.version == item.version
         return Fetched() if is_listed else Fetched(version=found.version, modified_at=found.modified_at)
 
     def close(self) -> None:
         """See `model.Source`. A store keeps nothing open."""
-
-
-def _write(pieces: Iterator[bytes], target: Path, item: Item, limit: int) -> int:
-    """Write to a file; returns how many bytes."""
-    written = 0
-    with target.open("xb") as stream:
-        for piece in pieces:
-            written += len(piece)
-            if written > limit:
-                raise _too_large(item, limit)
-            stream.write(piece)
-    return written
-
-
-def _too_large(item: Item, limit: int) -> SourceError:
-    return SourceError(
-        f"{visible(item.key)} has more than {limit:,} bytes; raise `max_bytes` of the source if such a file is meant"
-    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from orchestration_project.failpoints import Fetching
 from orchestration_project.sources.fetch import fetch
 from orchestration_project.sources.memory import exclusive_memory, open_memory
 from orchestration_project.sources.model import FetchReport, Limits, Source
-from orchestration_project_tests.reliability.evidence import tried
+from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.stops import acting
 from orchestration_project_tests.reliability.victim import CONTEXT
 
@@ -77,7 +77,7 @@ def assert_kills_cost_nothing(made: Callable[[Path], Fetches], folder: Path) -> 
     undisturbed.fetch()
     assert len(undisturbed.landed()) > 1
     for point in Fetching:
-        for files in (1, 2):
+        for files in range(effort(2, 1), 3):
             disturbed = made(folder / f"{point.name}-{files}")
             assert dies_at(point, files, disturbed), point
             again = disturbed.fetch()

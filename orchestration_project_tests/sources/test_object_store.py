@@ -263,7 +263,7 @@ def test_no_credentials_in_faults(monkeypatch: pytest.MonkeyPatch, s3: str) -> N
     """A server that can't be reached, or refuses, is told without credentials."""
     monkeypatch.setattr(cloud_objects, "RETRIES", 0)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unknown-key")
-    with pytest.raises(SourceError, match="refuses access") as refused:
+    with pytest.raises(SourceError, match="refuses the request") as refused:
         list(opened(s3).list(None))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused_port()}")
     with pytest.raises(SourceDown, match="does not answer") as down:
