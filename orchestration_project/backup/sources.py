@@ -2,7 +2,7 @@
 
     data/archive, data/quarantine, data/dropped   written once: one that changes is noticed, and the backup begins anew
     data/landing, data/repairs, data/state        people and loads write to them at any time
-    data/alarms.sqlite, home/history/...          SQLite, in use
+    data/alarms.sqlite, data/sources, home/history/...   SQLite, in use
 
 What lies in hidden folders of the archive is under way, and counts as the second kind. A file in the cold archive is
 saved as what it was: the second place has all that a restore needs.
@@ -24,6 +24,8 @@ DATA, HOME = "data", "home"
 WRITTEN_ONCE = ("archive", "quarantine", "dropped")
 IN_USE = ("landing", "repairs", "state")
 ALARMS = "alarms.sqlite"
+FETCHED = "sources"
+"""The folder with what sources remember: a restore without it would fetch everything once more."""
 HISTORY = ("history", "schedules")
 """The folders of a Dagster home that have its SQLite files."""
 MADE = ".history-made"
@@ -84,6 +86,10 @@ def _sources(settings: Settings) -> Iterator[Source]:
             hidden = any(part.startswith(".") for part in inside.parts[:-1])
             yield from _source(path, f"{DATA}/{inside}", Kind.IN_USE if hidden or name in IN_USE else Kind.WRITTEN_ONCE)
     yield from _source(root / ALARMS, f"{DATA}/{ALARMS}", Kind.DATABASE)
+    for path in _files(root / FETCHED, 0):
+        # Their logs are no files to save, but parts of them.
+        if path.suffix == ".sqlite":
+            yield from _source(path, f"{DATA}/{FETCHED}/{path.name}", Kind.DATABASE)
     if home := settings.dagster_home:
         for name in HISTORY:
             for path in _files(home / name, 1):

@@ -22,7 +22,6 @@ from orchestration_project.components.source_assets import (
     build_schedule,
 )
 from orchestration_project.contracts.errors import did_you_mean
-from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.kinds import KINDS
 from orchestration_project.sources.object_store_options import ObjectStoreOptions
 from orchestration_project.sources.session import DeclaredSource
@@ -36,13 +35,13 @@ def _resolved(context: dg.ResolutionContext, options: BaseModel | None) -> BaseM
     return type(options)(**context.resolve_value(options.model_dump(exclude_unset=True)))
 
 
-def _of_kind(options: type[BaseModel]) -> dg.Resolver:
+def _of_kind(kind: str) -> dg.Resolver:
     """How the field of a kind is read.
 
     Dagster takes a model's limits, such as `ge=1`, only if the model is one of its own, and those of `sources` know no
     Dagster. So the fields are of any model, and the resolver says which one.
     """
-    return dg.Resolver(_resolved, model_field_type=options | None)
+    return dg.Resolver(_resolved, model_field_type=KINDS[kind].options | None)
 
 
 class Source(FeedSource, dg.Model, dg.Resolvable):
@@ -85,13 +84,7 @@ class Source(FeedSource, dg.Model, dg.Resolvable):
         Field(description="Owners: mail addresses, or `team:` and a name. Left out: the feed's."),
     ] = ()
     # One field for each of `KINDS`.
-    http: Annotated[BaseModel | None, _of_kind(HttpOptions), Field(description="Files behind HTTP or HTTPS.")] = None
-    object_store: Annotated[
-        BaseModel | None,
-        _of_kind(ObjectStoreOptions),
-        Field(description="Files in an object store: S3, Google Cloud Storage, Azure, or a folder."),
-    ] = None
-    sftp: Annotated[BaseModel | None, _of_kind(SftpOptions), Field(description="Files on an SFTP server.")] = None
+    http: Annotated[BaseModel | None, _of_kind("http"), Field(description="Files behind HTTP or HTTPS.")] = None
 
     @field_validator("timezone")
     @classmethod

@@ -21,6 +21,9 @@ from orchestration_project.storage.batches import Batch, Batching
 # What servers answer that don't know HEAD, or don't allow it.
 NO_HEAD = (400, 403, 405, 501)
 
+# Two words: of a server that tells no version, each fetch has to see the bytes.
+NOT_TOLD, SEEN = "not told", "seen"
+
 Secret = Callable[[str], str]
 
 
@@ -52,7 +55,7 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     hides_path = options.url.startswith(FROM_ENVIRONMENT)
     access = Access(headers, options.timeout_seconds, options.retries, options.redirects, hides_path)
-    return HttpSource(url, addresses_of(url, options, batching, now), options, access, now)
+    return HttpSource(url, addresses_of(url, options, batching, now), options, access)
 
 
 def addresses_of(url: str, options: HttpOptions, batching: Batching, now: dt.datetime) -> dict[str, str]:
@@ -88,13 +91,10 @@ class HttpSource:
         addresses: the addresses by the names in landing.
         options: as `defs.yaml` has them.
         access: how the server is asked.
-        now: the present moment.
     """
 
-    def __init__(
-        self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access, now: dt.datetime
-    ) -> None:
-        self._addresses, self._options, self._access, self._now = addresses, options, access, now
+    def __init__(self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access) -> None:
+        self._addresses, self._options, self._access = addresses, options, access
         self._session = HttpSession(access)
         self._is_batched = bool(FIELD.search(template))
         self.url = access.shown(template)
@@ -115,9 +115,7 @@ class HttpSource:
                 if not self._is_batched:
                     raise
                 continue
-            # Of a server that tells no version each fetch has to see the bytes.
-            version = told.version or f"not told at {self._now.isoformat()}"
-            yield Item(name, version, name, told.size, told.modified_at)
+            yield Item(name, told.version or NOT_TOLD, name, told.size, told.modified_at)
 
     def _look(self, url: str) -> Told:
         with self._session.asked("HEAD", url, taken=NO_HEAD) as response:
@@ -139,7 +137,7 @@ class HttpSource:
         # Otherwise a file that somebody writes to while the server reads it would land with bytes of both.
         if told.version and self._look(url).version != told.version:
             raise ItemGone(f"{self._access.shown(url)} was changed while it was read; the next fetch looks again")
-        return Fetched(told.version or None, modified_at=told.modified_at)
+        return Fetched(told.version or SEEN, modified_at=told.modified_at)
 
     def close(self) -> None:
         """Close all connections."""

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
+from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.model import Source
 from orchestration_project.storage.batches import Batching
 
@@ -38,10 +41,12 @@ class Kind:
     """A kind of source.
 
     Attributes:
+        options: what `defs.yaml` may say of it.
         shown_as: its kind in Dagster, which has icons for some.
         open: makes a source of its options.
     """
 
+    options: type[BaseModel]
     shown_as: str
     open: Callable[[Any, Opening], Source]
 
@@ -66,8 +71,6 @@ def _sftp(options: Any, opening: Opening) -> Source:
 
 # In this order the reference has them.
 KINDS = {
-    "http": Kind("http", _http),
-    "object_store": Kind("s3", _object_store),
-    "sftp": Kind("sftp", _sftp),
+    "http": Kind(HttpOptions, "http", _http),
 }
-"""By attribute. A further kind also is a field of the component `Source`, with the model of its options."""
+"""By attribute. A further kind is a line here, and a field of the component `Source`."""

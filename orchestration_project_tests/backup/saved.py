@@ -109,7 +109,8 @@ class Saved:
         }
         tables = self.shop.rows("SELECT table_name, sql FROM duckdb_tables() ORDER BY 1")
         rows = {item["table_name"]: self.rows(item["table_name"]) for item in tables}
-        databases = [data / "alarms.sqlite", *sorted((home / "history").rglob("*.db"))]
+        databases = [data / "alarms.sqlite", data / "sources" / "sales.sqlite"]
+        databases += sorted((home / "history").rglob("*.db"))
         return {
             "files": files,
             "schema": tables,
@@ -134,6 +135,7 @@ def filled(folder: Path, **fields: Any) -> Saved:
     shop.load()
     shop.deliver(named(9), "id,n\nz,1\n", 6)
     write_sqlite(saved.settings.data_dir / "alarms.sqlite", 3)
+    write_sqlite(saved.settings.data_dir / "sources" / "sales.sqlite", 4)
     home = saved.settings.dagster_home
     assert home
     write_sqlite(home / "history/runs/index.db", 5)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.main import main
-from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, Retention, SqlTable
+from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, Source, SqlTable
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import ignored, parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
@@ -26,6 +27,7 @@ from orchestration_project.contracts.rules import COMPARISONS
 from orchestration_project.definitions import defs
 from orchestration_project.health.model import METRICS
 from orchestration_project.settings import Settings
+from orchestration_project.sources.kinds import KINDS
 
 INTRODUCTION = (
     "What can be set: by environment variables, in a feed's `defs.yaml`, and in its contract."
@@ -53,6 +55,9 @@ def manual() -> str:
         attributes(SqlTable),
         "Of the component `orchestration_project.components.Delivery`: [Deliver tables](deliver.md) says more.",
         attributes(Delivery),
+        "Of the component `orchestration_project.components.Source`: [Fetch files](fetch.md) says more.",
+        attributes(Source),
+        *sources(),
         "Of the component `orchestration_project.components.PlatformHealth`.",
         attributes(PlatformHealth),
         "Of the component `orchestration_project.components.Backup`: [Backups](backup.md) says what they are for.",
@@ -84,10 +89,14 @@ def settings() -> str:
     return table(("variable", "default", "meaning"), rows)
 
 
-Described = Alerts | Backup | Deliveries | Delivery | FileFeed | PlatformHealth | Retention | SqlTable
+def sources() -> Iterator[str]:
+    """The attributes of each kind of source."""
+    for name, kind in KINDS.items():
+        yield f"Of its `{name}`:"
+        yield attributes(kind.options)
 
 
-def attributes(component: type[Described]) -> str:
+def attributes(component: type[BaseModel]) -> str:
     """The attributes of a component, or of a part of it, as its model describes them."""
     schema = component.model_json_schema()
     rows = [
