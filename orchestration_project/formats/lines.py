@@ -195,20 +195,19 @@ def _collect_skipped(connection: "DuckDBPyConnection", files: Sequence[ReadyFile
     if written:
         # Here, file_index counts the files that have skipped records only.
         connection.execute(
-            f"""INSERT INTO {SKIPPED} SELECT $files[(file_index + 1)::BIGINT], record, raw, error
+            f"""INSERT INTO {SKIPPED} SELECT {list(written)}[(file_index + 1)::BIGINT], record, raw, error
                 FROM read_csv([{literals(map(str, written.values()))}], {_explicit(SKIPPED_DIALECT)},
-                columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})""",
-            {"files": list(written)},
+                columns = {{'record': 'BIGINT', 'raw': 'VARCHAR', 'error': 'VARCHAR'}})"""
         )
-    connection.execute(f"INSERT INTO {SKIPPED} {unsplit_records(dialect)}", {"paths": [file.path for file in files]})
+    connection.execute(f"INSERT INTO {SKIPPED} {unsplit_records(dialect, [file.path for file in files])}")
 
 
-def unsplit_records(dialect: Dialect) -> str:
+def unsplit_records(dialect: Dialect, paths: Sequence[str]) -> str:
     """Query of the records that DuckDB could not split, numbered as in the file that was delivered.
 
-    Parameter `$paths` has the files that were read. DuckDB counts the records of what it read, blank ones too. Those
-    that were taken out of the file before (`csv_split`) it does not count, so their number is added: a record comes
-    after as many of them as stand in the last of the `steps` that it is beyond.
+    DuckDB counts the records of what it read, that is of the files `paths`, blank ones too. Those that were taken out
+    of the file before (`csv_split`) it does not count, so their number is added: a record comes after as many of them
+    as stand in the last of the `steps` that it is beyond.
 
         delivered: 1 'a,1'   2 '"b"x,1' (taken out)   3 'lonely'   4 'c,1'
         DuckDB:    1 'a,1'                            2 'lonely'   3 'c,1'        and an error at 2
@@ -220,7 +219,7 @@ def unsplit_records(dialect: Dialect) -> str:
     codes = " ".join(f"WHEN {literal(kind)} THEN {literal(code)}" for kind, code in ERROR_CODES.items())
     return f"""
         -- DuckDB notes the path of a file, not which one it was of those that were read.
-        WITH paths AS (SELECT unnest(range(len($paths)))::UBIGINT AS _f, unnest($paths) AS file_path),
+        WITH paths AS (SELECT unnest(range({len(paths)}))::UBIGINT AS _f, unnest([{literals(paths)}]) AS file_path),
         -- A record can have an error in several columns: the first one counts.
         failed AS (
             SELECT _f, line - {dialect.skip} AS position, trim(any_value(csv_line), chr(13) || chr(10)) AS text,

@@ -79,12 +79,12 @@ WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
     """A table's columns and their DuckDB types, in order; empty if there is no such table. Names have no case."""
     # Not by DESCRIBE, which fails where there is no table, and would find the temporary one that stands in for it.
+    # Without parameters: at the first one of a process DuckDB imports pandas, which takes as long as a short command.
     rows = connection.execute(
-        """SELECT column_name, data_type FROM duckdb_columns()
+        f"""SELECT column_name, data_type FROM duckdb_columns()
             WHERE database_name = current_database()
-                AND lower(schema_name) = lower($1) AND lower(table_name) = lower($2)
-            ORDER BY column_index""",
-        [schema, table],
+                AND lower(schema_name) = lower({literal(schema)}) AND lower(table_name) = lower({literal(table)})
+            ORDER BY column_index"""
     ).fetchall()
     return dict(rows)
 

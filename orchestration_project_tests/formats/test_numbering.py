@@ -39,8 +39,8 @@ def test_records_that_duckdb_could_not_split_are_numbered_as_they_were_delivered
                 (5, 4, 'UNQUOTED VALUE', 'c,1,2' || chr(10), 'another')
             ) AS errors (line, column_idx, error_type, csv_line, error_message)"""
         )
-        records = unsplit_records(Dialect(",", '"', width=2, skip=1))
-        found = connection.execute(f"{records} ORDER BY record", {"paths": ["/f"]}).fetchall()
+        records = unsplit_records(Dialect(",", '"', width=2, skip=1), ["/f"])
+        found = connection.execute(f"{records} ORDER BY record").fetchall()
     assert found == [
         (0, 3, "lonely", "too_few_columns: expected 2"),
         (0, 4, None, None),
