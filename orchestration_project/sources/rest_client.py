@@ -1,7 +1,8 @@
 """The pages of a REST API, through dlt's `RESTClient`: signing, paging and retries are its work.
 
-Belongs here: what dlt is told, and its errors in our words. No message has what a library says, since that may have an
-address with a key in it. Does not belong here: what pages are (`rest_pages`), and what lands (`rest`).
+Belongs here: asking, its bounds, and its errors in our words. No message has what a library says, since that may have
+an address with a key in it. Does not belong here: what dlt is told (`rest_dlt`), what pages are (`rest_pages`), and
+what lands (`rest`).
 """
 
 import time
@@ -10,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from orchestration_project.contracts.service import keys_of_path
 from orchestration_project.errors import SourceDown, SourceError
-from orchestration_project.sources.rest_options import FROM_ENVIRONMENT, Auth, RestOptions
+from orchestration_project.sources.rest_dlt import auth_of, is_oauth, paginator_of, selector
+from orchestration_project.sources.rest_options import FROM_ENVIRONMENT, RestOptions
 from orchestration_project.sources.rest_pages import Page, parsed
 
 if TYPE_CHECKING:
@@ -55,10 +56,7 @@ class RestClient:
     """
 
     def __init__(self, options: RestOptions, url: str, secret: Callable[[str], str]) -> None:
-        self._options, self._url = options, url
-        self._value = lambda text: (
-            secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
-        )
+        self._options, self._url, self._secret = options, url, secret
         try:
             from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
             from dlt.sources.helpers.requests import Client
@@ -82,7 +80,7 @@ class RestClient:
             self._session.mount(scheme, self._bounds)
         # Nobody wants a redirect: it may lead, with the key, to anywhere.
         self._session.max_redirects = 0
-        self._auth = _auth(options.auth, self._value, self._session) if options.auth else None
+        self._auth = auth_of(options.auth, self._value, self._session) if options.auth else None
         # Not found by dlt itself: it would look for files of settings, in whatever folder the process has.
         self._client = asking(
             base_url=url,
@@ -116,16 +114,21 @@ class RestClient:
                 self._require_next(page.request, asked, number)
 
     def _paginate(self, params: Mapping[str, str]) -> Iterator[Any]:
-        hooks = {"response": [*([self._renew] if _is_oauth(self._auth) else []), _refuse]}
-        return self._client.paginate(
+        hooks = {"response": [*([self._renew] if is_oauth(self._auth) else []), _refuse]}
+        pages: Iterator[Any] = self._client.paginate(
             self._url,
             params={name: self._value(value) for name, value in params.items()},
-            paginator=_paginator(self._options),
-            data_selector=_selector(self._options.records),
+            paginator=paginator_of(self._options),
+            data_selector=selector(self._options.records),
             hooks=hooks,
             timeout=self._options.timeout_seconds,
             allow_redirects=False,
         )
+        return pages
+
+    def _value(self, text: str) -> str:
+        """What a text of the options stands for."""
+        return self._secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
 
     def _require_next(self, request: Any, asked: set[object], number: int) -> None:
         """Look at the request for the next page, before it is sent with the key."""
@@ -159,75 +162,6 @@ def _refuse(response: "Response", *_: object, **__: object) -> None:
 
     if not response.ok or response.is_redirect:
         raise HTTPError(response=response)
-
-
-def _is_oauth(auth: Any) -> bool:
-    return hasattr(auth, "obtain_token")
-
-
-def _auth(auth: Auth, value: Callable[[str], str], session: Any) -> Any:
-    from dlt.sources.helpers.rest_client.auth import (
-        APIKeyAuth,
-        BearerTokenAuth,
-        HttpBasicAuth,
-        OAuth2ClientCredentials,
-    )
-
-    given = {name: value(text) for name, text in auth if isinstance(text, str)}
-    match auth.style:
-        case "api_key" if auth.query is not None:
-            return APIKeyAuth(name=auth.query, api_key=given["token"], location="query")
-        case "api_key":
-            return APIKeyAuth(name=given["header"], api_key=given["token"], location="header")
-        case "bearer":
-            return BearerTokenAuth(token=given["token"])
-        case "basic":
-            return HttpBasicAuth(username=given["user"], password=given["password"])
-        case _:
-            return OAuth2ClientCredentials(
-                access_token_url=given["token_url"],
-                client_id=given["client_id"],
-                client_secret=given["client_secret"],
-                access_token_request_data={"scope": auth.scope} if auth.scope else {},
-                session=session,
-            )
-
-
-def _paginator(options: RestOptions) -> Any:
-    from dlt.sources.helpers.rest_client import paginators as styles
-
-    given = options.pagination
-    if given is None:
-        return styles.SinglePagePaginator()
-    match given.style:
-        case "header_link":
-            return styles.HeaderLinkPaginator()
-        case "json_link":
-            return styles.JSONLinkPaginator(_selector(given.next or "$"))
-        case "cursor":
-            return styles.JSONResponseCursorPaginator(_selector(given.next or "$"), given.parameter or "cursor")
-        case "offset":
-            return styles.OffsetPaginator(
-                given.limit or 1,
-                given.first or 0,
-                given.parameter or "offset",
-                given.limit_parameter,
-                total_path=_selector(options.total) if options.total else None,
-                # Where the total is known, an empty page in between is no end.
-                stop_after_empty_page=options.total is None,
-            )
-        case _:
-            return styles.PageNumberPaginator(
-                base_page=1 if given.first is None else given.first,
-                page_param=given.parameter or "page",
-                total_path=_selector(given.pages) if given.pages else None,
-                stop_after_empty_page=given.pages is None,
-            )
-
-
-def _selector(path: str) -> str:
-    """A path as dlt reads it."""
-    return "$" + "".join(f".'{key}'" for key in keys_of_path(path) or ())
 
 
 def _bounds() -> Any:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,28 @@ def test_records_have_numbers_over_the_file(tmp_path: Path) -> None:
     """Records are numbered from the first document to the last, and an element that is no object is a record."""
     content = '\ufeff{"data":{"items":[{"id":1.10,"n":1.50}, 3]}}\n{"data":{"items":[{"id":"b"}]}}'
     assert records(tmp_path, contract(*PATH), content) == {1: ("1.10", "1.50"), 2: "invalid_json", 3: ("b", None)}
+
+
+def test_a_record_that_is_on_two_pages(tmp_path: Path) -> None:
+    """The key decides: the later one is kept, the other one is in the rejects, which name the one that was kept."""
+    shop = Shop(tmp_path, replace(contract("items"), primary_key=("id",)))
+    shop.deliver(
+        named(1), '{"items":[{"id":"a","n":1},{"id":"b","n":2}]}\n{"items":[{"id":"b","n":2},{"id":"c","n":3}]}'
+    )
+    shop.load()
+    assert shop.cleaned("id") == ["a", "b", "c"]
+    assert shop.rejected() == {2: [f"id: duplicate_key (kept: {named(1)} row 3)"]}
+
+
+def test_a_reject_is_repaired(tmp_path: Path) -> None:
+    """Its repair file is CSV, whatever the feed's own files are."""
+    shop = Shop(tmp_path, contract("items"))
+    shop.deliver(named(1), '{"items":[{"id":"a","n":"x"},{"id":"b","n":2}]}')
+    shop.load()
+    (reject,) = shop.table("rejected")
+    shop.deliver("2024-01-01.repair.csv", f"id,n,_reject_id\na,1.50,{reject['_reject_id']}\n")
+    shop.load()
+    assert shop.cleaned("id") == ["a", "b"]
 
 
 def test_a_file_with_many_pages_is_a_file(tmp_path: Path) -> None:
