@@ -1,24 +1,21 @@
 """Draft a feed from sample files, and load the samples with the draft in a dry run."""
 
-import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.formats.header import normalised
-from orchestration_project.ingest.dry_run import read_file, scratch_session, scratch_warehouse
-from orchestration_project.ingest.model import Candidate
-from orchestration_project.ingest.options import FeedOptions
-from orchestration_project.ingest.publish import insert_staged
+from orchestration_project.ingest.dry_run import scratch_warehouse
 from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
 from orchestration_project.inspection.drafting.names import column_names, naming_of
 from orchestration_project.inspection.drafting.places import place_column
+from orchestration_project.inspection.drafting.read import read_samples
 from orchestration_project.inspection.drafting.render import DraftParts, LeftOut, render_contract, render_defs
-from orchestration_project.inspection.drafting.tail import leave_out_blank, leave_out_ragged, leave_out_totals
+from orchestration_project.inspection.drafting.tail import leave_out_ragged, leave_out_totals
 from orchestration_project.inspection.drafting.trial import (
     MOST_COLUMNS,
     FileKey,
@@ -33,14 +30,13 @@ from orchestration_project.inspection.drafting.trial import (
 from orchestration_project.inspection.drafting.types import guesses
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
-from orchestration_project.storage.batches import Batching, Cadence, is_repair
-from orchestration_project.storage.files import FoundFile, sha256_of
+from orchestration_project.storage.batches import is_repair
+from orchestration_project.storage.files import FoundFile
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FEED_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-ANY_DAY = dt.date(2000, 1, 1)  # the batch of all samples while they are looked at: what tells it is still to be found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +102,7 @@ def _parts(
     # Each store may have a receipt 1: then what its files' names tell is a part of the key.
     if place := place_column([file.name for file in files], names):
         feed, names = replace(feed, columns=(*feed.columns, place)), [*names, place.name]
-    # All into one table: a type, a key or a missing value has to be told by all samples together.
-    for file in files:
-        _read(connection, settings, feed, file, work)
-    left_out, left = _left_out(connection, feed)
+    left_out, left = _left_out(connection, feed, read_samples(connection, settings, feed, files, work))
     records = sum(item.whole for item in left.values())
     # Where the comma is the decimal separator, semicolons separate the fields.
     found = guesses(connection, feed, names, records, comma_first=layout.delimiter == ";")
@@ -126,24 +119,15 @@ def _parts(
     return parts, _Counted(left, misfits_by_file(connection, feed, found) if len(names) > MOST_COLUMNS else {})
 
 
-def _read(connection: "DuckDBPyConnection", settings: Settings, feed: Feed, file: FoundFile, work: Path) -> None:
-    """Read a sample into the raw table, as text."""
-    candidate = Candidate(file, ANY_DAY, sha256_of(file.path))
-    session = scratch_session(
-        connection, settings, feed, FeedOptions(Batching(Cadence.DAILY, ANY_DAY)), candidate, work
-    )
-    insert_staged(connection, feed, read_file(session, candidate))
-
-
-def _left_out(connection: "DuckDBPyConnection", feed: Feed) -> tuple[LeftOut, dict[FileKey, Left]]:
-    """Take away the records that tell nothing of the columns; also how many of each file are left.
+def _left_out(
+    connection: "DuckDBPyConnection", feed: Feed, records: Mapping[FileKey, int]
+) -> tuple[LeftOut, dict[FileKey, Left]]:
+    """Take away the records that tell nothing of the columns; also how many of each file's `records` are left.
 
     Raises:
         DraftError: none is.
     """
-    counts = [records_by_file(connection, feed)]
-    leave_out_blank(connection, feed)
-    counts.append(records_by_file(connection, feed))
+    counts = [records, records_by_file(connection, feed)]
     edges = leave_out_totals(connection, feed)
     counts.append(records_by_file(connection, feed))
     ragged = leave_out_ragged(connection, feed)

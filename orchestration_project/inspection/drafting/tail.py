@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.formats.fields import BLANKS, stripped
-from orchestration_project.ingest.values import filled
 from orchestration_project.warehouse.feed_tables import raw_table
-from orchestration_project.warehouse.tables import ident, literal
+from orchestration_project.warehouse.tables import ident, idents, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -71,11 +70,6 @@ class _Record:
     row: int
     texts: Mapping[str, str]
     line: str
-
-
-def leave_out_blank(connection: "DuckDBPyConnection", feed: Feed) -> None:
-    """Remove the blank records from the raw table of a scratch warehouse."""
-    connection.execute(f"DELETE FROM {ident(raw_table(feed))} WHERE NOT coalesce({filled(feed)}, false)")
 
 
 def leave_out_ragged(connection: "DuckDBPyConnection", feed: Feed) -> int:
@@ -136,18 +130,24 @@ class _Total:
 
 def _records_at(connection: "DuckDBPyConnection", feed: Feed, first: bool) -> list[_Record]:
     names = [column.name for column in feed.record_columns]
-    texts = ", ".join(f"{stripped(ident(name))} AS {ident(name)}" for name in names)
     table, row = ident(raw_table(feed)), f"{'min' if first else 'max'}(_row) AS _row"
     rows = connection.execute(
         f"""WITH ends AS (SELECT _file, _file_version, {row}, count(*) AS _size FROM {table} GROUP BY ALL)
             SELECT _file, _file_version, _row, CASE WHEN starts_with(_parse_error, 'too_few')
-                THEN trim(_raw_line, {literal(BLANKS)}) ELSE '' END, {texts}
-            FROM {table} JOIN ends USING (_file, _file_version, _row) WHERE _size >= {FEWEST_RECORDS} ORDER BY ALL"""
+                THEN trim(_raw_line, {literal(BLANKS)}) ELSE '' END, {idents(names)}
+            FROM {table} JOIN ends USING (_file, _file_version, _row)
+            WHERE _size >= {FEWEST_RECORDS} ORDER BY 1, 2, 3"""
     ).fetchall()
     return [
-        _Record(first, file, version, row, {name: text for name, text in zip(names, values, strict=True) if text}, line)
-        for file, version, row, line, *values in rows
+        _Record(first, file, version, row, _texts(names, values), line) for file, version, row, line, *values in rows
     ]
+
+
+def _texts(names: Sequence[str], values: Sequence[str | None]) -> dict[str, str]:
+    """The texts of a record's filled columns, without blanks around them."""
+    # Not in SQL: two records at most of each sample are looked at, and planning this for each column takes longer.
+    found = {name: (value or "").strip(BLANKS) for name, value in zip(names, values, strict=True)}
+    return {name: text for name, text in found.items() if text}
 
 
 def _others(connection: "DuckDBPyConnection", feed: Feed, records: Sequence[_Record]) -> _Others:
