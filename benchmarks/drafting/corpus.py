@@ -48,7 +48,7 @@ class SampleSet:
 
 
 _SETS = (
-    SampleSet(shops.shopify_orders, 3),
+    SampleSet(shops.shopify_orders, 0),
     SampleSet(shops.woocommerce_orders, 0),
     SampleSet(shops.amazon_settlement, 0),
     SampleSet(shops.stripe_payments, 0),

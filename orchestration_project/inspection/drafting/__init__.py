@@ -5,8 +5,8 @@
     values   the texts of many columns at once  options  the types that texts may have
     types    the columns' types                 names    names, batches, personal data
     places   what the files' names tell         keys     the primary key
-    trial    a dry run with the samples         render   contract and defs.yaml
-    draft    all of it
+    groups   what only first records have       trial    a dry run with the samples
+    render   contract and defs.yaml             draft    all of it
 
 This is the only place where the platform guesses, and each guess says what it rests on. No value of a sample gets into
 a draft, except words for missing values such as `N/A`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Column, Feed, Required
 from orchestration_project.formats.header import normalised
 from orchestration_project.ingest.dry_run import scratch_warehouse
+from orchestration_project.inspection.drafting.groups import groups_among
 from orchestration_project.inspection.drafting.keys import keys_among
 from orchestration_project.inspection.drafting.layout import DraftError, Layout, layout_of
 from orchestration_project.inspection.drafting.names import column_names, naming_of
@@ -73,7 +74,8 @@ def draft(settings: Settings, name: str, files: Sequence[FoundFile]) -> Draft:
         return Draft(texts, try_draft(settings, configured(name, texts), files))
     # Reading a contract of hundreds of columns takes seconds: of those that are written alike, one is read.
     alike = {(guess.option.key, guess.missing > 0): column for column, (_, guess) in parts.columns.items()}
-    few = {column: parts.columns[column] for column in {*alike.values(), *parts.keys.claimed}}
+    within = {parts.groups.within} & {*parts.columns}
+    few = {column: parts.columns[column] for column in {*alike.values(), *parts.keys.claimed, *within}}
     drafted = configured(name, _texts(replace(parts, columns=few)))
     ignores = len(parts.left_out.ignored) == len(parts.left_out.edges)
     return Draft(texts, count_draft(drafted, files, counted.left, counted.misfits, ignores))
@@ -113,6 +115,7 @@ def _parts(
         naming_of([file.name for file in files], [file.modified_at for file in files]),
         {column: (headers.get(column, column), found[column]) for column in names},
         keys_among(connection, feed, found),
+        groups_among(connection, feed, {column: found[column] for column in headers}, len(files)),
         place,
         left_out,
     )

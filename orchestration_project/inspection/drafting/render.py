@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration_project.contracts.feed import Column
+from orchestration_project.inspection.drafting.groups import Groups
 from orchestration_project.inspection.drafting.keys import FEWEST_RECORDS, Keys
 from orchestration_project.inspection.drafting.layout import Layout
 from orchestration_project.inspection.drafting.names import Naming, personal_because
@@ -43,6 +44,7 @@ class DraftParts:
         naming: how their names tell their batch.
         columns: header and guess by column.
         keys: the possible primary keys.
+        groups: the columns that only the first record of a group has.
         place: the column that the files' names tell.
         left_out: the records that types and keys were not guessed from.
     """
@@ -53,6 +55,7 @@ class DraftParts:
     naming: Naming
     columns: Mapping[str, tuple[str, Guess]]
     keys: Keys
+    groups: Groups
     place: Column | None = None
     left_out: LeftOut = LeftOut()
 
@@ -177,9 +180,10 @@ def _columns(parts: DraftParts) -> Iterator[str]:
             yield from _place(parts.place)
         else:
             yield f"        physicalName: {_quoted(header)}"
-        yield f"        physicalType: {guess.option.physical}{_check(*_type_reasons(guess))}"
+        reasons = [*_type_reasons(guess), _amount(name, parts.groups)]
+        yield f"        physicalType: {guess.option.physical}{_check(*reasons)}"
         yield f"        logicalType: {guess.option.logical}"
-        yield from _options(guess)
+        yield from _options(guess, parts.groups.within if name in parts.groups.filled else "")
         yield from _presence(name, guess, parts.keys)
         if why := personal_because(name, guess.values):
             yield f"        classification: personal{_check(f'likely about people, by {why}')}"
@@ -202,13 +206,25 @@ def _type_reasons(guess: Guess) -> Iterator[str]:
     yield from guess.doubts
 
 
-def _options(guess: Guess) -> Iterator[str]:
+def _amount(name: str, groups: Groups) -> str:
+    """What is said of an amount of a group, which stands on the first record only."""
+    if name not in groups.amounts:
+        return ""
+    return f"only on the first record of each {groups.within}; not filled down, or sums would count it several times"
+
+
+def _options(guess: Guess, within: str) -> Iterator[str]:
     if guess.option.options:
         yield "        logicalTypeOptions:"
         for name, value in guess.option.options.items():
             yield f"          {name}: {_quoted(value) if isinstance(value, str) else json.dumps(value)}"
-    if guess.option.custom:
+    if guess.option.custom or within:
         yield "        customProperties:"
+    if within:
+        why = f"only the first record of each {within} has a value"
+        yield "          - property: fillDown"
+        yield f"            value: {{within: {_quoted(within)}}}{_check(why)}"
+    if guess.option.custom:
         for name, value in guess.option.custom.items():
             yield f"          - property: {name}"
             why = "read as no value" if name == "nullValues" else "told by the values"
