@@ -22,7 +22,7 @@ def measure(session: Session) -> Section:
     """Score all sets, and time the large ones."""
     section = Section("Drafting", INTRO, ["set", "columns", "edits", "by kind", "time", "peak memory"])
     scores = [score(chosen, session.folder(f"set-{chosen.name}")) for chosen in SETS.values()]
-    scores += [shared_score(real, session.folder(f"set-{real.folder}")) for real in SHARED if real.files]
+    scores += [shared_score(real, session.folder(f"set-{real.name}")) for real in SHARED if real.files]
     section.rows += [_row(item) for item in (*scores, _sum(scores))]
     for item in scores:
         for line in str(item).splitlines():

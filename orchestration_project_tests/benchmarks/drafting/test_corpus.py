@@ -52,10 +52,10 @@ def test_what_samples_cannot_tell_is_about_columns_that_there_are(chosen: Sample
     assert {header for header in says_of(chosen.contract) if header} <= columns
 
 
-@pytest.mark.parametrize("chosen", [pytest.param(item, id=item.folder) for item in SHARED])
+@pytest.mark.parametrize("chosen", [pytest.param(item, id=item.name) for item in SHARED])
 def test_real_files(chosen: SharedSet, tmp_path: Path) -> None:
-    """Drafts of real files need no more edits than before; the contracts of `examples/` are the right ones."""
+    """Drafts of real files need no more edits than before; their contracts were made by hand."""
     if not chosen.files:
-        pytest.skip(f"{chosen.folder} is not beside the checkout (../shared/data)")
+        pytest.skip(f"{chosen.pattern} is not beside the checkout (../shared/data)")
     found = shared_score(chosen, tmp_path / "set")
     assert len(found.edits) <= chosen.most_edits, str(found)
