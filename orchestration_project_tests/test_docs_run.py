@@ -67,7 +67,7 @@ NOT_RUN = {
     ],
     "docs/operations.md": ["they do not end by themselves", "it sends a message to each target"],
     "docs/performance.md": [
-        "takes a quarter of an hour and more; orchestration_project_tests/benchmarks runs small ones",
+        "takes half an hour and more; orchestration_project_tests/benchmarks runs small ones",
     ],
     "docs/recover.md": [
         "it needs a feed without a definition",

@@ -34,7 +34,7 @@ from orchestration_project_tests.servers.s3 import S3Server
 pytestmark = [pytest.mark.promise("crash"), pytest.mark.xdist_group("s3")]
 
 FIRST, SECOND, THIRD = "2024-01-15", "2024-01-16", "2024-01-17"
-STEPS = effort(2, 60)
+STEPS = effort(2, 30)
 """At how many steps, evenly spread over what is sent, something happens."""
 END_SECONDS = 300
 """How long a client may take to end. One that hangs is a fault, and must not keep the tests from ending."""
