@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from orchestration_project_tests.components.sales_files import sale, sales
@@ -14,14 +13,14 @@ from orchestration_project_tests.servers.sftp import USER, SftpServer
 NAME = f"sales_{DAY}.csv"
 
 
-def fetched_and_loaded(folder: Path, **source: Any) -> tuple[object, dg.AssetKey]:
+def fetched_and_loaded(folder: Path, **source: Any) -> tuple[list[tuple[Any, ...]], object]:
     """Fetch and load in two runs; returns the loaded orders, and what the asset shows as its place."""
     with bench_with(folder, **source) as bench:
         assert evaluations(bench.run(job="fetch_sales"))["source_complete"].passed
         assert bench.landing("sales") == [NAME]
         bench.run(job="sales_job", first=DAY)
         node = bench.defs.resolve_asset_graph().get(KEY)
-        return bench.rows("SELECT order_id FROM cleaned_sales ORDER BY 1"), node.metadata["dagster/uri"]
+        return bench.query("SELECT order_id FROM cleaned_sales ORDER BY 1"), node.metadata["dagster/uri"]
 
 
 def test_a_folder(tmp_path: Path) -> None:
