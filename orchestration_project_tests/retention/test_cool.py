@@ -72,6 +72,18 @@ def test_a_rebuild_fetches_what_it_needs(shop: Aged) -> None:
     assert not [path for path in shop.folder.rglob("copy") if path.is_file()]
 
 
+@pytest.mark.xdist_group("s3")
+def test_an_object_store_is_a_place_as_well(tmp_path: Path, s3: str) -> None:
+    """Files are moved to a bucket, looked up there, and fetched by a rebuild."""
+    shop = aged(tmp_path, url=s3)
+    before = shop.tables()
+    assert shop.move().files == 5
+    assert shop.verified().proven
+    rebuilt(shop)
+    assert shop.tables() == before
+    assert relink_all(shop.settings) == 0
+
+
 def test_a_rebuild_into_other_batches_takes_the_links_along(shop: Aged) -> None:
     """Where files belong to other batches now, their links lie there, and the bytes are found all the same."""
     whole = replace(shop, options=weekly(shop.options))
