@@ -55,6 +55,7 @@ class _Fetch:
     unchanged: int = 0
     empty: int = 0
     down: int = 0
+    passed: str | None = None
 
 
 def plan(source: Source, memory: Memory) -> Iterator[tuple[Item, bool]]:
@@ -92,10 +93,14 @@ def fetch(source: Source, memory: Memory, landing: Path, limits: Limits, now: dt
         newest = max(filter(None, [newest, item.modified_at]), default=None)
         if not is_new:
             under_way.unchanged += 1
+            under_way.passed = item.cursor or under_way.passed
         elif len(under_way.landed) >= limits.files or time.monotonic() > ends_at or under_way.down >= DOWN_IN_A_ROW:
             left += 1
         else:
             _take(under_way, item)
+    # Items that were there before have no fetch of their own that would move the cursor.
+    if not left and not under_way.failed:
+        memory.move(under_way.passed)
     return FetchReport(
         listed,
         under_way.landed,
@@ -128,9 +133,12 @@ def _take(under_way: _Fetch, item: Item) -> None:
         before = under_way.memory.item(item.key)
         _require_place(under_way, item, before)
         got = under_way.source.fetch(item, part, under_way.limits.bytes)
-        under_way.down = 0
-        # A source that tells a version only with the bytes: these are the ones that it gave before.
-        if got.empty or (got.version and under_way.memory.versions([item.key]).get(item.key) == got.version):
+        under_way.down, under_way.passed = 0, None
+        if under_way.failed:
+            # With a cursor that has passed an item which failed, no fetch would come back to it.
+            got = replace(got, cursor=None)
+        if got.empty:
+            _require_rows(item, got, before)
             under_way.memory.move(got.cursor)
             under_way.empty += 1
         else:
@@ -157,7 +165,29 @@ def _require_name(memory: Memory, item: Item) -> None:
         )
 
 
-def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path) -> None:
+def _require_place(under_way: _Fetch, item: Item, before: Remembered | None) -> None:
+    """Make sure that what lies in landing under an item's name was fetched before: the item replaces it."""
+    try:
+        size = (under_way.landing / item.name).lstat().st_size
+    except FileNotFoundError:
+        return
+    if before is None or (before.name, before.bytes) != (item.name, size):
+        raise SourceError(
+            f"{visible(item.key)} would replace {visible(item.name)!r} in landing, which somebody else has dropped; it"
+            " is fetched when that file was loaded or moved away"
+        )
+
+
+def _require_rows(item: Item, got: Fetched, before: Remembered | None) -> None:
+    """Refuse that what had rows has none any more: those in the warehouse would stay, and nobody be told."""
+    if before and got.whole:
+        raise SourceError(
+            f"{visible(item.key)} has nothing any more, and had something when {visible(before.name)!r} was fetched; if"
+            " that is right, withdraw that file"
+        )
+
+
+def _land(under_way: _Fetch, item: Item, got: Fetched, part: Path, before: Remembered | None) -> None:
     modified_at = got.modified_at or item.modified_at
     _secure(part, modified_at)
     reached(Fetching.DOWNLOADED)

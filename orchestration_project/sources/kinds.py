@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.model import Source
+from orchestration_project.sources.sql_options import SqlOptions
 from orchestration_project.storage.batches import Batching
 
 Secret = Callable[[str], str]
@@ -57,20 +58,15 @@ def _http(options: Any, opening: Opening) -> Source:
     return open_http(options, opening.batching, opening.now, opening.secret)
 
 
-def _object_store(options: Any, opening: Opening) -> Source:
-    from orchestration_project.sources.object_store import open_object_store
+def _sql(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.sql import open_sql
 
-    return open_object_store(options, opening.batching, opening.now, opening.secret)
-
-
-def _sftp(options: Any, opening: Opening) -> Source:
-    from orchestration_project.sources.sftp import open_sftp
-
-    return open_sftp(options, opening.secret)
+    return open_sql(options, opening.feed, opening.now, opening.secret)
 
 
 # In this order the reference has them.
 KINDS = {
     "http": Kind(HttpOptions, "http", _http),
+    "sql": Kind(SqlOptions, "sql", _sql),
 }
 """By attribute. A further kind is a line here, and a field of the component `Source`."""

@@ -21,7 +21,8 @@ class Item:
         size: bytes, None where the source does not tell before it sends them.
         modified_at: when it was last modified there, with a time zone; None where the source does not tell. It becomes
             the file's own time.
-        problem: why it can't be fetched, where that is known before it is asked for; else None.
+        cursor: where the next fetch goes on once this item and all before it are remembered, for a source that lists
+            in an order of its own and has a cursor.
     """
 
     key: str
@@ -29,7 +30,7 @@ class Item:
     name: str
     size: int | None = None
     modified_at: dt.datetime | None = None
-    problem: str | None = None
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Fetched:
         cursor: where the next fetch goes on, for a source that has one; None: where this one began.
         empty: whether there was nothing to land: no rows are newer than the cursor. What was written is dropped.
         records: how many records came, where the source counts them.
-        modified_at: when the bytes that came were last modified, if that is not the listed moment.
+        modified_at: when they were last modified, if the source tells it with them; None: what was listed.
+        whole: whether what came is all that the item has. If it is empty and was not before, its rows are gone.
     """
 
     version: str | None = None
@@ -50,6 +52,7 @@ class Fetched:
     empty: bool = False
     records: int | None = None
     modified_at: dt.datetime | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

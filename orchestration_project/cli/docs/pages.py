@@ -28,6 +28,7 @@ from orchestration_project.definitions import defs
 from orchestration_project.health.model import METRICS
 from orchestration_project.settings import Settings
 from orchestration_project.sources.kinds import KINDS
+from orchestration_project.sources.sql_options import SqlBatches
 
 INTRODUCTION = (
     "What can be set: by environment variables, in a feed's `defs.yaml`, and in its contract."
@@ -58,6 +59,8 @@ def manual() -> str:
         "Of the component `orchestration_project.components.Source`: [Fetch files](fetch.md) says more.",
         attributes(Source),
         *sources(),
+        "Of the `batches` of `sql`:",
+        attributes(SqlBatches),
         "Of the component `orchestration_project.components.PlatformHealth`.",
         attributes(PlatformHealth),
         "Of the component `orchestration_project.components.Backup`: [Backups](backup.md) says what they are for.",

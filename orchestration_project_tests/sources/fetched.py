@@ -1,0 +1,63 @@
+"""A source and its landing, small enough that a test shows all that matters: fetch, load, and kill on the way."""
+
+import datetime as dt
+import os
+import signal
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestration_project.failpoints import Fetching
+from orchestration_project.sources.fetch import fetch
+from orchestration_project.sources.memory import exclusive_memory, path_of
+from orchestration_project.sources.model import FetchReport, Limits, Source
+from orchestration_project_tests.ingest.shop import NOW, Shop
+from orchestration_project_tests.reliability.stops import acting
+from orchestration_project_tests.reliability.victim import CONTEXT
+
+LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """A feed that is fetched.
+
+    Attributes:
+        shop: the feed and its folders.
+        opener: opens its source; it goes into another process.
+        limits: of each fetch.
+    """
+
+    shop: Shop
+    opener: Callable[[], Source]
+    limits: Limits = field(default_factory=lambda: Limits(LIMIT))
+
+    @property
+    def landing(self) -> Path:
+        """Where files land."""
+        return self.shop.settings.landing(self.shop.feed.name)
+
+    def fetch(self, now: dt.datetime = NOW) -> FetchReport:
+        """Fetch once."""
+        with (
+            closing(self.opener()) as source,
+            exclusive_memory(path_of(self.shop.settings, self.shop.feed.name)) as memory,
+        ):
+            return fetch(source, memory, self.landing, self.limits, now, self.shop.told.append)
+
+    def landed(self) -> dict[str, bytes]:
+        """The files in landing, unfinished ones included, by name."""
+        return {path.name: path.read_bytes() for path in self.landing.glob("*")}
+
+    def killed_at(self, point: Fetching) -> bool:
+        """Fetch in another process, which is killed when it reaches a point; tells whether it reached it."""
+        process = CONTEXT.Process(target=_fetch_until, args=(self, point))
+        process.start()
+        process.join()
+        return process.exitcode == -signal.SIGKILL
+
+
+def _fetch_until(fetcher: Fetcher, point: Fetching) -> None:
+    with acting(point, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        fetcher.fetch()
