@@ -13,7 +13,8 @@ pytest_plugins = [
     "orchestration_project_tests.reliability.report",
     "orchestration_project_tests.servers.postgres",
     "orchestration_project_tests.servers.s3",
-    "orchestration_project_tests.servers.sftp",
+    # After s3, which it imports: pytest rewrites the assertions of a plugin that is not imported yet.
+    "orchestration_project_tests.servers.mail",
 ]
 
 SETTINGS = (

@@ -85,6 +85,9 @@ class Source(FeedSource, dg.Model, dg.Resolvable):
     ] = ()
     # One field for each of `KINDS`.
     http: Annotated[BaseModel | None, _of_kind("http"), Field(description="Files behind HTTP or HTTPS.")] = None
+    imap: Annotated[BaseModel | None, _of_kind("imap"), Field(description="Attachments of mails on a mail server.")] = (
+        None
+    )
     sql: Annotated[
         BaseModel | None, _of_kind("sql"), Field(description="Rows that a query of PostgreSQL or SQLite gives.")
     ] = None

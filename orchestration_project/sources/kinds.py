@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestration_project.sources.http_options import HttpOptions
+from orchestration_project.sources.imap_options import ImapOptions
 from orchestration_project.sources.model import Source
 from orchestration_project.sources.sql_options import SqlOptions
 from orchestration_project.storage.batches import Batching
@@ -58,6 +59,12 @@ def _http(options: Any, opening: Opening) -> Source:
     return open_http(options, opening.batching, opening.now, opening.secret)
 
 
+def _imap(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.imap import open_imap
+
+    return open_imap(options, opening.secret)
+
+
 def _sql(options: Any, opening: Opening) -> Source:
     from orchestration_project.sources.sql import open_sql
 
@@ -67,6 +74,7 @@ def _sql(options: Any, opening: Opening) -> Source:
 # In this order the reference has them.
 KINDS = {
     "http": Kind(HttpOptions, "http", _http),
+    "imap": Kind(ImapOptions, "email", _imap),
     "sql": Kind(SqlOptions, "sql", _sql),
 }
 """By attribute. A further kind is a line here, and a field of the component `Source`."""
