@@ -133,13 +133,16 @@ def written(pieces: Iterator[bytes], target: Path, item: Item, limit: int) -> in
     """
     count = 0
     with target.open("xb") as stream:
-        for piece in pieces if (item.size or 0) <= limit else ():
+        for piece in pieces:
             count += len(piece)
-            if count > limit:
-                break
+            require_size(item, count, limit)
             stream.write(piece)
-    if max(count, item.size or 0) > limit:
+    return count
+
+
+def require_size(item: Item, size: int, limit: int) -> None:
+    """Raise SourceError if an item has more bytes than the limit."""
+    if size > limit:
         raise SourceError(
             f"{visible(item.key)} has more than {limit:,} bytes; raise the source's `max_bytes` if such a file is meant"
         )
-    return count

@@ -21,7 +21,7 @@ from orchestration_project.errors import (
     visible,
 )
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.sources.naming import Naming, written
+from orchestration_project.sources.naming import Naming, require_size, written
 from orchestration_project.sources.object_store_options import DATE_FIELD, ObjectStoreOptions
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.objects import ObjectStore, StoredObject, open_objects
@@ -120,6 +120,7 @@ class ObjectSource:
 
     def fetch(self, item: Item, target: Path, limit: int) -> Fetched:
         """See `model.Source`. The bytes are of one version, which may be a newer one than was listed."""
+        require_size(item, item.size or 0, limit)
         with _told():
             try:
                 found, pieces = self._store.read(self._own_keys.get(item.key, item.key))

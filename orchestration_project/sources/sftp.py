@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from orchestration_project.errors import ItemGone, SourceError, visible
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.sources.naming import written
+from orchestration_project.sources.naming import require_size, written
 from orchestration_project.sources.sftp_options import SftpOptions
 from orchestration_project.sources.sftp_session import Secret, SftpSession, text_of
 
@@ -88,6 +88,7 @@ class SftpSource:
 
     def fetch(self, item: Item, target: Path, limit: int) -> Fetched:
         """See `model.Source`. A file that is written to while it is read is left for the next fetch."""
+        require_size(item, item.size or 0, limit)
         path = self._path(self._own_paths.get(item.key, item.key.encode()))
         self._require_listed(item, path)
         written(self._session.pieces(path), target, item, limit)
