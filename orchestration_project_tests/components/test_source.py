@@ -153,10 +153,11 @@ def test_a_source_that_can_not_be_used(attributes: dict[str, Any], told: str) ->
     shop["defs.yaml"] += f"\n---\n{source(**attributes)}" * (1 + twice)
     with pytest.raises(Exception) as found, feeds(sales=shop):  # noqa: PT011 - Dagster wraps it
         pass
-    causes, error = list[str](), found.value
-    while error:
+    causes = list[str]()
+    error: BaseException | None = found.value
+    while error is not None:
         causes.append(str(error))
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        error = error.__cause__ or error.__context__
     assert told in " ".join(causes)
 
 

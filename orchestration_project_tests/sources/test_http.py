@@ -287,15 +287,15 @@ def test_a_file_that_is_too_large(tmp_path: Path, server: HttpFiles, tells: bool
 def test_a_kill_at_any_step(tmp_path: Path, server: HttpFiles) -> None:
     """Killed after any step, the next fetch ends as an undisturbed one, and no file lands twice."""
     server.files["/data/b.bin"] = ServedFile(b"second")
-    fetch_all = {"url": f"{server.url}/data/{{year}}-{{month}}.bin"}
+    url = f"{server.url}/data/{{year}}-{{month}}.bin"
     for month in ("2024-01", "2024-03"):
         server.files[f"/data/{month}.bin"] = ServedFile(month.encode() * 1000)
     for fatal in range(2 * len(Fetching)):
         folder = tmp_path / str(fatal)
-        assert killed(partial(fetched, folder, **fetch_all), fatal)
-        fetched(folder, **fetch_all)
+        assert killed(partial(fetched, folder, url), fatal)
+        fetched(folder, url)
         assert landing(folder) == {f"{month}.bin": month.encode() * 1000 for month in ("2024-01", "2024-03")}
-        assert fetched(folder, **fetch_all).unchanged == 2
+        assert fetched(folder, url).unchanged == 2
         tried()
 
 
