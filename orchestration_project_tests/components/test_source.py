@@ -1,5 +1,6 @@
 """`Source`: files are fetched into a feed's landing in runs of their own, and a check follows them to the ledger."""
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,10 +127,11 @@ def test_a_source_that_is_down_is_asked_again(tmp_path: Path, server: HttpFiles)
 
 def test_what_has_landed_before_a_fault_is_told(tmp_path: Path, server: HttpFiles) -> None:
     """A fetch in which one file breaks off tells of the others before it is tried again."""
-    server.files |= {f"/{day}.csv": ServedFile(day.encode()) for day in ("2024-01-01", "2024-01-02")}
-    server.cuts["/2024-01-02.csv"] = [3]
+    first_day, second_day = (f"{dt.datetime.now(dt.UTC).date() - dt.timedelta(days=ago)}" for ago in (2, 1))
+    server.files |= {f"/{day}.csv": ServedFile(day.encode()) for day in (first_day, second_day)}
+    server.cuts[f"/{second_day}.csv"] = [3]
     url = f"{server.url}/{{year}}-{{month}}-{{day}}.csv"
-    options = {"http": {"url": url, "retries": 0, "last_batches": 10_000}}
+    options = {"http": {"url": url, "retries": 0, "last_batches": 5}}
     with bench_with(tmp_path, **options, retries=1, retry_seconds=0, max_seconds=600) as bench:
         bench.run(job="fetch_sales")
         last, first = observed(bench)
