@@ -70,12 +70,14 @@ def started(work: Callable[[], object]) -> BaseProcess:
     return process
 
 
-def ended(process: BaseProcess) -> int | None:
+def ended(process: BaseProcess) -> int:
     """The exit code of a process, which must not hang."""
     process.join(END_SECONDS)
+    found = process.exitcode
     process.kill()
     process.join()
-    return process.exitcode
+    assert found is not None, "it hangs"
+    return found
 
 
 # -- the targets ------------------------------------------------------------------------------------------------------
