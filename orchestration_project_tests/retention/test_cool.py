@@ -16,7 +16,7 @@ from orchestration_project.inspection.verify import verify
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project.retention.cool import move_old, prove, relink_all
 from orchestration_project.storage.cold import ColdArchiveError, at_hand
-from orchestration_project.storage.objects import FolderStore
+from orchestration_project.storage.folder_objects import FolderStore
 from orchestration_project_tests.ingest.shop import NOW, column, day, named
 from orchestration_project_tests.recovery.stock import HEAD, rebuilt, weekly
 from orchestration_project_tests.reliability.evidence import tried
