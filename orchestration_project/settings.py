@@ -143,6 +143,10 @@ class Settings:
         """Where a feed's refused files are moved, each with its reason."""
         return self.data_dir / "quarantine" / feed
 
+    def fetched(self, feed: str) -> Path:
+        """What is remembered of what was fetched for a feed."""
+        return self.data_dir / "sources" / f"{feed}.sqlite"
+
     def repairs(self, feed: str) -> Path:
         """Where a feed's rejects are exported to, to be corrected."""
         return self.data_dir / "repairs" / feed

@@ -23,7 +23,7 @@ from orchestration_project.errors import SourceDown, WarehouseBusy, visible
 from orchestration_project.settings import Settings
 from orchestration_project.sources.complete import Whereabouts, became_of, find_fetched, sizes_in
 from orchestration_project.sources.kinds import KINDS
-from orchestration_project.sources.memory import LastFetch, path_of, reading_memory
+from orchestration_project.sources.memory import LastFetch, reading_memory
 from orchestration_project.sources.model import FetchReport
 from orchestration_project.sources.session import DeclaredSource, fetch_now
 from orchestration_project.storage.objects import masked
@@ -214,7 +214,7 @@ def build_check(spec: SourceSpec, clock: Clock = utc_now) -> dg.AssetChecksDefin
 def _whereabouts(
     spec: SourceSpec, settings: Settings, warehouse: Warehouse, now: dt.datetime
 ) -> tuple[Whereabouts, LastFetch | None]:
-    with reading_memory(path_of(settings, spec.name)) as memory:
+    with reading_memory(settings.fetched(spec.name)) as memory:
         items, last = memory.items(), memory.last
     landing = sizes_in(settings.landing(spec.name))
     tables = {ledger.TABLE: ledger.COLUMNS}

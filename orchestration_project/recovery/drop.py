@@ -52,6 +52,9 @@ def drop_feed(
     if not (known or present):
         raise RecoveryError(f"there is neither a feed nor a folder {feed!r}{did_you_mean(feed, configured)}")
     forget_state(settings, feed)
+    # Else a feed of this name that comes back would fetch nothing that was fetched for this one.
+    for suffix in ("", "-wal", "-shm"):
+        settings.fetched(feed).with_name(f"{feed}.sqlite{suffix}").unlink(missing_ok=True)
     # With the moment in its name: the feed may come back and be dropped again.
     aside = settings.data_dir / KEPT / f"{feed}-{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
     kept = []

@@ -19,10 +19,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from orchestration_project.errors import SourceError
-from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_folder
 
-FOLDER = "sources"
 FORMAT = 1
 BUSY_SECONDS = 30.0
 COLUMNS = "key, version, name, sha256, bytes, records, modified_at, fetched_at, part"
@@ -79,11 +77,6 @@ class LastFetch:
     left: int = 0
     failed: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
-
-
-def path_of(settings: Settings, feed: str) -> Path:
-    """Where the memory of a feed's source is."""
-    return settings.data_dir / FOLDER / f"{feed}.sqlite"
 
 
 @contextmanager

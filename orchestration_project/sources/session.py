@@ -15,7 +15,7 @@ from orchestration_project.errors import PlatformError, SourceError, visible
 from orchestration_project.settings import Settings, secret
 from orchestration_project.sources.fetch import Log, fetch, finish_begun, plan
 from orchestration_project.sources.kinds import KINDS, Opening
-from orchestration_project.sources.memory import LastFetch, Memory, exclusive_memory, path_of, reading_memory
+from orchestration_project.sources.memory import LastFetch, Memory, exclusive_memory, reading_memory
 from orchestration_project.sources.model import FetchReport, Item, Limits, Source
 from orchestration_project.storage.batches import Batching
 
@@ -83,7 +83,7 @@ def fetch_now(
         SourceDown: the source could not be listed.
         SourceError: it refuses to be listed, another fetch is under way, or nothing of a key was fetched before.
     """
-    with exclusive_memory(path_of(settings, declared.feed)) as memory:
+    with exclusive_memory(settings.fetched(declared.feed)) as memory:
         _forget(memory, settings.landing(declared.feed), again)
         try:
             with closing(declared.opened(now)) as source:
@@ -122,7 +122,7 @@ def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> 
         SourceDown: the source could not be listed.
         SourceError: it refuses to be listed.
     """
-    with reading_memory(path_of(settings, declared.feed)) as memory, closing(declared.opened(now)) as source:
+    with reading_memory(settings.fetched(declared.feed)) as memory, closing(declared.opened(now)) as source:
         for item, is_new in plan(source, memory):
             if is_new:
                 yield Planned(item, "changed" if memory.versions([item.key]) else "new")
@@ -130,6 +130,6 @@ def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> 
 
 def last_fetch(settings: Settings, feed: str) -> LastFetch | None:
     """What the last fetch did; None if there was none, or its memory can't be read."""
-    with suppress(SourceError), reading_memory(path_of(settings, feed)) as memory:
+    with suppress(SourceError), reading_memory(settings.fetched(feed)) as memory:
         return memory.last
     return None

@@ -436,6 +436,9 @@ def test_a_dropped_feed(point: Recovery | None, tmp_path: Path) -> None:
     """Its tables and lines go, its files are kept; a killed drop is finished by the next one; it can come back."""
     shop = stocked(tmp_path)
     before, archived = shop.tables(), shop.archive()
+    memory = shop.settings.fetched("f")
+    memory.parent.mkdir()
+    memory.touch()
     assert [item.feed for item in verify(shop.warehouse, shop.settings, [], watched=[]).findings] == ["f"]
     with pytest.raises(RecoveryError, match="has a definition"):
         drop_feed(shop.warehouse, shop.settings, "f", ["f"], NOW)
@@ -446,6 +449,7 @@ def test_a_dropped_feed(point: Recovery | None, tmp_path: Path) -> None:
     assert verify(shop.warehouse, shop.settings, [], watched=[]).findings == []
     assert shop.rows("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%\\_f' ESCAPE '\\'") == []
     assert shop.rows("FROM file_ledger") == []
+    assert not memory.exists()
     kept = next(path for path in (tmp_path / "dropped").glob("*/archive"))
     kept.rename(shop.settings.archive("f"))
     assert shop.archive() == archived

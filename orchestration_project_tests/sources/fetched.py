@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orchestration_project.failpoints import Fetching
 from orchestration_project.sources.fetch import fetch
-from orchestration_project.sources.memory import exclusive_memory, path_of
+from orchestration_project.sources.memory import exclusive_memory
 from orchestration_project.sources.model import FetchReport, Limits, Source
 from orchestration_project_tests.ingest.shop import NOW, Shop
 from orchestration_project_tests.reliability.stops import acting
@@ -42,7 +42,7 @@ class Fetcher:
         """Fetch once."""
         with (
             closing(self.opener()) as source,
-            exclusive_memory(path_of(self.shop.settings, self.shop.feed.name)) as memory,
+            exclusive_memory(self.shop.settings.fetched(self.shop.feed.name)) as memory,
         ):
             return fetch(source, memory, self.landing, self.limits, now, self.shop.told.append)
 
