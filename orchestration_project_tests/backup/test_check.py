@@ -52,7 +52,7 @@ def test_another_duckdb_compares_by_counts(saved: Saved, monkeypatch: pytest.Mon
     saved.night()
     monkeypatch.setattr("orchestration_project.backup.unpack.version", lambda _: "9.9")
     assert saved.check().proven
-    monkeypatch.setattr("orchestration_project.backup.take.version", lambda _: "9.9")
+    monkeypatch.setattr("orchestration_project.backup.look.version", lambda _: "9.9")
     saved.night()
     assert "14 batch(es) exported" in [line for line in saved.told if "exported" in line][-1]
     assert replace(saved).restored().state() == saved.state()
