@@ -62,7 +62,7 @@ class Naming:
         try:
             name = self.name_of(key)
         except SourceError as error:
-            return Item(key, version, "", size, modified_at, str(error))
+            return Item(key, version, "", size, modified_at, problem=str(error))
         return None if name is None else Item(key, version, name, size, modified_at)
 
     def problem(self) -> str | None:
