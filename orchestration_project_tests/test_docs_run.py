@@ -53,7 +53,10 @@ NOT_RUN = {
         "examples/data_app is tested with such a user",
         "it needs a server; orchestration_project_tests/examples runs it against one",
     ],
-    "docs/fetch.md": ["it needs a server; orchestration_project_tests/components has one"] * 2,
+    "docs/fetch.md": [
+        *["it needs a server; orchestration_project_tests/components has one"] * 2,
+        "it starts a server that stays; orchestration_project_tests/examples runs it",
+    ],
     "docs/health.md": [
         "it starts a program that is not a part of this project",
         "it makes a history of 100,000 runs, which takes half a minute",
