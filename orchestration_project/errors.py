@@ -21,6 +21,7 @@ PlatformError
 ├── ObjectStoreError          an object store refuses what is asked of it, or can't be used
 │   ├── ObjectMissing         it has no object of a key
 │   ├── cold.ColdArchiveError the cold archive does not have a file as it was moved there
+│   ├── ObjectChanged         an object was written while it was read
 │   └── ObjectStoreDown       it does not answer, or fails
 ├── SourceError               a source refuses what is asked of it, has something else than declared, or can't be used
 │   ├── ItemGone              what it listed is not there any more, or is another version

@@ -76,6 +76,15 @@ class Cold(StrEnum):
     LINKED = "archived file replaced by its link"
 
 
+class Fetching(StrEnum):
+    """What a fetch has just done with a file, in its order."""
+
+    DOWNLOADED = "file downloaded"
+    REMEMBERED = "file remembered"
+    LANDED = "file in landing"
+    NOTED = "landing noted"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -111,7 +120,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold
+AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold | Fetching
 _listener: Callable[[AnyPoint], None] | None = None
 
 

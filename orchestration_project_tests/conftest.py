@@ -15,6 +15,7 @@ pytest_plugins = [
     "orchestration_project_tests.servers.s3",
     # After s3, which it imports: pytest rewrites the assertions of a plugin that is not imported yet.
     "orchestration_project_tests.servers.mail",
+    "orchestration_project_tests.servers.sftp",
 ]
 
 SETTINGS = (

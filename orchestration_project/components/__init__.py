@@ -14,6 +14,7 @@ from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.retention import Retention
+from orchestration_project.components.source import Source
 from orchestration_project.components.sql_table import SqlTable
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Platform",
     "PlatformHealth",
     "Retention",
+    "Source",
     "SqlTable",
     "WarehouseIOManager",
     "noted",

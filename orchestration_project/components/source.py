@@ -23,9 +23,7 @@ from orchestration_project.components.source_assets import (
 )
 from orchestration_project.contracts.errors import did_you_mean
 from orchestration_project.sources.kinds import KINDS
-from orchestration_project.sources.object_store_options import ObjectStoreOptions
 from orchestration_project.sources.session import DeclaredSource
-from orchestration_project.sources.sftp_options import SftpOptions
 
 
 def _resolved(context: dg.ResolutionContext, options: BaseModel | None) -> BaseModel | None:
@@ -85,12 +83,19 @@ class Source(FeedSource, dg.Model, dg.Resolvable):
     ] = ()
     # One field for each of `KINDS`.
     http: Annotated[BaseModel | None, _of_kind("http"), Field(description="Files behind HTTP or HTTPS.")] = None
+    rest: Annotated[BaseModel | None, _of_kind("rest"), Field(description="Answers of a REST API.")] = None
     imap: Annotated[BaseModel | None, _of_kind("imap"), Field(description="Attachments of mails on a mail server.")] = (
         None
     )
     sql: Annotated[
         BaseModel | None, _of_kind("sql"), Field(description="Rows that a query of PostgreSQL or SQLite gives.")
     ] = None
+    object_store: Annotated[
+        BaseModel | None,
+        _of_kind("object_store"),
+        Field(description="Files in an object store: S3, Google Cloud Storage, Azure, or a folder."),
+    ] = None
+    sftp: Annotated[BaseModel | None, _of_kind("sftp"), Field(description="Files on an SFTP server.")] = None
 
     @field_validator("timezone")
     @classmethod

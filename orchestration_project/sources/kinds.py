@@ -14,6 +14,9 @@ from pydantic import BaseModel
 from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.imap_options import ImapOptions
 from orchestration_project.sources.model import Source
+from orchestration_project.sources.object_store_options import ObjectStoreOptions
+from orchestration_project.sources.rest_options import RestOptions
+from orchestration_project.sources.sftp_options import SftpOptions
 from orchestration_project.sources.sql_options import SqlOptions
 from orchestration_project.storage.batches import Batching
 
@@ -59,6 +62,12 @@ def _http(options: Any, opening: Opening) -> Source:
     return open_http(options, opening.batching, opening.now, opening.secret)
 
 
+def _rest(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.rest import open_rest
+
+    return open_rest(options, opening.feed, opening.batching, opening.now, opening.secret)
+
+
 def _imap(options: Any, opening: Opening) -> Source:
     from orchestration_project.sources.imap import open_imap
 
@@ -71,10 +80,25 @@ def _sql(options: Any, opening: Opening) -> Source:
     return open_sql(options, opening.feed, opening.now, opening.secret)
 
 
+def _object_store(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.object_store import open_object_store
+
+    return open_object_store(options, opening.batching, opening.now, opening.secret)
+
+
+def _sftp(options: Any, opening: Opening) -> Source:
+    from orchestration_project.sources.sftp import open_sftp
+
+    return open_sftp(options, opening.secret)
+
+
 # In this order the reference has them.
 KINDS = {
     "http": Kind(HttpOptions, "http", _http),
+    "rest": Kind(RestOptions, "http", _rest),
     "imap": Kind(ImapOptions, "email", _imap),
     "sql": Kind(SqlOptions, "sql", _sql),
+    "object_store": Kind(ObjectStoreOptions, "s3", _object_store),
+    "sftp": Kind(SftpOptions, "sftp", _sftp),
 }
 """By attribute. A further kind is a line here, and a field of the component `Source`."""

@@ -23,6 +23,7 @@ class Item:
             the file's own time.
         cursor: where the next fetch goes on once this item and all before it are remembered, for a source that lists
             in an order of its own and has a cursor.
+        problem: why it can't be fetched, where that is known before it is asked for; else None.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Item:
     size: int | None = None
     modified_at: dt.datetime | None = None
     cursor: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,7 @@ class Fetched:
     """What came of an item.
 
     Attributes:
-        version: of the bytes that came, if the source tells it with them; None: the one that was listed. If it is
-            the one that is remembered, nothing lands.
+        version: of the bytes that came, if the source tells it with them; None: the one that was listed.
         cursor: where the next fetch goes on, for a source that has one; None: where this one began.
         empty: whether there was nothing to land: no rows are newer than the cursor. What was written is dropped.
         records: how many records came, where the source counts them.
@@ -128,8 +129,8 @@ class FetchReport:
     Attributes:
         listed: how many items the source has.
         landed: the files that were put into landing.
-        unchanged: how many items were fetched before, as they are.
-        empty: how many items had nothing to land, or the bytes of before.
+        unchanged: how many items were fetched before, as they are, or came with the same bytes and time again.
+        empty: how many items had nothing to land.
         left: how many items wait for the next fetch, since a limit was reached.
         failed: by key, why an item could not be fetched. The others go on.
         newest: when the newest listed item was modified, with a time zone; None where no item tells it.

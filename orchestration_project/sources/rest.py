@@ -6,12 +6,11 @@
 No number is read and written anew, so 1.10 stays 1.10; the contract's `recordsPath` says where the records are. A fetch
 of which a page fails lands nothing: half an answer would look like all of it.
 
-A fetch is for all records, for those since a cursor, or for a batch. Its version is the hash of its bytes, so that an
-answer which did not change lands nothing.
+A fetch is for all records, for those since a cursor, or for a batch. An answer with the bytes of the last one lands
+nothing, see `fetch`.
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -115,14 +114,12 @@ class RestSource:
         client = RestClient(self._options, _filled(self._address, batch), self._secret)
         try:
             for tried in range(1, TRIES + 1):
-                tally, version = self._tally(since), hashlib.sha256()
+                tally = self._tally(since)
                 try:
                     with target.open("wb") as writer:
                         for page in client.pages(_each_filled(params, batch), limit):
                             tally.add(page)
-                            for part in (page.body, b"\n"):
-                                writer.write(part)
-                                version.update(part)
+                            writer.write(page.body + b"\n")
                     cursor = tally.close()
                     break
                 except Shifted as error:
@@ -133,7 +130,7 @@ class RestSource:
         finally:
             client.close()
         empty = self._options.cursor is not None and not tally.records
-        return Fetched(None if item.version == COMPLETE else version.hexdigest(), cursor, empty, tally.records)
+        return Fetched(cursor=cursor, empty=empty, records=tally.records)
 
     def close(self) -> None:
         """Nothing is open between two fetches."""

@@ -146,6 +146,8 @@ class RestClient:
         """Sign a request anew, once, if its token has expired before its time."""
         if response.status_code != REFUSED[0] or self._auth is None:
             return response
+        # Unread, its connection would stay taken.
+        response.close()
         again = response.request.copy()
         self._auth.access_token = None
         answer: Response = response.connection.send(self._auth(again), **kwargs)
@@ -161,6 +163,7 @@ def _refuse(response: "Response", *_: object, **__: object) -> None:
     from requests import HTTPError
 
     if not response.ok or response.is_redirect:
+        response.close()
         raise HTTPError(response=response)
 
 
@@ -189,6 +192,13 @@ class _Bounded:
     def stream(self, amt: int, decode_content: bool | None = None) -> Iterator[bytes]:
         """The answer's bytes, unpacked, by blocks."""
         ends_at = time.monotonic() + PAGE_SECONDS
+        try:
+            yield from self._blocks(amt, decode_content, ends_at)
+        except SourceError:
+            self._raw.close()
+            raise
+
+    def _blocks(self, amt: int, decode_content: bool | None, ends_at: float) -> Iterator[bytes]:
         for block in self._raw.stream(amt, decode_content=decode_content):
             self._left -= len(block)
             if self._left < 0:

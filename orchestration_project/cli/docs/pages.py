@@ -17,7 +17,16 @@ from pydantic import BaseModel
 from orchestration_project.cli.docs import code, codes, default, page, table
 from orchestration_project.cli.docs.catalogue import catalogue
 from orchestration_project.cli.main import main
-from orchestration_project.components import Alerts, Backup, Delivery, FileFeed, PlatformHealth, Source, SqlTable
+from orchestration_project.components import (
+    Alerts,
+    Backup,
+    Delivery,
+    FileFeed,
+    PlatformHealth,
+    Retention,
+    Source,
+    SqlTable,
+)
 from orchestration_project.components.feed_deliveries import Deliveries
 from orchestration_project.contracts import ignored, parsing, quality, rules, service, sql_types
 from orchestration_project.contracts.columns import NOT_PERSONAL
