@@ -68,7 +68,7 @@ class Sqlite:
         with self._opened() as connection:
             cursor = connection.execute(without_end(query), bound)
             if cursor.description is None:
-                raise SourceError(f"{self.shown}: the query gives no rows; it has to be a SELECT")
+                raise SourceError(f"{self.shown}: the query gives no rows; it has to read some")
             yield SqliteRows(cursor, dt.datetime.now(dt.UTC))
 
     @contextmanager

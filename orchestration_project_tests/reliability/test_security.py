@@ -286,8 +286,9 @@ HARMLESS = {
     # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
     *("relation", "records", "removed", "skipped", "TABLE"),
     "listed",  # a key's columns, quoted
-    # Whole numbers: how many lines formats.delimited leaves out, how many values are tried, of a record, of a state.
-    *("skip", "_most_tried", "row", "number"),
+    # Whole numbers: how many lines formats.delimited leaves out, how many values are tried, of a record, of a state, a
+    # time limit.
+    *("skip", "_most_tried", "row", "number", "seconds"),
     "CONTENT_TYPE",  # a constant of warehouse.published
     "columns_sql",  # what formats.parquet_files made
     "quoted",  # a table's whole name, as `tables.qualified` writes it
