@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,6 +11,7 @@ from orchestration_project.errors import PlatformError
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
+FROM_ENVIRONMENT = "env:"
 # Decompressed: a frame of zstd may hold 32,000 times its size.
 MAX_FILE_BYTES = 10_000_000_000
 
@@ -182,6 +183,24 @@ def secret(name: str, environ: Mapping[str, str] | None = None) -> str:
     if not (value := env.get(name, "").strip()):
         raise SettingsError(f"{name} is not set in the environment")
     return value
+
+
+def is_named(text: str) -> bool:
+    """Whether a text of a `defs.yaml` is `env:NAME`: its value is that of an environment variable."""
+    return text.startswith(FROM_ENVIRONMENT)
+
+
+def revealed(text: str, read: Callable[[str], str] = secret) -> str:
+    """A text of a `defs.yaml`; of `env:NAME` the value of that variable.
+
+    Args:
+        text: as it was written.
+        read: gives the value of a variable.
+
+    Raises:
+        SettingsError: the variable is not set.
+    """
+    return read(text.removeprefix(FROM_ENVIRONMENT)) if is_named(text) else text
 
 
 def _flag(name: str, text: str) -> bool:

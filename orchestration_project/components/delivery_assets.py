@@ -20,7 +20,7 @@ from orchestration_project.delivery.model import WHOLE, Target
 from orchestration_project.delivery.source import Personal, Selection
 from orchestration_project.delivery.targets import FILES, KINDS, USUAL_FORMAT, TargetConfig, open_target, scheme_of
 from orchestration_project.errors import DeliveryError, PlatformError
-from orchestration_project.settings import Settings, SettingsError, secret
+from orchestration_project.settings import Settings, SettingsError, revealed
 from orchestration_project.storage.objects import masked
 from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.tables import columns_of
@@ -30,7 +30,6 @@ CHECK = "target_matches"
 POOL = "deliveries"
 FOLDER = "deliveries"
 """The folder below the data folder for relative targets and for copies that are on their way."""
-FROM_ENVIRONMENT = "env:"
 SHOWN = 20
 
 
@@ -63,10 +62,7 @@ class DeliverySpec:
         Raises:
             SettingsError: the variable that has it is not set.
         """
-        if self.target.startswith(FROM_ENVIRONMENT):
-            url = secret(self.target.removeprefix(FROM_ENVIRONMENT))
-        else:
-            url = self.target
+        url = revealed(self.target)
         # Relative to what is the same for every process: their working directories differ.
         return url if scheme_of(url) else str(settings.data_dir / FOLDER / Path(url).expanduser())
 

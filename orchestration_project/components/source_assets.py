@@ -20,7 +20,7 @@ from orchestration_project.components.feed_sources import source_key
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.errors import SourceDown, WarehouseBusy, visible
-from orchestration_project.settings import Settings
+from orchestration_project.settings import Settings, is_named
 from orchestration_project.sources.complete import Whereabouts, became_of, find_fetched, sizes_in
 from orchestration_project.sources.kinds import KINDS
 from orchestration_project.sources.memory import LastFetch, reading_memory
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CHECK = "source_complete"
 POOL = "sources"
 SHOWN = 20
-FROM_ENVIRONMENT = "env:"
 JITTER = 0.25
 
 Clock = Callable[[], dt.datetime]
@@ -132,7 +131,7 @@ def build_asset(spec: SourceSpec, clock: Clock = utc_now) -> dg.AssetsDefinition
 
 def _asset_spec(spec: SourceSpec) -> dg.AssetSpec:
     url = getattr(spec.declared.options, "url", "")
-    shown = {} if not url or url.startswith(FROM_ENVIRONMENT) else {"dagster/uri": masked(url)}
+    shown = {} if not url or is_named(url) else {"dagster/uri": masked(url)}
     return dg.AssetSpec(
         spec.key,
         group_name=spec.name,

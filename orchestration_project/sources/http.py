@@ -12,11 +12,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from orchestration_project.errors import ItemGone, SourceError
+from orchestration_project.settings import is_named, revealed
+from orchestration_project.sources.dated import BATCH_FIELD, batches_since, filled
 from orchestration_project.sources.http_download import Download, Told
-from orchestration_project.sources.http_options import FIELD, FROM_ENVIRONMENT, HttpOptions, url_problem
+from orchestration_project.sources.http_options import HttpOptions, url_problem
 from orchestration_project.sources.http_session import Access, HttpSession
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.batches import Batching
 
 # What servers answer that don't know HEAD, or don't allow it.
 NO_HEAD = (400, 403, 405, 501)
@@ -40,20 +42,16 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
         SourceError: the address can't be used.
         SettingsError: a variable that is named is not set.
     """
-
-    def value(text: str) -> str:
-        return secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
-
-    url = value(options.url)
+    url = revealed(options.url, secret)
     if problem := url_problem(url):
         raise SourceError(problem)
-    headers = {name: value(text) for name, text in (options.headers or {}).items()}
+    headers = {name: revealed(text, secret) for name, text in (options.headers or {}).items()}
     if options.token is not None:
-        headers["Authorization"] = f"Bearer {value(options.token)}"
+        headers["Authorization"] = f"Bearer {revealed(options.token, secret)}"
     elif options.user is not None:
-        pair = f"{value(options.user)}:{value(options.password or '')}"
+        pair = f"{revealed(options.user, secret)}:{revealed(options.password or '', secret)}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    hides_path = options.url.startswith(FROM_ENVIRONMENT)
+    hides_path = is_named(options.url)
     access = Access(headers, options.timeout_seconds, options.retries, options.redirects, hides_path)
     return HttpSource(url, addresses_of(url, options, batching, now), options, access)
 
@@ -61,26 +59,11 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
 def addresses_of(url: str, options: HttpOptions, batching: Batching, now: dt.datetime) -> dict[str, str]:
     """The addresses by the names that their files have in landing; those of batches in the order of time."""
     name = options.name or unquote(urlsplit(url).path.rpartition("/")[2])
-    if not FIELD.search(url):
+    if not BATCH_FIELD.search(url):
         return {name: url}
-    batches = list(_batches(options, batching, now))
+    batches = list(batches_since(options.start, batching, now))
     newest = batches[-options.last_batches :] if options.last_batches else batches
-    return {_filled(name, batch): _filled(url, batch) for batch in newest}
-
-
-def _batches(options: HttpOptions, batching: Batching, now: dt.datetime) -> Iterator[Batch]:
-    start = options.start or batching.start.isoformat()
-    batch = max(batching.floor(dt.datetime.fromisoformat(start)), batching.start)
-    last = batching.current(now)
-    while batch <= last:
-        yield batch
-        batch = batching.after(batch)
-
-
-def _filled(template: str, batch: Batch) -> str:
-    hour = batch.hour if isinstance(batch, dt.datetime) else 0
-    values = {"year": f"{batch:%Y}", "month": f"{batch:%m}", "day": f"{batch:%d}", "hour": f"{hour:02d}"}
-    return FIELD.sub(lambda field: values[field[1]], template)
+    return {filled(name, batch): filled(url, batch) for batch in newest}
 
 
 class HttpSource:
@@ -96,7 +79,7 @@ class HttpSource:
     def __init__(self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access) -> None:
         self._addresses, self._options, self._access = addresses, options, access
         self._session = HttpSession(access)
-        self._is_batched = bool(FIELD.search(template))
+        self._is_batched = bool(BATCH_FIELD.search(template))
         self.url = access.shown(template)
 
     def list(self, cursor: str | None) -> Iterator[Item]:  # noqa: ARG002 - files have no cursor

@@ -1,14 +1,13 @@
 """What `defs.yaml` may say of files behind HTTP or HTTPS. Nothing is opened here."""
 
 import datetime as dt
-import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, model_validator
 
-FROM_ENVIRONMENT = "env:"
-FIELD = re.compile(r"\{(year|month|day|hour)\}")
+from orchestration_project.settings import is_named
+from orchestration_project.sources.dated import BATCH_FIELD
 
 
 class HttpOptions(BaseModel, frozen=True, extra="forbid"):
@@ -78,11 +77,11 @@ class HttpOptions(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def _problem(self) -> str | None:
-        is_hidden = self.url.startswith(FROM_ENVIRONMENT)
+        is_hidden = is_named(self.url)
         if not is_hidden and (problem := url_problem(self.url)):
             return problem
         for name, value in (("password", self.password), ("token", self.token)):
-            if value is not None and not value.startswith(FROM_ENVIRONMENT):
+            if value is not None and not is_named(value):
                 return f"{name}: write env: and the name of an environment variable that holds it"
         if self.token is not None and self.user is not None:
             return "token and user: one of them is what the server is shown"
@@ -118,7 +117,7 @@ def _name_problem(url: str, name: str | None, is_hidden: bool) -> str | None:
     last = urlsplit(url).path.rpartition("/")[2]
     if name is None and (is_hidden or not last):
         return "name: say how the file is called in landing; the address does not tell"
-    if missing := sorted({*FIELD.findall(url)} - {*FIELD.findall(name or last)}):
+    if missing := sorted({*BATCH_FIELD.findall(url)} - {*BATCH_FIELD.findall(name or last)}):
         fields = ", ".join(f"{{{field}}}" for field in missing)
         return f"name: {fields} of the address has to be in it, or the files of all batches would have one name"
     return None

@@ -15,9 +15,10 @@ from itertools import islice
 from pathlib import Path
 
 from orchestration_project.errors import SourceError
+from orchestration_project.settings import revealed
 from orchestration_project.sources.imap_mailbox import HEADERS_AT_ONCE, FoundMail, Mailbox
 from orchestration_project.sources.imap_mails import Envelope, attachments_of, content_of, envelope_of
-from orchestration_project.sources.imap_options import FROM_ENVIRONMENT, ImapOptions
+from orchestration_project.sources.imap_options import ImapOptions
 from orchestration_project.sources.model import Fetched, Item
 
 TOO_LARGE = 0
@@ -123,4 +124,4 @@ def open_imap(options: ImapOptions, secret: Callable[[str], str]) -> ImapSource:
         SettingsError: the variable of the password or token is not set.
     """
     named = options.token or options.password or ""
-    return ImapSource(options, Mailbox(options, secret(named.removeprefix(FROM_ENVIRONMENT))))
+    return ImapSource(options, Mailbox(options, revealed(named, secret)))

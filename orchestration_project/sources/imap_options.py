@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from orchestration_project.settings import is_named
 from orchestration_project.sources.naming import Naming
 
-FROM_ENVIRONMENT = "env:"
 OWN_FIELDS = ("date", "uid", "part")
 
 
@@ -65,7 +65,7 @@ class ImapOptions(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         for secret in (self.password, self.token):
-            if secret is not None and not secret.startswith(FROM_ENVIRONMENT):
+            if secret is not None and not is_named(secret):
                 raise ValueError("password and token are not written down here: write env:NAME")
         if (self.password is None) == (self.token is None):
             raise ValueError("one of password and token is needed")

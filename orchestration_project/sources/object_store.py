@@ -20,13 +20,14 @@ from orchestration_project.errors import (
     SourceError,
     visible,
 )
+from orchestration_project.settings import revealed
+from orchestration_project.sources.dated import filled
 from orchestration_project.sources.model import Fetched, Item
 from orchestration_project.sources.naming import Naming, require_size, written
-from orchestration_project.sources.object_store_options import DATE_FIELD, ObjectStoreOptions
+from orchestration_project.sources.object_store_options import ObjectStoreOptions
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.storage.objects import ObjectStore, StoredObject, open_objects
 
-FROM_ENVIRONMENT = "env:"
 HOUR = dt.timedelta(hours=1)
 MOMENT = dt.timedelta(microseconds=1)
 
@@ -48,9 +49,7 @@ def open_object_store(
         SourceError: the URL can't be used.
         SettingsError: the variable that has it is not set.
     """
-    url = options.url
-    if url.startswith(FROM_ENVIRONMENT):
-        url = secret(url.removeprefix(FROM_ENVIRONMENT))
+    url = revealed(options.url, secret)
     # The working directories of Dagster's processes differ.
     if "://" not in url and not Path(url).expanduser().is_absolute():
         raise SourceError(f"{visible(url)} is a relative path; say from where: /srv/files, or s3://bucket/files")
@@ -66,7 +65,7 @@ def prefixes(options: ObjectStoreOptions, batching: Batching, now: dt.datetime) 
     found: dict[str, None] = {}
     batch = batching.current(now)
     for _ in range(options.last_batches):
-        found.update(dict.fromkeys(_filled(template, moment) for moment in _hours(batching, batch)))
+        found.update(dict.fromkeys(filled(template, moment) for moment in _hours(batching, batch)))
         batch = batching.current(batching.begin(batch) - MOMENT)
     return list(found)
 
@@ -77,11 +76,6 @@ def _hours(batching: Batching, batch: Batch) -> Iterator[dt.datetime]:
     while moment >= begin:
         yield moment.astimezone(batching.timezone)
         moment -= HOUR
-
-
-def _filled(template: str, moment: dt.datetime) -> str:
-    values = {"year": f"{moment:%Y}", "month": f"{moment:%m}", "day": f"{moment:%d}", "hour": f"{moment:%H}"}
-    return DATE_FIELD.sub(lambda field: values[field[1]], template)
 
 
 class ObjectSource:

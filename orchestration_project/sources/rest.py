@@ -16,9 +16,11 @@ from pathlib import Path
 
 from orchestration_project.contracts.service import keys_of_path
 from orchestration_project.errors import SourceError
+from orchestration_project.settings import is_named, revealed
+from orchestration_project.sources.dated import BATCH_FIELD, batches_since, fields_of, filled
 from orchestration_project.sources.model import Fetched, Item
 from orchestration_project.sources.rest_client import RestClient, shown
-from orchestration_project.sources.rest_options import FIELD, FROM_ENVIRONMENT, NAME_FIELD, RestOptions
+from orchestration_project.sources.rest_options import NAME_FIELD, RestOptions
 from orchestration_project.sources.rest_pages import Shifted, Tally
 from orchestration_project.storage.batches import Batch, Batching
 
@@ -43,9 +45,8 @@ def open_rest(
     Raises:
         SettingsError: a variable is not set.
     """
-    url = options.url
-    if url.startswith(FROM_ENVIRONMENT):
-        url = secret(url.removeprefix(FROM_ENVIRONMENT))
+    url = revealed(options.url, secret)
+    if is_named(options.url):
         _require_address(url, options)
     return RestSource(options, url, feed, batching, now, secret)
 
@@ -61,7 +62,7 @@ def _require_address(url: str, options: RestOptions) -> None:
             "the variable of `url` has to be an address that begins with http:// or https://, without user and"
             " password; these belong to `auth`"
         )
-    if options.cursor is not None and FIELD.search(url):
+    if options.cursor is not None and BATCH_FIELD.search(url):
         raise SourceError("a fetch goes on by its `cursor` or batch by batch, and the address in the variable has both")
 
 
@@ -88,9 +89,9 @@ class RestSource:
         Nothing is asked yet. So all but a batch that has ended and was fetched since is of another version each time.
         """
         anew = f"asked at {self._now.isoformat()}"
-        if FIELD.search(self._address) or self._options.is_batched:
+        if BATCH_FIELD.search(self._address) or self._options.is_batched:
             current = self._batching.current(self._now)
-            for batch in self._batches(current):
+            for batch in batches_since(self._options.start, self._batching, self._now):
                 key = self._batching.key(batch)
                 self._asked[key] = (batch, None)
                 yield Item(key, anew if batch == current else COMPLETE, self._name(batch))
@@ -111,7 +112,7 @@ class RestSource:
         params = self._options.params
         if self._options.cursor is not None and since is not None:
             params = {**params, self._options.cursor.parameter: since}
-        client = RestClient(self._options, _filled(self._address, batch), self._secret)
+        client = RestClient(self._options, _with_batch(self._address, batch), self._secret)
         try:
             for tried in range(1, TRIES + 1):
                 tally = self._tally(since)
@@ -139,33 +140,17 @@ class RestSource:
         total = keys_of_path(self._options.total) if self._options.total else None
         return Tally(self._options, keys_of_path(self._options.records) or (), total, since)
 
-    def _batches(self, current: Batch) -> Iterator[Batch]:
-        start = dt.datetime.fromisoformat(self._options.start) if self._options.start else None
-        batch = max(self._batching.floor(start), self._batching.start) if start else self._batching.start
-        while batch <= current:
-            yield batch
-            batch = self._batching.after(batch)
-
     def _name(self, batch: Batch | None) -> str:
         hourly = batch is None or isinstance(batch, dt.datetime)
         usual = "{feed}_{year}-{month}-{day}" + "T{hour}" * hourly + "{minute}{second}" * (batch is None) + ".json"
         moment = self._now.astimezone(self._batching.timezone) if batch is None else batch
-        values = {**_fields(moment), "feed": self._feed}
+        values = {**fields_of(moment), "feed": self._feed}
         return NAME_FIELD.sub(lambda found: values[found[1]], self._options.name or usual)
 
 
-def _fields(moment: Batch) -> dict[str, str]:
-    whole = moment if isinstance(moment, dt.datetime) else dt.datetime.combine(moment, dt.time())
-    written = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
-    return {name: f"{whole:{form}}" for name, form in written.items()}
-
-
-def _filled(template: str, batch: Batch | None) -> str:
-    if batch is None:
-        return template
-    values = _fields(batch)
-    return FIELD.sub(lambda found: values[found[1]], template)
+def _with_batch(template: str, batch: Batch | None) -> str:
+    return template if batch is None else filled(template, batch)
 
 
 def _each_filled(params: Mapping[str, str], batch: Batch | None) -> dict[str, str]:
-    return {name: _filled(value, batch) for name, value in params.items()}
+    return {name: _with_batch(value, batch) for name, value in params.items()}

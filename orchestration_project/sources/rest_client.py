@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestration_project.errors import SourceDown, SourceError
+from orchestration_project.settings import revealed
 from orchestration_project.sources.rest_dlt import auth_of, is_oauth, paginator_of, selector
-from orchestration_project.sources.rest_options import FROM_ENVIRONMENT, RestOptions
+from orchestration_project.sources.rest_options import RestOptions
 from orchestration_project.sources.rest_pages import Page, parsed
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class RestClient:
 
     def _value(self, text: str) -> str:
         """What a text of the options stands for."""
-        return self._secret(text.removeprefix(FROM_ENVIRONMENT)) if text.startswith(FROM_ENVIRONMENT) else text
+        return revealed(text, self._secret)
 
     def _require_next(self, request: Any, asked: set[object], number: int) -> None:
         """Look at the request for the next page, before it is sent with the key."""

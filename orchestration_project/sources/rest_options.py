@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from orchestration_project.contracts.service import keys_of_path
+from orchestration_project.settings import is_named
+from orchestration_project.sources.dated import BATCH_FIELD
 
-FROM_ENVIRONMENT = "env:"
-FIELD = re.compile(r"\{(year|month|day|hour)\}")
-"""What stands for a batch in the address and its parameters."""
 NAME_FIELD = re.compile(r"\{(feed|year|month|day|hour|minute|second)\}")
 
 
@@ -21,13 +20,13 @@ def _path(text: str) -> str:
 
 
 def _secret(text: str) -> str:
-    if not text.startswith(FROM_ENVIRONMENT):
+    if not is_named(text):
         raise ValueError("has to be env:NAME, the variable that has it: a secret does not belong into a file")
     return text
 
 
 def _address(text: str) -> str:
-    if text.startswith(FROM_ENVIRONMENT):
+    if is_named(text):
         return text
     try:
         parts = urlsplit(text)
@@ -203,7 +202,7 @@ class RestOptions(_Options, frozen=True):
     @property
     def is_batched(self) -> bool:
         """Whether there is a fetch for each batch."""
-        return any(FIELD.search(text) for text in (self.url, *self.params.values()))
+        return any(BATCH_FIELD.search(text) for text in (self.url, *self.params.values()))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

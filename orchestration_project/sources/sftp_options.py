@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
+from orchestration_project.settings import is_named
 from orchestration_project.sources.naming import NamedFiles
 
-FROM_ENVIRONMENT = "env:"
 SECRETS = ("password", "key", "passphrase")
 HOW_TO_GET_IT = (
     "have the server's owner tell you the fingerprint of its key, which `ssh-keygen -lf` of that key prints, and set"
@@ -45,14 +45,14 @@ class SftpOptions(NamedFiles, frozen=True, extra="forbid", hide_input_in_errors=
     @property
     def url(self) -> str:
         """Where it is, fit to be shown; empty where a variable has the host."""
-        if self.host.startswith(FROM_ENVIRONMENT):
+        if is_named(self.host):
             return ""
         return f"sftp://{self.host}:{self.port}/{quote(self.path.lstrip('/'))}"
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
         given = {name: value for name in SECRETS if (value := getattr(self, name)) is not None}
-        if literal := [name for name, value in given.items() if not value.startswith(FROM_ENVIRONMENT)]:
+        if literal := [name for name, value in given.items() if not is_named(value)]:
             raise ValueError(f"{literal[0]} has to be env:NAME, with the name of an environment variable")
         if self.host_key is None and self.known_hosts is None:
             raise ValueError(f"a server's key is always checked: {HOW_TO_GET_IT}")

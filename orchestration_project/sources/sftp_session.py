@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from orchestration_project.errors import ItemGone, SourceDown, SourceError, visible
-from orchestration_project.sources.sftp_options import FROM_ENVIRONMENT, HOW_TO_GET_IT, SftpOptions
+from orchestration_project.settings import revealed
+from orchestration_project.sources.sftp_options import HOW_TO_GET_IT, SftpOptions
 
 if TYPE_CHECKING:
     from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile, SFTPName, SSHClient, SSHClientConnection
@@ -35,8 +36,7 @@ class SftpSession:
 
     def __init__(self, options: SftpOptions, secret: Secret) -> None:
         def value(text: str | None) -> str | None:
-            named = text is not None and text.startswith(FROM_ENVIRONMENT)
-            return secret(text.removeprefix(FROM_ENVIRONMENT)) if text and named else text
+            return text and revealed(text, secret)
 
         self._options = options
         self._host, self._user = value(options.host) or "", value(options.user) or ""

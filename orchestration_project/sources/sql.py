@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestration_project.errors import SourceError
+from orchestration_project.settings import revealed
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.sources.sql_options import FIELD, FROM_ENVIRONMENT, SqlOptions
+from orchestration_project.sources.sql_options import FIELD, SqlOptions
 from orchestration_project.sources.sql_postgres import Postgres
 from orchestration_project.sources.sql_progress import Progress, Window, since
 from orchestration_project.sources.sql_query import END, SINCE, START
@@ -226,13 +227,8 @@ def open_sql(options: SqlOptions, feed: str, now: dt.datetime, secret: Callable[
         SourceError: the address can't be read, or what reads the database is not installed.
         SettingsError: a variable is not set.
     """
-
-    def given(text: str) -> str:
-        is_named = text.startswith(FROM_ENVIRONMENT)
-        return secret(text.removeprefix(FROM_ENVIRONMENT)) if is_named else text
-
-    url = given(options.url)
+    url = revealed(options.url, secret)
     if url.startswith("sqlite:"):
         return SqlSource(options, feed, Sqlite.parse(url, options.seconds), now)
-    password = None if options.password is None else given(options.password)
+    password = None if options.password is None else revealed(options.password, secret)
     return SqlSource(options, feed, Postgres.parse(url, password, options.seconds), now)

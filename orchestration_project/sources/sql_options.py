@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from orchestration_project.settings import is_named
 from orchestration_project.sources.sql_query import END, SINCE, START, parameters_of
 from orchestration_project.storage.batches import Batch, Batching, Cadence
 
-FROM_ENVIRONMENT = "env:"
 SCHEMES = ("postgresql", "postgres", "sqlite")
 SECRETS = ("password", "sslpassword")
 FIELD = re.compile(r"\{(\w+)\}")
@@ -149,9 +149,9 @@ class SqlOptions(BaseModel):
         return self
 
     def _address_problem(self) -> str:
-        if self.password is not None and not self.password.startswith(FROM_ENVIRONMENT):
+        if self.password is not None and not is_named(self.password):
             return "password is not written down here: set an environment variable, and write env:NAME"
-        if self.url.startswith(FROM_ENVIRONMENT):
+        if is_named(self.url):
             return ""
         parts = urlsplit(self.url)
         if parts.scheme not in SCHEMES:
