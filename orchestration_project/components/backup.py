@@ -13,13 +13,12 @@ from pydantic import Field
 
 from orchestration_project.components.check_states import noted
 from orchestration_project.components.feed_metadata import Metadata, compared
-from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
+from orchestration_project.components.nightly import nightly_job, nightly_schedule, tried_again
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.proofs import proofs_of
 from orchestration_project.components.resources import Platform
-from orchestration_project.errors import PlatformError
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.findings import Proof
 from orchestration_project.settings import Settings
@@ -32,11 +31,9 @@ if TYPE_CHECKING:
 
 NAME = "warehouse_backup"
 CHECK = "restorable"
-# Not the warehouse's: loads would wait for the upload. The warehouse's lock is held while its tables are read.
+# Not the warehouse's: loads would wait for the upload. The warehouse is held while its file is copied.
 POOL = "backup"
 FINDINGS_SHOWN = 20
-# The first backup of a large archive takes long. What runs longer is ended as hung.
-LONGEST_SECONDS = 86_400
 Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
@@ -71,13 +68,7 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The asset, its job and its schedule."""
         asset = self.asset(feeds_of(context.component_tree), proofs_of(context.component_tree))
-        job = dg.define_asset_job(
-            f"{NAME}_job",
-            selection=dg.AssetSelection.assets(asset),
-            description="Backs everything up, restores it into a scratch folder and compares.",
-            tags={"dagster/max_runtime": str(LONGEST_SECONDS)},
-            executor_def=dg.in_process_executor,
-        )
+        job = nightly_job(asset, "Backs everything up, restores it into a scratch folder and compares.")
         return with_platform(dg.Definitions(assets=[asset], jobs=[job], schedules=[build_schedule()]))
 
     def asset(
@@ -140,13 +131,8 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
     ) -> "Night":
         from orchestration_project.backup.nightly import nightly
 
-        try:
+        with tried_again(self.retries, self.retry_minutes):
             return nightly(warehouse, settings, now, context.log.info, self._keep(), whole, self.sample_days)
-        except PlatformError as error:
-            if not error.transient or not self.retries:
-                raise
-            # It passes by itself: a place that does not answer, a load that holds the warehouse.
-            raise dg.RetryRequested(self.retries, self.retry_minutes * 60) from error
 
     def _keep(self) -> "Keep":
         from orchestration_project.backup.retention import Keep
@@ -157,20 +143,12 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
 def build_schedule() -> dg.ScheduleDefinition:
     """The schedule of each night, which skips as long as there is no second place."""
 
-    @dg.schedule(
-        name=f"{NAME}_nightly_schedule",
-        job_name=f"{NAME}_job",
-        cron_schedule="0 2 * * *",
-        execution_timezone="UTC",
-        default_status=schedule_status(),
-        description="Backs everything up each night, if BACKUP_URL is set.",
-    )
-    def nightly_schedule(platform: Platform) -> dg.RunRequest | dg.SkipReason:
+    def why_not(settings: Settings) -> str | None:
         from orchestration_project.backup.vault import NOT_SET
 
-        return dg.RunRequest() if platform.settings.backup_url else dg.SkipReason(NOT_SET)
+        return None if settings.backup_url else NOT_SET
 
-    return nightly_schedule
+    return nightly_schedule(NAME, 2, "Backs everything up each night, if BACKUP_URL is set.", why_not)
 
 
 def whole_check(feeds: Sequence[FeedSpec], proofs: Sequence[Proof]) -> "Whole":

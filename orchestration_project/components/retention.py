@@ -11,19 +11,17 @@ from typing import Annotated
 import dagster as dg
 from pydantic import Field
 
-from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.feed_spec import OPERATIONS, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
+from orchestration_project.components.nightly import nightly_job, nightly_schedule, tried_again
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
-from orchestration_project.errors import PlatformError
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.settings import Settings
 
 NAME = "file_retention"
 # Not the warehouse's: loads would wait for uploads. The warehouse is held for moments.
 POOL = "retention"
-LONGEST_SECONDS = 86_400
 SHOWN = 50
 NOT_SET = (
     "nothing is kept for a limited time: REPORT_KEEP_DAYS, QUARANTINE_KEEP_DAYS, and COLD_ARCHIVE_URL with"
@@ -48,13 +46,7 @@ class Retention(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The asset, its job and its schedule."""
         asset = self.asset(feeds_of(context.component_tree))
-        job = dg.define_asset_job(
-            f"{NAME}_job",
-            selection=dg.AssetSelection.assets(asset),
-            description="Deletes old reports and replaced refused files, moves old files to the cold archive.",
-            tags={"dagster/max_runtime": str(LONGEST_SECONDS)},
-            executor_def=dg.in_process_executor,
-        )
+        job = nightly_job(asset, "Deletes old reports and replaced refused files, moves old files to the cold archive.")
         return with_platform(dg.Definitions(assets=[asset], jobs=[job], schedules=[build_schedule()]))
 
     def asset(
@@ -85,13 +77,9 @@ class Retention(dg.Component, dg.Model, dg.Resolvable):
             if not is_wanted(platform.settings):
                 context.log.info(NOT_SET)
                 return
-            try:
-                yield self._night(context, platform, sources, clock())
-            except PlatformError as error:
-                if not error.transient or not self.retries:
-                    raise
-                # It passes by itself: a place that does not answer, a load that holds the warehouse.
-                raise dg.RetryRequested(self.retries, self.retry_minutes * 60) from error
+            with tried_again(self.retries, self.retry_minutes):
+                result = self._night(context, platform, sources, clock())
+            yield result
 
         return file_retention
 
@@ -134,16 +122,9 @@ def is_wanted(settings: Settings) -> bool:
 
 def build_schedule() -> dg.ScheduleDefinition:
     """The schedule of each night, which skips as long as nothing is kept for a limited time."""
-
-    @dg.schedule(
-        name=f"{NAME}_nightly_schedule",
-        job_name=f"{NAME}_job",
-        cron_schedule="0 4 * * *",
-        execution_timezone="UTC",
-        default_status=schedule_status(),
-        description="Deletes and moves what is old each night, if a setting says what is.",
+    return nightly_schedule(
+        NAME,
+        4,
+        "Deletes and moves what is old each night, if a setting says what is.",
+        lambda settings: None if is_wanted(settings) else NOT_SET,
     )
-    def nightly_schedule(platform: Platform) -> dg.RunRequest | dg.SkipReason:
-        return dg.RunRequest() if is_wanted(platform.settings) else dg.SkipReason(NOT_SET)
-
-    return nightly_schedule
