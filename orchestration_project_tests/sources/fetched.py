@@ -1,8 +1,6 @@
 """A source and its landing, small enough that a test shows all that matters: fetch, load, and kill on the way."""
 
 import datetime as dt
-import os
-import signal
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,8 +11,7 @@ from orchestration_project.sources.fetch import fetch
 from orchestration_project.sources.memory import exclusive_memory
 from orchestration_project.sources.model import FetchReport, Limits, Source
 from orchestration_project_tests.ingest.shop import NOW, Shop
-from orchestration_project_tests.reliability.stops import acting
-from orchestration_project_tests.reliability.victim import CONTEXT
+from orchestration_project_tests.sources.fetches import dies_at
 
 LIMIT = 1_000_000_000
 
@@ -52,12 +49,4 @@ class Fetcher:
 
     def killed_at(self, point: Fetching) -> bool:
         """Fetch in another process, which is killed when it reaches a point; tells whether it reached it."""
-        process = CONTEXT.Process(target=_fetch_until, args=(self, point))
-        process.start()
-        process.join()
-        return process.exitcode == -signal.SIGKILL
-
-
-def _fetch_until(fetcher: Fetcher, point: Fetching) -> None:
-    with acting(point, lambda: os.kill(os.getpid(), signal.SIGKILL)):
-        fetcher.fetch()
+        return dies_at(point, 1, self.fetch)

@@ -50,16 +50,25 @@ class Fetches:
             return [(file.key, file.version, file.sha256) for file in memory.items()]
 
 
-def dies_at(point: Fetching, files: int, fetches: Fetches) -> bool:
-    """Fetch in another process, which is killed when it reaches a point with its n-th file; whether it came so far."""
-    process = CONTEXT.Process(target=_fetch_until, args=(point, files, fetches))
+def dies_at(
+    point: Fetching, files: int, fetch_once: Callable[[], object], environment: Mapping[str, str] | None = None
+) -> bool:
+    """Fetch in another process, which is killed when it reaches a point with its n-th file; whether it came so far.
+
+    Args:
+        point: where.
+        files: n.
+        fetch_once: goes into the other process.
+        environment: of that process, beyond this one's.
+    """
+    process = CONTEXT.Process(target=_fetch_until, args=(point, files, fetch_once, environment or {}))
     process.start()
     process.join()
     return process.exitcode == -signal.SIGKILL
 
 
-def _fetch_until(point: Fetching, files: int, fetches: Fetches) -> None:
-    os.environ.update(fetches.environment)  # noqa: TID251 - of a process that is about to die
+def _fetch_until(point: Fetching, files: int, fetch_once: Callable[[], object], environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)  # noqa: TID251 - of a process that is about to die
     reached: list[Fetching] = []
 
     def count() -> None:
@@ -68,7 +77,7 @@ def _fetch_until(point: Fetching, files: int, fetches: Fetches) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with acting(point, count):
-        fetches.fetch()
+        fetch_once()
 
 
 def assert_kills_cost_nothing(made: Callable[[Path], Fetches], folder: Path) -> None:
@@ -79,7 +88,7 @@ def assert_kills_cost_nothing(made: Callable[[Path], Fetches], folder: Path) -> 
     for point in Fetching:
         for files in range(effort(2, 1), 3):
             disturbed = made(folder / f"{point.name}-{files}")
-            assert dies_at(point, files, disturbed), point
+            assert dies_at(point, files, disturbed.fetch, disturbed.environment), point
             again = disturbed.fetch()
             assert not again.failed
             assert disturbed.landed() == undisturbed.landed(), point
