@@ -114,7 +114,7 @@ class HttpSession:
         for _ in range(self._access.redirects + 1):
             # The file's own bytes: they are compared and kept, compressed or not.
             sent = {"Accept-Encoding": "identity", "Accept": "*/*", **headers}
-            if _origin(url) == _origin(first):
+            if origin_of(url) == origin_of(first):
                 sent |= self._access.headers
             response = self._session.request(
                 method, url, headers=sent, stream=True, allow_redirects=False, timeout=self._access.timeout
@@ -137,7 +137,7 @@ class HttpSession:
             raise SourceError(f"{shown} leads to an address that is neither http nor https: it is not followed")
         if urlsplit(url).scheme == "https" and scheme == "http":
             raise SourceError(f"{shown} leads from https to http: it is not followed, anybody could change the file")
-        if _origin(following) != _origin(first) and not is_private(first) and is_private(following):
+        if origin_of(following) != origin_of(first) and not is_private(first) and is_private(following):
             raise SourceError(f"{shown} leads into a private network: it is not followed")
 
     def _require_success(self, response: "requests.Response", url: str) -> None:
@@ -192,7 +192,8 @@ def _patience(retries: int) -> "Retry":
     )
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from orchestration_project.errors import SourceDown, SourceError
 from orchestration_project.settings import revealed
+from orchestration_project.sources.http_session import origin_of
 from orchestration_project.sources.rest_dlt import auth_of, is_oauth, paginator_of, selector
 from orchestration_project.sources.rest_options import RestOptions
 from orchestration_project.sources.rest_pages import Page, parsed
@@ -27,13 +28,6 @@ PAGE_SECONDS = 600.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 NO_REQUEST, TOO_MANY, FAILED = 400, 429, 500
 REFUSED = (401, 403)
-PORTS = {"http": 80, "https": 443}
-
-
-def origin_of(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of an address."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
 
 
 def shown(url: str) -> str:

@@ -6,7 +6,7 @@ here: the order of a fetch (`fetch`), what Dagster shows of it (`components`).
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,10 +126,3 @@ def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> 
         for item, is_new in plan(source, memory):
             if is_new:
                 yield Planned(item, "changed" if memory.versions([item.key]) else "new")
-
-
-def last_fetch(settings: Settings, feed: str) -> LastFetch | None:
-    """What the last fetch did; None if there was none, or its memory can't be read."""
-    with suppress(SourceError), reading_memory(settings.fetched(feed)) as memory:
-        return memory.last
-    return None
