@@ -18,6 +18,7 @@ from orchestration_project.alerts.model import Thresholds
 from orchestration_project.alerts.observe import Declared, FeedToWatch, observe
 from orchestration_project.alerts.targets import Routing
 from orchestration_project.settings import Settings
+from orchestration_project.storage.sqlite_files import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def evaluate(
         observed = observe(instance, settings, feeds, declared, dead, limits, now)
         alarms = conditions(observed, limits)
         # Only now, because observing takes a while, and the sender and commands write here too.
-        with store.transaction(connection):
+        with transaction(connection):
             before, silences = store.read_standings(connection), store.read_silences(connection)
             after, changes = step(before, alarms, silences, now, rules, observed.not_watched, listeners)
             messages = compose(changes, settings.ui_url)

@@ -7,8 +7,8 @@ sender, and commands. The outbox is in the same file, so that what was told and 
 import datetime as dt
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from orchestration_project.alerts import outbox
@@ -16,10 +16,9 @@ from orchestration_project.alerts.changes import Silence, Standing
 from orchestration_project.alerts.model import Alarm, Kind, Severity
 from orchestration_project.errors import PlatformError
 from orchestration_project.settings import Settings
+from orchestration_project.storage.sqlite_files import Layout, opened, transaction
 
 FILE = "alarms.sqlite"
-FORMAT = 1
-BUSY_SECONDS = 30.0
 SILENCES_KEPT = dt.timedelta(days=400)
 """How long silences that have ended are kept: who decided what, and why."""
 
@@ -33,82 +32,49 @@ def path_of(settings: Settings) -> Path:
     return settings.data_dir / FILE
 
 
-@contextmanager
-def open_store(path: Path) -> Iterator[sqlite3.Connection]:
+def open_store(path: Path) -> AbstractContextManager[sqlite3.Connection]:
     """A connection to the state of alarms, which is made when it is not there. Each statement commits by itself.
 
     Raises:
         AlarmStoreError: it can't be used.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without isolation_level=None Python begins transactions by itself, before the first write. `transaction` has
-        # to begin them before the first read.
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            _make_tables(connection, path)
-            yield connection
-    # Around what the caller does as well: damage shows when a page is read, not when the file is opened.
-    except sqlite3.DatabaseError as error:
-        raise AlarmStoreError(
-            f"{path} can't be used: {error}. If it is damaged, move it away: alarms that are on are then told again,"
-            " and silences are lost"
-        ) from error
+    return opened(path, LAYOUT)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that no other writer can come between, from the first read on."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    # SIGINT too: the other writers would wait for as long as this process goes on.
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+def _create_tables(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE IF NOT EXISTS alarms (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            feed TEXT NOT NULL,
+            severity TEXT NOT NULL,
+            what TEXT NOT NULL,
+            since REAL NOT NULL,
+            todo TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            items TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            level INTEGER NOT NULL,
+            on_since REAL NOT NULL,
+            off_since REAL,
+            told_at REAL,
+            told_level INTEGER NOT NULL)"""
+    )
+    connection.execute(
+        """CREATE TABLE IF NOT EXISTS silences (
+            alarm TEXT NOT NULL,
+            made_at REAL NOT NULL,
+            until REAL NOT NULL,
+            who TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            ended_at REAL)"""
+    )
+    connection.execute("CREATE TABLE IF NOT EXISTS evaluations (evaluated_at REAL NOT NULL)")
+    outbox.create_tables(connection)
 
 
-def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > FORMAT:
-        raise AlarmStoreError(f"{path} was made by a newer release: install that one again, or move the file away")
-    if found == FORMAT:
-        return
-    # So that `alarms` reads while somebody writes. SQLite can't change it inside a transaction.
-    connection.execute("PRAGMA journal_mode = WAL")
-    # Two processes may be here at once: each statement is harmless to whoever comes second.
-    with transaction(connection):
-        connection.execute(
-            """CREATE TABLE IF NOT EXISTS alarms (
-                id TEXT PRIMARY KEY,
-                kind TEXT NOT NULL,
-                subject TEXT NOT NULL,
-                feed TEXT NOT NULL,
-                severity TEXT NOT NULL,
-                what TEXT NOT NULL,
-                since REAL NOT NULL,
-                todo TEXT NOT NULL,
-                count INTEGER NOT NULL,
-                items TEXT NOT NULL,
-                run_id TEXT NOT NULL,
-                level INTEGER NOT NULL,
-                on_since REAL NOT NULL,
-                off_since REAL,
-                told_at REAL,
-                told_level INTEGER NOT NULL)"""
-        )
-        connection.execute(
-            """CREATE TABLE IF NOT EXISTS silences (
-                alarm TEXT NOT NULL,
-                made_at REAL NOT NULL,
-                until REAL NOT NULL,
-                who TEXT NOT NULL,
-                reason TEXT NOT NULL,
-                ended_at REAL)"""
-        )
-        connection.execute("CREATE TABLE IF NOT EXISTS evaluations (evaluated_at REAL NOT NULL)")
-        outbox.create_tables(connection)
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
+LAYOUT = Layout(1, _create_tables, AlarmStoreError, "alarms that are on are then told again, and silences are lost")
 
 
 def read_standings(connection: sqlite3.Connection) -> dict[str, Standing]:

@@ -20,6 +20,7 @@ from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.sql_table import sql_table
 from orchestration_project.settings import Settings
+from orchestration_project.storage.sqlite_files import transaction
 from orchestration_project.warehouse.connection import Warehouse, reading
 from orchestration_project.warehouse.mart_definition import MartError, compile_select
 from orchestration_project.warehouse.tables import BATCH, Columns
@@ -214,6 +215,6 @@ def put(settings: Settings, message: "Message", routing: "Routing") -> None:
     from orchestration_project.alerts import outbox, sender, store
 
     # A run does not wait for a mail server. The message is a row first; a process of its own sends it.
-    with store.open_store(store.path_of(settings)) as connection, store.transaction(connection):
+    with store.open_store(store.path_of(settings)) as connection, transaction(connection):
         outbox.put(connection, [message], routing, dt.datetime.now(dt.UTC))
     sender.start(settings)

@@ -20,9 +20,8 @@ from filelock import FileLock, Timeout
 
 from orchestration_project.errors import SourceError
 from orchestration_project.storage.archive import ensure_folder
+from orchestration_project.storage.sqlite_files import Layout, opened, prepare, transaction
 
-FORMAT = 1
-BUSY_SECONDS = 30.0
 COLUMNS = "key, version, name, sha256, bytes, records, modified_at, fetched_at, part"
 UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", "))
 
@@ -106,17 +105,8 @@ def open_memory(path: Path) -> Iterator["Memory"]:
     Raises:
         SourceError: it can't be used.
     """
-    try:
-        ensure_folder(path.parent)
-        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-            _make_tables(connection, path)
-            yield Memory(connection)
-    # Around what the caller does as well: damage shows when a page is read, not when the file is opened.
-    except sqlite3.DatabaseError as error:
-        raise SourceError(
-            f"{path} can't be used: {error}. If it is damaged, move it away: everything is then fetched once more, and"
-            " loads recognize what they have"
-        ) from error
+    with opened(path, LAYOUT) as connection:
+        yield Memory(connection)
 
 
 @contextmanager
@@ -131,19 +121,11 @@ def reading_memory(path: Path) -> Iterator["Memory"]:
             yield memory
     else:
         with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-            _make_tables(connection, path)
+            prepare(connection, path, LAYOUT)
             yield Memory(connection)
 
 
-def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > FORMAT:
-        raise SourceError(f"{path} was made by a newer release: install that one again, or move the file away")
-    if found == FORMAT:
-        return
-    # So that `status` reads while a fetch writes.
-    connection.execute("PRAGMA journal_mode = WAL")
-    # Two processes may be here at once: each statement is harmless to whoever comes second.
+def _create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(
         """CREATE TABLE IF NOT EXISTS items (
             key TEXT PRIMARY KEY,
@@ -160,7 +142,11 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     )
     for name in ("cursor", "last_fetch"):
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT)")
-    connection.execute(f"PRAGMA user_version = {FORMAT:d}")
+
+
+LAYOUT = Layout(
+    1, _create_tables, SourceError, "everything is then fetched once more, and loads recognize what they have"
+)
 
 
 class Memory:
@@ -217,7 +203,7 @@ class Memory:
             file.part,
         )
         marks = ", ".join("?" * len(row))
-        with self._transaction():
+        with transaction(self._connection):
             # The name stays unique: with OR REPLACE a second key of that name would put the first one out.
             self._connection.execute(
                 f"INSERT INTO items ({COLUMNS}) VALUES ({marks}) ON CONFLICT (key) DO UPDATE SET {UPDATED}", row
@@ -240,7 +226,7 @@ class Memory:
         Rows come again from where its fetch began: with those that came after it, since a source goes on from one
         place only.
         """
-        with self._transaction():
+        with transaction(self._connection):
             row = self._connection.execute("SELECT moved, began FROM items WHERE key = ?", [key]).fetchone()
             if row and row[0]:
                 self._connection.execute("INSERT OR REPLACE INTO cursor VALUES (1, ?)", [row[1]])
@@ -258,16 +244,6 @@ class Memory:
         row = self._connection.execute("SELECT value FROM last_fetch").fetchone()
         found = json.loads(row[0]) if row else {}
         return LastFetch(**found | {"at": dt.datetime.fromisoformat(found["at"])}) if found else None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def _move(self, cursor: str | None) -> None:
         if cursor is not None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from orchestration_project.alerts import store
 from orchestration_project.alerts.changes import Event, Rules, Silence, Standing, step
 from orchestration_project.alerts.model import Alarm
+from orchestration_project.storage.sqlite_files import transaction
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, alarm
 from orchestration_project_tests.reliability.evidence import effort, tried
 
@@ -186,7 +187,7 @@ def test_whatever_happens_each_alarm_is_told_once_and_over_once(
             on = [alarm(subject, count) for subject in sorted(subjects)]
             silences = store.read_silences(connection)
             after_step, changes = step(store.read_standings(connection), on, silences, now, RULES)
-            with store.transaction(connection):
+            with transaction(connection):
                 store.write_standings(connection, after_step, now)
             for change in changes:
                 told.setdefault(change.standing.alarm.id, []).append(change.event)

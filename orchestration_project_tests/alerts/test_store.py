@@ -8,6 +8,7 @@ import pytest
 
 from orchestration_project.alerts import store
 from orchestration_project.alerts.changes import Silence, Standing
+from orchestration_project.storage.sqlite_files import transaction
 from orchestration_project_tests.alerts.samples import DAY, HOUR, NOW, alarm
 
 
@@ -49,7 +50,7 @@ def test_a_silence_ends_the_one_before(path: Path) -> None:
 def test_a_write_that_fails_changes_nothing(path: Path) -> None:
     """What was told and what is to be sent are committed together, or neither is."""
     with store.open_store(path) as connection:
-        with pytest.raises(sqlite3.IntegrityError), store.transaction(connection):
+        with pytest.raises(sqlite3.IntegrityError), transaction(connection):
             store.write_standings(connection, {"a": Standing(alarm(what=None), NOW), "b": Standing(alarm(), NOW)}, NOW)
         assert store.read_standings(connection) == {}
 

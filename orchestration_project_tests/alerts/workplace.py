@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestration_project.alerts import outbox, sender, services, store
+from orchestration_project.alerts import outbox, sender, services
 from orchestration_project.alerts.outbox import DeadTarget, Message
 from orchestration_project.alerts.targets import FeedRoute, Routing, read_routing
 from orchestration_project.settings import Settings
+from orchestration_project.storage.sqlite_files import transaction
 
 NOON = dt.datetime(2024, 1, 15, 12, tzinfo=dt.UTC)
 
@@ -37,7 +38,7 @@ class Workplace:
 
     def put(self, *messages: Message) -> None:
         """Put messages as a tick does."""
-        with store.transaction(self.connection):
+        with transaction(self.connection):
             outbox.put(self.connection, messages, self.routing, self.now)
 
     def send(self, send: sender.Send = services.send) -> None:

@@ -14,7 +14,7 @@ import pytest
 from orchestration_project.errors import SourceDown, SourceError
 from orchestration_project.failpoints import Fetching
 from orchestration_project.sources.fetch import DOWN_IN_A_ROW, fetch
-from orchestration_project.sources.memory import FORMAT, Remembered, exclusive_memory, open_memory, reading_memory
+from orchestration_project.sources.memory import LAYOUT, Remembered, exclusive_memory, open_memory, reading_memory
 from orchestration_project.sources.model import FetchReport, Limits
 from orchestration_project_tests.reliability.evidence import tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
@@ -202,7 +202,7 @@ def test_the_memory_of_a_newer_release(place: Path) -> None:
     """It is refused and left as it is."""
     fetched(place)
     with closing(sqlite3.connect(place / "memory.sqlite")) as connection:
-        connection.execute(f"PRAGMA user_version = {FORMAT + 1:d}")
+        connection.execute(f"PRAGMA user_version = {LAYOUT.number + 1:d}")
     with pytest.raises(SourceError, match="newer release"):
         fetched(place)
 
