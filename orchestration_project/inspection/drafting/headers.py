@@ -41,9 +41,14 @@ def is_names(row: Sequence[str]) -> bool:
     # A title or a note above the table fills one field of many.
     if 2 * len(filled) <= len(row):
         return False
-    values = [field for field in filled if VALUE.fullmatch(field)]
-    years = len(set(values)) == len(values) < len(filled) and all(map(YEAR.fullmatch, values))
-    return not values or years
+    years = set[str]()
+    for field in filled:
+        # Most records have a value at their beginning: the other fields need not be looked at.
+        if VALUE.fullmatch(field):
+            if field in years or not YEAR.fullmatch(field):
+                return False
+            years.add(field)
+    return len(years) < len(filled)
 
 
 def _as_wide(record: Sequence[str], width: int) -> list[str]:
