@@ -22,12 +22,16 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench
     monkeypatch.setenv("PRODUCT_API_KEY", "key-of-the-test")
     command = [sys.executable, str(EXAMPLES / FOLDER / "server.py"), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout
-        monkeypatch.setenv("PRODUCT_API_URL", server.stdout.readline().strip())
-        files = {name: text for name, text in folder_of(FOLDER).items() if name.endswith(".yaml")}
-        with feeds(product_api=files) as defs, dg.DagsterInstance.ephemeral() as instance:
-            yield Workbench(defs, tmp_path, instance)
-        server.terminate()
+        try:
+            assert server.stdout
+            monkeypatch.setenv("PRODUCT_API_URL", server.stdout.readline().strip())
+            files = {name: text for name, text in folder_of(FOLDER).items() if name.endswith(".yaml")}
+            with feeds(product_api=files) as defs, dg.DagsterInstance.ephemeral() as instance:
+                yield Workbench(defs, tmp_path, instance)
+        finally:
+            # Not SIGTERM: Dagster lets it do what SIGINT does, which jobs in the background ignore, and those that they
+            # start. Such a session of tests hung here.
+            server.kill()
 
 
 def test_the_catalogue_is_fetched_and_loaded(bench: Workbench) -> None:
