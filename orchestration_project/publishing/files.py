@@ -15,7 +15,7 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.failpoints import Publishing, reached
 from orchestration_project.publishing.contents import Source
 from orchestration_project.publishing.plan import UNDATED, WHOLE, PlannedPart
-from orchestration_project.warehouse.tables import CHANGED_BY_PARQUET, ident, literal, qualified
+from orchestration_project.warehouse.tables import CHANGED_BY_PARQUET, ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,8 +36,8 @@ class Unfit(WarehouseError):
     """A table can't be copied as it is: a column has no such type in Parquet, or rows are missing in its files."""
 
 
-def write_part(connection: "DuckDBPyConnection", path: Path, source: Source, part: PlannedPart) -> int:
-    """Write a part of a table to its file; returns the number of its rows.
+def write_part(connection: "DuckDBPyConnection", path: Path, source: Source, table: str, part: PlannedPart) -> int:
+    """Write a part of a table, whose whole name is given, to its file; returns the number of its rows.
 
     A file of this name always has these rows: it is written under another one and renamed.
 
@@ -47,7 +47,6 @@ def write_part(connection: "DuckDBPyConnection", path: Path, source: Source, par
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}{NEW}")
     columns = ", ".join(_written(name, sql_type) for name, sql_type in source.columns.items())
-    table = qualified(connection, source.name, source.schema)
     copied = connection.execute(
         f"COPY (SELECT {columns} FROM {table} WHERE {_condition(source, part)}) TO {literal(str(new))}"
         " (FORMAT parquet, COMPRESSION zstd)"

@@ -7,11 +7,14 @@ leaves the old state, and a kill after it the new one; the next publishing goes 
 When it happens is in `runs`.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LOCK = ".lock"
+# A file has few row groups, and each is packed by one thread. More files at once would only take more memory.
+FILES_AT_ONCE = min(os.cpu_count() or 1, 4)
 
 
 class Outcome(StrEnum):
@@ -176,23 +181,29 @@ class _Copier:
         """
         contents = contents_of(self.connection, source)
         planned = parts_of(source.schema, source.name, source.columns, contents)
-        parts = {part.key: Part(part.file, self._rows(source, part)) for part in planned}
-        table = Table(source.schema, source.name, dict(source.columns), parts)
         name = qualified(self.connection, source.name, source.schema)
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            rows = list(pool.map(partial(self._rows, source, name), planned))
+        parts = {part.key: Part(part.file, held) for part, held in zip(planned, rows, strict=True)}
+        table = Table(source.schema, source.name, dict(source.columns), parts)
         held = self.connection.execute(f"SELECT count(*) FROM {name}").fetchone()
         # DuckDB knows it without a look at the rows. Whatever divides rows among files, none may be in none of them.
         if held != (table.rows,):
             raise files.Unfit(f"its files have {table.rows} rows, and the table has {held[0] if held else 0}")
         return table
 
-    def _rows(self, source: Source, part: PlannedPart) -> int:
-        """How many rows a part has, whose file is written where it is missing."""
+    def _rows(self, source: Source, name: str, part: PlannedPart) -> int:
+        """How many rows a part has, whose file is written where it is missing. Runs in several threads."""
         path = self.folder / part.file
-        if not path.exists():
+        if part.file in self.rows and path.exists():
+            return self.rows[part.file]
+        # A connection does one statement at a time. All cursors see one state: nobody writes while one reads.
+        with self.connection.cursor() as cursor:
+            # A kill may have left the file, and no manifest that knows it.
+            if path.exists():
+                return files.rows_of(cursor, path)
             self.written.add(part.file)
-            return files.write_part(self.connection, path, source, part)
-        # A kill may have left the file, and no manifest that knows it.
-        return self.rows[part.file] if part.file in self.rows else files.rows_of(self.connection, path)
+            return files.write_part(cursor, path, source, name, part)
 
 
 def _switch(folder: Path, found: Manifest, gone: set[str]) -> None:
