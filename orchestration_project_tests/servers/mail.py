@@ -1,4 +1,4 @@
-"""Dovecot, a mail server, on 127.0.0.1: with a password, a certificate of its own, started and stopped by its pid."""
+"""Dovecot, a mail server, on 127.0.0.1: with a password or a token, and a certificate of its own; ended by its pid."""
 
 import grp
 import imaplib
@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 import trustme
 
 from orchestration_project_tests.browser.chromium import lacking
+from orchestration_project_tests.servers.rest_api import Answer, Asked, RestServer, serving
 from orchestration_project_tests.servers.s3 import unused_ports
 
-USER, PASSWORD = "shop", "pass-word:Ä"
+USER, PASSWORD, TOKEN = "shop", "pass-word:Ä", "ya29.a-token"
 START_SECONDS = 120
 VALIDITIES = itertools.count(1_700_000_000)
 CONFIG = """
@@ -33,7 +35,8 @@ ssl = yes
 ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login xoauth2
+auth_failure_delay = 0
 default_internal_user = {internal}
 default_login_user = {login}
 default_internal_group = {internal_group}
@@ -44,7 +47,13 @@ mail_uid = {account}
 mail_gid = {group}
 passdb {{
   driver = static
+  mechanisms = plain login
   args = password={password}
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = xoauth2
+  args = {folder}/oauth2.conf
 }}
 userdb {{
   driver = static
@@ -61,11 +70,29 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
 }}
 """
+
+
+OAUTH2 = """
+introspection_mode = post
+introspection_url = {url}/introspect
+username_attribute = username
+active_attribute = active
+active_value = true
+"""
+
+
+def _introspected(asked: Asked) -> Answer:
+    """What the server that gives tokens says of one (RFC 7662)."""
+    is_active = dict(parse_qsl(asked.body)).get("token") == TOKEN
+    return Answer({"active": "true", "username": USER} if is_active else {"active": "false"})
 
 
 @dataclass
@@ -129,7 +156,7 @@ class MailServer:
 @pytest.fixture(scope="session")
 def mail_server() -> Iterator[MailServer]:
     """A running server, for tests that stop it and start it again as well."""
-    with _made() as server:
+    with serving(_introspected) as tokens, _made(tokens) as server:
         server.start()
         try:
             yield server
@@ -145,7 +172,7 @@ def mails(mail_server: MailServer) -> MailServer:
 
 
 @contextmanager
-def _made() -> Iterator[MailServer]:
+def _made(tokens: RestServer) -> Iterator[MailServer]:
     with tempfile.TemporaryDirectory(prefix="mail_") as made:
         folder, ports = Path(made), unused_ports(["imap", "imaps"])
         server = MailServer(folder, ports)
@@ -159,6 +186,7 @@ def _made() -> Iterator[MailServer]:
         folder.chmod(0o755)
         _make_mails(folder)
         (folder / "dovecot.conf").write_text(config, encoding="utf-8")
+        (folder / "oauth2.conf").write_text(OAUTH2.format(url=tokens.url), encoding="utf-8")
         yield server
 
 

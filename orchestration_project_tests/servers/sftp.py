@@ -1,5 +1,9 @@
-"""OpenSSH's server on 127.0.0.1, for SFTP with keys: of the machine's own programs, stopped by its process id."""
+"""Servers for SFTP on 127.0.0.1: OpenSSH's, of the machine's own programs, and one that lets in by a password.
 
+OpenSSH takes the passwords of the machine's users only, and tests make none. So the second one is asyncssh's own.
+"""
+
+import asyncio
 import contextlib
 import getpass
 import os
@@ -8,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +26,7 @@ from orchestration_project_tests.servers.s3 import unused_ports
 
 START_SECONDS = 60
 # Root may read whatever there is. A server that runs as root lets this user in instead, whom Debian always has.
-USER = getpass.getuser() if os.geteuid() else "nobody"
+USER, PASSWORD = getpass.getuser() if os.geteuid() else "nobody", "pass-word:Ä"
 
 
 @dataclass
@@ -114,6 +119,39 @@ def _parents() -> Iterator[tuple[int, int]]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             # The name before it may have blanks and brackets in it.
             yield int(status.parent.name), int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
+
+
+class _ByPassword(asyncssh.SSHServer):
+    """Lets in whoever knows the password."""
+
+    def password_auth_supported(self) -> bool:
+        """No other way is offered."""
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        """Whether they are right."""
+        return (username, password) == (USER, PASSWORD)
+
+
+async def _listen(key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
+    return await asyncssh.listen("127.0.0.1", 0, server_factory=_ByPassword, server_host_keys=[key], sftp_factory=True)
+
+
+@contextlib.contextmanager
+def password_server() -> Iterator[tuple[int, str]]:
+    """A server that has the machine's files, for whoever knows `PASSWORD`; its port, and its key's fingerprint."""
+    key, loop = asyncssh.generate_private_key("ssh-ed25519"), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    server = asyncio.run_coroutine_threadsafe(_listen(key), loop).result(START_SECONDS)
+    try:
+        yield server.get_port(), key.get_fingerprint()
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result(START_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from orchestration_project.errors import SourceDown, SourceError
-from orchestration_project.failpoints import Fetching
 from orchestration_project.sources.imap import ImapSource, open_imap
 from orchestration_project.sources.imap_options import ImapOptions
 from orchestration_project_tests.ingest.shop import Shop
-from orchestration_project_tests.servers.mail import PASSWORD, USER, MailServer
+from orchestration_project_tests.servers.mail import PASSWORD, TOKEN, USER, MailServer
 from orchestration_project_tests.sources.fetched import Fetcher
 from orchestration_project_tests.sources.test_imap_mails import mail, part
 
@@ -108,21 +107,6 @@ def test_a_mail_that_fails(tmp_path: Path, mails: MailServer) -> None:
     assert (len(first.landed), len(second.landed)) == (1, 0)
 
 
-@pytest.mark.promise("crash")
-def test_a_kill_at_each_point(tmp_path: Path, mails: MailServer) -> None:
-    """Whatever dies while it fetches, the next fetch lands the same files as if nothing had happened."""
-    for number in (1, 2):
-        mails.deliver(sales(number))
-    undisturbed = Fetcher(Shop(tmp_path / "undisturbed"), partial(opened, said(mails)))
-    undisturbed.fetch()
-    for point in Fetching:
-        fetcher = Fetcher(Shop(tmp_path / point.name), partial(opened, said(mails)))
-        assert fetcher.killed_at(point), point
-        fetcher.fetch()
-        assert fetcher.landed() == undisturbed.landed(), point
-        assert fetcher.fetch().landed == [], point
-
-
 def test_starttls_and_a_folder_with_other_letters(tmp_path: Path, mails: MailServer) -> None:
     """A connection may become a protected one, and a folder may have any name."""
     connection = mails.connect()
@@ -131,6 +115,19 @@ def test_starttls_and_a_folder_with_other_letters(tmp_path: Path, mails: MailSer
     mails.deliver(sales(1), folder='"Kassen&-Ums&AOQ-tze"')
     options = said(mails, security="starttls", port=mails.ports["imap"], folder="Kassen&Umsätze")
     assert len(Fetcher(Shop(tmp_path), partial(opened, options)).fetch().landed) == 1
+
+
+def test_a_token_in_the_place_of_a_password(tmp_path: Path, mails: MailServer) -> None:
+    """A token of OAuth 2 logs in, as the server that gave it says; another one is refused, without it being told."""
+    mails.deliver(sales(1))
+    by_token = {**said(mails), "password": None, "token": "env:P"}
+    assert len(Fetcher(Shop(tmp_path), partial(opened, by_token, TOKEN)).fetch().landed) == 1
+    source = opened(by_token, "hidden-word")
+    with pytest.raises(SourceError, match="refuses") as told:
+        next(source.list(None))
+    assert not isinstance(told.value, SourceDown)
+    assert "hidden-word" not in str(told.value)
+    source.close()
 
 
 def test_what_is_refused(mails: MailServer) -> None:

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from orchestration_project.errors import ItemGone, SourceDown, SourceError
 from orchestration_project.settings import secret
 from orchestration_project.sources.sftp import SftpSource, open_sftp
 from orchestration_project.sources.sftp_options import SftpOptions
-from orchestration_project_tests.servers.sftp import USER, SftpServer
-from orchestration_project_tests.sources.fetches import Fetches, assert_kills_cost_nothing
+from orchestration_project_tests.servers.sftp import PASSWORD, USER, SftpServer, password_server
+from orchestration_project_tests.sources.fetches import Fetches
 
 pytestmark = pytest.mark.xdist_group("sftp")
 
@@ -105,6 +104,22 @@ def test_who_is_not_let_in(
     assert "no private key" in unreadable
     assert "no private key" in refusal(sftp_server, sftp, key_file=str(tmp_path / "nowhere"))
     assert "hidden-word" not in told + unreadable
+
+
+def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password logs in where the server takes one; a wrong one is refused, without it being told."""
+    put(tmp_path, "there/a.csv", b"one")
+    with password_server() as (port, fingerprint):
+        login = {"host": "127.0.0.1", "port": port, "user": USER, "password": "env:SHOP_PASSWORD"}
+        options = SftpOptions.model_validate({**login, "host_key": fingerprint, "path": str(tmp_path / "there")})
+        monkeypatch.setenv("SHOP_PASSWORD", PASSWORD)
+        fetches = Fetches(tmp_path, partial(open_sftp, options, secret))
+        assert (fetches.fetch().failed, [*fetches.landed()]) == ({}, ["a.csv"])
+        monkeypatch.setenv("SHOP_PASSWORD", "hidden-word")
+        with pytest.raises(SourceError, match="refuses to log in") as refused:
+            fetches.fetch()
+    assert not refused.value.transient
+    assert "hidden-word" not in str(refused.value)
 
 
 def test_a_key_from_the_environment(sftp_server: SftpServer, sftp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,16 +222,6 @@ def test_a_server_that_dies(sftp_server: SftpServer, sftp: Path, tmp_path: Path)
     source.fetch(item, tmp_path / "got", 1 << 30)
     assert (tmp_path / "got").stat().st_size == 9_000_000
     source.close()
-
-
-@pytest.mark.promise("crash")
-def test_a_kill_at_any_step(sftp_server: SftpServer, sftp: Path, tmp_path: Path) -> None:
-    """A fetch that is killed at any step is finished by the next one: nothing is missing, nothing came twice."""
-    for number in range(3):
-        put(sftp, f"{number}.csv", b"x" * number)
-    # Without its process, which another process can't have.
-    opener = partial(opened, replace(sftp_server, process=None), sftp)
-    assert_kills_cost_nothing(lambda folder: Fetches(folder, opener), tmp_path)
 
 
 @pytest.mark.parametrize(
