@@ -1,4 +1,4 @@
-"""A source and its landing, small enough that a test shows all that matters: fetch, load, and kill on the way."""
+"""A source and its landing, small enough that a test shows all that matters."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -6,12 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestration_project.failpoints import Fetching
 from orchestration_project.sources.fetch import fetch
 from orchestration_project.sources.memory import exclusive_memory
 from orchestration_project.sources.model import FetchReport, Limits, Source
 from orchestration_project_tests.ingest.shop import NOW, Shop
-from orchestration_project_tests.sources.fetches import dies_at
 
 LIMIT = 1_000_000_000
 
@@ -22,7 +20,7 @@ class Fetcher:
 
     Attributes:
         shop: the feed and its folders.
-        opener: opens its source; it goes into another process.
+        opener: opens its source.
         limits: of each fetch.
     """
 
@@ -46,7 +44,3 @@ class Fetcher:
     def landed(self) -> dict[str, bytes]:
         """The files in landing, unfinished ones included, by name."""
         return {path.name: path.read_bytes() for path in self.landing.glob("*")}
-
-    def killed_at(self, point: Fetching) -> bool:
-        """Fetch in another process, which is killed when it reaches a point; tells whether it reached it."""
-        return dies_at(point, 1, self.fetch)

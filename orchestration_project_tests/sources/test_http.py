@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from orchestration_project.errors import ItemGone, PlatformError, SourceDown, SourceError
-from orchestration_project.failpoints import Fetching
 from orchestration_project.sources import http_session
 from orchestration_project.sources.fetch import fetch
 from orchestration_project.sources.http import open_http
@@ -18,8 +16,6 @@ from orchestration_project.sources.http_options import HttpOptions
 from orchestration_project.sources.memory import exclusive_memory
 from orchestration_project.sources.model import FetchReport, Limits
 from orchestration_project.storage.batches import Batching, Cadence
-from orchestration_project_tests.reliability.evidence import tried
-from orchestration_project_tests.reliability.victim import killed
 from orchestration_project_tests.servers.http_files import HttpFiles, ServedFile, http_files
 
 NOW = dt.datetime(2024, 4, 20, tzinfo=dt.UTC)
@@ -281,22 +277,6 @@ def test_a_file_that_is_too_large(tmp_path: Path, server: HttpFiles, tells: bool
     report = fetched(tmp_path, server.url + PATH, limit=1000)
     assert "1,000 are allowed" in fault(report, SourceError)
     assert landing(tmp_path) == {}
-
-
-@pytest.mark.promise("crash")
-def test_a_kill_at_any_step(tmp_path: Path, server: HttpFiles) -> None:
-    """Killed after any step, the next fetch ends as an undisturbed one, and no file lands twice."""
-    server.files["/data/b.bin"] = ServedFile(b"second")
-    url = f"{server.url}/data/{{year}}-{{month}}.bin"
-    for month in ("2024-01", "2024-03"):
-        server.files[f"/data/{month}.bin"] = ServedFile(month.encode() * 1000)
-    for fatal in range(2 * len(Fetching)):
-        folder = tmp_path / str(fatal)
-        assert killed(partial(fetched, folder, url), fatal)
-        fetched(folder, url)
-        assert landing(folder) == {f"{month}.bin": month.encode() * 1000 for month in ("2024-01", "2024-03")}
-        assert fetched(folder, url).unchanged == 2
-        tried()
 
 
 @pytest.mark.parametrize(

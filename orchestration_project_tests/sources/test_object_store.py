@@ -20,7 +20,7 @@ from orchestration_project.storage.batches import Batching, Cadence
 from orchestration_project.storage.objects import ObjectStore, StoredObject, open_objects
 from orchestration_project_tests.alerts.servers import unused_port
 from orchestration_project_tests.servers.s3 import SECRET, S3Server
-from orchestration_project_tests.sources.fetches import NOW, Fetches, assert_kills_cost_nothing
+from orchestration_project_tests.sources.fetches import NOW, Fetches
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -226,18 +226,6 @@ def test_a_place_from_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "a.csv").touch()
     monkeypatch.setenv("SHOP_FILES", str(tmp_path))
     assert [item.key for item in opened("env:SHOP_FILES").list(None)] == ["a.csv"]
-
-
-@pytest.mark.promise("crash")
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_kill_at_any_step(tmp_path: Path, s3: str, s3_server: S3Server, kind: str) -> None:
-    """A fetch that is killed at any step is finished by the next one: nothing is missing, nothing came twice."""
-    url = str(tmp_path / "store") if kind == "folder" else s3
-    store = open_objects(url)
-    for number in range(3):
-        store.put(f"{number}.csv", b"x" * number)
-    environment = {} if kind == "folder" else s3_server.environment
-    assert_kills_cost_nothing(lambda folder: Fetches(folder, partial(opened, url), environment), tmp_path / "fetched")
 
 
 def test_a_server_that_stops(tmp_path: Path, s3: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

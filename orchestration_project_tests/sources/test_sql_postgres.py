@@ -15,7 +15,6 @@ import pytest
 
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import SourceDown, SourceError
-from orchestration_project.failpoints import Fetching
 from orchestration_project.sources import sql, sql_postgres
 from orchestration_project.sources.sql import SqlSource, open_sql
 from orchestration_project.sources.sql_options import SqlOptions
@@ -108,21 +107,6 @@ def test_days_of_a_time_zone(store: Store) -> None:
         ("f_2024-02-29.parquet", 1),
     ]
     assert store.loaded() == ["a", "b"]
-
-
-@pytest.mark.promise("crash")
-@pytest.mark.parametrize("said", [pytest.param(NEW, id="increment"), pytest.param(DAYS, id="batches")])
-def test_a_kill_at_each_point(tmp_path: Path, postgres: PostgresServer, said: dict[str, Any]) -> None:
-    """Whatever dies while it fetches, the next fetch brings the same rows as if nothing had happened."""
-    for point in Fetching:
-        store = Store(tmp_path / point.name, postgres)
-        store.execute("INSERT INTO t VALUES ('a', 1, '2024-02-28 10:00Z'), ('b', 2, '2024-02-29 10:00Z')")
-        fetcher = store.fetcher(said)
-        assert fetcher.killed_at(point), point
-        fetcher.fetch()
-        assert fetcher.fetch().landed == [], point
-        assert not any(name.startswith(".") for name in fetcher.landed()), point
-        assert store.loaded() == ["a", "b"], point
 
 
 VALUES = [

@@ -12,7 +12,6 @@ import pytest
 
 from orchestration_project.contracts.feed import FileFormat, SourceFormat
 from orchestration_project.errors import SourceDown, SourceError
-from orchestration_project.failpoints import Fetching
 from orchestration_project.sources import sql_sqlite
 from orchestration_project.sources.sql import SqlSource, open_sql
 from orchestration_project.sources.sql_options import SqlOptions
@@ -125,30 +124,6 @@ def test_all_rows(store: Store) -> None:
     store.add("b", "2024-02-01")
     assert len(store.fetcher(said).fetch().landed) == 1
     assert [*store.fetcher(said).landed()] == ["all_2024-03-01.parquet"]
-    assert store.loaded() == ["a", "b"]
-
-
-@pytest.mark.promise("crash")
-@pytest.mark.parametrize("said", [pytest.param(NEW, id="increment"), pytest.param(DAYS, id="batches")])
-def test_a_kill_at_each_point(tmp_path: Path, said: dict[str, Any]) -> None:
-    """Whatever dies while it fetches, the next fetch lands the same files as if nothing had happened."""
-
-    def filled(folder: Path) -> Store:
-        folder.mkdir()
-        store = Store(folder)
-        store.add("a", "2024-02-27 10:00:00")
-        store.add("b", "2024-02-28 10:00:00")
-        return store
-
-    undisturbed = filled(tmp_path / "undisturbed")
-    undisturbed.fetcher(said).fetch()
-    expected = undisturbed.fetcher(said).landed()
-    for point in Fetching:
-        store = filled(tmp_path / point.name)
-        assert store.fetcher(said).killed_at(point), point
-        store.fetcher(said).fetch()
-        assert store.fetcher(said).landed() == expected, point
-        assert store.fetcher(said).fetch().landed == [], point
     assert store.loaded() == ["a", "b"]
 
 
