@@ -81,6 +81,14 @@ class Project:
         with self._components() as tree:
             return {spec.name: spec for spec in feeds_of(tree)}, followed_marts(tree)
 
+    def feeds_and_sources(self) -> tuple[dict[str, "FeedSpec"], dict[str, "DeclaredSource"]]:
+        """The feeds by name, and where files are fetched from, by feed. Raises what `feeds` does."""
+        from orchestration_project.components.file_feed import feeds_of
+        from orchestration_project.components.source import declared_sources
+
+        with self._components() as tree:
+            return {spec.name: spec for spec in feeds_of(tree)}, declared_sources(tree)
+
     def sources(self) -> dict[str, "DeclaredSource"]:
         """Where files are fetched from, by feed. Raises what `feeds` does."""
         from orchestration_project.components.source import declared_sources

@@ -54,11 +54,11 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
     from orchestration_project.settings import Settings
 
     project = project_here()
-    specs = project.feeds()
+    specs, declared = project.feeds_and_sources()
     chosen = [feed_named(name, specs) for name in feeds] or list(specs.values())
     # Messages name commands to be typed here, so with the module of this project.
     sources = [replace(spec.configured, definitions=project.definitions) for spec in chosen]
-    found = status_of(Settings.from_env(), sources, specs, dt.datetime.now(dt.UTC))
+    found = status_of(Settings.from_env(), sources, specs, dt.datetime.now(dt.UTC), declared)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -67,8 +67,10 @@ def show_status(context: click.Context, feeds: Sequence[str], as_json: bool) -> 
 
 
 def render_status(console: "Console", found: PlatformStatus) -> None:
-    """Print how things stand: a row a feed, the files that need a person, then what is wrong."""
+    """Print how things stand: a row a feed, a row a source, the files that need a person, then what is wrong."""
     console.print(_feeds(found))
+    if any(feed.source for feed in found.feeds):
+        console.print(_sources(found))
     if any(feed.refused or feed.landing.given_up or feed.left_out for feed in found.feeds):
         console.print(_files(found))
     for what, answer in (("Warehouse", found.warehouse), ("History", found.history)):
@@ -147,6 +149,24 @@ def _run(run: LastRun | None, history: StoreStatus) -> str:
     status = f"[red]{run.status}[/red]" if run.status == "FAILURE" else run.status
     when: dt.datetime | None = run.ended_at or run.started_at
     return f"{status} {when:%F %R}" if when else status
+
+
+def _sources(found: PlatformStatus) -> "Table":
+    columns = {"feed": False, "last_fetch": False, "landed": False, "left": True, "failed": True}
+    table = new_table("Sources", **columns, lag=True, files=True)
+    for feed in found.feeds:
+        if source := feed.source:
+            failed = "[red]not listed[/red]" if source.error else f"{len(source.failed):,}"
+            table.add_row(
+                feed.feed,
+                f"{source.fetched_at:%F %R}" if source.fetched_at else "-",
+                f"{source.landed:,} of {source.listed:,}",
+                f"{source.left:,}",
+                failed,
+                "-" if source.lag_seconds is None else _age(source.lag_seconds),
+                f"{source.files:,}",
+            )
+    return table
 
 
 def _files(found: PlatformStatus) -> "Table":

@@ -15,6 +15,7 @@ from orchestration_project.ingest.batching import rebatching
 from orchestration_project.ingest.from_archive import archived_batches
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.expectations import standing
+from orchestration_project.inspection.fetches import fetch_status
 from orchestration_project.inspection.findings import load_again
 from orchestration_project.inspection.half_done import half_done, unknown_feeds
 from orchestration_project.inspection.quarantine import quarantine_of
@@ -82,10 +83,15 @@ class _Gathered:
     now: dt.datetime
     ledger: _Ledger
     instance: dg.DagsterInstance | None
+    fetched: Collection[str]
 
 
 def status_of(
-    settings: Settings, specs: Sequence[ConfiguredFeed], watched: Collection[str], now: dt.datetime
+    settings: Settings,
+    specs: Sequence[ConfiguredFeed],
+    watched: Collection[str],
+    now: dt.datetime,
+    fetched: Collection[str] = (),
 ) -> PlatformStatus:
     """The status of some feeds, and of warehouse and run history.
 
@@ -94,11 +100,12 @@ def status_of(
         specs: the feeds to report.
         watched: the names of all feeds.
         now: the present moment, with a time zone.
+        fetched: the names of the feeds that have a source.
     """
     # The warehouse is free again before landing and history are looked at: a load may be waiting for it.
     warehouse, told = _ledger(settings, specs)
     with history_at(settings.dagster_home) as (instance, history):
-        gathered = _Gathered(settings, now, told, instance)
+        gathered = _Gathered(settings, now, told, instance, fetched)
         feeds = [_feed(spec, gathered) for spec in specs]
     archived = any(newest_archived(settings, spec) for spec in specs)
     strays, unknown = unwatched_folders(settings, watched), unknown_feeds(settings, told.accepted, watched)
@@ -169,6 +176,7 @@ def _feed(spec: ConfiguredFeed, gathered: _Gathered) -> FeedStatus:
         rebatching=gathered.ledger.rebatching.get(spec.name, ""),
         half_done=None if entries is None else gathered.ledger.half_done.get(spec.name, []),
         missing=[spec.options.batching.key(batch) for batch in stands.missing],
+        source=fetch_status(settings, spec.name, now) if spec.name in gathered.fetched else None,
     )
 
 

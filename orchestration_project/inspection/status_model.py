@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from orchestration_project.errors import visible
 from orchestration_project.inspection.expectations import Freshness
+from orchestration_project.inspection.fetches import FetchStatus
 from orchestration_project.inspection.findings import OTHERWISE, PAGE
 from orchestration_project.publishing.lag import CopyState, CopyStatus
 
@@ -123,6 +124,7 @@ class FeedStatus:
         half_done: what a kill left half done of a rebuild or a withdrawal, with what to do; None if the ledger could
             not be read: somebody may be at it.
         missing: the partition keys of the batches that were expected and did not come, in order.
+        source: what its source fetched last; None if it has none.
     """
 
     feed: str
@@ -139,6 +141,7 @@ class FeedStatus:
     rebatching: str = ""
     half_done: Sequence[str] | None = None
     missing: Sequence[str] = ()
+    source: FetchStatus | None = None
 
     @property
     def refused(self) -> list[QuarantinedFile]:
@@ -276,3 +279,5 @@ def _problems(feed: FeedStatus) -> Iterator[str]:
         )
     if feed.last_run and feed.last_run.status == "FAILURE":
         yield f"the last run failed ({feed.last_run.run_id})"
+    if feed.source:
+        yield from feed.source.problems

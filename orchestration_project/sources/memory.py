@@ -12,7 +12,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from orchestration_project.errors import SourceError
 from orchestration_project.storage.archive import ensure_folder
-from orchestration_project.storage.sqlite_files import Layout, opened, prepare, transaction
+from orchestration_project.storage.sqlite_files import Layout, opened, reading, transaction
 
 COLUMNS = "key, version, name, sha256, bytes, records, modified_at, fetched_at, part"
 UPDATED = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", "))
@@ -111,18 +111,13 @@ def open_memory(path: Path) -> Iterator["Memory"]:
 
 @contextmanager
 def reading_memory(path: Path) -> Iterator["Memory"]:
-    """The memory, to look into; an empty one where there is none, and then no file is made.
+    """The memory, to look into only; an empty one where there is none, and then no file is made.
 
     Raises:
         SourceError: it can't be used.
     """
-    if path.exists():
-        with open_memory(path) as memory:
-            yield memory
-    else:
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-            prepare(connection, path, LAYOUT)
-            yield Memory(connection)
+    with reading(path, LAYOUT) as connection:
+        yield Memory(connection)
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
@@ -178,6 +173,13 @@ class Memory:
     def items(self) -> list[Remembered]:
         """All that was fetched, by key."""
         return [_remembered(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM items ORDER BY key")]
+
+    def extent(self) -> tuple[int, dt.datetime | None]:
+        """How many files were fetched, and when the newest was modified at the source; None where none tells it."""
+        count: int = self._connection.execute("SELECT count(*) FROM items").fetchone()[0]
+        newest = "SELECT modified_at FROM items ORDER BY julianday(modified_at) DESC NULLS LAST LIMIT 1"
+        row = self._connection.execute(newest).fetchone()
+        return count, dt.datetime.fromisoformat(row[0]) if row and row[0] else None
 
     def begun(self) -> list[Remembered]:
         """What was fetched and perhaps not renamed into landing, since a fetch was killed."""

@@ -48,15 +48,34 @@ def opened(path: Path, layout: Layout) -> Iterator[sqlite3.Connection]:
             yield connection
     # Around what the caller does as well: damage shows when a page is read, not when the file is opened.
     except sqlite3.DatabaseError as error:
-        raise layout.error(f"{path} can't be used: {error}. If it is damaged, move it away: {layout.lost}") from error
+        raise _unusable(path, layout, error) from error
+
+
+@contextmanager
+def reading(path: Path, layout: Layout) -> Iterator[sqlite3.Connection]:
+    """A connection that can't write; to empty tables in memory where there is no file, or none of the tables yet.
+
+    Raises:
+        PlatformError: as `opened` does.
+    """
+    try:
+        if path.exists():
+            # With mode=ro SQLite would leave two files behind, which belong to the log and which only writers remove.
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", BUSY_SECONDS, uri=True)) as connection:
+                connection.execute("PRAGMA query_only = ON")
+                if _is_made(connection, path, layout):
+                    yield connection
+                    return
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            prepare(connection, path, layout)
+            yield connection
+    except sqlite3.DatabaseError as error:
+        raise _unusable(path, layout, error) from error
 
 
 def prepare(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     """Make the tables that a file lacks; raises as `opened` does."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > layout.number:
-        raise layout.error(f"{path} was made by a newer release: install that one again, or move the file away")
-    if found == layout.number:
+    if _is_made(connection, path, layout):
         return
     # So that others read while somebody writes. SQLite can't change it inside a transaction.
     connection.execute("PRAGMA journal_mode = WAL")
@@ -64,6 +83,18 @@ def prepare(connection: sqlite3.Connection, path: Path, layout: Layout) -> None:
     with transaction(connection):
         layout.create(connection)
         connection.execute(f"PRAGMA user_version = {layout.number:d}")
+
+
+def _is_made(connection: sqlite3.Connection, path: Path, layout: Layout) -> bool:
+    """Whether a file has all tables; refuses one of a newer release."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > layout.number:
+        raise layout.error(f"{path} was made by a newer release: install that one again, or move the file away")
+    return found == layout.number
+
+
+def _unusable(path: Path, layout: Layout, error: sqlite3.DatabaseError) -> PlatformError:
+    return layout.error(f"{path} can't be used: {error}. If it is damaged, move it away: {layout.lost}")
 
 
 @contextmanager
