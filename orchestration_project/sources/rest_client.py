@@ -1,11 +1,10 @@
-"""The pages of a REST API, through dlt's `RESTClient`: signing, paging and retries are its work.
+"""The pages of a REST API, through dlt's `RESTClient`: signing and paging are its work.
 
-Belongs here: asking, its bounds, and its errors in our words. No message has what a library says, since that may have
-an address with a key in it. Does not belong here: what dlt is told (`rest_dlt`), what pages are (`rest_pages`), and
-what lands (`rest`).
+Belongs here: asking, and its errors in our words. No message has what a library says, since that may have an address
+with a key in it. Does not belong here: what dlt is told (`rest_dlt`), when a request is sent again (`rest_session`),
+what pages are (`rest_pages`), and what lands (`rest`).
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,11 @@ from orchestration_project.sources.http_session import origin_of
 from orchestration_project.sources.rest_dlt import auth_of, is_oauth, paginator_of, selector
 from orchestration_project.sources.rest_options import RestOptions
 from orchestration_project.sources.rest_pages import Page, parsed
+from orchestration_project.sources.rest_session import MAX_PAGE_BYTES, RestSession
 
 if TYPE_CHECKING:
     from requests import Response
 
-MAX_PAGE_BYTES = 64 << 20
-"""A page is in memory as a whole, since only then can it be told where the next one is."""
-PAGE_SECONDS = 600.0
-"""A server that sends a byte now and then never runs into a timeout."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 NO_REQUEST, TOO_MANY, FAILED = 400, 429, 500
 REFUSED = (401, 403)
 
@@ -54,27 +49,14 @@ class RestClient:
         self._options, self._url, self._secret = options, url, secret
         try:
             from dlt.common.configuration.specs.runtime_configuration import RuntimeConfiguration
-            from dlt.sources.helpers.requests import Client
             from dlt.sources.helpers.rest_client.client import RESTClient
         except ImportError:
             raise SourceError(
                 "what asks REST APIs is not installed: pip install 'orchestration-project[dlt]'"
             ) from None
         # dlt has types for some of what it takes.
-        client: Any = Client
         asking: Any = RESTClient
-        self._bounds = _bounds()
-        self._session = client(
-            request_timeout=options.timeout_seconds,
-            raise_for_status=False,
-            request_max_attempts=options.retries + 1,
-            request_backoff_factor=FIRST_PAUSE,
-            request_max_retry_delay=LONGEST_PAUSE,
-        ).session
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._bounds)
-        # Nobody wants a redirect: it may lead, with the key, to anywhere.
-        self._session.max_redirects = 0
+        self._session = RestSession(options.retries, options.timeout_seconds)
         self._auth = auth_of(options.auth, self._value, self._session) if options.auth else None
         # Not found by dlt itself: it would look for files of settings, in whatever folder the process has.
         self._client = asking(
@@ -97,12 +79,12 @@ class RestClient:
             SourceError: it refuses, what it sends is no JSON, too much, or leads elsewhere or round in a circle.
         """
         asked, left = set[object](), limit
-        self._bounds.left = min(left, MAX_PAGE_BYTES)
+        self._session.left = min(left, MAX_PAGE_BYTES)
         with _told(self._url):
             for number, page in enumerate(self._paginate(params), start=1):
                 body, kind = page.response.content, page.response.headers.get("Content-Type", "")
                 left -= len(body) + 1
-                self._bounds.left = max(0, min(left, MAX_PAGE_BYTES))
+                self._session.left = max(0, min(left, MAX_PAGE_BYTES))
                 yield parsed(body, number, kind)
                 if not page.paginator.has_next_page or not page.request.url:
                     return
@@ -154,55 +136,12 @@ class RestClient:
 
 
 def _refuse(response: "Response", *_: object, **__: object) -> None:
-    """Raise for whatever is no answer; dlt asks again where that helps."""
+    """Raise for whatever is no answer; the session asks again where that helps."""
     from requests import HTTPError
 
     if not response.ok or response.is_redirect:
         response.close()
         raise HTTPError(response=response)
-
-
-def _bounds() -> Any:
-    """An adapter of `requests` that gives up an answer when it has too many bytes, or takes too long."""
-    from requests.adapters import HTTPAdapter
-
-    class Bounds(HTTPAdapter):
-        left = MAX_PAGE_BYTES
-
-        def build_response(self, req: Any, resp: Any) -> Any:
-            return super().build_response(req, _Bounded(resp, self.left))
-
-    return Bounds()
-
-
-class _Bounded:
-    """The bytes of an answer as they come, which `requests` reads by `stream`."""
-
-    def __init__(self, raw: Any, left: int) -> None:
-        self._raw, self._left = raw, left
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, amt: int, decode_content: bool | None = None) -> Iterator[bytes]:
-        """The answer's bytes, unpacked, by blocks."""
-        ends_at = time.monotonic() + PAGE_SECONDS
-        try:
-            yield from self._blocks(amt, decode_content, ends_at)
-        except SourceError:
-            self._raw.close()
-            raise
-
-    def _blocks(self, amt: int, decode_content: bool | None, ends_at: float) -> Iterator[bytes]:
-        for block in self._raw.stream(amt, decode_content=decode_content):
-            self._left -= len(block)
-            if self._left < 0:
-                raise SourceError(
-                    f"the answer is larger than the file may be (`max_bytes`), or a page than {MAX_PAGE_BYTES:,} bytes"
-                )
-            if time.monotonic() > ends_at:
-                raise SourceDown(f"a page was not sent within {PAGE_SECONDS:.0f} seconds")
-            yield block
 
 
 @contextmanager

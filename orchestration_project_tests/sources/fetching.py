@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestration_project.sources import rest_client
+from orchestration_project.sources import rest_session
 from orchestration_project.sources.fetch import fetch
 from orchestration_project.sources.memory import open_memory
 from orchestration_project.sources.model import FetchReport, Limits
@@ -39,7 +39,7 @@ class Fetcher:
     def fetch(self) -> FetchReport:
         """Fetch."""
         # A pause of seconds would be for servers, not for tests.
-        rest_client.FIRST_PAUSE = 0.001
+        rest_session.FIRST_PAUSE = 0.001
         logging.getLogger("urllib3").setLevel(logging.INFO)
         now = NOW + dt.timedelta(minutes=self.minutes)
         self.minutes += 1
