@@ -97,7 +97,7 @@ class CloudStore:
         client = self._client
         with self._told(key):
             answer = client.get(checked(key))
-            return _stored(answer.meta), self._pieces(key, answer)
+            return stored_object(answer.meta), self._pieces(key, answer)
 
     def _pieces(self, key: str, answer: "GetResult") -> Iterator[bytes]:
         with self._told(key):
@@ -112,7 +112,7 @@ class CloudStore:
         with self._told(prefix):
             try:
                 for group in client.list(prefix or None, chunk_size=LISTED_AT_ONCE):
-                    yield from map(_stored, group)
+                    yield from map(stored_object, group)
             except InvalidPathError as error:
                 raise ObjectStoreError(
                     f"{self.url} can't be listed: the key {visible(_invalid_key(error))!r} has an empty part, or one of"
@@ -163,7 +163,8 @@ class CloudStore:
         return ObjectStoreDown(f"{self.url} does not answer, or fails{_code(error)}")
 
 
-def _stored(meta: "ObjectMeta") -> StoredObject:
+def stored_object(meta: "ObjectMeta") -> StoredObject:
+    """An object of what the client tells about it."""
     # Azure lists ETags without the quotes that it sends with the object.
     tag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
     version = tag or f"{meta['size']}-{meta['last_modified'].isoformat()}"

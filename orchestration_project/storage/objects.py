@@ -13,9 +13,10 @@ count.
 Credentials come from the environment alone, by the names that each service documents. An URL with a password in it is
 refused, since URLs are shown.
 
-`create` is the one operation with a condition: it makes an object only if there is none of that key. No other is used:
-replacing an object under a condition let two writers of six win in 26 of 30 races on one server of the S3 protocol,
-while `create` let one win in all of them. So who needs an order of versions numbers them: `manifest/00000042.json`.
+`create` is the one operation here with a condition: it makes an object only if there is none of that key. Reading and
+deleting a certain version, which not all stores can, are in `conditional_objects`. Replacing one is not used: under a
+condition it let two writers of six win in 26 of 30 races on one server of the S3 protocol, while `create` let one win
+in all of them. So who needs an order of versions numbers them: `manifest/00000042.json`.
 """
 
 import datetime as dt
