@@ -85,6 +85,19 @@ class Fetching(StrEnum):
     NOTED = "landing noted"
 
 
+class Landing(StrEnum):
+    """What has just been done with an object of a landing in a store, in its order."""
+
+    CLAIMED = "object claimed"
+    FETCHED = "object fetched"
+    NOTED = "fetched object noted"
+    LANDED = "fetched object in landing"
+    MARKED = "object marked as dealt with"
+    REFUSED = "object in the quarantine of the store"
+    DELETED = "object deleted"
+    UNCLAIMED = "claim deleted"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -120,7 +133,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold | Fetching
+AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold | Fetching | Landing
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -26,6 +26,8 @@ class Settings:
 
     Attributes:
         data_dir: root of landing, archive, quarantine, repairs, reports and (by default) the warehouse; `DATA_DIR`.
+        landing_url: where files are delivered besides landing in the data folder: a place in an object store,
+            `s3://bucket/prefix`, none for nowhere else; `LANDING_URL`.
         warehouse_url: the warehouse, `duckdb:///path/to/file`, or none for `warehouse.duckdb` in the data
             folder; `WAREHOUSE_URL`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
@@ -58,6 +60,7 @@ class Settings:
     """
 
     data_dir: Path = Path("data")
+    landing_url: str = ""
     warehouse_url: str = field(default="", repr=False)  # it may hold a password
     automation: bool = False
     dagster_home: Path | None = None
@@ -92,6 +95,7 @@ class Settings:
         env = os.environ if environ is None else environ
         return cls(
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
+            landing_url=_bucket("LANDING_URL", env.get("LANDING_URL", "").strip()),
             warehouse_url=env.get("WAREHOUSE_URL", ""),
             automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
             dagster_home=Path(home).expanduser() if (home := env.get("DAGSTER_HOME")) else None,
@@ -234,6 +238,17 @@ def _web_address(name: str, text: str) -> str | None:
     if text and not text.startswith(("https://", "http://")):
         raise SettingsError(f"{name}={text!r} is not an address that begins with https:// or http://")
     return text or None
+
+
+def _bucket(name: str, text: str) -> str:
+    # Other kinds of stores can't delete an object under the condition that it is still the one that was read.
+    if text and not re.fullmatch(r"s3://[^\s/?#@:]+(/[^\s?#]+)*/?", text):
+        # The value is not told: somebody may have written a password into it.
+        raise SettingsError(
+            f"{name} is not a place in a store with the S3 protocol: write s3://bucket/prefix; credentials are read"
+            " from the environment"
+        )
+    return text.rstrip("/")
 
 
 def _secret_address(name: str, text: str) -> str:

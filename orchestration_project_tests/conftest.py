@@ -20,6 +20,7 @@ pytest_plugins = [
 
 SETTINGS = (
     "DATA_DIR",
+    "LANDING_URL",
     "MAX_FILE_BYTES",
     "AUTOMATION",
     "DAGSTER_HOME",

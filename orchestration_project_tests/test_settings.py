@@ -20,6 +20,7 @@ def test_every_variable() -> None:
     settings = Settings.from_env(
         {
             "DATA_DIR": "~/shop data",
+            "LANDING_URL": " s3://bucket/landing/ ",
             "WAREHOUSE_URL": "duckdb:////srv/it%27s/w.duckdb",
             "AUTOMATION": " On ",
             "DAGSTER_HOME": "~/home",
@@ -45,6 +46,7 @@ def test_every_variable() -> None:
         }
     )
     assert settings.data_dir == Path.home() / "shop data"
+    assert settings.landing_url == "s3://bucket/landing"
     assert settings.database == Path("/srv/it's/w.duckdb")
     assert settings.automation
     assert settings.dagster_home == Path.home() / "home"
@@ -69,7 +71,7 @@ def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
     names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY PUBLISH PUBLISHED_TABLES PUBLISHED_PATH"
-    names += " REPORT_KEEP_DAYS QUARANTINE_KEEP_DAYS COLD_ARCHIVE_URL COLD_ARCHIVE_DAYS"
+    names += " LANDING_URL REPORT_KEEP_DAYS QUARANTINE_KEEP_DAYS COLD_ARCHIVE_URL COLD_ARCHIVE_DAYS"
     names += " PUBLISHED_KEEP_HOURS BACKUP_URL BACKUP_KEY DELIVERY_HASH_KEY"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
@@ -111,6 +113,16 @@ def test_refused_values(name: str, value: str) -> None:
     """A value that can't be used is refused with the variable's name and the value."""
     with pytest.raises(SettingsError, match=f"{name}='{value}'"):
         Settings.from_env({name: value})
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "s3:///prefix", "gs://bucket/x", "/srv/landing", "s3://me:word@bucket/x", "s3://bucket/x?word"]
+)
+def test_refused_landings(url: str) -> None:
+    """A landing that is no place in a store with the S3 protocol is refused; its value, which may be secret, stays."""
+    with pytest.raises(SettingsError, match="LANDING_URL is not a place") as told:
+        Settings.from_env({"LANDING_URL": url})
+    assert "word" not in str(told.value)
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "duckdb:///", "duckdb://x", "warehouse.duckdb"])

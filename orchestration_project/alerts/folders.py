@@ -19,9 +19,9 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys
 from orchestration_project.storage.feed_state import FeedState, read_state
 from orchestration_project.storage.files import FoundFile
+from orchestration_project.storage.landing import waiting_files
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS, evaluate, group_by_batch
-from orchestration_project.storage.writers import delivered
 
 RECENT = 200
 """How many of the newest batch folders are looked into: a withdrawal may have emptied one."""
@@ -54,6 +54,7 @@ def observe_feed(settings: Settings, watched: Watched, now: dt.datetime) -> Feed
 
     Raises:
         OSError: a folder can't be read.
+        ObjectStoreError: the store that files are delivered to can't be listed.
     """
     source = watched.source
     state = read_state(settings, source.name)
@@ -106,7 +107,7 @@ def _quarantined(refused: Sequence[QuarantinedFile]) -> Files:
 def _landing(settings: Settings, watched: Watched, now: dt.datetime) -> tuple[Files, Files]:
     """The files that the sensor gave up, and all others that a run should have loaded."""
     name, options, moment = watched.source.name, watched.source.options, now.timestamp()
-    grouped = group_by_batch(delivered(settings.landing(name), settings.archive(name)), options.batching, now)
+    grouped = group_by_batch(waiting_files(settings, name), options.batching, now)
     cursor = read_cursor(watched.cursor, moment)
     given_up = evaluate(grouped, cursor, moment, options.settle_seconds, watched.under_way).given_up
     # A new file of a batch that was given up begins anew with all of the batch, so these are never some of its files.
@@ -128,7 +129,8 @@ def _first_arrival(files: Sequence[FoundFile]) -> dt.datetime | None:
     arrived = []
     for file in files:
         try:
-            arrived.append(os.lstat(file.location).st_ctime)
+            # A store's own clock tells when an object came.
+            arrived.append(file.mtime_ns / 1e9 if file.version else os.lstat(file.location).st_ctime)
         except FileNotFoundError:  # a load has just taken it
             continue
     return dt.datetime.fromtimestamp(min(arrived), dt.UTC) if arrived else None

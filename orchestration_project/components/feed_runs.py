@@ -18,7 +18,8 @@ from orchestration_project.components.retries import ASKED_AGAIN, retry_requests
 from orchestration_project.inspection.runs import runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
-from orchestration_project.storage.files import FoundFile, count_ignored
+from orchestration_project.storage.files import FoundFile
+from orchestration_project.storage.landing import waiting, waiting_files
 from orchestration_project.storage.sensor_cursor import SensorCursor, read_cursor, with_requests, write_cursor
 from orchestration_project.storage.sensor_evaluation import (
     MAX_REQUESTS,
@@ -29,7 +30,7 @@ from orchestration_project.storage.sensor_evaluation import (
     plan_requests,
     ranges,
 )
-from orchestration_project.storage.writers import being_written, delivered
+from orchestration_project.storage.writers import being_written
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -86,13 +87,13 @@ def build_sensor(
         now, settings = clock(), platform.settings
         under_way = runs_under_way(context.instance, job.name)
         cursor = without_passing_faults(context.instance, job.name, read_cursor(context.cursor, now), now)
-        files = _waiting(spec, settings)
+        landing = waiting(settings, spec.name)
+        files = landing.files
         plan = plan_runs(spec, files, being_written(files), cursor, under_way, now)
         _log_given_up(context, spec, plan.evaluation)
-        waiting = {spec.options.batching.key(batch) for batch in plan.evaluation.present}
-        requests = [*plan.requests, *retry_requests(context.instance, spec, job.name, now, waiting)]
-        ignored = count_ignored(settings.landing(spec.name))
-        reason = None if requests else _skip_reason(spec, plan.evaluation, len(files), ignored)
+        present = {spec.options.batching.key(batch) for batch in plan.evaluation.present}
+        requests = [*plan.requests, *retry_requests(context.instance, spec, job.name, now, present)]
+        reason = None if requests else _skip_reason(spec, plan.evaluation, len(files), landing.ignored)
         # Dagster stores runs and cursor apart. If the daemon dies between the two, the same requests come again with
         # the same run keys, and Dagster starts no key twice.
         return dg.SensorResult(requests, skip_reason=reason, cursor=write_cursor(plan.cursor))
@@ -147,11 +148,6 @@ def plan_runs(
     )
     requests = [_run_request(spec, run.start, run.end, run.run_key, ASKED_AGAIN) for run in planned]
     return Plan(evaluation, requests, cursor)
-
-
-def _waiting(spec: FeedSpec, settings: Settings) -> list[FoundFile]:
-    """The files that wait for a load."""
-    return delivered(settings.landing(spec.name), settings.archive(spec.name))
 
 
 def _log_given_up(context: dg.SensorEvaluationContext, spec: FeedSpec, evaluation: Evaluation) -> None:
@@ -211,7 +207,7 @@ def build_schedule(spec: FeedSpec, job: "UnresolvedAssetJobDefinition") -> dg.Sc
         if spec.options.snapshot:
             yield _run_request(spec, complete, complete, tick, tags)
             return
-        grouped = group_by_batch(_waiting(spec, platform.settings), batching, moment)
+        grouped = group_by_batch(waiting_files(platform.settings, spec.name), batching, moment)
         sizes = {batch: len(files) for batch, files in grouped.items()}
         # Even without a file the last complete batch gets a run: its partition is materialized, and its checks run. If
         # it is expected, they may stop that run, so it is one of its own.

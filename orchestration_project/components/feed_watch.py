@@ -15,8 +15,9 @@ from orchestration_project.components.feed_runs import REQUESTED, plan_runs
 from orchestration_project.components.feed_spec import PARTITION, FeedSpec
 from orchestration_project.inspection.runs import RUN_KEY
 from orchestration_project.settings import Settings
+from orchestration_project.storage.landing import waiting_files
 from orchestration_project.storage.sensor_cursor import read_cursor, write_requests
-from orchestration_project.storage.writers import Writing, delivered, is_young, writing_to
+from orchestration_project.storage.writers import Writing, is_young, writing_to
 
 SENSOR = "dagster/sensor_name"
 BUSY_SECONDS = 3.0
@@ -50,7 +51,7 @@ def runs_to_ask_for(
     """
     if cursor is None:
         return Asked(())
-    files = delivered(settings.landing(spec.name), settings.archive(spec.name))
+    files = waiting_files(settings, spec.name)
     patience, states = spec.options.settle_seconds, {file.name: writing_to(file.path) for file in files}
     # Where it can't be told, age tells, as for the sensor.
     young = {file.name for file in files if states[file.name] is Writing.UNKNOWN and is_young(file, now, patience)}

@@ -20,7 +20,7 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import REASON
 from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.files import discover
-from orchestration_project.storage.writers import delivered
+from orchestration_project.storage.landing import waiting_files
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger_batches import FeedTotals, totals
 from orchestration_project.warehouse.tables import exists
@@ -80,7 +80,7 @@ def _of_runs(asked: Asked, runs: Sequence[FinishedRun]) -> Iterator[Measurement]
 
 
 def _of_feed(asked: Asked, source: ConfiguredFeed, known: FeedTotals | None) -> list[Measurement]:
-    waiting = delivered(asked.settings.landing(source.name), asked.settings.archive(source.name))
+    waiting = waiting_files(asked.settings, source.name)
     oldest = min((file.mtime_ns for file in waiting), default=None)
     return measured(
         Kind.FEED,

@@ -19,6 +19,7 @@ from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import blaming_changes, discover, leave_out
 from orchestration_project.ingest.from_landing import settled_files
 from orchestration_project.ingest.model import Request, Staged
+from orchestration_project.ingest.object_landing import mark_objects, release_objects, take_objects
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter
 from orchestration_project.ingest.publish import publish
@@ -52,17 +53,20 @@ def load(
         log: takes a line of progress.
 
     Raises:
+        ObjectStoreError: the store that files are delivered to can't be used.
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: a disk had no room; what was not committed by then has changed nothing.
         WarehouseError: the contract was changed and archived files do not fit it, counts do not balance, or an archived
             file is lost; no row was changed.
     """
-    # Waited before the lock is taken: nobody else has to wait because a file is young.
+    # Both before the lock is taken: nobody else has to wait because a store is slow, or a file is young.
+    objects = take_objects(settings, feed, options, request, log)
     settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log) as session:
         report = run_stages(session, settled)
         note_state(session.connection, settings, feed, options, report.counts, log)
-        return report
+        mark_objects(session, objects)
+    return release_objects(objects, report)
 
 
 def run_stages(whole: Session, settled: Set[FoundFile] = frozenset()) -> Report:

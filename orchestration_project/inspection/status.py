@@ -35,10 +35,11 @@ from orchestration_project.inspection.verify_tables import ledger_lacks
 from orchestration_project.publishing.lag import copy_status
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
-from orchestration_project.storage.files import count_ignored, discover
+from orchestration_project.storage.files import discover
+from orchestration_project.storage.landing import waiting
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
-from orchestration_project.storage.writers import Writing, can_tell, delivered, writing_to
+from orchestration_project.storage.writers import Writing, can_tell, writing_to
 from orchestration_project.warehouse import ledger, ledger_batches, ledger_queries
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.ledger import Entry, Status
@@ -224,8 +225,9 @@ def landing_of(
         under_way: the keys of the runs that have not ended; None if the history could not be read.
     """
     landing, moment = settings.landing(spec.name), now.timestamp()
-    files = delivered(landing, settings.archive(spec.name))
-    writing = {file.name: writing_to(file.path) for file in files}
+    found = waiting(settings, spec.name)
+    files = found.files
+    writing = {file.name: writing_to(file.path) for file in files if not file.version}
     written = {name for name, found in writing.items() if found is Writing.SOMEBODY}
     # The files of another user may be told by their age alone, though those of this one are not.
     told = Writing.UNKNOWN not in writing.values() and can_tell(landing)
@@ -242,7 +244,7 @@ def landing_of(
         settling=seen.settling,
         running=seen.running if known else None,
         given_up=seen.given_up if known else None,
-        not_looked_at=count_ignored(landing),
+        not_looked_at=found.ignored,
         finished_by=finished_by,
     )
 

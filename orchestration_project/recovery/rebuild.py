@@ -153,7 +153,7 @@ def _load(
     """Fill a scratch warehouse from the new tree."""
     root = settings.archive(feed.name)
     # A load finds its folders below a data folder: for this one the new tree is the archive, and landing is empty.
-    own = replace(settings, data_dir=tree_root(root))
+    own = replace(settings, data_dir=tree_root(root), landing_url="")
     # Of a snapshot feed only the newest file counts, and that is not known before all are looked at.
     ranges = [None] if options.snapshot else list(_ranges(new_tree(root, feed.name), options))
     for number, batches in enumerate(ranges, 1):

@@ -51,6 +51,7 @@ class FoundFile:
     `name` is its logical name: the file's own, with bytes that are no UTF-8 as `\xff`, so that it is text. That of a
     member of a zip archive is `sales.zip/monday.csv`. `taken` is there for a file that was written to after a load took
     it off landing. `cold` is the SHA-256 of a file whose bytes are in the cold archive; empty: they are in its place.
+    `version` is that of an object which is in a store; empty: it is a file of this machine.
     """
 
     location: str
@@ -59,6 +60,7 @@ class FoundFile:
     mtime_ns: int
     taken: Taken | None = None
     cold: str = ""
+    version: str = ""
 
     @property
     def path(self) -> Path:
@@ -91,7 +93,8 @@ class FoundFile:
     @property
     def signature(self) -> str:
         """Changes whenever the file was written to."""
-        return f"{self.size}-{self.mtime_ns}"
+        of_object = f"-{self.version}" if self.version else ""
+        return f"{self.size}-{self.mtime_ns}{of_object}"
 
 
 def discover(folder: Path) -> list[FoundFile]:

@@ -77,7 +77,8 @@ def lease_of(descriptor: int) -> Writing:
 
 def being_written(files: Iterable[FoundFile]) -> frozenset[str]:
     """The names of the files that somebody has open for writing."""
-    return frozenset(file.name for file in files if writing_to(file.path) is Writing.SOMEBODY)
+    # An object in a store is there when it is whole.
+    return frozenset(file.name for file in files if not file.version and writing_to(file.path) is Writing.SOMEBODY)
 
 
 def is_young(file: FoundFile, now: float, settle_seconds: float) -> bool:

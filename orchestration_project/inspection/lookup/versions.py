@@ -17,7 +17,7 @@ from orchestration_project.inspection.quarantine import quarantine_of
 from orchestration_project.inspection.status_model import UnknownFeed
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.storage.writers import delivered
+from orchestration_project.storage.landing import waiting_files
 from orchestration_project.warehouse import ledger_queries
 from orchestration_project.warehouse.ledger import TABLE, Entry, Status
 from orchestration_project.warehouse.ledger_queries import ENTRY, FIELDS, STATUS
@@ -187,7 +187,7 @@ def outside_ledger(settings: Settings, sources: Sources, asked: Asked, known: Se
     refused = {(entry.feed, entry.file, entry.batch) for entry in known if entry.status is Status.QUARANTINED}
     # Neither has a version before its bytes are read.
     for source in sources.values() if asked.version is None else ():
-        for file in delivered(settings.landing(source.name), settings.archive(source.name)):
+        for file in waiting_files(settings, source.name):
             if file.name == asked.name and asked.takes(source.name, batch := _batch_of(source, file), ""):
                 yield _waiting(source, file, batch)
         for item in quarantine_of(settings, source, None):
@@ -206,7 +206,7 @@ def _batch_of(source: ConfiguredFeed, file: FoundFile) -> str:
 
 
 def _waiting(source: ConfiguredFeed, file: FoundFile, batch: str) -> FileVersion:
-    path = f"{LANDING}/{source.name}/{file.name}"
+    path = file.location if file.version else f"{LANDING}/{source.name}/{file.name}"
     what = "waits in landing, and is not loaded yet"
     command = f"`{load_again(source, [batch])}`" if batch or source.options.snapshot else "its sensor or schedule"
     todo = f"load it: {command}; `orchestration-project explain FILE` tells what becomes of it"

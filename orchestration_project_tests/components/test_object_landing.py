@@ -1,0 +1,61 @@
+"""A feed whose files are delivered to an object store, as Dagster sees it: the sensor, its runs, status, where."""
+
+import json
+
+import pytest
+
+from orchestration_project.settings import Settings
+from orchestration_project.storage.conditional_objects import ConditionalStore
+from orchestration_project.storage.landing import object_landing, waiting
+from orchestration_project_tests.components.sales_files import sale, sales
+from orchestration_project_tests.components.watch import Watch, batches
+from orchestration_project_tests.components.workbench import Workbench
+
+pytestmark = pytest.mark.xdist_group("s3")
+NAME = "sales_2024-01-15.csv"
+
+
+@pytest.fixture
+def store(s3: str, monkeypatch: pytest.MonkeyPatch) -> ConditionalStore:
+    """An empty landing on a running server; the settings name it."""
+    monkeypatch.setenv("LANDING_URL", s3)
+    return ConditionalStore(s3)
+
+
+def settled(watch: Watch) -> Watch:
+    """The watch at the tick before the objects have settled: they are younger than its clock, so its clock counts."""
+    assert watch.tick() == []
+    return watch
+
+
+def test_a_requested_run_loads_the_object(watch: Watch, store: ConditionalStore) -> None:
+    """A run is requested for an object when it has settled, loads it, and nothing is requested again."""
+    store.put(f"sales/{NAME}", sales(sale("A1")).encode())
+    store.put("sales/sub/not looked at.csv", b"1")
+    assert watch.tick() == []
+    assert "1 still being written" in watch.said
+    assert "1 more not looked at" in watch.said
+    (request,) = watch.tick()
+    assert batches([request]) == [("2024-01-15", "2024-01-15")]
+    watch.launch(request)
+    assert watch.bench.query("SELECT units_sold FROM product_warehouse") == [(2,)]
+    assert watch.tick(3600) == []
+    assert json.loads(watch.cursor or "")["batches"] == {}
+
+
+def test_a_fetched_object_is_no_new_file(watch: Watch, store: ConditionalStore, bench: Workbench) -> None:
+    """What a failed run has fetched is asked for again as the same; a new version of the object is something new."""
+    store.put(f"sales/{NAME}", sales(sale("A1")).encode())
+    assert len(settled(watch).tick()) == 1
+    with bench.environment():
+        settings = Settings.from_env()
+    landing = object_landing(settings, "sales")
+    assert landing is not None
+    (found,) = waiting(settings, "sales").files
+    assert landing.take(lambda _: True, found.modified_at) == 1
+    assert list(waiting(settings, "sales").files) == [found]
+    assert len(watch.tick(3600)) == 1
+    assert json.loads(watch.cursor or "")["batches"]["2024-01-15"]["requests"] == 2
+    store.put(f"sales/{NAME}", sales(sale("A1"), sale("A2")).encode())
+    assert len(settled(watch).tick()) == 1
+    assert json.loads(watch.cursor or "")["batches"]["2024-01-15"]["requests"] == 1
