@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from orchestration_project.definitions import defs as project_definitions
+from orchestration_project.sources.kinds import KINDS as KINDS_OF_SOURCES
 from orchestration_project_tests.components.workbench import REPOSITORY, project
 
 RULES_OF_SALES = """
@@ -272,6 +273,17 @@ def test_importing_the_module_loads_no_engine() -> None:
     """What takes time to import comes when the definitions are asked for."""
     slow = "{'duckdb', 'numpy', 'pandas', 'sqlglot'}"
     command = f"import sys, orchestration_project.definitions; print({slow} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_no_kind_of_source_is_loaded() -> None:
+    """What fetches, delivers and sends is imported when it is used, and so are the libraries of all extras."""
+    kinds = [f"orchestration_project.sources.{kind}" for kind in KINDS_OF_SOURCES]
+    slow = {*kinds, "obstore", "asyncssh", "dlt", "psycopg", "pyrage", "pyarrow", "apprise"}
+    command = (
+        f"import sys; from orchestration_project.definitions import defs; defs(); print({slow} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", command], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
