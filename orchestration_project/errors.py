@@ -28,6 +28,7 @@ PlatformError
 │   └── SourceDown            it does not answer, or fails
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
+    ├── WarehouseDown         a server that it needs does not answer, or somebody else's commit came in between
     ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
     ├── frames.Unfit          a column of a DataFrame can't be stored as it is
     └── files.Unfit           a column of a table can't be published as it is
@@ -181,8 +182,14 @@ class WarehouseError(PlatformError):
     """The warehouse lacks what a step needs, or a frame does not fit its table."""
 
 
+class WarehouseDown(WarehouseError):
+    """A server that the warehouse needs does not answer, or failed; what was not committed has changed nothing."""
+
+    transient = True
+
+
 class WarehouseBroken(WarehouseError):
-    """The warehouse's file can't be read: it is damaged, no DuckDB file, or a newer DuckDB's."""
+    """The warehouse can't be read: it is damaged, no DuckDB file or lake, or a newer DuckDB's."""
 
 
 def platform_errors(base: type[PlatformError] = PlatformError) -> set[type[PlatformError]]:

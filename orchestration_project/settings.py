@@ -29,7 +29,10 @@ class Settings:
         landing_url: where files are delivered besides landing in the data folder: a place in an object store,
             `s3://bucket/prefix`, none for nowhere else; `LANDING_URL`.
         warehouse_url: the warehouse, `duckdb:///path/to/file`, or none for `warehouse.duckdb` in the data
-            folder; `WAREHOUSE_URL`.
+            folder; or a lake by its catalog, `ducklake:sqlite:///path/to/file` or `ducklake:postgres://...`;
+            `WAREHOUSE_URL`.
+        warehouse_data: where a lake's files are, a folder or `s3://bucket/prefix`; none for `lake` in the data folder;
+            `WAREHOUSE_DATA`.
         automation: whether sensors and schedules start switched on; `AUTOMATION`.
         dagster_home: where Dagster's history is, None when it is not set; `DAGSTER_HOME`.
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
@@ -62,6 +65,7 @@ class Settings:
     data_dir: Path = Path("data")
     landing_url: str = ""
     warehouse_url: str = field(default="", repr=False)  # it may hold a password
+    warehouse_data: str = field(default="", repr=False)  # somebody may write a password into it
     automation: bool = False
     dagster_home: Path | None = None
     lock_timeout: float = 300.0
@@ -97,6 +101,7 @@ class Settings:
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
             landing_url=_bucket("LANDING_URL", env.get("LANDING_URL", "").strip()),
             warehouse_url=env.get("WAREHOUSE_URL", ""),
+            warehouse_data=env.get("WAREHOUSE_DATA", "").strip(),
             automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
             dagster_home=Path(home).expanduser() if (home := env.get("DAGSTER_HOME")) else None,
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
@@ -122,8 +127,36 @@ class Settings:
         )
 
     @property
+    def is_lake(self) -> bool:
+        """Whether the warehouse is a lake, not a file."""
+        return self.warehouse_url.startswith("ducklake:")
+
+    @property
+    def lake_data(self) -> str:
+        """Where a lake's files are: the path of a folder, or an URL.
+
+        Raises:
+            SettingsError: `WAREHOUSE_DATA` is neither.
+        """
+        data = self.warehouse_data
+        if data.startswith("s3://") and "@" not in data and "?" not in data:
+            return data
+        if "://" in data:
+            raise SettingsError(
+                "WAREHOUSE_DATA is neither a folder nor s3://bucket/prefix; credentials are read from the environment"
+            )
+        return str(Path(data).expanduser().absolute() if data else self.data_dir / "lake")
+
+    @property
+    def warehouse_folder(self) -> Path:
+        """The folder on this machine in which the warehouse grows; the data folder if it grows elsewhere."""
+        if not self.is_lake:
+            return self.database.parent
+        return self.data_dir if "://" in self.lake_data else Path(self.lake_data)
+
+    @property
     def database(self) -> Path:
-        """The DuckDB file of the warehouse."""
+        """The DuckDB file of the warehouse; whether it is a file is asked before."""
         if not self.warehouse_url:
             return self.data_dir / "warehouse.duckdb"
         scheme, _, path = self.warehouse_url.partition(":///")
@@ -131,7 +164,7 @@ class Settings:
             # The value is not told: it may hold a password.
             raise SettingsError(
                 "WAREHOUSE_URL has another form than duckdb:///relative/path or duckdb:////absolute/path, which are the"
-                " ones supported"
+                " ones supported for a file; a lake begins with ducklake:"
             )
         # As in any URL: a blank is written %20.
         return Path(unquote(path)).expanduser().absolute()
@@ -187,6 +220,12 @@ def secret(name: str, environ: Mapping[str, str] | None = None) -> str:
     if not (value := env.get(name, "").strip()):
         raise SettingsError(f"{name} is not set in the environment")
     return value
+
+
+def documented(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The value of a variable whose name a service documents, such as AWS_REGION; empty if it is not set."""
+    env = os.environ if environ is None else environ
+    return env.get(name, "").strip()
 
 
 def is_named(text: str) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestration_project_tests.reliability.evidence import PROMISES, taken_figures, tally
+from orchestration_project_tests.servers.warehouses import place
 
 pytest_plugins = [
     "orchestration_project_tests.reliability.report",
@@ -16,6 +17,8 @@ pytest_plugins = [
     # After s3, which it imports: pytest rewrites the assertions of a plugin that is not imported yet.
     "orchestration_project_tests.servers.mail",
     "orchestration_project_tests.servers.sftp",
+    # After postgres and s3, for the same reason.
+    "orchestration_project_tests.servers.lakes",
 ]
 
 SETTINGS = (
@@ -57,6 +60,8 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     monkeypatch.setenv("DATA_DIR", str(folder))
+    for name, value in zip(("WAREHOUSE_URL", "WAREHOUSE_DATA"), place(folder), strict=True):
+        monkeypatch.setenv(name, value)
     return folder
 
 

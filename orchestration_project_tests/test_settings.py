@@ -140,3 +140,21 @@ def test_folders() -> None:
         "/d/archive/sales",
         "/d/quarantine/sales",
     ]
+
+
+def test_a_lake_has_its_files_in_the_data_folder_unless_it_is_told() -> None:
+    """A lake's files are in `lake` below DATA_DIR, in a folder of somebody's choice, or on S3."""
+    given = {"DATA_DIR": "/srv/shop", "WAREHOUSE_URL": "ducklake:sqlite:////srv/shop/lake.sqlite"}
+    assert Settings.from_env(given).is_lake
+    assert Settings.from_env(given).lake_data == "/srv/shop/lake"
+    assert Settings.from_env(given | {"WAREHOUSE_DATA": "/mnt/lake"}).warehouse_folder == Path("/mnt/lake")
+    remote = Settings.from_env(given | {"WAREHOUSE_DATA": "s3://bucket/lake"})
+    assert (remote.lake_data, remote.warehouse_folder) == ("s3://bucket/lake", Path("/srv/shop"))
+
+
+@pytest.mark.parametrize("place", ["s3://key:word@bucket/lake", "gs://bucket/lake", "s3://bucket/lake?secret=word"])
+def test_a_place_that_no_lake_can_have_is_refused_untold(place: str) -> None:
+    """WAREHOUSE_DATA is a folder or a plain s3:// URL; another value is refused, and not shown."""
+    with pytest.raises(SettingsError, match="WAREHOUSE_DATA is neither") as caught:
+        _ = Settings.from_env({"WAREHOUSE_DATA": place}).lake_data
+    assert "word" not in str(caught.value)

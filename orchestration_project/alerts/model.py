@@ -15,7 +15,7 @@ from orchestration_project.alerts.outbox import DeadTarget
 from orchestration_project.publishing.lag import CopyStatus
 from orchestration_project.storage.disks import Disk
 from orchestration_project.storage.feed_state import CheckState, FeedState
-from orchestration_project.warehouse.connection import Holder
+from orchestration_project.warehouse.lock import Holder
 
 if TYPE_CHECKING:
     # It imports Dagster, which the commands about alarms do without.

@@ -24,7 +24,7 @@ from orchestration_project.publishing.lag import copy_status
 from orchestration_project.settings import Settings
 from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.feed_state import CheckState, read_checks
-from orchestration_project.warehouse.connection import holder_of
+from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import history_table, tables_of
 
 
@@ -136,7 +136,7 @@ def observe(
         sorted(off & set(declared.automation)),
         newest_materialization(instance, declared.assets),
         disks_of(settings),
-        holder_of(settings.database),
+        Warehouse.from_settings(settings).holder(),
         dead_targets,
         copy_status(settings, now),
     )

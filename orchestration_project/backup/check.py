@@ -21,7 +21,6 @@ from orchestration_project.backup.vault import Vault
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
 
 Prove = Callable[[Warehouse, Settings], Sequence[str]]
 """The platform's own proof of a warehouse and its folders: what it finds."""
@@ -112,7 +111,7 @@ def check(
     wanted = {*snapshot.objects} if names is None else {*names}
     found = Checked(snapshot.id, len(wanted), sum(snapshot.objects[name] for name in wanted))
     keys = read_keys(settings.backup_key)
-    with clear_faults(settings.database, "backup check", work):
+    with Warehouse.from_settings(settings).clear_faults("backup check", work):
         if not keys.can_read(snapshot.sealed_for):
             found.notes.append(
                 "the objects are those that were stored; what is in them was not compared, since BACKUP_KEY has no"
@@ -170,7 +169,7 @@ def _proven(copy: Settings, whole: Whole, now: dt.datetime, log: Log) -> Iterato
     warehouse = Warehouse.from_settings(copy)
     for finding in whole.prove(warehouse, copy):
         yield Fault(f"of the restored copy, `verify` says: {finding}")
-    if not warehouse.database.exists():
+    if not warehouse.exists():
         return
     if samples := candidates(warehouse, whole.sources):
         sample = samples[now.toordinal() % len(samples)]

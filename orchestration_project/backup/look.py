@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestration_project.backup.export import TableState, ddl_of, export_part, state_of, tables_of
 from orchestration_project.backup.memory import Last
@@ -22,6 +23,11 @@ from orchestration_project.errors import WarehouseBroken
 from orchestration_project.settings import Settings
 from orchestration_project.storage.copies import copy_unhashed
 from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
+from orchestration_project.warehouse.tables import catalog_of, ident, literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +36,13 @@ class Seen:
 
     Attributes:
         sources: the files.
-        original, copy: the warehouse's file, and a warehouse that is a copy of it; None: there is none.
+        original, copy: where the warehouse is, and a file that is a copy of it; None: there is none.
         seconds: how long the warehouse was held.
     """
 
     sources: Sequence[Source]
-    original: Path | None = None
-    copy: Warehouse | None = None
+    original: str | None = None
+    copy: DuckdbFile | None = None
     seconds: float = 0.0
 
 
@@ -62,7 +68,7 @@ def look(warehouse: Warehouse, settings: Settings, folder: Path) -> Seen:
         WarehouseBusy: somebody else held the warehouse for too long.
         WarehouseBroken: its file can't be opened.
     """
-    if not warehouse.database.exists():
+    if not warehouse.exists():
         sources = list_sources(settings)
         # A mistyped DATA_DIR would be a backup of nothing, and look like one.
         if not sources:
@@ -72,20 +78,33 @@ def look(warehouse: Warehouse, settings: Settings, folder: Path) -> Seen:
     folder.mkdir()
     # No load can move files or change rows while this holds the lock. DuckDB's own lock keeps out other programs up to
     # the end of the copy: Linux gives it up when this process closes the file, which is no more than once.
-    with warehouse.connection("backup", read_only=True):
+    with warehouse.connection("backup", [folder], read_only=True) as connection:
         began = time.perf_counter()
-        sources, copy = list_sources(settings), _copied(warehouse, folder)
+        sources, copy = list_sources(settings), _copied(connection, warehouse, folder)
         seconds = time.perf_counter() - began
-    return Seen(sources, warehouse.database, copy, seconds)
+    return Seen(sources, warehouse.where, copy, seconds)
 
 
-def _copied(warehouse: Warehouse, folder: Path) -> Warehouse:
+def _copied(connection: "DuckDBPyConnection", warehouse: Warehouse, folder: Path) -> DuckdbFile:
+    if not isinstance(warehouse, DuckdbFile):
+        return _copied_rows(connection, warehouse, folder / "warehouse.duckdb")
     # Under its own name: it is that of the catalogue, and views may say it. With its log, which a killed load leaves.
     name = warehouse.database.name
     logs = [path for path in warehouse.database.parent.iterdir() if path.name.startswith(f"{name}.wal")]
     for path in [*logs, warehouse.database]:
         copy_unhashed(path, folder / path.name)
     return replace(warehouse, database=folder / name)
+
+
+def _copied_rows(connection: "DuckDBPyConnection", warehouse: Warehouse, target: Path) -> DuckdbFile:
+    """Copy the rows of a lake, whose files are in no folder of this machine, or too many, into a DuckDB file."""
+    own = ident(catalog_of(connection))
+    connection.execute(f"ATTACH {literal(str(target.resolve()))} AS _copy")
+    try:
+        connection.execute(f"COPY FROM DATABASE {own} TO _copy")
+    finally:
+        connection.execute("DETACH _copy")
+    return warehouse.scratch(target)
 
 
 def export(seen: Seen, uploader: Uploader, last: Last) -> Exported:
@@ -101,7 +120,7 @@ def export(seen: Seen, uploader: Uploader, last: Last) -> Exported:
         return _exported(seen.copy, uploader, last)
     except WarehouseBroken as error:
         # What is to be moved away and rebuilt is not the copy.
-        raise WarehouseBroken(str(error).replace(str(seen.copy.database), str(seen.original))) from error
+        raise WarehouseBroken(str(error).replace(str(seen.copy.database), seen.original)) from error
     finally:
         shutil.rmtree(seen.copy.database.parent)
 

@@ -11,7 +11,7 @@ Nothing that is there is ever overwritten. Whoever is killed runs the command ag
 import errno
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration_project.backup.memory import FOLDER, Memory
@@ -25,7 +25,7 @@ from orchestration_project.failpoints import Backup, reached
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import ensure_folder, flush
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 ENDING = ".restoring"
 READY = "ready"
@@ -50,14 +50,21 @@ def restore(settings: Settings, vault: Vault, snapshot: Snapshot, log: Callable[
         log: takes a line of progress.
 
     Raises:
-        BackupError: there is something already, or the backup can't be decrypted; nothing was changed.
+        BackupError: the warehouse is a lake, there is something already, or the backup can't be decrypted; nothing was
+            changed.
         BackupBroken: something of the backup is missing or damaged; nothing was changed.
         ObjectStoreError: the second place does not answer.
         DiskFull: there is too little room.
     """
+    if settings.is_lake:
+        raise BackupError(
+            "a backup is restored to a file, and WAREHOUSE_URL names a lake: restore without WAREHOUSE_URL, then set it"
+            " again and rebuild every feed from the restored archive, by the commands of `orchestration-project"
+            " verify` (docs/recover.md); nothing was changed"
+        )
     staging = settings.data_dir.with_name(f"{settings.data_dir.name}{ENDING}")
     notes = [] if settings.dagster_home else ["Dagster's history is not restored, since DAGSTER_HOME is not set"]
-    with clear_faults(settings.database, "restore", staging.parent):
+    with DuckdbFile.of(settings).clear_faults("restore", staging.parent):
         placing = _placing(settings, staging)
         if (staging / READY).exists():
             if (staging / READY).read_text(encoding="ascii") != snapshot.id:
@@ -140,7 +147,7 @@ def _told(findings: Sequence[Fault]) -> str:
 def _staged_warehouse(settings: Settings, staging: Path) -> Warehouse:
     inside = settings.data_dir in settings.database.parents
     place = Path(DATA, settings.database.relative_to(settings.data_dir)) if inside else Path(settings.database.name)
-    return replace(Warehouse.from_settings(settings), database=staging / place)
+    return DuckdbFile.of(settings).scratch(staging / place)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -40,7 +40,6 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.cold import fetch
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
 
 ATTEMPTS = 3
 THREADS = 8
@@ -88,7 +87,7 @@ def back_up(
         DiskFull: there was no room for what is under way.
     """
     keys, notes = read_keys(settings.backup_key), list[str]()
-    with clear_faults(warehouse.database, "backup", memory.work), ThreadPoolExecutor(THREADS) as pool:
+    with warehouse.clear_faults("backup", memory.work), ThreadPoolExecutor(THREADS) as pool:
         previous = vault.latest(notes.append)
         _ensure_own(vault, memory, previous)
         last = _known(vault, memory, keys, previous, notes.append)

@@ -57,13 +57,13 @@ def warehouse_of(name: str, purpose: str) -> Iterator[tuple["DuckDBPyConnection"
 
     settings = Settings.from_env()
     spec = feed_named(name, project_here().feeds())
-    if not settings.database.exists():
-        raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
     warehouse = Warehouse.from_settings(settings)
+    if not warehouse.exists():
+        raise click.UsageError(f"There is no warehouse at {warehouse.where}: load files first.")
     with published_afterwards(settings), warehouse.connection(f"{purpose} of {name}") as connection:
         ensure_ledger(connection)
         # What a kill left of a rebuild comes first: before that, ledger and folders may be of two batchings.
-        settle_recovery(connection, settings, settings.database, name)
+        settle_recovery(connection, settings, warehouse, name)
         ensure_same_batching(connection, name, spec.options, settings.archive(name))
         # A new contract may add columns. One that reads otherwise is refused below: its rejects may be others.
         ensure_feed_tables(connection, spec.feed, spec.options.batching)

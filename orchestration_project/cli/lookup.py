@@ -49,6 +49,7 @@ def find_value(
     """
     from orchestration_project.inspection.lookup.find import Search, find
     from orchestration_project.settings import Settings
+    from orchestration_project.warehouse.connection import Warehouse
 
     settings, specs = Settings.from_env(), project_here().feeds()
     chosen = [feed_named(name, specs)] if name else list(specs.values())
@@ -56,8 +57,9 @@ def find_value(
         raise click.UsageError("VALUE is empty: give the text of a value.")
     if not _is_text(value):
         raise click.UsageError("VALUE is no text in UTF-8, so no record can have it.")
-    if not settings.database.exists():
-        raise click.UsageError(f"There is no warehouse at {settings.database}: load files first.")
+    warehouse = Warehouse.from_settings(settings)
+    if not warehouse.exists():
+        raise click.UsageError(f"There is no warehouse at {warehouse.where}: load files first.")
     found = find(settings, [spec.configured for spec in chosen], Search(value, column, limit))
     if as_json:
         print_json(found.as_dict())
@@ -172,9 +174,11 @@ def _as_name(typed: str) -> str:
 
 def _unknown(settings: "Settings", asked: "Asked") -> str:
     from orchestration_project.errors import visible
+    from orchestration_project.warehouse.connection import Warehouse
 
-    if not settings.database.exists():
-        return f"There is no warehouse at {settings.database}, and no such file in landing or quarantine."
+    warehouse = Warehouse.from_settings(settings)
+    if not warehouse.exists():
+        return f"There is no warehouse at {warehouse.where}, and no such file in landing or quarantine."
     narrowed = any((asked.feed, asked.batch, asked.version))
     which = " that --feed, --batch and --version allow" if narrowed else ""
     todo = "`find VALUE` looks for records" if asked.found is None else "`explain FILE` tells what a load would do"

@@ -71,11 +71,12 @@ def render_summary(console: "Console", settings: "Settings", since: dt.datetime 
 
     from orchestration_project.warehouse.connection import Warehouse
 
-    if not settings.database.exists():
-        where = printable(settings.database)
+    warehouse = Warehouse.from_settings(settings)
+    if not warehouse.exists():
+        where = printable(warehouse.where)
         console.print(f"There is no warehouse at {where} yet; `make run` builds one from the sample.")
         return
-    with Warehouse.from_settings(settings).connection("summary") as connection:
+    with warehouse.connection("summary") as connection:
         if not exists(connection, LEDGER):
             console.print("The warehouse has no files yet.")
             return
@@ -91,7 +92,7 @@ def render_summary(console: "Console", settings: "Settings", since: dt.datetime 
             "\n".join(
                 [
                     *news,
-                    f"Warehouse  {printable(settings.database)}",
+                    f"Warehouse  {printable(warehouse.where)}",
                     *_report(settings),
                     "UI         http://127.0.0.1:3000 after `make dev`",
                 ]

@@ -27,7 +27,6 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.warehouse import ledger
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.tables import exists
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def measure_and_keep(
         operations = gather(asked, measurements, runs)
     page = settings.reports / REPORT
     # After the commit, so that a disk with no room for the page costs no figures.
-    with clear_faults(settings.database, NAME, settings.reports):
+    with Warehouse.from_settings(settings).clear_faults(NAME, settings.reports):
         write_whole(page, render_operations(operations).encode(), replacing=True)
         return Measured(operations, page, write_metrics(settings, now, measurements))
 

@@ -7,7 +7,7 @@ What differs from the stock one is listed in docs/io-manager.md. How a frame get
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ class WarehouseIOManager(DuckDBPandasIOManager):
     def warehouse(self) -> Warehouse:
         """The warehouse that is written to and read from."""
         warehouse = self.platform.warehouse
-        return replace(warehouse, database=Path(self.database)) if self.database else warehouse
+        return warehouse.scratch(Path(self.database)) if self.database else warehouse
 
 
 class MainSchemaIOManager(DbIOManager):

@@ -134,7 +134,7 @@ def compare(
 
 def _require_warehouse(warehouse: Warehouse) -> None:
     # A read-only connection makes no file.
-    if not warehouse.database.exists():
+    if not warehouse.exists():
         raise DeliveryError("there is no warehouse yet: load something first")
 
 

@@ -22,6 +22,7 @@ from orchestration_project.storage.disks import disks_of
 from orchestration_project.storage.files import discover
 from orchestration_project.storage.landing import waiting_files
 from orchestration_project.warehouse import ledger_queries
+from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.ledger_batches import FeedTotals, totals
 from orchestration_project.warehouse.tables import exists
 
@@ -114,7 +115,7 @@ def _quarantined(asked: Asked, source: ConfiguredFeed) -> int:
 
 def _of_stores(asked: Asked, ledger: Mapping[str, FeedTotals]) -> Iterator[Measurement]:
     sizes = {
-        "warehouse": _size_of(asked.settings.database),
+        "warehouse": Warehouse.from_settings(asked.settings).size(asked.connection),
         # From the ledger: walking a folder of 100,000 files every hour would cost more than all other figures.
         "archive": float(sum(known.bytes for known in ledger.values())),
         "history": history_size(asked.settings.dagster_home),
@@ -128,13 +129,6 @@ def _of_stores(asked: Asked, ledger: Mapping[str, FeedTotals]) -> Iterator[Measu
             growth = figures.growth(past.get(store, {}), asked.now, size)
             yield from measured(Kind.STORE, store, **{model.SIZE: size, model.GROWTH: growth})
     yield from measured(Kind.STORE, "archive", **{model.FILES: sum(known.files for known in ledger.values())})
-
-
-def _size_of(database: Path) -> float:
-    """The bytes of a DuckDB file and of what was written and not yet merged into it."""
-    # DuckDB writes a commit to the .wal first, and merges it at a checkpoint.
-    files = (database, database.with_name(f"{database.name}.wal"))
-    return float(sum(file.stat().st_size for file in files if file.exists()))
 
 
 def history_size(home: Path | None) -> float | None:

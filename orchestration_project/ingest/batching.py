@@ -40,13 +40,13 @@ from orchestration_project.warehouse.connection import Warehouse
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SCRATCH = ".rebuild"
+SCRATCH = "rebuild"
 """What the name of the folder beside the warehouse ends with, in which new tables are made."""
 
 
-def scratch_of(database: Path) -> Path:
+def scratch_of(warehouse: Warehouse) -> Path:
     """The folder in which the tables of a rebuild are made, beside the warehouse."""
-    return database.with_name(f"{database.name}{SCRATCH}")
+    return warehouse.beside(SCRATCH)
 
 
 def loading_of(options: FeedOptions) -> LoadedWith:
@@ -130,19 +130,19 @@ def _odd_file(connection: "DuckDBPyConnection", feed: str, batching: Batching) -
     return ""
 
 
-def settle_recovery(connection: "DuckDBPyConnection", settings: Settings, database: Path, feed: str) -> None:
+def settle_recovery(connection: "DuckDBPyConnection", settings: Settings, warehouse: Warehouse, feed: str) -> None:
     """Finish or undo what a killed rebuild or withdrawal of a feed has left half done.
 
     Args:
         connection: to the warehouse, under its lock: so nobody else is at it.
         settings: where the folders are.
-        database: the warehouse's file.
+        warehouse: where the tables are.
         feed: the feed's name.
     """
     ensure_batching(connection)
     archive = settings.archive(feed)
     # Under the lock nobody else can be at it, so it is of a process that is gone.
-    shutil.rmtree(scratch_of(database), ignore_errors=True)
+    shutil.rmtree(scratch_of(warehouse), ignore_errors=True)
     tree, renamed_from = waiting_tree(connection, feed)
     # Either says that the tables were committed; a lost warehouse leaves only the folders to say it.
     if tree or is_switching(archive):
@@ -169,11 +169,11 @@ def settle_killed(warehouse: Warehouse, settings: Settings, feeds: Iterable[str]
         WarehouseBusy: somebody else, perhaps a rebuild that goes on, held the warehouse for too long.
     """
     unsettled = [feed for feed in feeds if is_unfinished(settings.archive(feed))]
-    if unsettled and warehouse.database.exists():
+    if unsettled and warehouse.exists():
         # Who asks for a warehouse that can't be read is told so when it is read.
         with suppress(WarehouseBroken), warehouse.connection("end of a killed rebuild") as connection:
             for feed in unsettled:
-                settle_recovery(connection, settings, warehouse.database, feed)
+                settle_recovery(connection, settings, warehouse, feed)
 
 
 def _take_folders(settings: Settings, old: str, feed: str) -> None:

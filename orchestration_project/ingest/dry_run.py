@@ -60,7 +60,7 @@ def scratch_warehouse(settings: Settings, folders: Iterable[Path]) -> Iterator[t
         work = Path(folder) / "work"
         work.mkdir()
         # A file of its own, so that this works while a load holds the warehouse.
-        own = replace(Warehouse.from_settings(settings), database=Path(folder) / "scratch.duckdb")
+        own = Warehouse.from_settings(settings).scratch(Path(folder) / "scratch.duckdb")
         with own.connection("dry run", [*folders, work]) as connection:
             yield connection, work
 

@@ -19,7 +19,6 @@ from orchestration_project.storage.transfer import Transfer
 from orchestration_project.storage.trees import first_name
 from orchestration_project.warehouse import history_days, ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse, transaction
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_tables import cleaned_table, history_layout, history_table, layouts, raw_table
 from orchestration_project.warehouse.file_batches import ensure_file_batches
 from orchestration_project.warehouse.owners import refuse_owned
@@ -165,20 +164,20 @@ def open_session(
         WarehouseError: the feed was loaded under another batching.
     """
     purpose = f"load of {feed.name}, run {request.run_id or 'by hand'}"
-    work = warehouse.database.with_name(f"{warehouse.database.name}.work")
+    work = warehouse.work_path()
     landing, archive, quarantine = (
         folder(feed.name) for folder in (settings.landing, settings.archive, settings.quarantine)
     )
     with (
         warehouse.connection(purpose, [landing, archive, work]) as connection,
-        clear_faults(warehouse.database, purpose, landing, archive, quarantine),
+        warehouse.clear_faults(purpose, landing, archive, quarantine),
         _own_folder(work),
     ):
         landing.mkdir(parents=True, exist_ok=True)
         ledger.ensure_ledger(connection)
         # First: a rebuild that was killed after its commit has left the archive in the old batches, while the ledger
         # has the new ones.
-        settle_recovery(connection, settings, warehouse.database, feed.name)
+        settle_recovery(connection, settings, warehouse, feed.name)
         # Before tables are made: where this refuses, nothing is to be changed.
         ensure_same_batching(connection, feed.name, options, archive)
         ensure_feed_tables(connection, feed, options.batching)
@@ -197,7 +196,7 @@ def _own_folder(folder: Path) -> Iterator[Path]:
     The lock makes it one load's own, so what a killed load left behind can go.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     try:
         yield folder
     finally:

@@ -5,7 +5,7 @@ itself is in `formats`; this reports it, for `explain`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class Known:
 
 def warehouse_to_read(settings: Settings) -> Warehouse:
     """The warehouse for a command that only reads: it waits for a short time at most."""
-    return replace(Warehouse.from_settings(settings), lock_timeout=min(settings.lock_timeout, PATIENCE_SECONDS))
+    return Warehouse.from_settings(settings).with_timeout(min(settings.lock_timeout, PATIENCE_SECONDS))
 
 
 def known_of(
@@ -66,7 +66,7 @@ def known_of(
         options: how the feed is run.
         candidate: the file, prepared.
     """
-    if not settings.database.exists():
+    if not Warehouse.from_settings(settings).exists():
         return Known(loads=True, what="new: there is no warehouse yet"), []
     try:
         current = _current(settings, feed, options, candidate)

@@ -116,12 +116,13 @@ def status_of(
 
 def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreStatus, _Ledger]:
     """Whether the ledger can be read, and what it says."""
-    where = str(settings.database)
-    if not settings.database.exists():
-        left = {spec.name: half_done(None, settings, spec) for spec in specs}
-        return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({}, half_done=left)
+    warehouse = warehouse_to_read(settings)
+    where = warehouse.where
     try:
-        with warehouse_to_read(settings).connection("status", read_only=True) as connection:
+        if not warehouse.exists():
+            left = {spec.name: half_done(None, settings, spec) for spec in specs}
+            return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({}, half_done=left)
+        with warehouse.connection("status", read_only=True) as connection:
             # Somebody's own tables may be there before the first load of a file.
             if not exists(connection, ledger.TABLE):
                 return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), _Ledger({})

@@ -31,7 +31,6 @@ from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_rows import feeds_of_warehouse
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists, qualified
@@ -69,7 +68,7 @@ def verify(
     # Each step asks only what the one before has left to be asked: of a ledger that lacks columns, or a feed of another
     # batching, everything would disagree, and one finding says it better than thousands.
     found = Verification()
-    if not warehouse.database.exists():
+    if not warehouse.exists():
         lost = list(_rebuild(settings, sources, proofs))
         lost += _unknown(settings, {}, watched)
         found.findings = [_missing(warehouse), *lost] if lost else []
@@ -146,15 +145,13 @@ def _otherwise(connection: "DuckDBPyConnection", source: ConfiguredFeed, keys: S
 
 
 def _missing(warehouse: Warehouse) -> Finding:
-    name, path = warehouse.database.name, str(warehouse.database)
     remedy = f"move it back to where it was, or rebuild every feed ({PAGE})"
-    return Finding("", "", name, "the warehouse is missing", path, "no such file", remedy)
+    return Finding("", "", warehouse.name, "the warehouse is missing", warehouse.where, warehouse.lost, remedy)
 
 
 def _broken(warehouse: Warehouse, error: WarehouseBroken) -> Finding:
-    name = warehouse.database.name
-    remedy = f"move {warehouse.database} away, and {name}.wal if it is there, then rebuild every feed ({PAGE})"
-    return Finding("", "", name, "the warehouse can't be read", "a readable DuckDB file", str(error), remedy)
+    remedy = f"move {warehouse.to_move}, then rebuild every feed ({PAGE})"
+    return Finding("", "", warehouse.name, "the warehouse can't be read", warehouse.readable, str(error), remedy)
 
 
 def _rebuild(settings: Settings, sources: Sequence[ConfiguredFeed], proofs: Sequence[Proof]) -> Iterator[Finding]:
@@ -203,9 +200,10 @@ def _read_everything(connection: "DuckDBPyConnection", warehouse: Warehouse) -> 
     # DuckDB checks the checksum of a block when it reads it, and count(*) reads none. A hash of whole rows reads every
     # block, and bit_xor keeps nothing.
     tables = connection.execute(
-        "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary ORDER BY ALL"
+        """SELECT schema_name, table_name FROM duckdb_tables()
+            WHERE database_name = current_database() AND NOT internal AND NOT temporary ORDER BY ALL"""
     ).fetchall()
     for schema, table in tables:
-        with clear_faults(warehouse.database, f"reading {table}"):
+        with warehouse.clear_faults(f"reading {table}"):
             name = qualified(connection, table, schema)
             connection.execute(f"SELECT bit_xor(hash(_whole)) FROM {name} AS _whole").fetchall()

@@ -11,8 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from orchestration_project.errors import WarehouseError
-from orchestration_project.publishing.manifest import VIEWS, Manifest, read_manifest, stamp_of
+from orchestration_project.publishing.manifest import VIEWS, Manifest, read_manifest
 from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse
 
 NOTE = ".behind"
 LONGEST_WAIT = 3600.0
@@ -73,15 +74,15 @@ def copy_status(settings: Settings, now: dt.datetime) -> CopyStatus:
         manifest = read_manifest(settings.published)
     except WarehouseError as error:
         return CopyStatus(where, CopyState.BROKEN, detail=str(error))
-    behind = None
-    if settings.database.exists() and not (manifest and is_current(settings, manifest)):
+    behind, exists = None, Warehouse.from_settings(settings).exists()
+    if exists and not (manifest and is_current(settings, manifest)):
         behind = max(0.0, now.timestamp() - _behind_since(settings))
     if manifest is None:
         return CopyStatus(where, CopyState.NONE, behind_seconds=behind)
     published_at = dt.datetime.fromtimestamp(manifest.published_at, dt.UTC)
     left_out = tuple(f"{table}: {why}" for table, why in manifest.left_out.items())
     # Of a warehouse that is gone, others tell; what readers see is not what it will hold.
-    is_behind = behind is not None or not settings.database.exists()
+    is_behind = behind is not None or not exists
     state = CopyState.BEHIND if is_behind else CopyState.CURRENT
     return CopyStatus(where, state, manifest.number, published_at, behind, left_out)
 
@@ -90,14 +91,14 @@ def is_current(settings: Settings, manifest: Manifest) -> bool:
     """Whether a state is what the warehouse holds and the settings choose."""
     same = (manifest.path, manifest.chosen) == (settings.published_for_readers, settings.published_tables)
     present = (settings.published / VIEWS).exists() and not manifest.among_runs
-    return same and present and list(map(list, manifest.warehouse)) == stamp_of(settings.database)
+    return same and present and list(map(list, manifest.warehouse)) == Warehouse.from_settings(settings).stamp()
 
 
 def _behind_since(settings: Settings) -> float:
     """When the warehouse was first found to hold something else; if nobody has tried, when it was last written to."""
     with suppress(FileNotFoundError):
         return (settings.published / NOTE).stat().st_mtime
-    return settings.database.stat().st_mtime
+    return Warehouse.from_settings(settings).written_at()
 
 
 def fallen_behind(folder: Path) -> None:

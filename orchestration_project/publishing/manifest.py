@@ -10,14 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from orchestration_project.errors import WarehouseError
+from orchestration_project.warehouse.connection import Stamp
 
 NAME = "manifest.json"
 VIEWS = "warehouse.duckdb"
 """The file that readers open; what is in it is in `views`."""
 FORMAT = 1
 """Of the manifest, the files and the views. With another one, all is made anew."""
-Stamp = Sequence[Sequence[int]]
-"""Size and modification time of the warehouse's files: another stamp means that somebody wrote since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +126,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         # Else a power cut could leave the new name with no bytes.
         os.fsync(file.fileno())
     new.replace(folder / NAME)
-
-
-def stamp_of(database: Path) -> list[list[int]]:
-    """The stamp of the warehouse as it is now."""
-    # With the log of a killed writer: what it has is part of the warehouse, and the file itself is unchanged.
-    found = []
-    for path in (database, database.with_name(f"{database.name}.wal")):
-        try:
-            stat = path.stat()
-            found.append([stat.st_size, stat.st_mtime_ns])
-        except FileNotFoundError:
-            found.append([])
-    return found

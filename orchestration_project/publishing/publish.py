@@ -31,14 +31,12 @@ from orchestration_project.publishing.manifest import (
     Part,
     Table,
     read_manifest,
-    stamp_of,
     write_manifest,
 )
 from orchestration_project.publishing.open_runs import alone
 from orchestration_project.publishing.plan import PlannedPart, parts_of
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.tables import qualified
 
 if TYPE_CHECKING:
@@ -88,13 +86,13 @@ def publish(settings: Settings, log: Callable[[str], None]) -> Published:
         DiskFull: a disk had no room; the copy stays as it was.
     """
     folder = settings.published
-    if not settings.database.exists():
+    if not Warehouse.from_settings(settings).exists():
         return Published(Outcome.NOTHING)
     if (before := read_manifest(folder)) and is_current(settings, before):
         caught_up(folder)
         return Published(Outcome.CURRENT, before)
     folder.mkdir(parents=True, exist_ok=True)
-    with clear_faults(settings.database, "publishing", folder), _one_at_a_time(settings):
+    with Warehouse.from_settings(settings).clear_faults("publishing", folder), _one_at_a_time(settings):
         # Asked again: whoever held the lock may have published what is here.
         if (before := read_manifest(folder)) and is_current(settings, before):
             caught_up(folder)
@@ -155,7 +153,7 @@ def _taken(settings: Settings, before: Manifest | None, log: Callable[[str], Non
                 left_out[told_name(source)] = str(error)
                 log(f"{told_name(source)} can't be published: {error}")
         # While the warehouse is still held: nobody can have written since the rows were read.
-        stamp = stamp_of(settings.database)
+        stamp = warehouse.stamp()
     now = time.time()
     # A time at the least: numbers grow even where a manifest was lost, or a kill left views without one.
     number = max(int(now), before.number + 1 if before else 0)

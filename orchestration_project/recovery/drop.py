@@ -69,12 +69,12 @@ def drop_feed(
 
 def _drop_rows(warehouse: Warehouse, settings: Settings, feed: str) -> bool:
     """Remove what the warehouse has of a feed; returns whether it had accepted files of it."""
-    if not warehouse.database.exists():
+    if not warehouse.exists():
         return False
     with warehouse.connection(f"drop of {feed}") as connection:
         ledger.ensure_ledger(connection)
         # A rebuild under this name may have been killed: what it left must not come back after the drop.
-        settle_recovery(connection, settings, warehouse.database, feed)
+        settle_recovery(connection, settings, warehouse, feed)
         known = feed in feeds_of_warehouse(connection)
         with transaction(connection):
             drop_rows(connection, feed)

@@ -41,7 +41,6 @@ from orchestration_project.storage.trees import (
 from orchestration_project.warehouse import ledger, ledger_queries
 from orchestration_project.warehouse.batching import loaded_with, note_tree
 from orchestration_project.warehouse.connection import Warehouse, transaction
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.feed_rows import attached, copy_feed, lost_files
 
 if TYPE_CHECKING:
@@ -88,22 +87,22 @@ def rebuild(
         WarehouseBusy: somebody else held the warehouse for too long.
         DiskFull: a disk had no room; nothing was changed.
     """
-    archive, scratch = settings.archive(feed.name), scratch_of(warehouse.database)
+    archive, scratch = settings.archive(feed.name), scratch_of(warehouse)
     names = [name for name in (renamed_from, feed.name) if name]
     purpose = f"rebuild of {feed.name}"
     with (
         warehouse.connection(purpose, [scratch]) as connection,
-        clear_faults(warehouse.database, purpose, archive),
+        warehouse.clear_faults(purpose, archive),
     ):
         ledger.ensure_ledger(connection)
         for name in names:
             ensure_feed_name(name)
-            _settle(connection, settings, warehouse.database, name)
+            _settle(connection, settings, warehouse, name)
         try:
             keep = _keeps_batches(connection, settings, options, names)
             total = _build(settings, feed, options, names, keep)
             log(f"{feed.name}: {total} archived file(s) planned anew")
-            _load(replace(warehouse, database=scratch / "warehouse.duckdb"), settings, feed, options, log)
+            _load(warehouse.scratch(scratch / "warehouse.duckdb"), settings, feed, options, log)
             loaded = _commit(connection, scratch / "warehouse.duckdb", feed, names, keep, accept_loss)
         # SIGINT too: what was built is of no use to anybody, and may be as large as the archive.
         except BaseException:
@@ -111,14 +110,14 @@ def rebuild(
             shutil.rmtree(scratch, ignore_errors=True)
             raise
         reached(Recovery.REBUILD_COMMITTED)
-        settle_recovery(connection, settings, warehouse.database, feed.name)
+        settle_recovery(connection, settings, warehouse, feed.name)
         note_state(connection, settings, feed, options, (), log)
     return Rebuilt(total, *loaded)
 
 
-def _settle(connection: "DuckDBPyConnection", settings: Settings, database: Path, name: str) -> None:
+def _settle(connection: "DuckDBPyConnection", settings: Settings, warehouse: Warehouse, name: str) -> None:
     """Bring the archive of a feed into the state that its ledger tells, whoever was killed before."""
-    settle_recovery(connection, settings, database, name)
+    settle_recovery(connection, settings, warehouse, name)
     transfer = Transfer(settings.landing(name), settings.archive(name), settings.quarantine(name))
     transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, name, file, sha256))
 

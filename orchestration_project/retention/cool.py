@@ -63,7 +63,7 @@ def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Lo
         WarehouseBusy: somebody else held the warehouse for too long.
     """
     # Without a warehouse a feed is about to be rebuilt from these very files.
-    if not settings.cold_archive_url or not settings.cold_archive_days or not settings.database.exists():
+    if not (settings.cold_archive_url and settings.cold_archive_days and Warehouse.from_settings(settings).exists()):
         return Moved()
     store = open_objects(settings.cold_archive_url)
     # By numbers: the calendar ends before some ages do.

@@ -24,7 +24,7 @@ class Disk:
 
 def disks_of(settings: Settings) -> list[Disk]:
     """The disk of the data, and those of warehouse and history where they are others."""
-    folders = {"data": settings.data_dir, "warehouse": settings.database.parent, "history": settings.dagster_home}
+    folders = {"data": settings.data_dir, "warehouse": settings.warehouse_folder, "history": settings.dagster_home}
     found: dict[int, Disk] = {}
     for name, folder in folders.items():
         if folder and folder.is_dir():

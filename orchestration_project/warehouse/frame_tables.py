@@ -23,6 +23,7 @@ from orchestration_project.warehouse.frames import Column
 from orchestration_project.warehouse.tables import (
     add_columns,
     canonical,
+    change_type,
     columns_of,
     create_table,
     ident,
@@ -203,7 +204,7 @@ class _Writer:
         return wider
 
     def _alter(self, name: str, sql_type: str, value: str) -> None:
-        self.connection.execute(f"ALTER TABLE {self.quoted} ALTER COLUMN {ident(name)} TYPE {sql_type} USING {value}")
+        change_type(self.connection, self.quoted, name, sql_type, value)
 
     def _convert(self, name: str, had: str, wanted: str) -> None:
         """Give a column of the table the declared type.

@@ -74,6 +74,14 @@ Columns = Mapping[str, str]
 """Columns of a table and their DuckDB types, in order."""
 WIDE = re.compile(r"U?HUGEINT|DECIMAL\((19|[23]\d),\s*\d+\)")
 """Matches types whose numbers take 128 bits."""
+NOT_IN_A_LAKE = re.compile(rf"\b(ENUM|UNION|GEOMETRY|VARIANT|{CHANGED_BY_PARQUET})\b")
+"""Matches types, also inside of others, that a lake can't hold exactly."""
+INSTEAD = {
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)",
+    "TIMESTAMP_S": "TIMESTAMP",
+    "TIMESTAMP_MS": "TIMESTAMP",
+}
 
 
 def columns_of(connection: "DuckDBPyConnection", table: str, schema: str = SCHEMA) -> dict[str, str]:
@@ -98,6 +106,12 @@ def catalog_of(connection: "DuckDBPyConnection") -> str:
 def qualified(connection: "DuckDBPyConnection", table: str, schema: str) -> str:
     """A table's whole name, quoted. A schema that is named as the warehouse is ambiguous without the warehouse."""
     return f"{ident(catalog_of(connection))}.{ident(schema)}.{ident(table)}"
+
+
+def is_lake(connection: "DuckDBPyConnection") -> bool:
+    """Whether the warehouse is a DuckLake."""
+    row = connection.execute("SELECT type FROM duckdb_databases() WHERE database_name = current_database()").fetchone()
+    return row == ("ducklake",)
 
 
 def types_of(connection: "DuckDBPyConnection", source: str) -> dict[str, str]:
@@ -158,24 +172,47 @@ def stand_in(connection: "DuckDBPyConnection", tables: Mapping[str, Columns]) ->
 def create_table(
     connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA
 ) -> None:
-    """Make a table with these columns and DuckDB types."""
-    listed = ", ".join(f"{ident(column)} {_stored(sql_type)}" for column, sql_type in columns.items())
+    """Make a table with these columns and DuckDB types.
+
+    Raises:
+        WarehouseError: a lake can't hold one of the types.
+    """
+    stored = _stored(connection, table, columns)
+    listed = ", ".join(f"{ident(column)} {sql_type}" for column, sql_type in stored.items())
     connection.execute(f"CREATE TABLE {qualified(connection, table, schema)} ({listed})")
 
 
 def add_columns(connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str], schema: str = SCHEMA) -> None:
-    """Add columns to a table, with NULL in its rows."""
-    for column, sql_type in columns.items():
-        name = qualified(connection, table, schema)
-        connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {_stored(sql_type)}")
+    """Add columns to a table, with NULL in its rows.
+
+    Raises:
+        WarehouseError: a lake can't hold one of the types.
+    """
+    if not columns:
+        return
+    name = qualified(connection, table, schema)
+    for column, sql_type in _stored(connection, table, columns).items():
+        connection.execute(f"ALTER TABLE {name} ADD COLUMN {ident(column)} {sql_type}")
 
 
-def _stored(sql_type: str) -> str:
-    """A column's type and how its values are stored.
+def _stored(connection: "DuckDBPyConnection", table: str, columns: Mapping[str, str]) -> dict[str, str]:
+    """The columns' types, each with how its values are stored.
 
     DuckDB 1.5.5 needs more than ten times as long to unpack 128-bit numbers as to read them uncompressed.
     """
-    return f"{sql_type} USING COMPRESSION uncompressed" if WIDE.fullmatch(sql_type) else sql_type
+    if not is_lake(connection):
+        return {
+            column: f"{sql_type} USING COMPRESSION uncompressed" if WIDE.fullmatch(sql_type) else sql_type
+            for column, sql_type in columns.items()
+        }
+    for column, sql_type in canonical(connection, columns).items():
+        if unfit := NOT_IN_A_LAKE.search(sql_type):
+            instead = INSTEAD.get(unfit[1], "VARCHAR")
+            raise WarehouseError(
+                f"{table}: column {column!r} is {sql_type}, whose values a lake would change or refuse; make it"
+                f" {sql_type.replace(unfit[1], instead) if unfit[1] in INSTEAD else instead}"
+            )
+    return dict(columns)
 
 
 def canonical(connection: "DuckDBPyConnection", columns: Mapping[str, str]) -> dict[str, str]:
@@ -189,12 +226,37 @@ def _convert(connection: "DuckDBPyConnection", name: str, column: str, present: 
     import duckdb
 
     try:
-        connection.execute(f"ALTER TABLE {name} ALTER COLUMN {ident(column)} TYPE {wanted}")
+        change_type(connection, name, column, wanted, f"CAST({ident(column)} AS {wanted})")
     except duckdb.Error:
         raise WarehouseError(
             f"{name}: column {column!r} is {present} and its rows do not fit {wanted}. Drop the table, and materialize"
             " its batches again from what is upstream"
         ) from None  # DuckDB's message quotes a value, which may be personal
+
+
+def change_type(connection: "DuckDBPyConnection", name: str, column: str, sql_type: str, value: str) -> None:
+    """Give a column of a table another type. Inside the caller's transaction.
+
+    Args:
+        connection: to the warehouse.
+        name: the table's whole name, quoted.
+        column: the column.
+        sql_type: its new type.
+        value: an expression of its new values.
+    """
+    if not is_lake(connection):
+        connection.execute(f"ALTER TABLE {name} ALTER COLUMN {ident(column)} TYPE {sql_type} USING {value}")
+        return
+    # A lake can widen a type only, and computes nothing for it. So the table is made anew.
+    retyped = f"SELECT * REPLACE ({value} AS {ident(column)}) FROM {name}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _retyped AS {retyped}")
+    columns = types_of(connection, name) | {column: sql_type}
+    _stored(connection, name, columns)
+    listed = ", ".join(f"{ident(each)} {each_type}" for each, each_type in columns.items())
+    connection.execute(f"DROP TABLE {name}")
+    connection.execute(f"CREATE TABLE {name} ({listed})")
+    connection.execute(f"INSERT INTO {name} FROM _retyped")
+    connection.execute("DROP TABLE _retyped")
 
 
 def batch_filter(batches: Iterable[object] | None) -> str:

@@ -11,7 +11,7 @@ from orchestration_project.alerts.model import Alarm, Files, Kind, MissingBatch,
 from orchestration_project.alerts.outbox import DeadTarget
 from orchestration_project.publishing.lag import CopyState, CopyStatus
 from orchestration_project.storage.disks import Disk
-from orchestration_project.warehouse.connection import Holder
+from orchestration_project.warehouse.lock import Holder
 from orchestration_project_tests.alerts.samples import DAY, HOUR, MINUTE, NOW, check, feed, job, run, seen, state
 from orchestration_project_tests.components.workbench import REPOSITORY
 

@@ -12,6 +12,7 @@ from orchestration_project.backup.export import (
     tables_of,
 )
 from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 SCHEMA = """
     CREATE SCHEMA s;
@@ -43,7 +44,7 @@ a "comment"';
 @pytest.fixture
 def made(tmp_path: Path) -> Warehouse:
     """A warehouse with all that DuckDB has."""
-    warehouse = Warehouse(tmp_path / "one.duckdb", threads=1)
+    warehouse = DuckdbFile(tmp_path / "one.duckdb", threads=1)
     with warehouse.connection("test") as connection:
         connection.execute(SCHEMA)
     return warehouse
@@ -64,7 +65,7 @@ def test_everything_comes_back(made: Warehouse, tmp_path: Path) -> None:
             parts = [(state, batch) for state in states for batch in state.contents]
             for number, (state, batch) in enumerate(parts):
                 export_part(connection, state, batch, work / f"{number}.parquet")
-    other = Warehouse(tmp_path / "two.duckdb", threads=1)
+    other = DuckdbFile(tmp_path / "two.duckdb", threads=1)
     with other.connection("test", [work]) as connection:
         connection.execute(ddl)
         for number, (state, _) in enumerate(parts):

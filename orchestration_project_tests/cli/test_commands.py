@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from orchestration_project.cli.main import main
 from orchestration_project.cli.samples import COMMITTED_SAMPLE
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 SAMPLE_FILES = 8
 
@@ -135,7 +135,7 @@ def test_verify_tells_by_its_exit_code(data_dir: Path, monkeypatch: pytest.Monke
         "has to be rebuilt from the archive",
     ]
     monkeypatch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
-    with Warehouse(data_dir / "warehouse.duckdb").connection("the big load"):
+    with DuckdbFile(data_dir / "warehouse.duckdb").connection("the big load"):
         busy = CliRunner().invoke(main, ["verify"])
     assert busy.exit_code == 2
     assert "the big load" in busy.output
@@ -157,7 +157,7 @@ def test_verify_refuses_what_is_not_there(arguments: list[str], told: str, data_
 
 def test_verify_looks_at_the_batches_that_are_named(data_dir: Path) -> None:
     """`--batch` leaves the other batches out."""
-    with Warehouse(data_dir / "warehouse.duckdb").connection("makes it"):
+    with DuckdbFile(data_dir / "warehouse.duckdb").connection("makes it"):
         pass
     for day in ("2024-01-15", "2024-01-16"):
         archived = data_dir / "archive" / "sales" / day / f"sales_{day}.csv"

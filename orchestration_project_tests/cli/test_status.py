@@ -12,14 +12,7 @@ from click.testing import CliRunner, Result
 from orchestration_project.cli import status as command
 from orchestration_project.cli.docs.pages import COMMANDS as PAGE
 from orchestration_project.cli.main import main
-from orchestration_project.cli.project import SHOP, Project
-from orchestration_project.components.feed_spec import FeedSpec
-from orchestration_project.inspection.fetches import FetchStatus
-from orchestration_project.settings import Settings
-from orchestration_project.sources.http_options import HttpOptions
-from orchestration_project.sources.memory import LastFetch, open_memory
-from orchestration_project.sources.session import DeclaredSource
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 pytestmark = pytest.mark.promise("seen")
 
@@ -101,7 +94,7 @@ def test_sources_are_told_of(data_dir: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_busy_warehouse_is_told(data_dir: Path) -> None:
     """Who holds it is said and the exit code is 2, at once."""
-    with Warehouse(data_dir / "warehouse.duckdb").connection("the big load"), pytest.MonkeyPatch.context() as patch:
+    with DuckdbFile(data_dir / "warehouse.duckdb").connection("the big load"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
         assert "the big load" in status(exit_code=2).stdout
 

@@ -15,7 +15,7 @@ from orchestration_project.components.resources import PLATFORM
 from orchestration_project.inspection.findings import Proof
 from orchestration_project.settings import Settings
 from orchestration_project.storage.feed_state import read_checks
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import Workbench, evaluations, materializations, project, value
 
@@ -100,7 +100,7 @@ def test_what_passes_by_itself_is_tried_again(
     """A warehouse that is in use is asked for again; after that the run fails, which is an alarm of its own."""
     monkeypatch.setenv("BACKUP_URL", str(tmp_path / "vault"))
     monkeypatch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0")
-    with Warehouse(bench.data_dir / "warehouse.duckdb").connection("a load"):
+    with DuckdbFile(bench.data_dir / "warehouse.duckdb").connection("a load"):
         result = alone(bench, Backup(retries=1, retry_minutes=0.001)).run(NAME, raise_on_error=False)
     assert not result.success
     assert dg.DagsterEventType.STEP_UP_FOR_RETRY in [event.event_type for event in result.all_events]

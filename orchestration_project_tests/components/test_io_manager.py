@@ -13,6 +13,7 @@ from orchestration_project.components.io_manager import WarehouseIOManager
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 pytestmark = [pytest.mark.promise("frames"), pytest.mark.filterwarnings("ignore:Parameter `backfill_policy`")]
 
@@ -232,7 +233,7 @@ def test_the_connection_closes_after_an_error(written: Path) -> None:
     """A failed write leaves neither an open connection nor a lock behind: another process may write at once."""
     with pytest.raises(WarehouseError):
         write(daily(frame(FIRST, amount=["nine"])), FIRST)
-    with Warehouse(written / "warehouse.duckdb", lock_timeout=0).transaction("the next one") as connection:
+    with DuckdbFile(written / "warehouse.duckdb", lock_timeout=0).transaction("the next one") as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (2,)
     assert not (written / "warehouse.duckdb.holder.json").exists()
 

@@ -125,7 +125,7 @@ def test_names_that_look_like_a_feeds_are_free(data_dir: Path) -> None:
 def test_a_feed_does_not_write_to_a_table_of_an_asset(tmp_path: Path) -> None:
     """Where an asset was first, the load says whose table is in its way, and the file stays in landing."""
     shop = Shop(tmp_path)
-    manager = WarehouseIOManager(database=str(shop.warehouse.database))
+    manager = WarehouseIOManager(database=str(shop.settings.database))
     materialize(frames_asset("cleaned_f", numbers(1)), manager=manager)
     shop.deliver(named(1), "id,n\na,1\n")
     with pytest.raises(WarehouseError, match=r"main\.cleaned_f belongs to the asset cleaned_f"):

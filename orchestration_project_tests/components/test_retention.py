@@ -11,7 +11,7 @@ import pytest
 
 from orchestration_project.components.resources import PLATFORM
 from orchestration_project.components.retention import NAME, NOT_SET, Retention, build_schedule
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.components.sales_files import catalogue
 from orchestration_project_tests.components.workbench import Workbench, materializations, project, value
 
@@ -69,7 +69,7 @@ def test_a_place_that_does_not_answer_is_tried_again(
     alone = Workbench(
         dg.Definitions(assets=[asset], resources=dict(project().resources or {})), bench.data_dir, bench.instance
     )
-    with Warehouse(bench.data_dir / "warehouse.duckdb").connection("a load"):
+    with DuckdbFile(bench.data_dir / "warehouse.duckdb").connection("a load"):
         result = alone.run(NAME, raise_on_error=False)
     assert not result.success
     assert dg.DagsterEventType.STEP_UP_FOR_RETRY in [event.event_type for event in result.all_events]

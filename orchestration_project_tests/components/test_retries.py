@@ -16,7 +16,7 @@ from orchestration_project.components.project import with_platform
 from orchestration_project.components.retries import ASKED_AGAIN
 from orchestration_project.inspection.runs import causes_of
 from orchestration_project.storage.sensor_evaluation import MAX_REQUESTS
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.components.sales_files import sale
 from orchestration_project_tests.components.watch import Watch, batches, spec_of, swept
 from orchestration_project_tests.reliability.contention import HOLD_LOCK, holder
@@ -30,7 +30,7 @@ START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_ran
 def busy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Somebody has the warehouse, and loads don't wait."""
     monkeypatch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
-    with Warehouse(watch.bench.data_dir / "warehouse.duckdb").connection("a long query"):
+    with DuckdbFile(watch.bench.data_dir / "warehouse.duckdb").connection("a long query"):
         yield
 
 

@@ -11,7 +11,7 @@ from orchestration_project.errors import WarehouseError
 from orchestration_project.health import model
 from orchestration_project.health.model import Kind, measured
 from orchestration_project.health.table import COLUMNS, DESCRIPTIONS, add, series
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.owners import claim
 from orchestration_project.warehouse.tables import columns_of, create_table
 from orchestration_project_tests.health.runs import NOW
@@ -26,7 +26,7 @@ BEGIN = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator["DuckDBPyConnection"]:
-    with Warehouse(tmp_path / "warehouse.duckdb").connection("test") as connection:
+    with DuckdbFile(tmp_path / "warehouse.duckdb").connection("test") as connection:
         yield connection
 
 

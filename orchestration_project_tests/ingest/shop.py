@@ -20,6 +20,7 @@ from orchestration_project.storage.batches import Batch, Batching, Cadence, is_a
 from orchestration_project.storage.members import unpacked
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
+from orchestration_project_tests.servers.warehouses import place
 
 NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 PATTERN = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
@@ -75,7 +76,8 @@ class Shop:
     @property
     def settings(self) -> Settings:
         """The settings, with a DuckDB that leaves a core to others and a short patience."""
-        return Settings(data_dir=self.folder, lock_timeout=0.2, threads=1)
+        url, data = place(self.folder)
+        return Settings(data_dir=self.folder, warehouse_url=url, warehouse_data=data, lock_timeout=0.2, threads=1)
 
     @property
     def warehouse(self) -> Warehouse:

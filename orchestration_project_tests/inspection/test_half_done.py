@@ -84,7 +84,7 @@ def test_folders_without_a_warehouse(shop: Shop) -> None:
     """A warehouse that was lost while folders moved is no reason to be silent."""
     with nothing_tidied(), dying(Recovery.SWITCHED):
         rebuilt(shop)
-    shutil.rmtree(f"{shop.warehouse.database}.rebuild")
+    shutil.rmtree(f"{shop.settings.database}.rebuild")
     shop.lose_warehouse()
     (what,) = told(shop)
     assert "folders are not all in their places" in what

@@ -78,7 +78,7 @@ def test_the_warehouse_is_opened_to_read_only(
     opened, connect = [], duckdb.connect
 
     def noted(database: str, read_only: bool = False, *rest: object, **options: object) -> object:
-        opened.append((Path(database) == shop.warehouse.database, read_only))
+        opened.append((Path(database) == shop.settings.database, read_only))
         return connect(database, read_only, *rest, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(duckdb, "connect", noted)

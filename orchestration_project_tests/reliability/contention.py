@@ -19,8 +19,8 @@ PATIENCE_SECONDS = 120.0
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from orchestration_project.warehouse.connection import Warehouse
-with Warehouse(Path(sys.argv[1])).connection("the big load"):
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
+with DuckdbFile(Path(sys.argv[1])).connection("the big load"):
     print("ready", flush=True)
     sys.stdin.readline()
 """

@@ -17,7 +17,7 @@ import pytest
 
 from orchestration_project.components.retries import failed_for_a_while
 from orchestration_project.errors import WarehouseBusy, WarehouseError
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.watch import Watch, spec_of
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
@@ -93,21 +93,21 @@ def test_disjoint_days_at_once(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse(tmp_path: Path) -> DuckdbFile:
     """A warehouse with a table, and little patience."""
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", lock_timeout=0.3, threads=1)
+    warehouse = DuckdbFile(tmp_path / "warehouse.duckdb", lock_timeout=0.3, threads=1)
     use(warehouse)
     return warehouse
 
 
-def use(warehouse: Warehouse) -> None:
+def use(warehouse: DuckdbFile) -> None:
     """Use the warehouse for a moment."""
     with warehouse.connection("test") as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS t (a INTEGER)")
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_reader_that_holds_the_file(warehouse: Warehouse, read_only: bool) -> None:
+def test_a_reader_that_holds_the_file(warehouse: DuckdbFile, read_only: bool) -> None:
     """A program that has the file open, if only to read it, is named by its process, with what to do about it."""
     with (
         holder(HOLD_FILE.format(read_only=read_only), warehouse.database) as process,
@@ -117,7 +117,7 @@ def test_a_reader_that_holds_the_file(warehouse: Warehouse, read_only: bool) -> 
     use(warehouse)
 
 
-def test_a_reader_that_goes_is_waited_for(warehouse: Warehouse) -> None:
+def test_a_reader_that_goes_is_waited_for(warehouse: DuckdbFile) -> None:
     """Who closes the file in time costs the others a wait and no error."""
     with holder(HOLD_FILE.format(read_only=True), warehouse.database) as process:
         with pytest.raises(WarehouseBusy):
@@ -127,7 +127,7 @@ def test_a_reader_that_goes_is_waited_for(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.found("Who waited could be told of a process that was killed long ago.")
-def test_a_holder_that_is_killed(warehouse: Warehouse) -> None:
+def test_a_holder_that_is_killed(warehouse: DuckdbFile) -> None:
     """The lock of a killed process is free at once, and the note that it left names nobody any more."""
     note = warehouse.database.with_name(f"{warehouse.database.name}.holder.json")
     with holder(HOLD_LOCK, warehouse.database) as process:
@@ -145,7 +145,7 @@ def test_a_holder_that_is_killed(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
-def test_a_holder_that_hangs(warehouse: Warehouse) -> None:
+def test_a_holder_that_hangs(warehouse: DuckdbFile) -> None:
     """A holder that neither goes on nor ends is waited for no longer than allowed, and named with what it does."""
     with holder(HOLD_LOCK, warehouse.database) as process:
         process.send_signal(signal.SIGSTOP)
@@ -171,10 +171,10 @@ def test_a_warehouse_that_cannot_be_locked(obstacle: str, tmp_path: Path) -> Non
         if os.access(folder, os.W_OK):
             pytest.skip("the superuser may write anywhere")
     with pytest.raises(WarehouseError, match=r"warehouse\.duckdb\.lock can't be locked: .*DATA_DIR and WAREHOUSE_URL"):
-        use(Warehouse(folder / "warehouse.duckdb", lock_timeout=60))
+        use(DuckdbFile(folder / "warehouse.duckdb", lock_timeout=60))
 
 
-def test_a_note_that_cannot_be_written_stops_nobody(warehouse: Warehouse) -> None:
+def test_a_note_that_cannot_be_written_stops_nobody(warehouse: DuckdbFile) -> None:
     """The note of who holds the lock is only for those who wait."""
     warehouse.database.with_name(f"{warehouse.database.name}.holder.json").mkdir()
     use(warehouse)
@@ -312,8 +312,8 @@ def test_loads_take_turns_without_the_lock_file(tmp_path: Path) -> None:
     shop = Shop(tmp_path, keyed())
     replace_file(shop, 1, version=1)
     shop.load()
-    with holder(HOLD_LOCK, shop.warehouse.database):
-        Path(f"{shop.warehouse.database}.lock").unlink()
+    with holder(HOLD_LOCK, shop.settings.database):
+        Path(f"{shop.settings.database}.lock").unlink()
         with pytest.raises(WarehouseBusy, match="held open outside the platform"):
             shop.load()
     load_days(tmp_path, [[1]])

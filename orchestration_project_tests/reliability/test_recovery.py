@@ -344,7 +344,7 @@ def test_a_file_that_was_committed_but_not_moved(shop: Shop) -> None:
 
 def database(shop: Shop) -> Path:
     """The warehouse's file."""
-    return shop.warehouse.database
+    return shop.settings.database
 
 
 def truncate(share: float) -> Callable[[Shop], None]:

@@ -13,7 +13,7 @@ from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import parse_expression
 from orchestration_project.contracts.queries import parse_query
 from orchestration_project.settings import Settings, SettingsError
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.reliability.evidence import tried
 
@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def connection(place: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A connection of a step that asked for the folder `in`, by way of a link."""
-    warehouse = Warehouse(place / "warehouse.duckdb", lock_timeout=1, threads=1, memory_limit="60MB")
+    warehouse = DuckdbFile(place / "warehouse.duckdb", lock_timeout=1, threads=1, memory_limit="60MB")
     with warehouse.connection("test", [place / "way", place / "not there yet"]) as opened:
         yield opened
 
@@ -132,7 +132,7 @@ def test_what_a_step_needs_is_open(statement: str, connection: duckdb.DuckDBPyCo
 def test_other_steps_read_no_files(place: Path) -> None:
     """A connection for which no folder was asked reads not even the warehouse's own."""
     with (
-        Warehouse(place / "other.duckdb", lock_timeout=1).connection("test") as shut,
+        DuckdbFile(place / "other.duckdb", lock_timeout=1).connection("test") as shut,
         pytest.raises(duckdb.PermissionException),
     ):
         shut.execute(f"FROM read_csv('{place}/in/a.csv')")

@@ -8,29 +8,30 @@ import pytest
 from orchestration_project.errors import WarehouseBusy, WarehouseError
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.reliability.contention import holder
 
 HOLD_DATABASE = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('ready', flush=True); sys.stdin.read()"
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from orchestration_project.warehouse.connection import Warehouse
-with Warehouse(Path(sys.argv[1])).connection("the big load"):
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
+with DuckdbFile(Path(sys.argv[1])).connection("the big load"):
     print("ready", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse(tmp_path: Path) -> DuckdbFile:
     """A warehouse with a table, and little patience."""
-    warehouse = Warehouse(tmp_path / "it's a 🏬" / "warehouse.duckdb", lock_timeout=0.3, threads=1)
+    warehouse = DuckdbFile(tmp_path / "it's a 🏬" / "warehouse.duckdb", lock_timeout=0.3, threads=1)
     with warehouse.connection("test") as connection:
         connection.execute("CREATE TABLE t (a INTEGER)")
     return warehouse
 
 
-def count(warehouse: Warehouse) -> int:
+def count(warehouse: DuckdbFile) -> int:
     """How many rows the table has."""
     with warehouse.connection("count") as connection:
         row = connection.execute("SELECT count(*) FROM t").fetchone()
@@ -38,7 +39,7 @@ def count(warehouse: Warehouse) -> int:
     return int(row[0])
 
 
-def test_a_held_lock_names_its_holder(warehouse: Warehouse) -> None:
+def test_a_held_lock_names_its_holder(warehouse: DuckdbFile) -> None:
     """Who waits for too long is told which process does what since when, and what to do; afterwards the way is free."""
     with (
         holder(HOLD_LOCK, warehouse.database) as process,
@@ -48,7 +49,7 @@ def test_a_held_lock_names_its_holder(warehouse: Warehouse) -> None:
     assert count(warehouse) == 0
 
 
-def test_a_database_that_somebody_else_has_open(warehouse: Warehouse) -> None:
+def test_a_database_that_somebody_else_has_open(warehouse: DuckdbFile) -> None:
     """A program beside the platform that has the file open is told apart from the platform's own lock."""
     with (
         holder(HOLD_DATABASE, warehouse.database) as process,
@@ -58,13 +59,13 @@ def test_a_database_that_somebody_else_has_open(warehouse: Warehouse) -> None:
     assert count(warehouse) == 0
 
 
-def test_a_connection_of_the_same_process(warehouse: Warehouse) -> None:
+def test_a_connection_of_the_same_process(warehouse: DuckdbFile) -> None:
     """A connection that this very process has open elsewhere is told as such."""
     with duckdb.connect(str(warehouse.database)), pytest.raises(WarehouseBusy, match="held open"):
         count(warehouse)
 
 
-def test_an_unreadable_note_of_the_holder(warehouse: Warehouse) -> None:
+def test_an_unreadable_note_of_the_holder(warehouse: DuckdbFile) -> None:
     """The note of who holds the lock may be missing or broken; the message then says less."""
     note = warehouse.database.with_name(f"{warehouse.database.name}.holder.json")
     with holder(HOLD_LOCK, warehouse.database):
@@ -74,7 +75,7 @@ def test_an_unreadable_note_of_the_holder(warehouse: Warehouse) -> None:
                 count(warehouse)
 
 
-def test_the_connection_is_closed_after_an_error(warehouse: Warehouse) -> None:
+def test_the_connection_is_closed_after_an_error(warehouse: DuckdbFile) -> None:
     """After an error the file is free for others, and no note of a holder is left."""
     with pytest.raises(ZeroDivisionError), warehouse.connection("test"):
         raise ZeroDivisionError
@@ -83,7 +84,7 @@ def test_the_connection_is_closed_after_an_error(warehouse: Warehouse) -> None:
     assert not list(warehouse.database.parent.glob("*.holder.json"))
 
 
-def insert(warehouse: Warehouse, value: int, error: BaseException | None = None) -> None:
+def insert(warehouse: DuckdbFile, value: int, error: BaseException | None = None) -> None:
     """Insert a row in a transaction, and perhaps raise before its end."""
     with warehouse.transaction("test") as connection:
         connection.execute("INSERT INTO t VALUES ($1)", [value])
@@ -91,7 +92,7 @@ def insert(warehouse: Warehouse, value: int, error: BaseException | None = None)
             raise error
 
 
-def test_a_transaction_is_all_or_nothing(warehouse: Warehouse) -> None:
+def test_a_transaction_is_all_or_nothing(warehouse: DuckdbFile) -> None:
     """What a block did is there when it ends, and none of it when it raises, even by an interrupt."""
     insert(warehouse, 1)
     for error in (ValueError(), KeyboardInterrupt()):
@@ -100,7 +101,7 @@ def test_a_transaction_is_all_or_nothing(warehouse: Warehouse) -> None:
     assert count(warehouse) == 1
 
 
-def test_the_error_of_a_failed_statement_is_told(warehouse: Warehouse) -> None:
+def test_the_error_of_a_failed_statement_is_told(warehouse: DuckdbFile) -> None:
     """An error that ended the transaction already is not hidden by the attempt to roll it back."""
     with warehouse.connection("test") as connection:
         connection.execute("CREATE UNIQUE INDEX once ON t (a)")
@@ -111,7 +112,7 @@ def test_the_error_of_a_failed_statement_is_told(warehouse: Warehouse) -> None:
         roll_back_and_raise(warehouse)
 
 
-def roll_back_and_raise(warehouse: Warehouse) -> None:
+def roll_back_and_raise(warehouse: DuckdbFile) -> None:
     """End a transaction from within, then raise."""
     with warehouse.transaction("test") as connection:
         connection.execute("ROLLBACK")
@@ -124,10 +125,10 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     database.parent.mkdir()
     database.write_bytes(b"this is not a database" * 1000)
     with pytest.raises(WarehouseError, match="can't be opened as a DuckDB file"):
-        count(Warehouse(database, lock_timeout=60))
+        count(DuckdbFile(database, lock_timeout=60))
 
 
-def test_times_are_utc(warehouse: Warehouse) -> None:
+def test_times_are_utc(warehouse: DuckdbFile) -> None:
     """A connection's time zone does not depend on the machine."""
     with warehouse.connection("test") as connection:
         assert connection.execute("SELECT current_setting('TimeZone')").fetchone() == ("UTC",)

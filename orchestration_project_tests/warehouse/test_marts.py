@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from orchestration_project.warehouse import marts, published
-from orchestration_project.warehouse.connection import Warehouse, reading
+from orchestration_project.warehouse.connection import reading
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.mart_definition import Mart, MartError, Reconciliation, compile_select
 
 FIRST, SECOND, THIRD = (dt.date(2024, 1, number) for number in (1, 2, 3))
@@ -234,7 +235,7 @@ def test_types_of_an_older_release(connection: duckdb.DuckDBPyConnection) -> Non
 )
 def test_reading_answers_as_writing_would(statements: str, tmp_path: Path) -> None:
     """Whatever an older release did not write, a reader finds the same batches out of date, and writes nothing."""
-    warehouse, made = Warehouse(tmp_path / "warehouse.duckdb"), mart()
+    warehouse, made = DuckdbFile(tmp_path / "warehouse.duckdb"), mart()
     with warehouse.transaction("test") as connection:
         fill(connection)
         marts.replace(connection, made, [])
@@ -253,7 +254,7 @@ def test_reading_answers_as_writing_would(statements: str, tmp_path: Path) -> No
 
 def test_reading_where_there_is_nothing(tmp_path: Path) -> None:
     """Before the first load a reader finds empty tables, and no warehouse is made."""
-    warehouse, made = Warehouse(tmp_path / "warehouse.duckdb"), mart()
+    warehouse, made = DuckdbFile(tmp_path / "warehouse.duckdb"), mart()
     with reading(warehouse, "test") as connection:
         marts.stand_in_tables(connection, made)
         assert marts.outdated_batches(connection, made) == marts.differing_batches(connection, made) == []

@@ -22,7 +22,6 @@ from orchestration_project.defs.sales_report.sales import DAILY, MARTS, PRODUCTS
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.storage.archive import write_whole
 from orchestration_project.warehouse.connection import Warehouse, reading
-from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.ledger import stand_in
 
 OWNERS = ["team:sales_data"]
@@ -63,7 +62,7 @@ def build_report(feeds: Sequence[FeedSpec], clock: Callable[[], dt.datetime] = _
         report = read_report(platform.warehouse, purpose, sources, clock())
         page = render(report)
         # A full or read-only disk is told as that, with the folder, and is a fault for which the run is tried again.
-        with clear_faults(settings.database, purpose, settings.reports):
+        with platform.warehouse.clear_faults(purpose, settings.reports):
             path = put(settings.reports, page, report.sales.last if report.sales else None)
         return dg.MaterializeResult(
             metadata={

@@ -16,7 +16,7 @@ from orchestration_project.defs.sales_report.page import render
 from orchestration_project.defs.sales_report.report import read_report
 from orchestration_project.defs.sales_report.sales import TOP_GROUPS, TOP_PRODUCTS, read_sales
 from orchestration_project.ingest.options import ConfiguredFeed
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.marts import newest_totals
 from orchestration_project.warehouse.tables import ensure_table
 from orchestration_project_tests.defs.product_marts.shop_marts import daily
@@ -30,7 +30,7 @@ PAGE_BYTES = 3_000_000
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[DuckDBPyConnection]:
     """A warehouse with empty marts."""
-    with Warehouse(tmp_path / "warehouse.duckdb", threads=1).transaction("test") as connection:
+    with DuckdbFile(tmp_path / "warehouse.duckdb", threads=1).transaction("test") as connection:
         ensure_table(connection, queries.DAILY, daily().columns)
         ensure_table(connection, queries.PRODUCTS, queries.COLUMNS)
         for table in (queries.CATALOGUE, queries.HISTORY):

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from orchestration_project.cli.docs.pages import COMMANDS as PAGE
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.inspection.lookup.desk import HEAD, MAIL, Desk, feed
 
@@ -423,7 +423,7 @@ def test_a_busy_warehouse(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.deliver(MONDAY, f"{HEAD}a,x,,7,1\n")
     desk.load()
     monkeypatch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
-    with Warehouse(desk.data_dir / "warehouse.duckdb").connection("the big load"):
+    with DuckdbFile(desk.data_dir / "warehouse.duckdb").connection("the big load"):
         for command in (("where", MONDAY, 1), ("find", "a")):
             assert "the big load" in desk.type(*command, exit_code=2).stderr
 

@@ -1,0 +1,190 @@
+"""A lake's catalog in a PostgreSQL database: for several machines.
+
+Its lock is an advisory lock of the database, held by a connection of its own. The server frees it when that connection
+ends, however the process ends. Two first loads of one day would both commit in DuckLake, so writers have to come one at
+a time.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchestration_project.errors import WarehouseDown, WarehouseError
+from orchestration_project.failpoints import Point, reached
+from orchestration_project.settings import SettingsError
+from orchestration_project.warehouse.lake_catalog import NEWEST, Attaching, Snapshot
+from orchestration_project.warehouse.lock import Holder, busy
+from orchestration_project.warehouse.tables import literal
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# Only defaults: an address may name others. Without them a server that vanished is waited for for hours.
+PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+LOCK = 0x0A_6C_61_6B_65  # any number will do, as long as it is always the same
+LONGEST_NAME = 63
+"""PostgreSQL cuts what a connection is called to so many bytes."""
+HELD_BY = f"""SELECT application_name, coalesce(host(client_addr), 'local'), state_change
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = {LOCK}
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresCatalog:
+    """A PostgreSQL database that has a lake's catalog.
+
+    Attributes:
+        shown: its address as it may be shown to anybody.
+        parameters: libpq's parameters, secrets included.
+    """
+
+    shown: str
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> "PostgresCatalog":
+        """Read `postgres://user:password@host:port/database?sslmode=require`.
+
+        Raises:
+            SettingsError: it can't be read.
+            WarehouseError: the extra `lake` is not installed.
+        """
+        psycopg = _psycopg()
+        try:
+            given = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
+        except psycopg.Error:
+            given = {"host": "@"}
+        port = given.get("port", "5432")
+        # The message of libpq quotes what it could not read, which may be the password. An @ that is not written %40
+        # ends the password early, and libpq takes the rest of it for the host.
+        if "@" in given.get("host", "") or not port.replace(",", "").isdecimal():
+            raise SettingsError(
+                "WAREHOUSE_URL is no address of PostgreSQL's: ducklake:postgres://user:password@host:port/database."
+                " Marks like @ : / in a password are written as %40 %3A %2F"
+            )
+        place = f"{given.get('host', 'localhost')}:{port}/{given.get('dbname', '')}"
+        return cls(f"ducklake:postgres://{place}", PATIENCE | given)
+
+    @property
+    def extension(self) -> str:
+        """DuckDB's extension for PostgreSQL."""
+        return "postgres_scanner"
+
+    @property
+    def where(self) -> str:
+        """Its URL, without user and password."""
+        return self.shown
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.parameters.get("dbname", "postgres")
+
+    @property
+    def to_move(self) -> str:
+        """The database."""
+        return f"the database {self.name} of {self.shown} away (ALTER DATABASE ... RENAME), and make an empty one"
+
+    def newest(self) -> Snapshot | None:
+        """The newest snapshot; None: there is no lake yet.
+
+        Raises:
+            WarehouseDown: the server does not answer.
+        """
+        with self._asking("question") as connection:
+            if connection.execute("SELECT to_regclass('ducklake_snapshot') IS NULL").fetchone() == (True,):
+                return None
+            row = connection.execute(NEWEST.encode()).fetchone()
+        return Snapshot(*row) if row else None
+
+    def attaching(self, read_only: bool) -> Attaching:  # noqa: ARG002 - SQLite's catalog asks it
+        """How DuckDB attaches the lake."""
+        hidden = {name: value for name, value in self.parameters.items() if name == "password"}
+        # In a secret of the connection's own: DuckDB's errors and lists quote the address, and a secret never.
+        password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
+        rest = {name: value for name, value in self.parameters.items() if name not in hidden}
+        address = _psycopg().conninfo.make_conninfo(**{"application_name": "orchestration-project", **rest})
+        secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{password})"
+        return Attaching(f"postgres:{address}", {"META_SECRET": "'catalog'"}, (secret,))
+
+    def holder(self) -> Holder | None:
+        """Who has the lock, as the server tells; None if nobody has, or it does not answer."""
+        try:
+            with self._asking("question") as connection:
+                return _holder(connection)
+        except WarehouseError:
+            return None
+
+    @contextmanager
+    def locked(self, purpose: str, timeout: float) -> Iterator[None]:
+        """Hold the database's advisory lock.
+
+        Raises:
+            WarehouseBusy: another process held it for longer than `timeout` seconds; names it.
+            WarehouseDown: the server does not answer.
+        """
+        psycopg = _psycopg()
+        with self._asking(purpose) as connection:
+            # PostgreSQL takes 0 for a wait without end.
+            connection.execute(f"SET lock_timeout = {max(1, int(timeout * 1000))}".encode())
+            try:
+                connection.execute(f"SELECT pg_advisory_lock({LOCK})".encode())
+            except psycopg.errors.LockNotAvailable as error:
+                holder = _holder(connection)
+                raise busy(self.shown, holder.who if holder else "another process", timeout) from error
+            reached(Point.LOCKED)
+            yield
+        reached(Point.UNLOCKED)
+
+    @contextmanager
+    def _asking(self, purpose: str) -> Iterator["Connection[tuple[Any, ...]]"]:
+        """A connection of its own, which says what it is for. Errors of the block itself go through unchanged."""
+        psycopg = _psycopg()
+        who = f" (process {os.getpid()} on {socket.gethostname()})"
+        named = {"application_name": f"{purpose[: LONGEST_NAME - len(who)]}{who}"}
+        try:
+            connection = psycopg.connect(**{**self.parameters, **named}, autocommit=True)
+        except psycopg.Error as error:
+            raise self._down(error) from None  # the message has the whole address
+        try:
+            yield connection
+        except psycopg.Error as error:
+            raise self._down(error) from None
+        finally:
+            connection.close()
+
+    def _down(self, error: Exception) -> WarehouseDown:
+        told = self.masked(str(error)).strip().rpartition("failed: ")[2].splitlines() or ["no answer"]
+        return WarehouseDown(
+            f"{self.shown}, which has the catalog of the warehouse, can't be used now: {told[0]}. What was not"
+            " committed has changed nothing, and no file is lost. Run again when it answers"
+        )
+
+    def masked(self, text: str) -> str:
+        """A text without the password."""
+        secret = self.parameters.get("password")
+        return text.replace(secret, "***") if secret else text
+
+
+def _holder(connection: "Connection[tuple[Any, ...]]") -> Holder | None:
+    row = connection.execute(HELD_BY.encode()).fetchone()
+    if row is None:
+        return None
+    name, address, since = row
+    return Holder(f"{name} from {address}, since {since:%FT%TZ}", since)
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+        import psycopg.conninfo
+        import psycopg.errors
+    except ImportError:
+        raise WarehouseError(
+            "a lake with its catalog in PostgreSQL needs psycopg: pip install 'orchestration-project[lake]'"
+        ) from None
+    return psycopg

@@ -1,0 +1,42 @@
+"""Where a test's warehouse is: a DuckDB file, as is the default, or a lake, by the option that `lakes` adds."""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+FILE, SQLITE, POSTGRES = "file", "lake-sqlite", "lake-postgres"
+CHOICE, SERVER, STORE = "TESTS_WAREHOUSE", "TESTS_LAKE_SERVER", "TESTS_LAKE_STORE"
+"""Variables of the environment, so that processes which tests start use the same kind."""
+
+
+def kind() -> str:
+    """The kind of warehouse that the tests use."""
+    return os.environ.get(CHOICE, FILE)  # noqa: TID251 - no setting of the package
+
+
+def place(folder: Path, chosen: str | None = None) -> tuple[str, str]:
+    """WAREHOUSE_URL and WAREHOUSE_DATA of a test's warehouse; both empty for a file.
+
+    Args:
+        folder: the test's data folder; another one has another warehouse.
+        chosen: the kind, if the test does not use that of the option.
+    """
+    used = chosen or kind()
+    if used == FILE:
+        return "", ""
+    if used == SQLITE:
+        return f"ducklake:sqlite:///{folder}/lake.sqlite", f"{folder}/lake"
+    name = f"lake_{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    server, store = os.environ[SERVER], os.environ[STORE]  # noqa: TID251 - no settings of the package
+    _make_database(server, name)
+    return f"ducklake:{server.format(name)}", f"{store}/{name}"
+
+
+@cache
+def _make_database(server: str, name: str) -> None:
+    with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(f"CREATE DATABASE {name}".encode())
