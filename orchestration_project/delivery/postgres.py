@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from orchestration_project.delivery import postgres_layout as sql
 from orchestration_project.delivery.model import Contents, Figures, Shape, StagedPart
 from orchestration_project.delivery.postgres_layout import Layout
-from orchestration_project.delivery.postgres_session import Address, asking
+from orchestration_project.delivery.postgres_session import asking
 from orchestration_project.delivery.postgres_types import MAX_NAME_BYTES, postgres_types
 from orchestration_project.delivery.postgres_write import prepare, write_table
 from orchestration_project.delivery.targets import TargetConfig
 from orchestration_project.errors import DeliveryError
+from orchestration_project.postgres_address import parse_address
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -43,7 +44,7 @@ class PostgresTarget:
         Raises:
             DeliveryError: the address can't be read, or the extra `postgres` is not installed.
         """
-        self._address = Address.parse(url)
+        self._address = parse_address(url, "target", DeliveryError)
         self._schema = schema
         self._reader = reader
 

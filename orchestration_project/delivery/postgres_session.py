@@ -1,6 +1,6 @@
 """Ways into a PostgreSQL server: psycopg for questions and DDL, DuckDB's extension for a transaction with many rows.
 
-Belongs here: addresses, connections, and what their errors say. Does not belong here: what a delivery is.
+Belongs here: connections, and what their errors say. Does not belong here: what a delivery is.
 
 No message has a password in it: libpq's have the whole address, so they are taken apart, never passed on.
 """
@@ -8,11 +8,12 @@ No message has a password in it: libpq's have the whole address, so they are tak
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import DeliveryError, TargetDown, without_values
+from orchestration_project.postgres_address import Address, psycopg_or
 from orchestration_project.warehouse.connection import SHUT
 from orchestration_project.warehouse.tables import ident, literal
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """What an address may hold that nobody may see."""
-# Only defaults: an address may name others. Without them a server that vanished is waited for for hours.
-PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 LOCK_TIMEOUT = "60s"
 """How long to wait for another delivery, or for somebody who reads a table that is to be replaced."""
 # Of a statement that ends because of the server's state, and of a connection that is gone.
@@ -42,58 +41,12 @@ _SERVER_SAID = re.compile(r"(?:ERROR|FATAL|PANIC): +(.*)")
 _COLUMN = re.compile(r"CONTEXT: +COPY .*?, column (.*?)[:\n]")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is.
-
-    Attributes:
-        shown: the address as it may be shown to anybody.
-        parameters: libpq's parameters, secrets included.
-    """
-
-    shown: str
-    parameters: Mapping[str, str] = field(repr=False)
-
-    @classmethod
-    def parse(cls, url: str) -> "Address":
-        """Read `postgresql://user:password@host:port/database?sslmode=require`.
-
-        Raises:
-            DeliveryError: it can't be read, or the extra `postgres` is not installed.
-        """
-        conninfo, error = _psycopg().conninfo, _psycopg().Error
-        try:
-            given = {name: str(value) for name, value in conninfo.conninfo_to_dict(url).items()}
-        except error:
-            # The message of libpq quotes what it could not read, which may be the password.
-            raise DeliveryError(
-                "the target's address is none of PostgreSQL's: postgresql://user:password@host:port/database."
-                " Marks like @ : / in a password are written as %40 %3A %2F"
-            ) from None
-        port = given.get("port", "5432")
-        # An @ that is not written %40 ends the password early, and libpq takes the rest of it for the host.
-        if "@" in given.get("host", "") or not port.replace(",", "").isdecimal():
-            raise DeliveryError("the target's address has no such host or port; an @ in a password is written %40")
-        place = f"{given.get('host', 'localhost')}:{port}/{given.get('dbname', '')}"
-        return cls(f"postgresql://{place}", {"application_name": "orchestration-project"} | PATIENCE | given)
-
-    def masked(self, text: str) -> str:
-        """A text without the address's secrets."""
-        for name in SECRETS:
-            if secret := self.parameters.get(name):
-                text = text.replace(secret, "***")
-        return text
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg
-        import psycopg.conninfo
-    except ImportError:
-        raise DeliveryError(
-            "deliveries to PostgreSQL need psycopg: pip install 'orchestration-project[postgres]'"
-        ) from None
-    return psycopg
+def masked(text: str, address: Address) -> str:
+    """A text without an address's secrets."""
+    for name in SECRETS:
+        if secret := address.parameters.get(name):
+            text = text.replace(secret, "***")
+    return text
 
 
 @contextmanager
@@ -104,7 +57,7 @@ def asking(address: Address) -> Iterator["Connection[tuple[Any, ...]]"]:
         TargetDown: the server does not answer, or lets nobody in at the moment.
         DeliveryError: it refuses the user, or a statement.
     """
-    psycopg = _psycopg()
+    psycopg = psycopg_or(DeliveryError)
     try:
         with psycopg.connect(**address.parameters, autocommit=True) as connection:
             # Dates and moments as text have to be the same whatever the server's defaults are.
@@ -191,7 +144,7 @@ def _attach(connection: "DuckDBPyConnection", address: Address) -> None:
     password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
     connection.execute(f"CREATE TEMPORARY SECRET target (TYPE postgres{password})")
     rest = {name: value for name, value in address.parameters.items() if name not in hidden}
-    where = _psycopg().conninfo.make_conninfo(**rest)
+    where = psycopg_or(DeliveryError).conninfo.make_conninfo(**rest)
     # With another isolation a transaction would not see what the one that it waited for has written.
     connection.execute(
         f"ATTACH {literal(where)} AS target (TYPE postgres, SECRET target, ISOLATION_LEVEL 'READ COMMITTED')"
@@ -221,7 +174,7 @@ def extension() -> Path:
 
 def fault_of(address: Address, message: str) -> DeliveryError:
     """What an error of libpq, the server or DuckDB means, without secrets and without values of rows."""
-    text = address.masked(message)
+    text = masked(message, address)
     said = _SERVER_SAID.findall(text)
     # libpq tells of each address of a host, the last one last.
     cause = said[-1] if said else text.rpartition("failed: ")[2] or text

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from orchestration_project.delivery import postgres_layout as sql
 from orchestration_project.delivery.model import Contents, StagedPart
 from orchestration_project.delivery.postgres_layout import Layout
-from orchestration_project.delivery.postgres_session import Address, Transaction, asking, transaction
+from orchestration_project.delivery.postgres_session import Transaction, asking, transaction
 from orchestration_project.delivery.postgres_types import cast_type
 from orchestration_project.errors import DeliveryConflict, DeliveryError
+from orchestration_project.postgres_address import Address
 from orchestration_project.warehouse.tables import ident, literal, literals
 
 TEXTS = ("VARCHAR", "JSON", "ENUM")

@@ -7,6 +7,7 @@
     complete  where the files are that were fetched: in landing, in the ledger, nowhere
     naming    which keys are wanted, and what their files are called
     dated     addresses and names with a batch in them
+    addresses which addresses of web servers can be used, and what may be shown of them
     kinds     the kinds of sources, and how each is opened
 
 The other modules are those of the kinds: `http`, `rest`, `imap`, `sql`, `object_store`, `sftp`. What `defs.yaml` may

@@ -13,9 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from orchestration_project.errors import ItemGone, SourceError
 from orchestration_project.settings import is_named, revealed
+from orchestration_project.sources.addresses import address_problem
 from orchestration_project.sources.dated import BATCH_FIELD, batches_since, filled
 from orchestration_project.sources.http_download import Download, Told
-from orchestration_project.sources.http_options import HttpOptions, url_problem
+from orchestration_project.sources.http_options import LOGIN, HttpOptions
 from orchestration_project.sources.http_session import Access, HttpSession
 from orchestration_project.sources.model import Fetched, Item
 from orchestration_project.storage.batches import Batching
@@ -43,8 +44,8 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
         SettingsError: a variable that is named is not set.
     """
     url = revealed(options.url, secret)
-    if problem := url_problem(url):
-        raise SourceError(problem)
+    if problem := address_problem(url, LOGIN):
+        raise SourceError(f"url {problem}")
     headers = {name: revealed(text, secret) for name, text in (options.headers or {}).items()}
     if options.token is not None:
         headers["Authorization"] = f"Bearer {revealed(options.token, secret)}"

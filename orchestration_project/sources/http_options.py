@@ -7,7 +7,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, model_validator
 
 from orchestration_project.settings import is_named
+from orchestration_project.sources.addresses import address_problem
 from orchestration_project.sources.dated import BATCH_FIELD
+
+LOGIN = "`user` and `password`"
+"""Where the user and the password belong that somebody has put into an address."""
 
 
 class HttpOptions(BaseModel, frozen=True, extra="forbid"):
@@ -78,8 +82,8 @@ class HttpOptions(BaseModel, frozen=True, extra="forbid"):
 
     def _problem(self) -> str | None:
         is_hidden = is_named(self.url)
-        if not is_hidden and (problem := url_problem(self.url)):
-            return problem
+        if not is_hidden and (problem := address_problem(self.url, LOGIN)):
+            return f"url {problem}"
         for name, value in (("password", self.password), ("token", self.token)):
             if value is not None and not is_named(value):
                 return f"{name}: write env: and the name of an environment variable that holds it"
@@ -90,20 +94,6 @@ class HttpOptions(BaseModel, frozen=True, extra="forbid"):
         if self.start is not None and not _is_date(self.start):
             return f"start: {self.start!r} is not a date in the form YYYY-MM-DD"
         return _name_problem("" if is_hidden else self.url, self.name, is_hidden)
-
-
-def url_problem(url: str) -> str | None:
-    """Why an address can't be used; None if it can. The address is not told: a password may be in it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return "url: it is no address"
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        return "url: it has to begin with http:// or https:// and a host"
-    if "@" in parts.netloc:
-        return "url: it has a user in it, and addresses are shown; use `user` and `password`"
-    return None
 
 
 def _is_date(text: str) -> bool:

@@ -17,14 +17,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from orchestration_project.errors import ItemGone, SourceDown, SourceError, visible
+from orchestration_project.errors import ItemGone, SourceDown, SourceError
+from orchestration_project.sources.addresses import SCHEMES, origin_of, shown
 
 if TYPE_CHECKING:
     import requests
     from urllib3 import BaseHTTPResponse, Retry
 
-SCHEMES = ("http", "https")
-PORTS = {"http": 80, "https": 443}
 GONE = (404, 410)
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Answers that may be others in a moment."""
@@ -54,9 +53,7 @@ class Access:
 
     def shown(self, url: str) -> str:
         """An address without what may be secret: user, query, and the path of one from the environment."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return visible(f"{parts.scheme}://{host}{'' if self.hides_path else parts.path}")
+        return shown(url, self.hides_path)
 
 
 class HttpSession:
@@ -132,24 +129,24 @@ class HttpSession:
         )
 
     def _require_safe(self, first: str, url: str, following: str) -> None:
-        scheme, shown = urlsplit(following).scheme, self._access.shown(first)
+        scheme, place = urlsplit(following).scheme, self._access.shown(first)
         if scheme not in SCHEMES or not urlsplit(following).hostname:
-            raise SourceError(f"{shown} leads to an address that is neither http nor https: it is not followed")
+            raise SourceError(f"{place} leads to an address that is neither http nor https: it is not followed")
         if urlsplit(url).scheme == "https" and scheme == "http":
-            raise SourceError(f"{shown} leads from https to http: it is not followed, anybody could change the file")
+            raise SourceError(f"{place} leads from https to http: it is not followed, anybody could change the file")
         if origin_of(following) != origin_of(first) and not is_private(first) and is_private(following):
-            raise SourceError(f"{shown} leads into a private network: it is not followed")
+            raise SourceError(f"{place} leads into a private network: it is not followed")
 
     def _require_success(self, response: "requests.Response", url: str) -> None:
-        status, shown = response.status_code, self._access.shown(url)
+        status, place = response.status_code, self._access.shown(url)
         if status in GONE:
-            raise ItemGone(f"{shown} is not there: the server answers {status}")
+            raise ItemGone(f"{place} is not there: the server answers {status}")
         if status in PASSING or status >= 500:
-            raise SourceDown(f"{shown}: the server answers {status}, also when it is asked again")
+            raise SourceDown(f"{place}: the server answers {status}, also when it is asked again")
         if status in (401, 403):
-            raise SourceError(f"{shown}: the server answers {status}: look at user, password, token and headers")
+            raise SourceError(f"{place}: the server answers {status}: look at user, password, token and headers")
         if not 200 <= status < 300:
-            raise SourceError(f"{shown}: the server answers {status}")
+            raise SourceError(f"{place}: the server answers {status}")
 
     @contextmanager
     def _told(self, url: str) -> Iterator[None]:
@@ -157,18 +154,18 @@ class HttpSession:
         import requests
         from urllib3.exceptions import HTTPError
 
-        shown = self._access.shown(url)
+        place = self._access.shown(url)
         try:
             yield
         except requests.exceptions.SSLError:
             raise SourceError(
-                f"{shown}: its certificate can't be verified; REQUESTS_CA_BUNDLE names a file with that of your own"
+                f"{place}: its certificate can't be verified; REQUESTS_CA_BUNDLE names a file with that of your own"
                 " authority"
             ) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.InvalidHeader):
-            raise SourceError(f"{shown}: the address or a header can't be used") from None
+            raise SourceError(f"{place}: the address or a header can't be used") from None
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise SourceDown(f"{shown} does not answer, or has ended the connection ({type(error).__name__})") from None
+            raise SourceDown(f"{place} does not answer, or has ended the connection ({type(error).__name__})") from None
 
 
 def _patience(retries: int) -> "Retry":
@@ -190,12 +187,6 @@ def _patience(retries: int) -> "Retry":
         backoff_jitter=FIRST_PAUSE,
         raise_on_status=False,
     )
-
-
-def origin_of(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of an address."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
 
 
 def is_private(url: str) -> bool:

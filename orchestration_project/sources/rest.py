@@ -17,10 +17,11 @@ from pathlib import Path
 from orchestration_project.contracts.service import keys_of_path
 from orchestration_project.errors import SourceError
 from orchestration_project.settings import is_named, revealed
+from orchestration_project.sources.addresses import address_problem, shown
 from orchestration_project.sources.dated import BATCH_FIELD, batches_since, fields_of, filled
 from orchestration_project.sources.model import Fetched, Item
-from orchestration_project.sources.rest_client import RestClient, shown
-from orchestration_project.sources.rest_options import NAME_FIELD, RestOptions
+from orchestration_project.sources.rest_client import RestClient
+from orchestration_project.sources.rest_options import LOGIN, NAME_FIELD, RestOptions
 from orchestration_project.sources.rest_pages import Shifted, Tally
 from orchestration_project.storage.batches import Batch, Batching
 
@@ -57,11 +58,8 @@ def _require_address(url: str, options: RestOptions) -> None:
     Raises:
         SourceError: it is none, has a password, or fields where the options say something else.
     """
-    if not url.startswith(("http://", "https://")) or "@" in url.partition("//")[2].partition("/")[0]:
-        raise SourceError(
-            "the variable of `url` has to be an address that begins with http:// or https://, without user and"
-            " password; these belong to `auth`"
-        )
+    if problem := address_problem(url, LOGIN):
+        raise SourceError(f"the variable of `url` {problem}")
     if options.cursor is not None and BATCH_FIELD.search(url):
         raise SourceError("a fetch goes on by its `cursor` or batch by batch, and the address in the variable has both")
 

@@ -8,11 +8,10 @@ what pages are (`rest_pages`), and what lands (`rest`).
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from orchestration_project.errors import SourceDown, SourceError
 from orchestration_project.settings import revealed
-from orchestration_project.sources.http_session import origin_of
+from orchestration_project.sources.addresses import origin_of, shown
 from orchestration_project.sources.rest_dlt import auth_of, is_oauth, paginator_of, selector
 from orchestration_project.sources.rest_options import RestOptions
 from orchestration_project.sources.rest_pages import Page, parsed
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 
 NO_REQUEST, TOO_MANY, FAILED = 400, 429, 500
 REFUSED = (401, 403)
-
-
-def shown(url: str) -> str:
-    """An address without what may be secret in it."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
 
 
 class RestClient:

@@ -2,14 +2,16 @@
 
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from orchestration_project.contracts.service import keys_of_path
 from orchestration_project.settings import is_named
+from orchestration_project.sources.addresses import address_problem
 from orchestration_project.sources.dated import BATCH_FIELD
 
+LOGIN = "`auth`"
+"""Where the user and the password belong that somebody has put into an address."""
 NAME_FIELD = re.compile(r"\{(feed|year|month|day|hour|minute|second)\}")
 
 
@@ -26,18 +28,8 @@ def _secret(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    if is_named(text):
-        return text
-    try:
-        parts = urlsplit(text)
-        wrong = parts.scheme not in ("http", "https") or not parts.hostname
-        has_user = parts.username is not None or parts.password is not None
-    except ValueError:
-        raise ValueError("is no address") from None
-    if wrong:
-        raise ValueError("is no address that begins with http:// or https://")
-    if has_user:
-        raise ValueError("has a user or a password in it: put the whole address into a variable and write env:NAME")
+    if not is_named(text) and (problem := address_problem(text, LOGIN)):
+        raise ValueError(problem)
     return text
 
 

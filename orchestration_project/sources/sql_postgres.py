@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import SourceDown, SourceError, without_values
+from orchestration_project.postgres_address import parse_address, psycopg_or
 from orchestration_project.sources.sql_query import numbered, without_end
 from orchestration_project.sources.sql_rows import TEXT, Column, Row
 
@@ -27,8 +28,6 @@ ROWS_AT_ONCE = 5_000
 LOCK_SECONDS = 60
 GRACE_SECONDS = 30
 """How long after the server should have ended a query the client ends the connection."""
-# Only defaults: an address may name others. Without them a server that vanished is waited for for hours.
-PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 TYPES = {
     "bool": "BOOLEAN",
     "int2": "SMALLINT",
@@ -72,22 +71,9 @@ class Postgres:
         Raises:
             SourceError: it can't be read, or psycopg is not installed.
         """
-        psycopg = _psycopg()
-        try:
-            given = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
-        except psycopg.Error:
-            # libpq quotes what it could not read, which may be the password.
-            raise SourceError(
-                "the source's address is none of PostgreSQL's: postgresql://user@host:port/database. Marks like @ : /"
-                " in a password are written as %40 %3A %2F"
-            ) from None
-        port = given.get("port", "5432")
-        # An @ that is not written %40 ends the password early, and libpq takes the rest of it for the host.
-        if "@" in given.get("host", "") or not port.replace(",", "").isdecimal():
-            raise SourceError("the source's address has no such host or port; an @ in a password is written %40")
-        shown = f"postgresql://{given.get('host', 'localhost')}:{port}/{given.get('dbname', '')}"
+        address = parse_address(url, "source", SourceError)
         secret = {"password": password} if password is not None else {}
-        return cls(shown, {"application_name": "orchestration-project"} | PATIENCE | given | secret, seconds)
+        return cls(address.shown, {**address.parameters, **secret}, seconds)
 
     def check(self) -> None:
         """Raise SourceDown or SourceError if the server lets nobody in."""
@@ -114,7 +100,7 @@ class Postgres:
 
     @contextmanager
     def _opened(self) -> Iterator["psycopg.Connection[Any]"]:
-        psycopg = _psycopg()
+        psycopg = psycopg_or(SourceError)
         try:
             with closing(psycopg.connect(**self.parameters)) as connection:
                 _as_texts(connection)
@@ -232,14 +218,3 @@ def _ended_after(connection: "psycopg.Connection[Any]", seconds: float) -> Itera
 def _cause(message: str) -> str:
     # libpq tells of each address of a host, the last one last.
     return message.rpartition("FATAL: ")[2].strip() or "no answer"
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg
-        import psycopg.conninfo
-    except ImportError:
-        raise SourceError(
-            "fetching from PostgreSQL needs psycopg: pip install 'orchestration-project[postgres]'"
-        ) from None
-    return psycopg

@@ -282,8 +282,10 @@ def test_a_file_that_is_too_large(tmp_path: Path, server: HttpFiles, tells: bool
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        pytest.param({"url": "ftp://host/x.csv"}, "begin with http://", id="scheme"),
-        pytest.param({"url": f"https://me:{HIDDEN}@host/x.csv"}, "has a user in it", id="password in the address"),
+        pytest.param({"url": "ftp://host/x.csv"}, "begins with http://", id="scheme"),
+        pytest.param(
+            {"url": f"https://me:{HIDDEN}@host/x.csv"}, "has a user or a password in it", id="password in the address"
+        ),
         pytest.param({"url": "https://host/"}, "name: say how", id="no name"),
         pytest.param({"url": "env:URL"}, "name: say how", id="hidden address"),
         pytest.param({"url": "https://host/{year}/{month}/x.csv"}, "{month}, {year} of the address", id="one name"),
