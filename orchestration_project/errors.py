@@ -5,6 +5,7 @@ PlatformError
 ├── project.DefinitionsError  the definitions can't be built, for one of the other reasons
 ├── settings.SettingsError    an environment variable can't be used
 ├── run_launcher.HistoryError the databases of Dagster's history can't be made
+├── celery_worker.ClusterError a worker of a cluster can't be started
 ├── layout.DraftError         no feed can be drafted from sample files
 ├── mart_definition.MartError a mart's SELECT can't be used
 ├── store.AlarmStoreError     the file with the state of alarms can't be used

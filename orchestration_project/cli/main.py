@@ -19,6 +19,7 @@ from orchestration_project.cli.status import print_metrics, show_status
 from orchestration_project.cli.summary import summary
 from orchestration_project.cli.verify import make_history, verify_feeds
 from orchestration_project.cli.watch import watch
+from orchestration_project.cli.worker import worker
 from orchestration_project.errors import PlatformError
 
 
@@ -71,6 +72,7 @@ for command in (
     send_alerts,
     print_metrics,
     watch,
+    worker,
     publish_copy,
     rebuild_feed,
     drop_unknown_feed,

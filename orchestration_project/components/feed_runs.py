@@ -15,7 +15,7 @@ import dagster as dg
 from orchestration_project.components.feed_spec import DELIVERY_TAG, OPERATIONS, RANGE_END, RANGE_START, FeedSpec
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.retries import ASKED_AGAIN, retry_requests, without_passing_faults
-from orchestration_project.inspection.runs import runs_under_way
+from orchestration_project.inspection.runs import FEED_TAG, runs_under_way
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
@@ -58,7 +58,7 @@ def build_job(spec: FeedSpec) -> "UnresolvedAssetJobDefinition":
         # With a process for each step six empty assets took 31 s on two cores, in one process 4.9 s; and DuckDB has one
         # writer in any case.
         executor_def=dg.in_process_executor,
-        tags={"feed": spec.name},
+        tags={FEED_TAG: spec.name},
     )
 
 

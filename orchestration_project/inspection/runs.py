@@ -26,6 +26,8 @@ AD_HOC_RUNS = 100  # of the newest: all feeds share this job, and a history may 
 CAUSES = 10
 """How many causes of an error are followed."""
 RUN_KEY = "dagster/run_key"
+FEED_TAG = "feed"
+"""The tag of the runs of a feed's job: whose they are."""
 FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in dg.DagsterRunStatus if status not in FINISHED]
 STORAGES = frozenset({"storage", "run_storage", "event_log_storage", "schedule_storage"})
