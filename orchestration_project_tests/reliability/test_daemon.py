@@ -1,6 +1,5 @@
 """The whole thing as it is run: `dagster dev` with sensors on, flooded with files, and killed while it works."""
 
-import os
 import random
 import time
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration_project_tests.components.sales_files import sale, sales
-from orchestration_project_tests.reliability.deployment import PARTS, Deployment, deployed
+from orchestration_project_tests.reliability.deployment import PARTS, deployed
 from orchestration_project_tests.reliability.evidence import TORTURE, effort, tried
+from orchestration_project_tests.reliability.flood import deliver, hold_all_once, is_worked_off
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="the processes to kill are found in /proc")
 
@@ -24,43 +23,6 @@ KILLED = [
     ),
 ]
 PATIENCE = effort(180, 600)
-
-
-def deliver(deployment: Deployment, files: int, rows: int, days: int) -> None:
-    """Put settled sales files in landing, spread over days; no record is in two of them."""
-    landing = deployment.settings.landing("sales")
-    landing.mkdir(parents=True, exist_ok=True)
-    settled = time.time() - 3600
-    for number in range(files):
-        day = f"2024-01-{number % days + 1:02}"
-        lines = [sale(f"A{number}-{row}", day=day) for row in range(rows)]
-        path = landing / f"sales_{day}_{number:05}.csv"
-        path.write_text(sales(*lines), encoding="utf-8")
-        os.utime(path, (settled, settled))
-
-
-def is_worked_off(deployment: Deployment) -> bool:
-    """Whether landing is empty, every run has ended and the last one well: one that was killed is started again."""
-    runs = deployment.runs()
-    ended = bool(runs) and all(run.is_finished for run in runs) and runs[0].is_success
-    return ended and not any(deployment.settings.landing("sales").iterdir())
-
-
-def hold_all_once(deployment: Deployment, files: int, rows: int) -> None:
-    """Every file is in the archive, in the ledger and in the tables once, every record of it accounted for."""
-    with deployment.warehouse.connection("test") as connection:
-        records, orders = connection.execute("SELECT count(*), count(DISTINCT order_id) FROM cleaned_sales").fetchall()[
-            0
-        ]
-        raw = connection.execute("SELECT count(*) FROM raw_sales").fetchall()[0][0]
-        balanced = "status = 'loaded' AND records = $rows AND records = cleaned + rejected + blank_records"
-        ledger = connection.execute(
-            f"SELECT count(*), count(DISTINCT file), count(*) FILTER ({balanced}) FROM file_ledger", {"rows": rows}
-        ).fetchall()[0]
-        published = connection.execute("SELECT sum(orders) FROM product_daily_sales").fetchall()[0][0]
-    assert records == orders == raw == published == files * rows
-    assert ledger == (files, files, files)
-    assert len(list(deployment.settings.archive("sales").glob("20*/**/*.csv"))) == files
 
 
 @pytest.mark.promise("load")
