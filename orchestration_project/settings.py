@@ -28,6 +28,8 @@ class Settings:
         data_dir: root of landing, archive, quarantine, repairs, reports and (by default) the warehouse; `DATA_DIR`.
         landing_url: where files are delivered besides landing in the data folder: a place in an object store,
             `s3://bucket/prefix`, none for nowhere else; `LANDING_URL`.
+        archive_url: where accepted files are kept from their load on, a folder or an object store's URL, none for the
+            data folder; it is then the cold archive as well; `ARCHIVE_URL`.
         warehouse_url: the warehouse, `duckdb:///path/to/file`, or none for `warehouse.duckdb` in the data
             folder; or a lake by its catalog, `ducklake:sqlite:///path/to/file` or `ducklake:postgres://...`;
             `WAREHOUSE_URL`.
@@ -64,6 +66,7 @@ class Settings:
 
     data_dir: Path = Path("data")
     landing_url: str = ""
+    archive_url: str = field(default="", repr=False)  # somebody may write a password into it
     warehouse_url: str = field(default="", repr=False)  # it may hold a password
     warehouse_data: str = field(default="", repr=False)  # somebody may write a password into it
     automation: bool = False
@@ -100,6 +103,7 @@ class Settings:
         return cls(
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
             landing_url=_bucket("LANDING_URL", env.get("LANDING_URL", "").strip()),
+            archive_url=_only_archive(env),
             warehouse_url=env.get("WAREHOUSE_URL", ""),
             warehouse_data=env.get("WAREHOUSE_DATA", "").strip(),
             automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
@@ -120,7 +124,7 @@ class Settings:
             backup_url=env.get("BACKUP_URL", "").strip(),
             report_keep_days=_whole("REPORT_KEEP_DAYS", env.get("REPORT_KEEP_DAYS", "")),
             quarantine_keep_days=_whole("QUARANTINE_KEEP_DAYS", env.get("QUARANTINE_KEEP_DAYS", "")),
-            cold_archive_url=env.get("COLD_ARCHIVE_URL", "").strip(),
+            cold_archive_url=_only_archive(env) or env.get("COLD_ARCHIVE_URL", "").strip(),
             cold_archive_days=_whole("COLD_ARCHIVE_DAYS", env.get("COLD_ARCHIVE_DAYS", "")),
             backup_key=env.get("BACKUP_KEY", "").strip(),
             delivery_hash_key=env.get("DELIVERY_HASH_KEY", ""),
@@ -169,12 +173,17 @@ class Settings:
         # As in any URL: a blank is written %20.
         return Path(unquote(path)).expanduser().absolute()
 
+    @property
+    def moves_archive(self) -> bool:
+        """Whether archived files are moved to another place: old ones, or all."""
+        return bool(self.cold_archive_url and (self.archive_url or self.cold_archive_days))
+
     def landing(self, feed: str) -> Path:
         """The drop folder of a feed."""
         return self.data_dir / "landing" / feed
 
     def archive(self, feed: str) -> Path:
-        """Where a feed's accepted files are kept for ever."""
+        """Where a feed's accepted files are kept for ever, or links to them."""
         return self.data_dir / "archive" / feed
 
     def quarantine(self, feed: str) -> Path:
@@ -288,6 +297,18 @@ def _bucket(name: str, text: str) -> str:
             " from the environment"
         )
     return text.rstrip("/")
+
+
+def _only_archive(env: Mapping[str, str]) -> str:
+    url, cold = env.get("ARCHIVE_URL", "").strip(), env.get("COLD_ARCHIVE_URL", "").strip()
+    # A link in the archive tells a hash and no place, so there is one place for all of them.
+    if url and ((cold and cold != url) or env.get("COLD_ARCHIVE_DAYS")):
+        raise SettingsError(
+            "ARCHIVE_URL has all archived files from their load on, so nothing is left for a cold archive: unset"
+            " COLD_ARCHIVE_DAYS and COLD_ARCHIVE_URL. Files that were moved there must be at ARCHIVE_URL: set it to"
+            " that place, or copy them to it"
+        )
+    return url
 
 
 def _secret_address(name: str, text: str) -> str:

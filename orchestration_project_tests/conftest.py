@@ -24,6 +24,7 @@ pytest_plugins = [
 SETTINGS = (
     "DATA_DIR",
     "LANDING_URL",
+    "ARCHIVE_URL",
     "MAX_FILE_BYTES",
     "AUTOMATION",
     "DAGSTER_HOME",

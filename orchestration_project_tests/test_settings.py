@@ -71,7 +71,7 @@ def test_empty_variables_are_unset_ones() -> None:
     """A variable that is set to nothing has its default."""
     names = "DATA_DIR WAREHOUSE_URL AUTOMATION WAREHOUSE_LOCK_TIMEOUT WAREHOUSE_THREADS WAREHOUSE_MEMORY_LIMIT"
     names += " MAX_FILE_BYTES SOURCE_URL ALERT_URLS HEARTBEAT_URL DAILY_SUMMARY PUBLISH PUBLISHED_TABLES PUBLISHED_PATH"
-    names += " LANDING_URL REPORT_KEEP_DAYS QUARANTINE_KEEP_DAYS COLD_ARCHIVE_URL COLD_ARCHIVE_DAYS"
+    names += " LANDING_URL ARCHIVE_URL REPORT_KEEP_DAYS QUARANTINE_KEEP_DAYS COLD_ARCHIVE_URL COLD_ARCHIVE_DAYS"
     names += " PUBLISHED_KEEP_HOURS BACKUP_URL BACKUP_KEY DELIVERY_HASH_KEY"
     assert Settings.from_env(dict.fromkeys(names.split(), "")) == Settings.from_env({})
 
@@ -123,6 +123,16 @@ def test_refused_landings(url: str) -> None:
     with pytest.raises(SettingsError, match="LANDING_URL is not a place") as told:
         Settings.from_env({"LANDING_URL": url})
     assert "word" not in str(told.value)
+
+
+def test_one_place_for_archived_files() -> None:
+    """The store of the archive is the one that links lead to; a second place, or an age, beside it is refused."""
+    settings = Settings.from_env({"ARCHIVE_URL": " s3://bucket/archive "})
+    assert (settings.archive_url, settings.cold_archive_url) == ("s3://bucket/archive",) * 2
+    assert settings.moves_archive
+    for more in ({"COLD_ARCHIVE_URL": "s3://bucket/cold"}, {"COLD_ARCHIVE_DAYS": "30"}):
+        with pytest.raises(SettingsError, match="ARCHIVE_URL has all archived files"):
+            Settings.from_env({"ARCHIVE_URL": "s3://bucket/archive", **more})
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "duckdb:///", "duckdb://x", "warehouse.duckdb"])

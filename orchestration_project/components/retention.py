@@ -116,8 +116,7 @@ class Retention(dg.Component, dg.Model, dg.Resolvable):
 
 def is_wanted(settings: Settings) -> bool:
     """Whether any setting limits how long something stays."""
-    moves = settings.cold_archive_url and settings.cold_archive_days
-    return bool(settings.report_keep_days or settings.quarantine_keep_days or moves)
+    return bool(settings.report_keep_days or settings.quarantine_keep_days or settings.moves_archive)
 
 
 def build_schedule() -> dg.ScheduleDefinition:

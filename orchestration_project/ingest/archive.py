@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from orchestration_project.errors import FileChanged, FilesUnfit
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest import remote_archive
 from orchestration_project.ingest.discover import changed_files
 from orchestration_project.ingest.model import Candidates, Published, Refused
 from orchestration_project.ingest.report import LeftInLanding
@@ -44,6 +45,7 @@ def secure(session: Session, candidates: Candidates) -> None:
 
     Raises:
         FilesUnfit: names those that are not.
+        ObjectStoreError: the store of the archive can't be used.
     """
     # Asked at the last moment: a file that its writer replaced between commit and move once left rows whose bytes the
     # archive never had.
@@ -59,6 +61,7 @@ def secure(session: Session, candidates: Candidates) -> None:
         # The transfer knows files by their names; in landing each name is there once.
         changed = {candidate.key: error for candidate in landed if candidate.name == error.name}
         raise FilesUnfit({**changed, **changed_files(landed)}) from error
+    remote_archive.store(session, [(session.transfer.secured_at(file), sha256) for file, sha256 in files])
 
 
 def archive(session: Session, candidates: Candidates, published: Published) -> LeftInLanding:
@@ -69,7 +72,7 @@ def archive(session: Session, candidates: Candidates, published: Published) -> L
     for (_, name), fault in candidates.unreadable.items():
         session.tell(f"{name!r} keeps the rows it has: it can't be read as the contract says now: {fault}")
     places = {entry.identity: session.archive / str(entry.archived_as) for entry in published.entries}
-    moves = _Moves(session)
+    moves = _Moves(session, stored=True)
     moves.secured += [
         (item.file, places[session.batching.key(item.batch), item.name, item.sha256], item.sha256)
         for item in candidates.landed
@@ -94,11 +97,13 @@ class _Moves:
         session: the load's.
         secured: each with its place in the archive and its SHA-256.
         left: those that are still in landing.
+        stored: whether the store of the archive, if there is one, got the bytes of those that are secured.
     """
 
     session: Session
     secured: list[tuple[FoundFile, Path, str]] = field(default_factory=list)
     left: LeftInLanding = field(default_factory=LeftInLanding)
+    stored: bool = False
 
     def archive(self) -> LeftInLanding:
         """Give the secured files their places, then take them off landing."""
@@ -107,7 +112,12 @@ class _Moves:
             # Every copy has its place before the first file leaves landing, so a kill leaves bytes twice, never
             # nowhere.
             transfer.archive_all(_with_progress(session, self.secured, "archived"))
-            for file, place, sha256 in _with_progress(session, self.secured, "taken off landing"):
+            # The same holds for the store of the archive: what does not have its link there stays in landing.
+            named = [(file.name, place, sha256) for file, place, sha256 in self.secured]
+            left = remote_archive.link(session, named, self.stored)
+            self.left += LeftInLanding(stuck=left)
+            linked = [item for item in self.secured if item[0].name not in left]
+            for file, place, sha256 in _with_progress(session, linked, "taken off landing"):
                 with self.leaving(file):
                     transfer.clear(file, place, sha256)
         return self.left

@@ -79,7 +79,8 @@ def mark_objects(session: Session, landing: "ObjectLanding | None") -> None:
 def _is_archived(session: Session, note: "ObjectNote") -> bool:
     """Whether the archive has the bytes of an object, by the ledger and by what is there."""
     place = ledger_queries.archived_as(session.connection, session.feed.name, note.name, note.sha256)
-    if place is not None and find_archived(session.archive / place) is not None:
+    found = find_archived(session.archive / place) if place is not None else None
+    if found is not None and (found.cold or not session.settings.archive_url):
         return True
     # The ledger knows what was in a zip archive, but not the archive itself.
     return any(version_in(kept.path) == shown(note.sha256) for kept in kept_zips(session.archive, note.name))

@@ -11,21 +11,29 @@ stored and goes on. Nothing is ever deleted or replaced there. The layout is in 
 
 import datetime as dt
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Cold, reached
-from orchestration_project.hashes import digest_of
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys, flush
 from orchestration_project.storage.batches import is_any_key
-from orchestration_project.storage.cold import INDEX, ColdArchiveError, fetch, index_of, key_of, put_link, relink, sizes
+from orchestration_project.storage.cold import (
+    INDEX,
+    ColdArchiveError,
+    fetch,
+    put_link,
+    relink,
+    sizes,
+    store_bytes,
+    store_index,
+)
 from orchestration_project.storage.files import FoundFile, fingerprint, is_at
 from orchestration_project.storage.objects import ObjectStore, open_objects
 from orchestration_project.storage.trees import is_unfinished
@@ -51,6 +59,8 @@ class Moved:
 def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Log) -> Moved:
     """Move the files of all feeds that were last modified before `COLD_ARCHIVE_DAYS`; without an URL, none.
 
+    With `ARCHIVE_URL`, all: those from before it was set, and what a killed load has left.
+
     Args:
         warehouse: its lock keeps loads away while links are made.
         settings: where the files are, and the URL.
@@ -63,11 +73,12 @@ def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Lo
         WarehouseBusy: somebody else held the warehouse for too long.
     """
     # Without a warehouse a feed is about to be rebuilt from these very files.
-    if not (settings.cold_archive_url and settings.cold_archive_days and Warehouse.from_settings(settings).exists()):
+    if not settings.moves_archive or not settings.database.exists():
         return Moved()
     store = open_objects(settings.cold_archive_url)
     # By numbers: the calendar ends before some ages do.
-    before = (int(now.timestamp()) - 86_400 * settings.cold_archive_days) * 1_000_000_000
+    latest = int(now.timestamp()) - 86_400 * (settings.cold_archive_days or 0)
+    before = inf if settings.archive_url else latest * 1_000_000_000
     present, total = sizes(store), Moved()
     for root in archives(settings):
         waiting = (file for file in _files_of(root) if not file.cold and file.mtime_ns < before)
@@ -114,13 +125,7 @@ def _stored(
             sha256 = fingerprint(file)
         except (FileRefused, FileChanged) as error:
             return f"{file.path}: {error}"
-        if present.get(sha256) != file.size:
-            store.put(key_of(sha256), file.path)
-            reached(Cold.PUT)
-        # Those that a killed run has stored, too: the local bytes go when these are right.
-        with tempfile.TemporaryDirectory(dir=work) as folder:
-            fetch(_as_cold(file, sha256), store.url, Path(folder, "copy"))
-        reached(Cold.READ_BACK)
+        store_bytes(store, file.path, sha256, work, present=present.get(sha256) == file.size)
         return file, sha256
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -128,17 +133,11 @@ def _stored(
     return [item for item in results if not isinstance(item, str)], [item for item in results if isinstance(item, str)]
 
 
-def _as_cold(file: FoundFile, sha256: str) -> FoundFile:
-    return FoundFile(file.location, file.name, file.size, file.mtime_ns, cold=sha256)
-
-
 def _link(
     warehouse: Warehouse, store: ObjectStore, root: Path, stored: Sequence[tuple[FoundFile, str]], now: dt.datetime
 ) -> list[FoundFile]:
     """Tell of files in the index, then let links take their places; returns those that were still there unchanged."""
-    index = index_of(root, stored)
-    store.create(f"{INDEX}/{root.name}/{now:%Y%m%dT%H%M%S}-{digest_of(index.decode())}.json", index)
-    reached(Cold.INDEXED)
+    store_index(store, root, stored, now)
     moved = []
     # Whoever reads archived files holds this lock, so no file goes away under its hands.
     with warehouse.connection("cold archive", read_only=True):

@@ -4,7 +4,8 @@
     COLD_ARCHIVE_URL/files/3f/3fa9...             the bytes, by their SHA-256
     COLD_ARCHIVE_URL/index/<feed>/<when>.json     what was moved from which places
 
-Belongs here: the layout of both sides, and fetching bytes. Which files are moved, and when, is in `retention`.
+Belongs here: the layout of both sides, and storing and fetching bytes. Which files are moved is told by `retention`,
+and with `ARCHIVE_URL` by each load.
 
 The link is a symbolic one that leads nowhere. It takes the file's place in one step, and goes wherever the file would
 go: aside when it is withdrawn, into another batch when a feed is rebuilt. Nobody can deliver one, since links in
@@ -12,6 +13,7 @@ landing are left alone. The bytes are found by their hash and not by a place, so
 replaced.
 """
 
+import datetime as dt
 import json
 import os
 import tempfile
@@ -21,6 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.errors import ObjectMissing, ObjectStoreError
+from orchestration_project.failpoints import Cold, reached
+from orchestration_project.hashes import digest_of
 from orchestration_project.storage.archive import ensure_folder, flush
 from orchestration_project.storage.files import FoundFile, sha256_of
 from orchestration_project.storage.objects import ObjectStore, open_objects
@@ -80,6 +84,29 @@ def fetch(file: FoundFile, url: str, target: Path) -> None:
     os.utime(target, ns=(file.mtime_ns, file.mtime_ns))
 
 
+def store_bytes(store: ObjectStore, path: Path, sha256: str, work: Path, present: bool = False) -> None:
+    """Make sure that a cold archive has the bytes of a file: store them, and read them back.
+
+    Args:
+        store: the cold archive.
+        path: of the file, to which nobody writes.
+        sha256: of its bytes.
+        work: a folder for the copy that is read back.
+        present: whether the bytes seem to be there already; then they are only read back.
+
+    Raises:
+        ColdArchiveError: other bytes came back.
+        ObjectStoreError: the store can't be used.
+    """
+    if not present:
+        store.put(key_of(sha256), path)
+        reached(Cold.PUT)
+    # Those that a killed run has stored, too: the local bytes go when these are right.
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        fetch(FoundFile(str(path), path.name, 0, 0, cold=sha256), store.url, Path(folder, "copy"))
+    reached(Cold.READ_BACK)
+
+
 @contextmanager
 def at_hand(file: FoundFile, url: str) -> Iterator[FoundFile]:
     """A file whose bytes are in its place: itself, or a copy that is there during the block; errors as `local_path`."""
@@ -114,6 +141,20 @@ def index_of(root: Path, moved: Sequence[tuple[FoundFile, str]]) -> bytes:
         for file, sha256 in moved
     ]
     return json.dumps({"format": 1, "files": files}, indent=1).encode()
+
+
+def store_index(store: ObjectStore, root: Path, moved: Sequence[tuple[FoundFile, str]], now: dt.datetime) -> None:
+    """Store an index of files, which is there before their links are.
+
+    Args:
+        store: the cold archive.
+        root: the feed's archive.
+        moved: the files, each with its SHA-256.
+        now: the present moment, which orders the indexes.
+    """
+    index = index_of(root, moved)
+    store.create(f"{INDEX}/{root.name}/{now:%Y%m%dT%H%M%S}-{digest_of(index.decode())}.json", index)
+    reached(Cold.INDEXED)
 
 
 def relink(root: Path, content: bytes) -> int:

@@ -21,17 +21,21 @@ DAYS = [day(number) for number in range(1, 8)]
 class ObjectShop(Shop):
     """One feed whose landing is at an URL. Loads ask for all of `DAYS`.
 
-    `environment` is set before each load, which may be in another process.
+    `archive_url` is that of the archive's store, if it has one. `environment` is set before each load, which may be in
+    another process.
     """
 
     url: str = ""
+    archive_url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     threads: int = object_landing.THREADS
 
     @property
     def settings(self) -> Settings:
         """As those of any shop, with the landing."""
-        return replace(super().settings, landing_url=self.url)
+        return replace(
+            super().settings, landing_url=self.url, archive_url=self.archive_url, cold_archive_url=self.archive_url
+        )
 
     @property
     def store(self) -> ConditionalStore:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from orchestration_project.failpoints import Landing, Point
+from orchestration_project.failpoints import Cold, Landing, Point
+from orchestration_project.retention.cool import prove
 from orchestration_project.storage import object_claims
+from orchestration_project.storage.files import find_archived
 from orchestration_project_tests.ingest.object_shop import ObjectShop
 from orchestration_project_tests.ingest.shop import named
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -21,6 +23,10 @@ pytestmark = [pytest.mark.promise("crash"), pytest.mark.xdist_group("s3")]
 HEAD = "id,n\n"
 AROUND = {*Landing, Point.UNPACKED, Point.COMMITTED, Point.CLEARED, Point.QUARANTINED}
 """Where the landing in the store and the load meet: in the usual run, the last of each is a step to die at."""
+WITH_ARCHIVE = {*Cold}
+"""The same for an archive in a store."""
+LOST = {Landing.NOTED, Landing.MARKED, Landing.REFUSED, Landing.DELETED, Point.COMMITTED}
+"""The same for a machine that is lost."""
 
 
 def first_wave(shop: ObjectShop) -> None:
@@ -47,10 +53,10 @@ def left(shop: ObjectShop) -> dict[str, Any]:
     """All that a load leaves behind, but for the times at which the store has written objects."""
     settings = shop.settings
     files = {
-        str(path.relative_to(shop.folder)): path.read_bytes()
+        str(path.relative_to(shop.folder)): hash_in(path) if path.is_symlink() else path.read_bytes()
         for folder in (settings.archive("f"), settings.quarantine("f"))
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".taken" not in path.parts
+        if (path.is_symlink() or path.is_file()) and ".taken" not in path.parts
     }
     ledger = shop.rows("SELECT * EXCLUDE (modified_at) FROM file_ledger ORDER BY ALL")
     objects = {key: content for key, content in shop.objects().items() if not key.startswith(".claims/")}
@@ -61,34 +67,49 @@ def left(shop: ObjectShop) -> dict[str, Any]:
     return {**tables, "ledger": ledger, "files": files, "landing": shop.landing(), "objects": objects}
 
 
-def prepared(tmp_path: Path, url: str, server: S3Server) -> tuple[ObjectShop, list[str], dict[str, Any]]:
+def hash_in(link: Path) -> str:
+    """The SHA-256 that a link to the store of the archive tells."""
+    file = find_archived(link)
+    assert file
+    return file.cold
+
+
+def prepared(
+    tmp_path: Path, url: str, server: S3Server, archive: str = ""
+) -> tuple[ObjectShop, list[str], dict[str, Any]]:
     """A shop that has loaded the first wave, the steps of the load of the second one, and what that leaves."""
-    shop = ObjectShop(tmp_path / "shop", url=f"{url}/first", environment=server.environment, threads=1)
+    shop = ObjectShop(
+        tmp_path / "shop", url=f"{url}/first", archive_url=archive, environment=server.environment, threads=1
+    )
     first_wave(shop)
     undisturbed = again(shop, tmp_path / "undisturbed", f"{url}/undisturbed")
     steps = steps_of(undisturbed.load, None)
-    assert {str(point) for point in AROUND} <= {*steps}
+    assert {str(point) for point in AROUND | (WITH_ARCHIVE if archive else set())} <= {*steps}
     return shop, steps, left(undisturbed)
 
 
 def again(shop: ObjectShop, folder: Path, url: str) -> ObjectShop:
     """The shop in another folder, with the second wave in another place of the store."""
-    shutil.copytree(shop.folder, folder)
+    shutil.copytree(shop.folder, folder, symlinks=True)
     made = replace(shop, folder=folder, url=url, told=[])
     second_wave(made)
     return made
 
 
-def test_a_kill_at_any_step(tmp_path: Path, s3: str, s3_server: S3Server) -> None:
+@pytest.mark.parametrize(
+    "remote", [pytest.param(False, id="archive here"), pytest.param(True, id="archive in a store")]
+)
+def test_a_kill_at_any_step(tmp_path: Path, s3: str, s3_server: S3Server, remote: bool) -> None:
     """Tables, ledger, archive, both quarantines and the store are those of an undisturbed load, after one more."""
-    shop, steps, expected = prepared(tmp_path, s3, s3_server)
-    last = {name: index for index, name in enumerate(steps) if name in AROUND}
+    shop, steps, expected = prepared(tmp_path, s3, s3_server, f"{s3}/archive" if remote else "")
+    last = {name: index for index, name in enumerate(steps) if name in (WITH_ARCHIVE if remote else AROUND)}
     for fatal in sorted({*last.values(), *range(0, len(steps), effort(len(steps), 1))}):
         disturbed = again(shop, tmp_path / "disturbed", f"{s3}/{fatal}")
         assert killed(disturbed.load, fatal), steps[fatal]
         disturbed.load()
         assert left(disturbed) == expected, f"killed at step {fatal}: {steps[fatal]}"
         assert not disturbed.notes(), f"killed at step {fatal}: {steps[fatal]}"
+        assert not prove(disturbed.settings, print).findings
         shutil.rmtree(disturbed.folder)
         tried()
 
@@ -96,7 +117,7 @@ def test_a_kill_at_any_step(tmp_path: Path, s3: str, s3_server: S3Server) -> Non
 def test_a_machine_that_is_lost(tmp_path: Path, s3: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed, and its landing gone with it: when its claims are old, another machine takes all of its objects over."""
     shop, steps, expected = prepared(tmp_path, s3, s3_server)
-    last = {name: index for index, name in enumerate(steps) if name in {*Landing, Point.COMMITTED}}
+    last = {name: index for index, name in enumerate(steps) if name in LOST}
     for fatal in sorted({*last.values(), *range(0, len(steps), effort(len(steps), 1))}):
         disturbed = again(shop, tmp_path / "disturbed", f"{s3}/{fatal}")
         assert killed(disturbed.load, fatal), steps[fatal]
