@@ -114,9 +114,7 @@ class DltTarget:
     def _pipeline(self, table: str) -> Iterator[Any]:
         """The pipeline for a table, with the schema that the destination remembers."""
         dlt = _dlt()
-        # Before a pipeline is made: it would tell dlt's makers of it, and write the rows of failed jobs to the log.
-        dlt.config["runtime.dlthub_telemetry"] = False
-        dlt.config["runtime.log_level"] = "CRITICAL"
+        _silence(dlt)
         pipeline = None
         try:
             # What a killed or failed delivery has left there would be loaded now.
@@ -150,6 +148,17 @@ def _dlt() -> Any:
     except ImportError:
         raise DeliveryError("deliveries by dlt need it: pip install 'orchestration-project[dlt]'") from None
     return dlt
+
+
+def _silence(dlt: Any) -> None:
+    """Keep dlt from telling its makers of pipelines, and from writing the rows of failed jobs to the log."""
+    from dlt.common.runtime.telemetry import stop_telemetry
+
+    dlt.config["runtime.dlthub_telemetry"] = False
+    dlt.config["runtime.log_level"] = "CRITICAL"
+    # The first use of `config` has started both by dlt's defaults, and what is set afterwards changes neither.
+    stop_telemetry()
+    dlt.current.run_context().initialize_runtime()
 
 
 def _ask(pipeline: Any, table: str, by: Sequence[str], totals: Sequence[str]) -> list[tuple[Any, ...]]:

@@ -2,13 +2,18 @@
 
 import datetime as dt
 import gc
+import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 
 from orchestration_project.delivery.dlt_rows import hints_of
@@ -18,6 +23,7 @@ from orchestration_project.delivery.targets import TargetConfig, open_target
 from orchestration_project.errors import DeliveryConflict, DeliveryError, TargetDown
 from orchestration_project.warehouse.tables import ident, idents
 from orchestration_project_tests.delivery.parts import SALES, Staging, contents, deliver, figures
+from orchestration_project_tests.reliability.deliverers import ended, started
 from orchestration_project_tests.servers.postgres import PostgresServer
 
 FIRST, SECOND = "2024-01-15", "2024-01-16"
@@ -166,6 +172,65 @@ def test_another_form(to_duckdb: DltTarget, staging: Staging) -> None:
     with pytest.raises(DeliveryError, match=r"column 'amount' has another type .* dataset of another name"):
         deliver(to_duckdb, one, shape=other)
     assert delivered(to_duckdb, part, shape=wider)
+
+
+def delivered_and_told(folder: Path, endpoint: str, part: StagedPart) -> None:
+    """Deliver in a process of its own, in which dlt begins anew, and whose makers are somebody on this machine."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY_ENDPOINT"] = endpoint  # noqa: TID251 - of a process of its own
+    os.environ["DESTINATION__DUCKDB__CREDENTIALS"] = str(folder / "target.duckdb")  # noqa: TID251
+    os.environ["HOME"] = str(folder / "home")  # noqa: TID251
+    os.chdir(folder / "home")
+    deliver(DltTarget("duckdb", "warehouse", folder / "work"), part)
+
+
+@pytest.mark.promise("security")
+@pytest.mark.found("dlt told its makers of each delivery, and wrote the rows of failed ones to the log")
+def test_nobody_is_told(tmp_path: Path, staging: Staging) -> None:
+    """A delivery sends nothing to dlt's makers."""
+    asked: list[str] = []
+
+    class Makers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Makers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            work = partial(
+                delivered_and_told, tmp_path, f"http://127.0.0.1:{server.server_port}", staging.day(FIRST, "1")
+            )
+            assert ended(started(work)) == 0
+        finally:
+            server.shutdown()
+            thread.join()
+    assert asked == []
+
+
+@pytest.mark.promise("security")
+def test_no_value_of_a_row_is_logged(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    postgres: PostgresServer,
+    opened: Callable[[str], DltTarget],
+    staging: Staging,
+) -> None:
+    """What the destination says of a row that it refuses is neither in the error nor in a log."""
+    url = postgres.url(postgres.new_database())
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    target = opened("postgres")
+    deliver(target, staging.day(FIRST, "1"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE warehouse.sales ADD CONSTRAINT known CHECK (note = 'ok')")
+    with pytest.raises(DeliveryError, match="CheckViolation") as refused:
+        deliver(target, staging.day(FIRST, "2", note="'Ada Lovelace'"))
+    told = capfd.readouterr()
+    assert "Ada" not in f"{refused.value}{told.out}{told.err}"
 
 
 def test_a_plan_that_is_out_of_date(to_duckdb: DltTarget, staging: Staging) -> None:

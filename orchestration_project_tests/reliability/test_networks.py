@@ -3,45 +3,45 @@
 Whatever happens, readers of the target see the state before or the state after, and the next run heals.
 """
 
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Queue
-from typing import Any
 
 import psycopg
 import pytest
 
-from orchestration_project.delivery.dlt_target import DltTarget
-from orchestration_project.delivery.model import StagedPart
-from orchestration_project.delivery.postgres import PostgresTarget
 from orchestration_project.errors import ObjectStoreDown
 from orchestration_project.storage import cloud_objects
 from orchestration_project_tests.backup.saved import DAY, filled
-from orchestration_project_tests.delivery.delivered import Outlet, correct_day, outlet, three_days
-from orchestration_project_tests.delivery.parts import Staging, deliver
+from orchestration_project_tests.delivery.delivered import correct_day, outlet, three_days
+from orchestration_project_tests.delivery.parts import Staging
 from orchestration_project_tests.ingest.shop import named
+from orchestration_project_tests.reliability.deliverers import (
+    FIRST,
+    SECOND,
+    THIRD,
+    State,
+    deliver_by_dlt,
+    deliver_files,
+    deliver_table,
+    ended,
+    started,
+)
 from orchestration_project_tests.reliability.evidence import effort, tried
-from orchestration_project_tests.reliability.victim import CONTEXT
 from orchestration_project_tests.servers.network import Network, network
 from orchestration_project_tests.servers.postgres import PostgresServer
 from orchestration_project_tests.servers.s3 import S3Server
 
 pytestmark = [pytest.mark.promise("crash"), pytest.mark.xdist_group("s3")]
 
-FIRST, SECOND, THIRD = "2024-01-15", "2024-01-16", "2024-01-17"
 STEPS = effort(2, 30)
 """At how many steps, evenly spread over what is sent, something happens."""
-END_SECONDS = 300
-"""How long a client may take to end. One that hangs is a fault, and must not keep the tests from ending."""
 DELAY = 0.02
 """Seconds for each piece of data on a slow network."""
-
-State = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -63,31 +63,7 @@ class Side:
     after: State
 
 
-def started(work: Callable[[], object]) -> BaseProcess:
-    """Do something in a process of its own: DuckDB's extension may take the process along when a server goes."""
-    process = CONTEXT.Process(target=work)
-    process.start()
-    return process
-
-
-def ended(process: BaseProcess) -> int:
-    """The exit code of a process, which must not hang."""
-    process.join(END_SECONDS)
-    found = process.exitcode
-    process.kill()
-    process.join()
-    assert found is not None, "it hangs"
-    return found
-
-
 # -- the targets ------------------------------------------------------------------------------------------------------
-
-
-def deliver_files(made: Outlet, environment: Mapping[str, str]) -> None:
-    """Deliver files, with a client that does not ask twice."""
-    os.environ.update(environment)  # noqa: TID251 - of a process of its own
-    vars(cloud_objects)["RETRIES"] = 0
-    made.deliver()
 
 
 @pytest.fixture
@@ -107,20 +83,6 @@ def files(tmp_path: Path, s3: str, s3_server: S3Server) -> Iterator[Side]:
         environment = {**s3_server.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{between.port}"}
         corrected = replace(made, shop=new)
         yield Side(between, begin, partial(deliver_files, corrected, environment), made.rows, corrected.expected())
-
-
-def deliver_table(url: str, write: list[StagedPart], remove: tuple[str, ...]) -> None:
-    """Deliver to PostgreSQL."""
-    deliver(PostgresTarget(url), *write, remove=remove)
-
-
-def deliver_by_dlt(url: str, folder: Path, write: list[StagedPart], remove: tuple[str, ...]) -> None:
-    """Deliver by dlt, with nothing left outside of a folder."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
-    os.environ.update(HOME=str(home), DESTINATION__POSTGRES__CREDENTIALS=url)  # noqa: TID251 - of a process of its own
-    os.chdir(home)
-    deliver(DltTarget("postgres", "warehouse", folder / "work"), *write, remove=remove)
 
 
 @pytest.fixture(params=["postgres", "dlt"])

@@ -17,7 +17,7 @@ from orchestration_project_tests.ingest.shop import Shop
 
 # A fork of a server that has imported the modules starts in a few milliseconds, and has no threads of this process.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])
+CONTEXT.set_forkserver_preload([__name__, "orchestration_project_tests.reliability.deliverers"])
 
 
 class Clock:

@@ -117,6 +117,13 @@ class Network:
 def network(server_port: int) -> Iterator[Network]:
     """A network to a server on 127.0.0.1, as long as the block takes."""
     made = Network(server_port)
+    with opened(made):
+        yield made
+
+
+@contextmanager
+def opened(made: Network) -> Iterator[None]:
+    """Let clients use a network as long as the block takes."""
 
     class Connection(BaseRequestHandler):
         def handle(self) -> None:
@@ -129,7 +136,7 @@ def network(server_port: int) -> Iterator[Network]:
         thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield made
+            yield
         finally:
             made.cut()
             proxy.shutdown()

@@ -49,11 +49,11 @@ class PostgresServer:
         quoted = "".join(f"%{byte:02X}" for byte in password.encode())
         return f"postgresql://{user}:{quoted}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database; returns its name."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database that is as another one, or empty; returns its name."""
         name = f"shop_{next(self._names)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
 
     def start(self) -> None:
@@ -64,7 +64,7 @@ class PostgresServer:
         # The log has to be the folder's own file: a pipe that nobody reads would stop the server when it is full.
         with (self.folder.parent / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, user=_account(), group=_group())
-        self._wait()
+        self.wait()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server. SIGINT ends all connections at once; SIGQUIT does not even close files, as in a crash."""
@@ -73,7 +73,8 @@ class PostgresServer:
             self.process.wait(START_SECONDS)
             self.process = None
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait until the server answers."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
