@@ -72,6 +72,7 @@ class Cold(StrEnum):
 
     PUT = "bytes stored in the cold archive"
     READ_BACK = "bytes read back from the cold archive"
+    MEMBERS_NOTED = "members of a zip archive noted"
     INDEXED = "index of the cold archive stored"
     LINKED = "archived file replaced by its link"
 

@@ -11,13 +11,23 @@ from orchestration_project.formats.zip_members import contents_of
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.batches import Batch, Batching
+from orchestration_project.storage.cold import at_hand, noted_members
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.storage.members import kept_zips
 
 
-def member_names(file: FoundFile) -> list[str]:
-    """The logical names of an archive's members."""
-    return [f"{file.name}/{inside}" for inside in contents_of(file.path, file.name).members]
+def member_names(file: FoundFile, cold_archive_url: str) -> list[str]:
+    """The logical names of an archive's members. Of one in the cold archive they were noted, or it is fetched.
+
+    Raises:
+        FileRefused: it can't be read.
+        ObjectStoreError: the cold archive can't be used, or does not have it.
+    """
+    inside = noted_members(file.path) if file.cold else None
+    if inside is None:
+        with at_hand(file, cold_archive_url) as here:
+            inside = [*contents_of(here.path, file.name).members]
+    return [f"{file.name}/{path}" for path in inside]
 
 
 def batch_or_none(batching: Batching, file: FoundFile) -> Batch | None:
@@ -52,17 +62,18 @@ def brought_by(session: Session, name: str, key: str) -> set[tuple[str, str]]:
     Raises:
         RecoveryError: there are several.
         FileRefused: a kept archive can't be read.
+        ObjectStoreError: the cold archive can't be used.
     """
     kept = kept_zips(session.archive, name)
     keys = sorted({delivery_key(session.options, file) for file in kept})
     if len(keys) > 1 and not key:
         raise RecoveryError(f"{name!r} is an archive of the batches {', '.join(keys)}: say which by --batch")
     chosen = [file for file in kept if delivery_key(session.options, file) in ("", key or keys[0])]
-    return {found for file in chosen for found in _brought(session.batching, file)}
+    return {found for file in chosen for found in _brought(session, file)}
 
 
-def _brought(batching: Batching, file: FoundFile) -> Iterable[tuple[str, str]]:
-    for name in member_names(file):
-        batch = batch_or_none(batching, replace(file, name=name))
+def _brought(session: Session, file: FoundFile) -> Iterable[tuple[str, str]]:
+    for name in member_names(file, session.settings.cold_archive_url):
+        batch = batch_or_none(session.batching, replace(file, name=name))
         if batch is not None:
-            yield name, batching.key(batch)
+            yield name, session.batching.key(batch)

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -177,7 +178,8 @@ def _finish(session: Session, folder: Path, sha256: str = "") -> None:
     archive, file = session.archive, unfinished(folder)
     if file is None:
         return
-    listed = set(member_names(file))
+    names_in = partial(member_names, cold_archive_url=session.settings.cold_archive_url)
+    listed = set(names_in(file))
     batching, other = session.batching, list[FoundFile]()
     place = _place(session, file, sha256 or sha256_of(file.path))
     older = list[FoundFile]()
@@ -187,8 +189,8 @@ def _finish(session: Session, folder: Path, sha256: str = "") -> None:
                 kept
             )
     # What another archive of the name has, such as that of yesterday, this one does not take away.
-    shared = {name for kept in other for name in member_names(kept)}
-    lacking = {(name, kept.mtime_ns) for kept in older for name in member_names(kept) if name not in listed | shared}
+    shared = {name for kept in other for name in names_in(kept)}
+    lacking = {(name, kept.mtime_ns) for kept in older for name in names_in(kept) if name not in listed | shared}
     _drop_waiting(archive, folder, listed | {name for name, _ in lacking})
     _take_back(archive, file.name, listed)
     for name, moment in sorted(lacking):
@@ -232,7 +234,9 @@ def _withdraw(session: Session, file: FoundFile, name: str, key: str) -> None:
     found = [item.file for item in archived(archive, key) if item.file.name == name]
     for member in found:
         reason = f"the newer version of {file.name} does not have it any more"
-        note = Note(name, sha256_of(member.path), file.name, reason, session.request.now, lacking=file.name)
+        note = Note(
+            name, member.cold or sha256_of(member.path), file.name, reason, session.request.now, lacking=file.name
+        )
         set_aside(archive, member.path.relative_to(archive).as_posix(), note)
     if found:
         session.tell(f"{name!r} (batch {key}) goes: {reason}")

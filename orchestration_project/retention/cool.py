@@ -1,7 +1,7 @@
 """Move old files of the archive to the cold archive, and prove what is there.
 
     a file older than COLD_ARCHIVE_DAYS
-        1. its bytes are stored under their SHA-256, read back and compared
+        1. its bytes are stored under their SHA-256, read back and compared; what is in a zip archive is noted
         2. an index that names its place is stored beside them
         3. under the warehouse's lock a link takes its place
 
@@ -21,6 +21,8 @@ from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Cold, reached
+from orchestration_project.formats.zip_members import contents_of
+from orchestration_project.hashes import digest_of
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys, flush
 from orchestration_project.storage.batches import is_any_key
@@ -28,16 +30,18 @@ from orchestration_project.storage.cold import (
     INDEX,
     ColdArchiveError,
     fetch,
+    index_of,
+    key_of,
+    note_members,
     put_link,
     relink,
     sizes,
-    store_bytes,
-    store_index,
 )
 from orchestration_project.storage.files import FoundFile, fingerprint, is_at
+from orchestration_project.storage.members import ZIPS, kept_zips
 from orchestration_project.storage.objects import ObjectStore, open_objects
 from orchestration_project.storage.trees import is_unfinished
-from orchestration_project.storage.withdrawals import WITHDRAWN
+from orchestration_project.storage.withdrawals import withdrawals
 from orchestration_project.warehouse.connection import Warehouse
 
 GROUP = 200
@@ -84,7 +88,7 @@ def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Lo
         waiting = (file for file in _files_of(root) if not file.cold and file.mtime_ns < before)
         while group := list(islice(waiting, GROUP)):
             with _scratch(settings, "move") as work:
-                stored, left = _stored(store, present, group, work)
+                stored, left = _stored(store, present, group, root / ZIPS, work)
             moved = _link(warehouse, store, root, stored, now) if stored else []
             size = sum(file.size for file in moved)
             total = Moved(total.files + len(moved), total.bytes + size, [*total.left, *left])
@@ -99,6 +103,9 @@ def archives(settings: Settings) -> list[Path]:
 
 
 def _files_of(root: Path) -> Iterator[FoundFile]:
+    """The files of an archive: accepted and withdrawn ones, and zip archives as they were delivered."""
+    yield from filter(None, (found.file for found in withdrawals(root)))
+    yield from kept_zips(root)
     for key in filter(is_any_key, batch_keys(root)):
         yield from (item.file for item in archived(root, key))
 
@@ -116,16 +123,34 @@ def _scratch(settings: Settings, purpose: str) -> Iterator[Path]:
 
 
 def _stored(
-    store: ObjectStore, present: Mapping[str, int], group: Sequence[FoundFile], work: Path
+    store: ObjectStore, present: Mapping[str, int], group: Sequence[FoundFile], zips: Path, work: Path
 ) -> tuple[list[tuple[FoundFile, str]], list[str]]:
-    """Store files that are not there yet, read all of them back; returns them with their SHA-256, and what is left."""
+    """Store files that are not there yet, read all of them back; returns them with their SHA-256, and what is left.
+
+    Args:
+        store: the cold archive.
+        present: what it has, with sizes.
+        group: the files.
+        zips: the folder that has a folder for each zip archive.
+        work: an empty folder.
+    """
 
     def store_one(file: FoundFile) -> tuple[FoundFile, str] | str:
         try:
             sha256 = fingerprint(file)
+            members = contents_of(file.path, file.name).members if file.path.parents[1] == zips else None
         except (FileRefused, FileChanged) as error:
             return f"{file.path}: {error}"
-        store_bytes(store, file.path, sha256, work, present=present.get(sha256) == file.size)
+        if present.get(sha256) != file.size:
+            store.put(key_of(sha256), file.path)
+            reached(Cold.PUT)
+        # Those that a killed run has stored, too: the local bytes go when these are right.
+        with tempfile.TemporaryDirectory(dir=work) as folder:
+            fetch(_as_cold(file, sha256), store.url, Path(folder, "copy"))
+        reached(Cold.READ_BACK)
+        if members is not None:
+            note_members(file.path, members)
+            reached(Cold.MEMBERS_NOTED)
         return file, sha256
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -171,7 +196,7 @@ def prove(settings: Settings, log: Log) -> Proven:
     """
     files, size, findings = 0, 0, list[str]()
     for root in archives(settings):
-        cold = [file for top in (root, root / WITHDRAWN) for file in _files_of(top) if file.cold]
+        cold = [file for file in _files_of(root) if file.cold]
         for file in cold:
             with _scratch(settings, "check") as work:
                 try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.hashes import shown
 from orchestration_project.sources.memory import Remembered
-from orchestration_project.storage.files import discover
+from orchestration_project.storage.files import discover, find_archived
 from orchestration_project.storage.members import kept_zips, unfinished, unpackings, version_in
 from orchestration_project.warehouse.ledger import TABLE, Status
 
@@ -81,7 +81,7 @@ def find_fetched(
 
 
 def _has_files(archive: Path) -> bool:
-    return archive.is_dir() and any(path.is_file() for path in archive.glob("*/*"))
+    return archive.is_dir() and any(find_archived(path) for path in archive.glob("*/*"))
 
 
 def _was_unpacked(item: Remembered, archive: Path) -> bool:

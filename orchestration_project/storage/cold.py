@@ -1,6 +1,7 @@
 """The cold archive: a second place, by URL, for old files of the archive; and the link that stands where one was.
 
     archive/<feed>/<batch>/<name> -> cold:<sha256>:<bytes>:<modification time, in nanoseconds>
+    archive/<feed>/zips/<version>/.members/<name>.json     what is in a zip archive whose bytes are there
     COLD_ARCHIVE_URL/files/3f/3fa9...             the bytes, by their SHA-256
     COLD_ARCHIVE_URL/index/<feed>/<when>.json     what was moved from which places
 
@@ -23,14 +24,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.errors import ObjectMissing, ObjectStoreError
-from orchestration_project.failpoints import Cold, reached
-from orchestration_project.hashes import digest_of
-from orchestration_project.storage.archive import ensure_folder, flush
+from orchestration_project.storage.archive import ensure_folder, flush, write_whole
 from orchestration_project.storage.files import FoundFile, sha256_of
 from orchestration_project.storage.objects import ObjectStore, open_objects
 
 FILES, INDEX = "files", "index"
 NEW_LINK = ".cold.new"
+MEMBERS = ".members"
 
 
 class ColdArchiveError(ObjectStoreError):
@@ -127,6 +127,22 @@ def put_link(root: Path, file: FoundFile, sha256: str) -> None:
     new.symlink_to(f"cold:{sha256}:{file.size}:{file.mtime_ns}")
     # One step: there is the file or the link, and never neither.
     new.replace(file.path)
+
+
+def note_members(archive: Path, members: Sequence[str]) -> None:
+    """Note what a kept zip archive has in it: each newer one of its name asks for that, and would fetch them all."""
+    note = archive.parent / MEMBERS / f"{archive.name}.json"
+    ensure_folder(note.parent)
+    write_whole(note, json.dumps([*members]).encode(), replacing=True)
+
+
+def noted_members(archive: Path) -> list[str] | None:
+    """What a kept zip archive has in it, as it was noted; None: it was not, as where links were made anew."""
+    try:
+        found: list[str] = json.loads((archive.parent / MEMBERS / f"{archive.name}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return found
 
 
 def index_of(root: Path, moved: Sequence[tuple[FoundFile, str]]) -> bytes:

@@ -13,11 +13,10 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from glob import escape
 from pathlib import Path
 
 from orchestration_project.hashes import shown
-from orchestration_project.storage.files import FoundFile, discover, find
+from orchestration_project.storage.files import FoundFile, discover, find, find_archived
 
 UNPACKED = ".unpacked"
 NEW = ".new"
@@ -98,8 +97,10 @@ def version_in(place: Path) -> str:
 
 def kept_zips(archive: Path, name: str = "") -> list[FoundFile]:
     """The archives that were unpacked, by place; those of a name, or all."""
-    pattern = f"*/{escape(name)}" if name else "*/*"
-    return [file for path in sorted((archive / ZIPS).glob(pattern)) if (file := find(path))]
+    # A pattern that ends with a name would leave out links, which lead nowhere.
+    root = archive / ZIPS
+    paths = (folder / name for folder in root.glob("*")) if name else root.glob("*/*")
+    return [file for path in sorted(paths) if (file := find_archived(path))]
 
 
 def remove_empty(archive: Path) -> None:

@@ -13,6 +13,7 @@ from orchestration_project.inspection.verify import verify
 from orchestration_project.retention.cool import Moved, move_old
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import find_archived
+from orchestration_project.storage.withdrawals import NOTE
 from orchestration_project_tests.ingest.shop import NOW, Shop, named
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD
 
@@ -38,9 +39,10 @@ class Aged(Shop):
         return verify(self.warehouse, self.settings, [ConfiguredFeed(self.feed, self.options)])
 
     def places(self) -> dict[str, bool]:
-        """The files of the archive by place, and whether each is in the cold archive."""
+        """The files of the archive by place, and whether each is in the cold archive; notes are no files."""
         root = self.settings.archive(self.feed.name)
         paths = [Path(top, name) for top, _, names in os.walk(root) for name in names if "/." not in f"{top}/{name}"]
+        paths = [path for path in paths if not path.name.endswith(NOTE)]
         found = {path: find_archived(path) for path in paths}
         return {str(path.relative_to(root)): bool(file.cold) for path, file in sorted(found.items()) if file}
 

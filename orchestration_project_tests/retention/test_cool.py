@@ -15,13 +15,16 @@ from orchestration_project.inspection.explain import Outcome, explain, found_fil
 from orchestration_project.inspection.verify import verify
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project.retention.cool import move_old, prove, relink_all
-from orchestration_project.storage.cold import ColdArchiveError, at_hand
+from orchestration_project.sources.complete import find_fetched
+from orchestration_project.storage.cold import MEMBERS, ColdArchiveError, at_hand
 from orchestration_project.storage.folder_objects import FolderStore
 from orchestration_project_tests.ingest.shop import NOW, column, day, named
+from orchestration_project_tests.recovery.archives import zip_delivered, zip_taken_back, zip_withdrawn
 from orchestration_project_tests.recovery.stock import HEAD, rebuilt, weekly
 from orchestration_project_tests.reliability.evidence import tried
 from orchestration_project_tests.reliability.stops import acting
 from orchestration_project_tests.reliability.victim import killed, steps_of
+from orchestration_project_tests.reliability.zips import packed
 from orchestration_project_tests.retention.aged import Aged, aged, moving
 
 pytestmark = pytest.mark.promise("disk")
@@ -139,6 +142,66 @@ def test_withdrawals_go_on(shop: Aged) -> None:
     assert all(shop.places().values())
 
 
+def test_withdrawn_files_are_moved(tmp_path: Path) -> None:
+    """A file that was withdrawn before the move is moved like all others, and comes back with its rows."""
+    shop = aged(tmp_path)
+    before = shop.tables()
+    chosen = Chosen(named(2))
+    withdraw(shop.warehouse, shop.settings, shop.feed, shop.options, chosen, "Ada", "test", NOW, print)
+    assert shop.move().files == 5
+    assert shop.places()[f"withdrawn/2024-01-02/v2/{named(2)}"]
+    assert shop.verified().proven
+    undo(shop.warehouse, shop.settings, shop.feed, shop.options, chosen, NOW, print)
+    assert shop.tables() == before
+    assert shop.verified().proven
+
+
+def zips_of(shop: Aged) -> dict[str, bool]:
+    """The delivered zip archives, and whether each is in the cold archive."""
+    return {place: cold for place, cold in shop.places().items() if place.startswith("zips/")}
+
+
+def test_zip_archives_are_moved(tmp_path: Path) -> None:
+    """One that was delivered is moved with its files, and can be withdrawn and taken back as before."""
+    shop = aged(tmp_path)
+    zip_delivered(shop)
+    before = shop.tables()
+    assert shop.move().files == 8
+    assert [*zips_of(shop).values()] == [True]
+    assert shop.verified().proven
+    zip_withdrawn(shop)
+    assert shop.tables() != before
+    zip_taken_back(shop)
+    rebuilt(shop)
+    assert shop.tables() == before
+    assert [*zips_of(shop).values()] == [True]
+    assert prove(shop.settings, print).findings == []
+
+
+@pytest.mark.found("a newer zip archive without a file that was in the cold archive stopped all loads of its feed")
+def test_a_newer_zip_archive(tmp_path: Path) -> None:
+    """What a moved one had is known without its bytes; where nobody has noted it, as after `relink`, it is fetched."""
+    shop = aged(tmp_path)
+    zip_delivered(shop)
+    shop.move()
+    (zipped,) = (path for path in shop.objects() if path.read_bytes()[:2] == b"PK")
+    content = zipped.read_bytes()
+    zipped.unlink()
+    shop.deliver("z.zip", packed({named(2, "q"): "q,3"}), minute=2)
+    shop.load(day(1), day(2))
+    assert {row["id"]: row["n"] for row in shop.table("cleaned")}.items() >= {("q", 3)}
+    assert "p" not in {row["id"] for row in shop.table("cleaned")}
+    for note in shop.settings.archive("f").glob(f"zips/*/{MEMBERS}/*"):
+        note.unlink()
+    shop.deliver("z.zip", packed({named(1, "p"): "p,4"}), minute=4)
+    with pytest.raises(ColdArchiveError, match=r"z\.zip is in the cold archive .* which does not have it: restore"):
+        shop.load(day(1), day(2))
+    zipped.write_bytes(content)
+    shop.load(day(1), day(2))
+    assert {row["id"] for row in shop.table("cleaned")} & {"p", "q"} == {"p"}
+    assert shop.verified().proven
+
+
 def test_a_redelivery_is_recognised(shop: Aged) -> None:
     """The same bytes load nothing, a correction gets the next place, and a name that is taken stays taken."""
     before = shop.tables()
@@ -208,6 +271,8 @@ def test_what_can_not_be_read_back_is_not_moved(tmp_path: Path) -> None:
 def test_killed_at_every_step(tmp_path: Path) -> None:
     """Whatever step a move dies at, each file is in one of both places, and the next run finishes."""
     model = aged(tmp_path / "model")
+    zip_delivered(model)
+    zip_withdrawn(model)
     before = model.tables()
     steps = steps_of(moving(replace(model, folder=copied(model, tmp_path / "dry"))), None)
     fatal = [number for number, step in enumerate(steps) if step in {*Cold}]
@@ -241,6 +306,14 @@ def test_a_machine_that_lost_its_archive(shop: Aged) -> None:
     rebuilt(shop)
     assert shop.tables()["cleaned"] == before["cleaned"]
     assert relink_all(shop.settings) == 0
+
+
+def test_a_lost_warehouse_is_seen(shop: Aged) -> None:
+    """That a ledger without files is a lost one is told by an archive all of whose files were moved, too."""
+    archive = shop.settings.archive("f")
+    assert find_fetched([], {}, {}, archive, NOW).is_lost
+    shutil.rmtree(archive)
+    assert not find_fetched([], {}, {}, archive, NOW).is_lost
 
 
 def test_a_warehouse_in_use_is_waited_for(tmp_path: Path) -> None:
