@@ -53,7 +53,9 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
         pair = f"{revealed(options.user, secret)}:{revealed(options.password or '', secret)}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     hides_path = is_named(options.url)
-    access = Access(headers, options.timeout_seconds, options.retries, options.redirects, hides_path)
+    access = Access(
+        headers, options.timeout_seconds, options.retries, options.redirects, hides_path, options.missing or ()
+    )
     return HttpSource(url, addresses_of(url, options, batching, now), options, access)
 
 
@@ -90,8 +92,9 @@ class HttpSource:
 
         Raises:
             SourceDown: the server does not answer.
-            SourceError: it refuses, or the only file is not there.
+            SourceError: it refuses, or the only file is not there; or not one is, and `missing` has its answer.
         """
+        is_there = False
         for name, url in self._addresses.items():
             try:
                 told = self._look(url)
@@ -99,7 +102,14 @@ class HttpSource:
                 if not self._is_batched:
                     raise
                 continue
+            is_there = True
             yield Item(name, told.version or NOT_TOLD, name, told.size, told.modified_at)
+        # A server that refuses everything would otherwise look like one that has nothing yet, for ever.
+        if self._options.missing and not is_there:
+            raise SourceError(
+                f"{self.url}: not one file is there, so the answers that `missing` names may be a refusal; look at the"
+                " address, user, password, token and headers"
+            )
 
     def _look(self, url: str) -> Told:
         with self._session.asked("HEAD", url, taken=NO_HEAD) as response:

@@ -60,6 +60,13 @@ class HttpOptions(BaseModel, frozen=True, extra="forbid"):
             " servers send in the place of a file: a form to log in, a page with an error."
         ),
     ] = None
+    missing: Annotated[
+        list[Annotated[int, Field(ge=400, le=499)]] | None,
+        Field(
+            description="Answers that mean that a file is not there, beside 404 and 410: object stores whose lists are"
+            " closed answer 403. If not one file of a source is there, its fetch fails, since that may be a refusal."
+        ),
+    ] = None
     redirects: Annotated[int, Field(ge=0, description="How many redirects are followed.")] = 5
     timeout_seconds: Annotated[
         float, Field(gt=0, description="How long a connection, or the next bytes of an answer, may take.")

@@ -43,6 +43,7 @@ class Access:
         retries: how often a request is repeated.
         redirects: how many redirects are followed.
         hides_path: whether the path of the address is a secret too, since an environment variable has it.
+        missing: the statuses that mean that there is no such file, beside `GONE`.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -50,6 +51,7 @@ class Access:
     retries: int
     redirects: int
     hides_path: bool = False
+    missing: Sequence[int] = ()
 
     def shown(self, url: str) -> str:
         """An address without what may be secret: user, query, and the path of one from the environment."""
@@ -138,9 +140,9 @@ class HttpSession:
             raise SourceError(f"{place} leads into a private network: it is not followed")
 
     def _require_success(self, response: "requests.Response", url: str) -> None:
-        status, place = response.status_code, self._access.shown(url)
-        if status in GONE:
-            raise ItemGone(f"{place} is not there: the server answers {status}")
+        status, shown = response.status_code, self._access.shown(url)
+        if status in GONE or status in self._access.missing:
+            raise ItemGone(f"{shown} is not there: the server answers {status}")
         if status in PASSING or status >= 500:
             raise SourceDown(f"{place}: the server answers {status}, also when it is asked again")
         if status in (401, 403):

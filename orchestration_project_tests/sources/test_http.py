@@ -118,6 +118,19 @@ def test_a_file_that_is_not_there(tmp_path: Path, server: HttpFiles) -> None:
         fetched(tmp_path, f"{server.url}/none.csv")
 
 
+def test_a_server_that_refuses_what_is_not_there(tmp_path: Path, server: HttpFiles) -> None:
+    """If 403 is said to mean that a file is missing, such a batch comes later; a server with no file is an error."""
+    for month in ("02", "03", "04"):
+        server.statuses[f"/taxi_2024-{month}.csv"] = [(403, {})] * 100
+    url = f"{server.url}/taxi_{{year}}-{{month}}.csv"
+    with pytest.raises(SourceError, match="not one file is there"):
+        fetched(tmp_path, url, missing=[403])
+    server.files["/taxi_2024-01.csv"] = ServedFile(b"01")
+    assert [file.item.name for file in fetched(tmp_path, url, missing=[403]).landed] == ["taxi_2024-01.csv"]
+    with pytest.raises(SourceError, match="answers 403: look at user"):
+        fetched(tmp_path, url)
+
+
 def test_a_broken_download_goes_on(tmp_path: Path, server: HttpFiles) -> None:
     """It is cut twice, and goes on each time where it broke."""
     server.cuts[PATH] = [100_000, 200_000]
