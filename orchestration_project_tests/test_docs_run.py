@@ -55,6 +55,9 @@ NOT_RUN = {
     ],
     "docs/fetch.md": [
         *["it needs a server; orchestration_project_tests/components has one"] * 2,
+        "it needs servers; orchestration_project_tests/examples runs it against some",
+        "the addresses are those of your servers",
+        "it needs servers; orchestration_project_tests/examples runs it against some",
         "it starts a server that stays; orchestration_project_tests/examples runs it",
     ],
     "docs/health.md": [

@@ -1,4 +1,4 @@
-"""Real files that lie beside the checkout, against contracts made by hand: those of `examples/`, or of this folder.
+"""Real files that lie beside the checkout, against contracts made by hand: those of this folder, or of `examples/`.
 
 Belongs here: which files, and the right answers. They are no part of this project: without them nothing is scored.
 """
@@ -47,8 +47,8 @@ class SharedSet:
     @property
     def contract(self) -> Path:
         """The right contract."""
-        example = ROOT / "examples" / self.name / f"{self.name}.odcs.yaml"
-        return example if example.exists() else CONTRACTS / example.name
+        own = CONTRACTS / f"{self.name}.odcs.yaml"
+        return own if own.exists() else ROOT / "examples" / self.name / own.name
 
 
 SHARED = (

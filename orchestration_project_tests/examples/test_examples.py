@@ -31,12 +31,6 @@ from orchestration_project_tests.reliability.evidence import effort
 
 SHARED = REPOSITORY.parent / "shared" / "data"
 EXAMPLES = REPOSITORY / "examples"
-TAXI = "yellow_tripdata_2018-01.csv"
-TAXI_HEADER = (
-    "vendor_id,pickup_datetime,dropoff_datetime,passenger_count,trip_distance,rate_code_id,store_and_fwd_flag,"
-    "pickup_location_id,dropoff_location_id,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,"
-    "improvement_surcharge,total_amount,congestion_surcharge"
-)
 
 
 def shared_files(folder: str) -> list[Path]:
@@ -55,12 +49,6 @@ def folder_of(example: str) -> dict[str, str]:
 def online_retail(tmp_path: Path) -> Iterator[Workbench]:
     names = ("online_retail", "country_daily_revenue")
     with feeds(**{name: folder_of(name) for name in names}) as defs, dg.DagsterInstance.ephemeral() as instance:
-        yield Workbench(defs, tmp_path, instance)
-
-
-@pytest.fixture
-def nyc_taxi(tmp_path: Path) -> Iterator[Workbench]:
-    with feeds(nyc_taxi=folder_of("nyc_taxi")) as defs, dg.DagsterInstance.ephemeral() as instance:
         yield Workbench(defs, tmp_path, instance)
 
 
@@ -269,39 +257,6 @@ def test_one_file_of_all_days_is_the_files_of_the_days(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(DISTINCT _batch_date) FROM cleaned_online_retail").fetchone() == (
             len(files),
         )
-
-
-def test_nyc_taxi_by_its_job(nyc_taxi: Workbench) -> None:
-    """A month of trips is one batch, refunds with negative amounts included."""
-    file = shared_files("nyc_taxi")[0]
-    nyc_taxi.drop("nyc_taxi", file.name, file.read_bytes())
-    first = file.stem[-7:] + "-01"
-    result = nyc_taxi.run(job="nyc_taxi_job", first=first)
-    failed = {item.check_name: item.description for item in result.get_asset_check_evaluations() if not item.passed}
-    assert set(failed) <= {"newest_batch"}, failed
-    ((raw, cleaned, refunds),) = nyc_taxi.query(
-        """SELECT (SELECT count(*) FROM raw_nyc_taxi), count(*), count(*) FILTER (total_amount < 0)
-           FROM cleaned_nyc_taxi"""
-    )
-    assert raw == cleaned == 10_000
-    assert refunds > 0
-
-
-def test_trips_that_end_before_they_start_are_rejected(nyc_taxi: Workbench) -> None:
-    """A pick-up after the drop-off breaks a rule of the derived duration; a trip of no time is kept."""
-    rest = "1,2.5,1,N,100,200,1,9,0.5,0.5,0,0,0.3,{total},"
-    trips = [
-        f"1,2018-01-05 10:00:00,2018-01-05 10:30:00,{rest.format(total='10.3')}",
-        f"1,2018-01-05 10:30:00,2018-01-05 10:00:00,{rest.format(total='10.3')}",
-        f"2,2018-01-05 10:00:00,2018-01-05 10:00:00,{rest.format(total='-10.3')}",
-    ]
-    nyc_taxi.drop("nyc_taxi", TAXI, "\n".join([TAXI_HEADER, *trips]) + "\n")
-    nyc_taxi.run(job="nyc_taxi_job", first="2018-01-01")
-    assert nyc_taxi.query("SELECT _row, _reasons FROM rejected_nyc_taxi") == [(2, ["trip_seconds: minimum"])]
-    assert nyc_taxi.query("SELECT trip_seconds, total_amount > 0 FROM cleaned_nyc_taxi ORDER BY 1") == [
-        (0, False),
-        (1800, True),
-    ]
 
 
 def test_examples_are_defs_with_a_contract_or_a_select() -> None:
