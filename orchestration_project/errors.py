@@ -27,6 +27,7 @@ PlatformError
 ├── SourceError               a source refuses what is asked of it, has something else than declared, or can't be used
 │   ├── ItemGone              what it listed is not there any more, or is another version
 │   └── SourceDown            it does not answer, or fails
+├── ShardFailed               a part of a load failed each time it was tried; nothing was changed
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     ├── WarehouseDown         a server that it needs does not answer, or somebody else's commit came in between
@@ -165,6 +166,12 @@ class ItemGone(SourceError):
 
 class SourceDown(SourceError):
     """A source does not answer, fails, or ended the connection."""
+
+    transient = True
+
+
+class ShardFailed(PlatformError):
+    """A shard of a load could not be read and validated, however often it was tried; nothing was changed."""
 
     transient = True
 

@@ -12,6 +12,10 @@ from orchestration_project.errors import PlatformError
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 FROM_ENVIRONMENT = "env:"
+SHARD_PROCESSES = "processes"
+"""The value of `SHARDS_EXECUTOR` for processes of this machine."""
+# Below it the processes of the shards take longer to start than they save.
+SHARDS_FROM_BYTES = 200_000_000
 # Decompressed: a frame of zstd may hold 32,000 times its size.
 MAX_FILE_BYTES = 10_000_000_000
 
@@ -40,6 +44,12 @@ class Settings:
         lock_timeout: seconds to wait for the warehouse before giving up; `WAREHOUSE_LOCK_TIMEOUT`.
         threads: DuckDB threads, none for DuckDB's own choice; `WAREHOUSE_THREADS`.
         memory_limit: DuckDB memory limit such as `2GB`, none for DuckDB's own choice; `WAREHOUSE_MEMORY_LIMIT`.
+        shards: into how many shards a large load is divided, none for no shards; `SHARDS`.
+        shards_executor: where shards run: `processes` of this machine, a Ray cluster (`ray`, `ray:HOST:PORT`,
+            `ray://HOST:PORT`), or a function `package.module:name`; `SHARDS_EXECUTOR`.
+        shards_from_bytes: how large the files of a load must be, decompressed, for shards; `SHARDS_FROM_BYTES`.
+        shard_threads: DuckDB threads of each shard; `SHARD_THREADS`.
+        shard_memory_limit: DuckDB memory limit of each shard; `SHARD_MEMORY_LIMIT`.
         max_file_bytes: how large a delivered file may be, decompressed; `MAX_FILE_BYTES`.
         ui_url: where Dagster's UI is, for links in messages, none for no links; `UI_URL`.
         source_url: where the checkout can be read on the web, none for links to the local files; `SOURCE_URL`.
@@ -74,6 +84,11 @@ class Settings:
     lock_timeout: float = 300.0
     threads: int | None = None
     memory_limit: str | None = None
+    shards: int | None = None
+    shards_executor: str = SHARD_PROCESSES
+    shards_from_bytes: int = SHARDS_FROM_BYTES
+    shard_threads: int = 1
+    shard_memory_limit: str = "1GB"
     max_file_bytes: int = MAX_FILE_BYTES
     ui_url: str | None = None
     source_url: str | None = None
@@ -111,6 +126,11 @@ class Settings:
             lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
             threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
+            shards=_whole("SHARDS", env.get("SHARDS", "")),
+            shards_executor=_executor(env.get("SHARDS_EXECUTOR", "").strip() or SHARD_PROCESSES),
+            shards_from_bytes=_whole("SHARDS_FROM_BYTES", env.get("SHARDS_FROM_BYTES", "")) or SHARDS_FROM_BYTES,
+            shard_threads=_whole("SHARD_THREADS", env.get("SHARD_THREADS", "")) or 1,
+            shard_memory_limit=env.get("SHARD_MEMORY_LIMIT") or "1GB",
             max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
             ui_url=_web_address("UI_URL", env.get("UI_URL", "")),
             source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
@@ -280,6 +300,15 @@ def _whole(name: str, text: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name}={text!r} is not a whole number above zero")
     return int(text)
+
+
+def _executor(text: str) -> str:
+    if not re.fullmatch(rf"{SHARD_PROCESSES}|ray|ray:(//)?[^/\s]+:\d+|(?!ray:)[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", text):
+        raise SettingsError(
+            f"SHARDS_EXECUTOR={text!r} is neither {SHARD_PROCESSES}, ray, ray:HOST:PORT, ray://HOST:PORT nor a function"
+            " as package.module:name"
+        )
+    return text
 
 
 def _web_address(name: str, text: str) -> str | None:

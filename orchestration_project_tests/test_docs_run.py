@@ -77,6 +77,10 @@ NOT_RUN = {
     "docs/recover.md": [
         "it needs a feed without a definition",
     ],
+    "docs/shards.md": [
+        "it needs a cluster; orchestration_project_tests/ingest starts one",
+        *["it needs Spark"] * 2,
+    ],
     "docs/report.md": ["a part of the make run of README.md"],
     "docs/tutorial.md": ["it is the first command of README.md", "it ends with Ctrl+C"],
 }

@@ -14,7 +14,15 @@ from orchestration_project.errors import FileChanged, FileKey, FileRefused, File
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.staging import STAGED, ReadyFile
 from orchestration_project.ingest.counts import FileCount, ReasonCount
-from orchestration_project.ingest.relations import DUPLICATES, RECORDS, REMOVED, VALIDATED
+from orchestration_project.ingest.relations import (
+    DUPLICATES,
+    RECORDS,
+    REMOVED,
+    STAGED_HERE,
+    VALIDATED,
+    VALIDATED_APART,
+    VALIDATED_HERE,
+)
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.history_days import HistorySize
@@ -202,10 +210,24 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Apart:
+    """Shards have read files, and validated their records already.
+
+    Attributes:
+        validated: relation of what they validated.
+        here: relation of the staged records that no shard has read, which are not validated yet.
+    """
+
+    validated: str = VALIDATED_APART
+    here: str = STAGED_HERE
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """Every record of the files that come in is in `relation`, as text; the files whose rows go are in `removed`.
 
-    `files` are all files that were read: `relation` may leave some of them out.
+    `files` are all files that were read: `relation` may leave some of them out. `apart` is what shards did, None where
+    the session read all of them.
     """
 
     candidates: Candidates
@@ -214,6 +236,7 @@ class Staged:
     relation: str = STAGED
     removed: str = REMOVED
     files: Sequence[ReadyFile] = ()
+    apart: Apart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +250,7 @@ class Validated:
         refusals: new files that must be refused as a whole for what their records are.
         relation: values and reasons.
         records: the records' text, with the same `_rid`.
+        changeable: the table that has all of `relation` that may still change, such as the records of repair files.
     """
 
     staged: Staged
@@ -235,6 +259,7 @@ class Validated:
     refusals: Mapping[FileKey, FileRefused] = field(default_factory=dict)
     relation: str = VALIDATED
     records: str = RECORDS
+    changeable: str = VALIDATED_HERE
 
     def ensure_fit(self) -> None:
         """Make sure that no file has to be refused.

@@ -15,9 +15,9 @@ from orchestration_project.formats.staging import ReadyFile
 from orchestration_project.ingest.discover import prepare_counted
 from orchestration_project.ingest.divide import divide
 from orchestration_project.ingest.ignored import mark_ignored, shown_in
-from orchestration_project.ingest.model import Candidates, Staged, lost_file
+from orchestration_project.ingest.model import Apart, Candidates, Staged, lost_file
 from orchestration_project.ingest.plan import make_plan
-from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED
+from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED, STAGED_APART
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import ensure_bytes
 from orchestration_project.storage.cold import local_path
@@ -51,7 +51,7 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
     loads = {(str(session.batching.from_key(entry.batch)), entry.file, entry.version) for entry in plan.loads}
     # After one unfit file all files of a load were once read a second time.
     if before and loads <= {_identity(file) for file in before.files}:
-        narrowed = _narrowed(session, Staged(candidates, plan, 0, files=before.files), loads)
+        narrowed = _narrowed(session, Staged(candidates, plan, 0, files=before.files, apart=before.apart), loads)
         return replace(narrowed, relation=divide(session.connection, session.feed, narrowed.relation, before.files))
     ready = _ready_files(session, candidates, plan.loads)
     records = sum(file.prepared.records or 0 for file in ready)
@@ -59,12 +59,30 @@ def read(session: Session, candidates: Candidates, before: Staged | None = None)
         size = sum(entry.bytes for entry in plan.loads)
         session.tell(f"reading {len(ready)} file(s), {size:,} bytes")
     with session.timed("read") as done:
-        stage(session.connection, session.feed, session.batching.sql_type, ready)
-        mark_ignored(session.connection, session.feed, ready)
-        relation = divide(session.connection, session.feed, shown_in(session.feed), ready)
+        apart = _read_apart(session, ready)
+        if apart is None:
+            stage(session.connection, session.feed, session.batching.sql_type, ready)
+            mark_ignored(session.connection, session.feed, ready)
+        relation = divide(session.connection, session.feed, _shown(session, apart), ready)
         done(records)
     reached(Point.STAGED)
-    return Staged(candidates, plan, records, relation, files=ready)
+    return Staged(candidates, plan, records, relation, files=ready, apart=apart)
+
+
+def _read_apart(session: Session, ready: Sequence[ReadyFile]) -> Apart | None:
+    """Read and validate in shards; None where that is not wanted, or of no use."""
+    if not session.settings.shards:
+        return None
+    # Imported by those alone who ask for shards.
+    from orchestration_project.ingest.sharding import read_apart, shards_of
+
+    shards = shards_of(session, ready)
+    return read_apart(session, ready, shards) if shards else None
+
+
+def _shown(session: Session, apart: Apart | None) -> str:
+    """The relation of all that was read, each record in the batch of its delivery."""
+    return STAGED_APART if apart else shown_in(session.feed)
 
 
 def _identity(file: ReadyFile) -> tuple[str, str, str]:
@@ -83,11 +101,20 @@ def _narrowed(session: Session, staged: Staged, loads: Set[tuple[str, str, str]]
         {name: [row[index] for row in left_out] for index, name in enumerate(("batches", "files", "versions"))},
     )
     # A view over what was read, since the files that are left out are few and a copy of the others is not.
-    kept = f"FROM {shown_in(session.feed)} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
+    kept = f"FROM {_shown(session, staged.apart)} ANTI JOIN {LEFT_OUT} USING (_batch_date, _file, _file_version)"
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {KEPT} AS {kept}")
     records = sum(file.prepared.records or 0 for file in staged.files if _identity(file) in loads)
     session.tell(f"{len(left_out)} file(s) are left out; the others need not be read again")
-    return replace(staged, records=records, relation=KEPT)
+    return replace(staged, records=records, relation=KEPT, apart=_apart_from(session, staged.apart))
+
+
+def _apart_from(session: Session, apart: Apart | None) -> Apart | None:
+    """What shards have made, without the files that are left out."""
+    if apart is None:
+        return None
+    from orchestration_project.ingest.sharding import without_left_out
+
+    return without_left_out(session, KEPT, LEFT_OUT)
 
 
 def _ready_files(session: Session, candidates: Candidates, loads: Sequence[Entry]) -> list[ReadyFile]:

@@ -93,7 +93,7 @@ def validate_repairs(
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {REPAIRABLE} AS {_repairable(feed, validated, condition)}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {ATTEMPTS} AS {_attempts(feed, validated, condition)}")
     connection.execute(
-        f"""UPDATE {validated.relation} AS validated
+        f"""UPDATE {validated.changeable} AS validated
             SET _reasons = list_append(coalesce(_reasons, []::VARCHAR[]), attempts.reason)
             FROM {ATTEMPTS} AS attempts WHERE attempts._rid = validated._rid AND attempts.reason IS NOT NULL"""
     )

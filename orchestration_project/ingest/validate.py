@@ -19,13 +19,13 @@ from orchestration_project.ingest.fill_down import steps as fill_down_steps
 from orchestration_project.ingest.history import days_to_validate
 from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.refusals import refusals
-from orchestration_project.ingest.relations import PARTS, RECORDS, REMOVED, VALIDATED
+from orchestration_project.ingest.relations import PARTS, RECORDS, RECORDS_HERE, REMOVED, VALIDATED, VALIDATED_HERE
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.values import is_data, text_of, value_of
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS, raw_table
 from orchestration_project.warehouse.ledger import Entry
-from orchestration_project.warehouse.tables import batch_filter, ident, idents, is_empty, literal
+from orchestration_project.warehouse.tables import batch_filter, ident, idents, is_empty, literal, types_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,7 +47,10 @@ def validate(session: Session, staged: Staged) -> Validated:
     condition = batch_filter(batches) if session.request.publish else batch_filter(new)
     with session.timed("validated") as done:
         show_records(session.connection, session.feed, staged, condition)
-        count = _fill(session.connection, validated_select(session.feed, condition))
+        source = _show_here(session, staged, condition) if staged.apart else RECORDS
+        select = validated_select(session.feed, condition, source)
+        session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {VALIDATED_HERE} AS {select}")
+        count = _show_validated(session, staged)
         done(count)
     # Asked before anything is written, so that a refusal costs no rollback and the files that fit go on.
     reached(Point.VALIDATED)
@@ -75,15 +78,18 @@ def _batches_of(session: Session, entries: Iterable[Entry], divided: str) -> set
 
 def validate_more(session: Session, validated: Validated, batches: Sequence[Batch]) -> Validated:
     """Validate further batches, beside those that were validated before."""
-    feed, condition = session.feed, batch_filter(batches)
+    feed, staged, condition = session.feed, validated.staged, batch_filter(batches)
     # What is validated already may be anywhere in the raw table.
-    show_records(session.connection, feed, validated.staged, "true")
+    show_records(session.connection, feed, staged, "true")
+    source = _show_here(session, staged, "true") if staged.apart else RECORDS
     # Made anew: the files of the records that are there may be an enumeration, which has no place for others.
-    count = _fill(
-        session.connection, f"FROM {validated.relation} UNION ALL BY NAME {validated_select(feed, condition)}"
+    session.connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {VALIDATED_HERE} AS
+            FROM {VALIDATED_HERE} UNION ALL BY NAME {validated_select(feed, condition, source)}"""
     )
+    count = _show_validated(session, staged)
     known = validated.batches or []
-    return Validated(validated.staged, sorted({*known, *batches}), count, validated.refusals)
+    return Validated(staged, sorted({*known, *batches}), count, validated.refusals)
 
 
 def show_records(connection: "DuckDBPyConnection", feed: Feed, staged: Staged, condition: str) -> None:
@@ -92,19 +98,40 @@ def show_records(connection: "DuckDBPyConnection", feed: Feed, staged: Staged, c
     These are the staged records, and those that `raw_x` has now but for those of the files that go, as far as
     `condition` holds for them.
     """
-    kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
-    if not is_empty(connection, staged.removed):
-        kept = f"FROM ({kept}) ANTI JOIN {staged.removed} USING (_batch_date, _file, _file_version)"
     # A view, not a table: a copy of all text costs more than to read it again for the few rejects.
-    show(connection, RECORDS, [f"FROM {staged.relation}", kept])
+    show(connection, RECORDS, [f"FROM {staged.relation}", _kept(connection, feed, staged, condition)])
 
 
-def _fill(connection: "DuckDBPyConnection", select: str) -> int:
-    made = connection.execute(f"CREATE OR REPLACE TEMP TABLE {VALIDATED} AS {select}").fetchone()
-    return int(made[0]) if made else 0
+def _kept(connection: "DuckDBPyConnection", feed: Feed, staged: Staged, condition: str) -> str:
+    """Query of the records that `raw_x` has and keeps."""
+    kept = f"SELECT rowid AS _rid, * FROM {ident(raw_table(feed))} WHERE {condition}"
+    if is_empty(connection, staged.removed):
+        return kept
+    return f"FROM ({kept}) ANTI JOIN {staged.removed} USING (_batch_date, _file, _file_version)"
 
 
-def validated_select(feed: Feed, condition: str) -> str:
+def _show_here(session: Session, staged: Staged, condition: str) -> str:
+    """The relation of those records of `_records` that no shard has validated."""
+    read_here = [f"FROM {staged.apart.here}"] if staged.apart else []
+    kept = _kept(session.connection, session.feed, staged, condition)
+    show(session.connection, RECORDS_HERE, [*read_here, kept])
+    return RECORDS_HERE
+
+
+def _show_validated(session: Session, staged: Staged) -> int:
+    """Make the view `_validated`: what this session validated and what shards did; returns how many records it has."""
+    connection, sides = session.connection, [f"FROM {VALIDATED_HERE}"]
+    if staged.apart:
+        from orchestration_project.ingest.shard_parts import as_written
+
+        # The table made here has the types: a Parquet file lacks some of them.
+        sides.append(f"SELECT {as_written(types_of(connection, VALIDATED_HERE))} FROM {staged.apart.validated}")
+    show(connection, VALIDATED, sides)
+    row = connection.execute(f"SELECT count(*) FROM {VALIDATED}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def validated_select(feed: Feed, condition: str, source: str = RECORDS) -> str:
     """Query of the validated records: platform columns, the contract's columns as values, and `_reasons`.
 
     Each step of the query adds columns to the one before: first the texts that count, then values, then what is
@@ -114,13 +141,18 @@ def validated_select(feed: Feed, condition: str) -> str:
         n = '7'   ->  n = 7,     _reasons = NULL
         n = '0'   ->  n = 0,     _reasons = ['n: minimum']
         n = 'x'   ->  n = NULL,  _reasons = ['n: type']
+
+    Args:
+        feed: the contract.
+        condition: which records; it is about their batches.
+        source: relation of the records' text.
     """
     texts = {column.name: f"_t{index}" for index, column in enumerate(feed.source_columns)}
     text_columns = [f"{text_of(column, ident(column.name))} AS {texts[column.name]}" for column in feed.source_columns]
     read = ", ".join([*needed(feed), *text_columns])
     values = [f"{value_of(column, texts[column.name])} AS {ident(column.name)}" for column in feed.source_columns]
     steps = [
-        f"_filled AS (SELECT * FROM {RECORDS} WHERE {condition} AND ({is_data(feed)}))",
+        f"_filled AS (SELECT * FROM {source} WHERE {condition} AND ({is_data(feed)}))",
         f"_texts AS (SELECT {idents(PLATFORM)}, _parse_error, {read} FROM _filled)",
         *(filling := fill_down_steps(feed, texts, "_texts")),
         f"_values AS (SELECT *, {', '.join(values)} FROM {'_down' if filling else '_texts'})",

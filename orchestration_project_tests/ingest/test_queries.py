@@ -221,7 +221,8 @@ def repairs(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
 def test_a_repair_record_needs_a_reject_of_its_own(connection: duckdb.DuckDBPyConnection) -> None:
     """`_attempts`: the newest record for a reject is valid; others, and those that name none, are told why not."""
     _, newer = repairs(connection)
-    validate_repairs(connection, FEED, Validated(STAGED_FILES, [DAY1], 5), [], WEEK, [DAY1])
+    validated = Validated(STAGED_FILES, [DAY1], 5, changeable=VALIDATED)
+    validate_repairs(connection, FEED, validated, [], WEEK, [DAY1])
     assert connection.execute(f"SELECT _rid, reason FROM {ATTEMPTS} ORDER BY 1").fetchall() == [
         (2, None),
         (3, f"_reject_id: unique (kept: {newer} row 1)"),
