@@ -36,7 +36,7 @@ from orchestration_project.publishing.lag import copy_status
 from orchestration_project.settings import Settings
 from orchestration_project.storage.batches import Batch
 from orchestration_project.storage.files import discover
-from orchestration_project.storage.landing import waiting
+from orchestration_project.storage.landing import stray_objects, waiting
 from orchestration_project.storage.sensor_cursor import read_cursor
 from orchestration_project.storage.sensor_evaluation import evaluate, group_by_batch
 from orchestration_project.storage.writers import Writing, can_tell, writing_to
@@ -257,16 +257,17 @@ def newest_archived(settings: Settings, spec: ConfiguredFeed) -> str | None:
 
 
 def unwatched_folders(settings: Settings, feeds: Collection[str]) -> list[UnwatchedFolder]:
-    """The folders in landing that have files and belong to no feed.
+    """The folders in landing, on this machine and in a store, that have files and belong to no feed.
 
     Args:
         settings: where landing is.
         feeds: the names of all feeds.
     """
+    strays = [UnwatchedFolder(url, number) for url, number in stray_objects(settings, feeds).items()]
     root = settings.data_dir / "landing"
     if not root.is_dir():
-        return []
+        return strays
     # The root itself, too: who forgets the feed's folder drops files there.
     folders = [root, *sorted(folder for folder in root.iterdir() if folder.is_dir() and folder.name not in feeds)]
     found = [UnwatchedFolder(str(folder.relative_to(settings.data_dir)), len(discover(folder))) for folder in folders]
-    return [folder for folder in found if folder.files]
+    return [*(folder for folder in found if folder.files), *strays]

@@ -44,6 +44,13 @@ class ConditionalStore(CloudStore):
         with self._told(key):
             return stored_object(client.head(checked(key)))
 
+    def top(self) -> tuple[list[str], int]:
+        """The folders at the store's URL, and how many objects are there in no folder."""
+        client = self._client
+        with self._told(""):
+            found = client.list_with_delimiter()
+            return sorted(str(folder).strip("/") for folder in found["common_prefixes"]), len(found["objects"])
+
     def read_version(self, key: str, version: str) -> Iterator[bytes]:
         """The bytes of an object, piece by piece.
 

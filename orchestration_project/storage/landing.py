@@ -5,7 +5,7 @@ Belongs here: what is told to those who watch a landing, such as the sensor. Wha
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,28 @@ def waiting(settings: Settings, feed: str) -> Waiting:
     # A file of this machine goes first. Its object of the same name is fetched when that file has left landing.
     objects = [file for file in store.free(listed.files, dt.datetime.now(dt.UTC)) if file.name not in own]
     return Waiting(sorted([*own.values(), *objects], key=lambda file: file.name), ignored + listed.ignored)
+
+
+def stray_objects(settings: Settings, feeds: Collection[str]) -> dict[str, int]:
+    """How many objects are in the store and belong to no feed, by the URLs of their folders.
+
+    Args:
+        settings: where the store is.
+        feeds: the names of all feeds.
+
+    Raises:
+        ObjectStoreError: the store can't be listed.
+    """
+    if not settings.landing_url:
+        return {}
+    from orchestration_project.storage.conditional_objects import ConditionalStore
+
+    store = ConditionalStore(settings.landing_url)
+    folders, alone = store.top()
+    # Those with a dot are the platform's own.
+    strays = [name for name in folders if name not in feeds and not name.startswith(".")]
+    counted = {f"{store.url}/{name}": sum(1 for _ in store.list(name)) for name in strays}
+    return {**({store.url: alone} if alone else {}), **counted}
 
 
 def waiting_files(settings: Settings, feed: str) -> Sequence[FoundFile]:

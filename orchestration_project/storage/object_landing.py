@@ -234,10 +234,15 @@ class ObjectLanding:
     def _release(self) -> dict[str, str]:
         done = [note for note in read_notes(self.landing) if note.dealt]
         claims = read_claims(self.store, self.feed) if done else {}
-        results = _each(lambda note: self._release_one(note, claims.get(note.digest)), done)
+        down = list[str]()
+        results = _each(lambda note: self._release_one(note, claims.get(note.digest), down), done)
         return {note.name: why for note, why in zip(done, results, strict=True) if why}
 
-    def _release_one(self, note: ObjectNote, last: Claim | None) -> str:
+    def _release_one(self, note: ObjectNote, last: Claim | None, down: list[str]) -> str:
+        """Release one object; returns why it stays. `down` has what was told of a store that does not answer."""
+        # Each object would wait for it anew: ten thousand of them for half a day.
+        if down:
+            return down[0]
         try:
             if note.dealt is Dealt.ARCHIVED or (note.dealt is Dealt.REFUSED and self._refuse(note)):
                 self._delete(note)
@@ -246,6 +251,8 @@ class ObjectLanding:
             self.store.delete(last.keys if last else ())
             reached(Landing.UNCLAIMED)
         except ObjectStoreError as error:
+            if isinstance(error, ObjectStoreDown):
+                down.append(str(error))
             return str(error)
         forget_note(self.landing, note)
         return ""

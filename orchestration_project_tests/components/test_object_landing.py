@@ -1,9 +1,11 @@
 """A feed whose files are delivered to an object store, as Dagster sees it: the sensor, its runs, status, where."""
 
+import datetime as dt
 import json
 
 import pytest
 
+from orchestration_project.inspection.status import landing_of, unwatched_folders
 from orchestration_project.settings import Settings
 from orchestration_project.storage.conditional_objects import ConditionalStore
 from orchestration_project.storage.landing import object_landing, waiting
@@ -41,6 +43,20 @@ def test_a_requested_run_loads_the_object(watch: Watch, store: ConditionalStore)
     assert watch.bench.query("SELECT units_sold FROM product_warehouse") == [(2,)]
     assert watch.tick(3600) == []
     assert json.loads(watch.cursor or "")["batches"] == {}
+
+
+def test_status_tells_what_waits(watch: Watch, store: ConditionalStore, bench: Workbench) -> None:
+    """Objects count as waiting, and those of no feed are told by where they are."""
+    store.put(f"sales/{NAME}", sales(sale("A1")).encode())
+    store.put(f"salse/{NAME}", b"1")
+    store.put(NAME, b"1")
+    store.put(".claims/sales/1.0001", b"1")
+    with bench.environment():
+        settings = Settings.from_env()
+    found = landing_of(settings, watch.spec.configured, dt.datetime.fromtimestamp(watch.now, dt.UTC), None, None)
+    assert found.waiting == 1
+    folders = unwatched_folders(settings, {"sales"})
+    assert {folder.folder: folder.files for folder in folders} == {store.url: 1, f"{store.url}/salse": 1}
 
 
 def test_a_fetched_object_is_no_new_file(watch: Watch, store: ConditionalStore, bench: Workbench) -> None:
