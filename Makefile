@@ -46,7 +46,7 @@ LOG := $(DATA_DIR)/logs/run.log
 WORKERS := -n auto --dist loadgroup
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test torture browser screenshots dev check bench bench-full home
+.PHONY: help run test torture cluster browser screenshots dev check bench bench-full home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -65,6 +65,9 @@ test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
 
 torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
 	@TORTURE=1 $(BIN)/python -m pytest $(WORKERS) -m promise --reliability-report=docs/reliability.md $(ARGS)
+
+cluster: .venv/.locked ## Run a cluster on this machine and kill a worker of it; other files with ONLINE_RETAIL=/path
+	@$(BIN)/python -m orchestration_project_tests.cluster "$(ONLINE_RETAIL)"
 
 browser: .venv/.locked ## Fetch axe-core with npm; with it and Chromium, the tests in a browser are not skipped
 	@$(BIN)/python -m orchestration_project_tests.browser.axe

@@ -48,6 +48,11 @@ NOT_RUN = {
     ],
     "docs/alerts.md": ["it would send messages"],
     "docs/backup.md": ["it prints a secret key"],
+    "docs/cluster.md": [
+        "it takes minutes; .ci/run runs it",
+        "it needs servers; `make cluster` starts them",
+        "a part of deploy/cluster/dagster.yaml",
+    ],
     "docs/commands.md": ["it changes the shell, and Tab is a key"],
     "docs/deliver-to-databases.md": [
         "examples/data_app is tested with such a user",

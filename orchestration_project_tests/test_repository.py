@@ -18,7 +18,7 @@ from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 REPOSITORY = Path(__file__).parents[1]
-TARGETS = {"help", "run", "test", "dev", "check", "torture", "browser", "screenshots", "bench", "bench-full"}
+TARGETS = {"help", "run", "test", "dev", "check", "torture", "browser", "screenshots", "bench", "bench-full", "cluster"}
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK: dict[str, Any] = tomllib.loads((REPOSITORY / "uv.lock").read_text(encoding="utf-8"))
 LIST_ITEM = re.compile(r'^    "[A-Z]+\d*",')
@@ -176,7 +176,7 @@ def test_ci_runs_what_people_type() -> None:
     script = REPOSITORY / ".ci" / "run"
     assert os.access(script, os.X_OK)
     called = re.findall(r"^make (\w+)", script.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert called == ["check", "browser", "test", "run"]
+    assert called == ["check", "browser", "test", "run", "cluster"]
 
 
 def test_the_hosted_workflow_runs_what_people_type() -> None:

@@ -22,6 +22,8 @@ from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.deployment import free_port
 from orchestration_project_tests.servers.postgres import PostgresServer, postgres_server
 from orchestration_project_tests.servers.redis import RedisServer
+from orchestration_project_tests.servers.s3 import BUCKET
+from orchestration_project_tests.servers.s3 import running as s3_server
 
 CONFIGURATION = REPOSITORY / "deploy" / "cluster"
 DEFINITIONS = "orchestration_project.definitions"
@@ -74,7 +76,7 @@ class Cluster:
     @property
     def settings(self) -> Settings:
         """The settings that the runs see."""
-        return Settings(data_dir=self.folder / "data", lock_timeout=60)
+        return Settings.from_env(self.own_environment)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -90,7 +92,8 @@ class Cluster:
     def own_environment(self) -> dict[str, str]:
         """What the environment of each process has to have."""
         own = {
-            "DATA_DIR": str(self.settings.data_dir),
+            "DATA_DIR": str(self.folder / "data"),
+            "WAREHOUSE_LOCK_TIMEOUT": "60",
             "DAGSTER_HOME": str(self.home),
             "DAGSTER_POSTGRES_URL": self.postgres.url(self.database),
             "CELERY_BROKER_URL": self.redis.url,
@@ -176,12 +179,13 @@ class Cluster:
         with self.instance() as instance:
             return instance.get_runs(dg.RunsFilter(statuses=list(statuses)) if statuses else None)
 
+    def has_told(self, run: dg.DagsterRun) -> bool:
+        """Whether a run has told which process it is."""
+        return bool(self._processes_of(run))
+
     def worker_of(self, run: dg.DagsterRun) -> str:
         """The name of the part that carries a run out, by what the run itself has told."""
-        with self.instance() as instance:
-            entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-        told = [entry.dagster_event.engine_event_data.metadata for entry in entries if entry.dagster_event]
-        group = os.getpgid([int(str(metadata["pid"].value)) for metadata in told if "pid" in metadata][-1])
+        group = os.getpgid(self._processes_of(run)[-1])
         return next(name for name, process in self.parts.items() if process.pid == group)
 
     def wait_until(self, holds: Callable[[], object], seconds: float) -> float:
@@ -201,6 +205,12 @@ class Cluster:
         """The ends of what the parts printed."""
         return "\n".join(f"{name}:\n{self.log_of(name).read_text(errors='replace')[-3000:]}" for name in self.parts)
 
+    def _processes_of(self, run: dg.DagsterRun) -> list[int]:
+        with self.instance() as instance:
+            entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        told = [entry.dagster_event.engine_event_data.metadata for entry in entries if entry.dagster_event]
+        return [int(str(metadata["pid"].value)) for metadata in told if "pid" in metadata]
+
     @property
     def _shell(self) -> dict[str, str]:
         return dict(os.environ) | self.own_environment  # noqa: TID251 - the command runs as it would from this shell
@@ -217,14 +227,45 @@ def processes_of(group: int) -> list[int]:
     return found
 
 
+def processes_about(folder: Path) -> list[int]:
+    """The processes that have a folder in their command line or in their environment, by their ids."""
+    found, name = [], str(folder).encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if name in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
 @contextmanager
-def cluster(folder: Path, **settings: str) -> Iterator[Cluster]:
-    """A cluster whose servers run, and nothing else yet; in the end nothing runs."""
+def cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster with a DuckDB file, whose servers run, and nothing else yet; in the end nothing runs."""
     with ExitStack() as stack:
-        broker = RedisServer(folder / "redis", free_port())
-        broker.start()
-        stack.callback(broker.stop)
-        history = stack.enter_context(postgres_server())
-        made = Cluster(folder, history, broker, environment=settings)
-        stack.callback(made.close)
-        yield made
+        yield _closed(stack, Cluster(folder, stack.enter_context(postgres_server()), _broker(stack, folder)))
+
+
+@contextmanager
+def lake_cluster(folder: Path, root: Path, definitions: str) -> Iterator[Cluster]:
+    """The same with a lake: its catalog in a database of the same server, its files on an S3 server of its own."""
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres_server())
+        (folder / "s3").mkdir(parents=True)
+        store = stack.enter_context(s3_server(folder / "s3"))
+        environment = {
+            "WAREHOUSE_URL": f"ducklake:{server.url(server.new_database())}",
+            "WAREHOUSE_DATA": f"s3://{BUCKET}/lake",
+            **store.environment,
+        }
+        yield _closed(stack, Cluster(folder, server, _broker(stack, folder), root, definitions, environment))
+
+
+def _broker(stack: ExitStack, folder: Path) -> RedisServer:
+    broker = RedisServer(folder / "redis", free_port())
+    broker.start()
+    stack.callback(broker.stop)
+    return broker
+
+
+def _closed(stack: ExitStack, made: Cluster) -> Cluster:
+    stack.callback(made.close)
+    return made

@@ -91,6 +91,7 @@ def test_a_killed_worker(shop: Shop, workers: Cluster) -> None:
     assert retry.is_success
 
 
+@long_form
 @pytest.mark.found("SIGTERM ended the command and left the worker behind.")
 def test_a_stopped_worker(shop: Shop, workers: Cluster) -> None:
     """On SIGTERM it lets its run end and ends itself, without a process left; nothing failed."""
