@@ -7,7 +7,9 @@ Belongs here: the addresses of batches, and what is listed. Does not belong here
 
 import base64
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -24,13 +26,17 @@ from orchestration_project.storage.batches import Batching
 # What servers answer that don't know HEAD, or don't allow it.
 NO_HEAD = (400, 403, 405, 501)
 
+NOT_MODIFIED = 304
+ETAG = re.compile(r'(W/)?"[^"]*"')
+
 # Two words: of a server that tells no version, each fetch has to see the bytes.
 NOT_TOLD, SEEN = "not told", "seen"
 
 Secret = Callable[[str], str]
+Known = Callable[[str], str | None]
 
 
-def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret: Secret) -> "HttpSource":
+def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret: Secret, known: Known) -> "HttpSource":
     """The files of a server.
 
     Args:
@@ -38,6 +44,7 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
         batching: of the feed: which batches there are.
         now: the present moment, with a time zone.
         secret: gives the value of an environment variable.
+        known: gives the version of a file that was fetched before, by its key.
 
     Raises:
         SourceError: the address can't be used.
@@ -56,7 +63,7 @@ def open_http(options: HttpOptions, batching: Batching, now: dt.datetime, secret
     access = Access(
         headers, options.timeout_seconds, options.retries, options.redirects, hides_path, options.missing or ()
     )
-    return HttpSource(url, addresses_of(url, options, batching, now), options, access)
+    return HttpSource(url, addresses_of(url, options, batching, now), options, access, known)
 
 
 def addresses_of(url: str, options: HttpOptions, batching: Batching, now: dt.datetime) -> dict[str, str]:
@@ -77,10 +84,13 @@ class HttpSource:
         addresses: the addresses by the names in landing.
         options: as `defs.yaml` has them.
         access: how the server is asked.
+        known: gives the version of a file that was fetched before, by its key.
     """
 
-    def __init__(self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access) -> None:
-        self._addresses, self._options, self._access = addresses, options, access
+    def __init__(
+        self, template: str, addresses: Mapping[str, str], options: HttpOptions, access: Access, known: Known
+    ) -> None:
+        self._addresses, self._options, self._access, self._known = addresses, options, access, known
         self._session = HttpSession(access)
         self._is_batched = bool(BATCH_FIELD.search(template))
         self.url = access.shown(template)
@@ -97,7 +107,7 @@ class HttpSource:
         is_there = False
         for name, url in self._addresses.items():
             try:
-                told = self._look(url)
+                told = self._look(url, self._known(name))
             except ItemGone:
                 if not self._is_batched:
                     raise
@@ -111,12 +121,18 @@ class HttpSource:
                 " address, user, password, token and headers"
             )
 
-    def _look(self, url: str) -> Told:
+    def _look(self, url: str, known: str | None) -> Told:
+        """What the server tells of a file, of which one version may be known."""
         with self._session.asked("HEAD", url, taken=NO_HEAD) as response:
             if response.status_code not in NO_HEAD:
                 return Told.of(response)
-        with self._session.asked("GET", url) as response:
-            return Told.of(response)
+        # Else the server would begin to send the file, though nobody reads it.
+        is_tag = bool(known and ETAG.fullmatch(known))
+        headers = {"If-None-Match": str(known)} if is_tag else {}
+        with self._session.asked("GET", url, headers, taken=(NOT_MODIFIED,) if is_tag else ()) as response:
+            told = Told.of(response)
+            # The head of such an answer may lack what the file's own has; its size is that of no body.
+            return replace(told, version=str(known), size=None) if response.status_code == NOT_MODIFIED else told
 
     def fetch(self, item: Item, target: Path, limit: int) -> Fetched:
         """Download a file; one that breaks off goes on where it broke, if it is the same version still.
@@ -129,7 +145,7 @@ class HttpSource:
         url = self._addresses[item.key]
         told = Download(self._session, url, self._access.shown(url), limit, self._options).into(target)
         # Otherwise a file that somebody writes to while the server reads it would land with bytes of both.
-        if told.version and self._look(url).version != told.version:
+        if told.version and self._look(url, told.version).version != told.version:
             raise ItemGone(f"{self._access.shown(url)} was changed while it was read; the next fetch looks again")
         return Fetched(told.version or SEEN, modified_at=told.modified_at)
 

@@ -22,6 +22,8 @@ from orchestration_project.storage.batches import Batching
 
 Secret = Callable[[str], str]
 """Gives the value of an environment variable, by its name."""
+Known = Callable[[str], str | None]
+"""Gives the version of an item that was fetched before, by its key; None if it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class Opening:
         batching: of that feed, for sources that are asked batch by batch.
         now: the present moment, with a time zone.
         secret: gives the values of environment variables.
+        known: tells which versions were fetched before, for sources that can be asked whether there is another one.
     """
 
     feed: str
     batching: Batching
     now: dt.datetime
     secret: Secret
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Kind:
 def _http(options: Any, opening: Opening) -> Source:
     from orchestration_project.sources.http import open_http
 
-    return open_http(options, opening.batching, opening.now, opening.secret)
+    return open_http(options, opening.batching, opening.now, opening.secret, opening.known)
 
 
 def _rest(options: Any, opening: Opening) -> Source:

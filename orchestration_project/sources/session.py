@@ -46,14 +46,22 @@ class DeclaredSource:
         """How much one fetch takes."""
         return Limits(self.bytes or settings.max_file_bytes, self.files, self.seconds)
 
-    def opened(self, now: dt.datetime) -> Source:
-        """The source, to be closed.
+    def opened(self, now: dt.datetime, memory: Memory) -> Source:
+        """The source, to be closed before the memory.
+
+        Args:
+            now: the present moment, with a time zone.
+            memory: of the source.
 
         Raises:
             SourceError: it can't be opened.
             SettingsError: a variable that has a secret is not set.
         """
-        return KINDS[self.kind].open(self.options, Opening(self.feed, self.batching, now, secret))
+
+        def known(key: str) -> str | None:
+            return memory.versions([key]).get(key)
+
+        return KINDS[self.kind].open(self.options, Opening(self.feed, self.batching, now, secret, known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def fetch_now(
     with exclusive_memory(settings.fetched(declared.feed)) as memory:
         _forget(memory, settings.landing(declared.feed), again)
         try:
-            with closing(declared.opened(now)) as source:
+            with closing(declared.opened(now, memory)) as source:
                 landing = settings.landing(declared.feed)
                 report = fetch(source, memory, landing, declared.limits(settings), now, log)
                 url = source.url
@@ -122,7 +130,10 @@ def plan_now(declared: DeclaredSource, settings: Settings, now: dt.datetime) -> 
         SourceDown: the source could not be listed.
         SourceError: it refuses to be listed.
     """
-    with reading_memory(settings.fetched(declared.feed)) as memory, closing(declared.opened(now)) as source:
+    with (
+        reading_memory(settings.fetched(declared.feed)) as memory,
+        closing(declared.opened(now, memory)) as source,
+    ):
         for item, is_new in plan(source, memory):
             if is_new:
                 yield Planned(item, "changed" if memory.versions([item.key]) else "new")

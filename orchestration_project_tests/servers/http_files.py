@@ -58,6 +58,7 @@ class HttpFiles:
         login: the `Authorization` that it wants.
         meanwhile: called by a path's GET before its body is sent, with the server.
         asked: the requests so far.
+        sent: the paths whose bodies were begun so far.
     """
 
     url: str = ""
@@ -70,6 +71,7 @@ class HttpFiles:
     login: str = ""
     meanwhile: dict[str, Callable[[], object]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
 
     def gets(self, path: str) -> list[dict[str, str]]:
         """The headers of the downloads of a path so far."""
@@ -106,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(401, {})
         elif path not in served.files:
             self._fail(404, {})
+        elif served.files[path].etag and self.headers.get("If-None-Match") == served.files[path].tag:
+            self._fail(304, {"ETag": served.files[path].tag})
         else:
             self._send(path, served.files[path], with_body)
 
@@ -138,6 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self, path: str, content: bytes) -> None:
         if act := self.served.meanwhile.pop(path, None):
             act()
+        self.served.sent.append(path)
         cuts = self.served.cuts.get(path)
         cut = cuts.pop(0) if cuts else len(content)
         self.wfile.write(content[:cut])

@@ -2,6 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,14 @@ def server() -> Iterator[HttpFiles]:
 
 def fetched(folder: Path, url: str, limit: int = 10_000_000, **options: Any) -> FetchReport:
     """Fetch once, from a source of a monthly feed."""
-    source = open_http(HttpOptions(url=url, **options), MONTHLY, NOW, {"HIDDEN": HIDDEN, "URL": url}.__getitem__)
-    try:
-        with exclusive_memory(folder / "memory.sqlite") as memory:
+    secrets = {"HIDDEN": HIDDEN, "URL": url}
+    with exclusive_memory(folder / "memory.sqlite") as memory:
+        known = memory.versions
+        source = open_http(
+            HttpOptions(url=url, **options), MONTHLY, NOW, secrets.__getitem__, lambda key: known([key]).get(key)
+        )
+        with closing(source):
             return fetch(source, memory, folder / "landing", Limits(limit), NOW, lambda _: None)
-    finally:
-        source.close()
 
 
 def landing(folder: Path) -> dict[str, bytes]:
@@ -93,6 +97,19 @@ def test_servers_that_tell_less(
     again = fetched(tmp_path, server.url + PATH)
     assert (len(again.landed), again.unchanged) == (0, 1)
     assert len(server.gets(PATH)) >= gets
+
+
+def test_a_server_without_head_is_asked_for_another_version(tmp_path: Path, server: HttpFiles) -> None:
+    """It sends nothing of a file that is known, told by `If-None-Match`; another version lands as ever."""
+    server.head = False
+    fetched(tmp_path, server.url + PATH)
+    asked, sent = len(server.gets(PATH)), len(server.sent)
+    assert fetched(tmp_path, server.url + PATH).unchanged == 1
+    assert [headers.get("If-None-Match") for headers in server.gets(PATH)[asked:]] == [server.files[PATH].tag]
+    assert len(server.sent) == sent
+    server.files[PATH].content = b"corrected"
+    fetched(tmp_path, server.url + PATH)
+    assert landing(tmp_path) == {"sales.bin": b"corrected"}
 
 
 def test_a_file_for_each_batch(tmp_path: Path, server: HttpFiles) -> None:
@@ -261,7 +278,7 @@ def test_no_secret_is_told(tmp_path: Path, server: HttpFiles) -> None:
     """Not in what is shown of options and source, not in errors; of an address from the environment only the host."""
     options = HttpOptions(url="env:URL", name="x.csv", token=NAMED)
     values = {"URL": f"{server.url}/{HIDDEN}/x.csv?key={HIDDEN}", "HIDDEN": HIDDEN}
-    source = open_http(options, MONTHLY, NOW, values.__getitem__)
+    source = open_http(options, MONTHLY, NOW, values.__getitem__, lambda _: None)
     with pytest.raises(SourceError) as found:
         list(source.list(None))
     source.close()
