@@ -61,8 +61,11 @@ def take_objects(
             return True
         return batch <= latest and (asked is None or batch in asked)
 
-    if fetched := landing.take(wanted, dt.datetime.now(dt.UTC)):
+    fetched, left = landing.take(wanted, dt.datetime.now(dt.UTC))
+    if fetched:
         log(f"{feed.name}: {fetched} object(s) fetched from {landing.store.url}")
+    if left:
+        log(f"{feed.name}: {left} object(s) left there: another machine has claimed them, or they were written anew")
     return landing
 
 

@@ -123,7 +123,7 @@ class ObjectLanding:
         here = {note.digest for note in read_notes(self.landing) if note.is_in(self.landing)}
         return {file.name for file in files if note_of(file).digest in here} if here else set()
 
-    def take(self, wanted: Callable[[FoundFile], bool], now: dt.datetime) -> int:
+    def take(self, wanted: Callable[[FoundFile], bool], now: dt.datetime) -> tuple[int, int]:
         """Claim and fetch what is wanted. A name that landing has already waits until that file has left it.
 
         Args:
@@ -131,7 +131,7 @@ class ObjectLanding:
             now: the present moment, with a time zone.
 
         Returns:
-            How many objects were fetched.
+            How many objects were fetched, and how many were not: another machine has them, or they were replaced.
 
         Raises:
             ObjectStoreError: the store can't be used; what was fetched by then is in landing.
@@ -148,7 +148,7 @@ class ObjectLanding:
             names = {file.path.name for file in discover(self.landing)}
             todo = [note_of(file) for file in listed if file.name not in names and wanted(file)]
             if not todo:
-                return 0
+                return 0, 0
             self.store.require_conditions()
             machine = self._machine()
 
@@ -163,7 +163,7 @@ class ObjectLanding:
 
             fetched = sum(_each(take_one, todo))
             flush(self.landing)
-            return fetched
+            return fetched, len(todo) - fetched
 
     def _machine(self) -> str:
         """An id of the folder that objects are fetched to: whoever works there continues what another one began."""

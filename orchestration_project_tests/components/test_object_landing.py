@@ -68,7 +68,7 @@ def test_a_fetched_object_is_no_new_file(watch: Watch, store: ConditionalStore, 
     landing = object_landing(settings, "sales")
     assert landing is not None
     (found,) = waiting(settings, "sales").files
-    assert landing.take(lambda _: True, found.modified_at) == 1
+    assert landing.take(lambda _: True, found.modified_at) == (1, 0)
     assert list(waiting(settings, "sales").files) == [found]
     assert len(watch.tick(3600)) == 1
     assert json.loads(watch.cursor or "")["batches"]["2024-01-15"]["requests"] == 2

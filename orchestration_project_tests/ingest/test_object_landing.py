@@ -163,6 +163,7 @@ def test_what_another_machine_has_claimed(shop: ObjectShop, tmp_path: Path, monk
     other.load()
     assert not other.rows("FROM raw_f")
     assert not other.notes()
+    assert any("1 object(s) left there: another machine has claimed them" in line for line in other.told)
     monkeypatch.setattr(object_claims, "LEASE", object_claims.LEASE * 0)
     other.load()
     assert other.cleaned("id") == ["a"]
