@@ -1,6 +1,7 @@
 """Draft a feed from sample files: a contract and a defs.yaml, for a person to check.
 
     layout   how the samples are written        headers  which record names the columns
+    documents  where their records are, inside of JSON documents
     read     the samples as text                tail     totals and broken records
     values   the texts of many columns at once  options  the types that texts may have
     types    the columns' types                 names    names, batches, personal data

@@ -156,6 +156,8 @@ def _common(layouts: Sequence[Layout]) -> Layout:
     delimiters = {layout.delimiter for layout in layouts if layout.delimiter}
     if len({layout.format for layout in layouts}) > 1 or len(delimiters) > 1:
         raise DraftError("the samples have different formats or delimiters: draft a feed from those of one kind")
+    if len({layout.records_path for layout in layouts}) > 1:
+        raise DraftError("the samples have their records at different places in their documents: draft a feed from one")
     fields: dict[str, str] = {}
     # In the order in which they come first: a column may be missing in some samples, or be spelled otherwise.
     for layout in layouts:

@@ -24,6 +24,7 @@ from orchestration_project.formats.header import DELIMITERS, HEAD_BYTES, normali
 from orchestration_project.formats.prepare import prepare
 from orchestration_project.formats.sheet_choice import fields_of, first_rows
 from orchestration_project.formats.spreadsheet import open_spreadsheet
+from orchestration_project.inspection.drafting.documents import records_path
 from orchestration_project.inspection.drafting.headers import VALUE, header_among, is_names
 from orchestration_project.storage.files import FoundFile
 from orchestration_project.warehouse.tables import literal, types_of
@@ -58,6 +59,7 @@ class Layout:
         fields: the names of its columns as written, without blank and repeated ones, which no contract can name.
         left_out: how many columns these are.
         sheet: to declare in the contract; None if the workbook has one table, or the file is none.
+        records_path: the keys that lead to the records inside of JSON documents; None if these are lines or one array.
         other_encodings: that read its beginning as letters, too, where the encoding is a guess.
         has_controls: whether control characters show that it is rather another one.
     """
@@ -68,6 +70,7 @@ class Layout:
     fields: tuple[str, ...]
     left_out: int = 0
     sheet: str | None = None
+    records_path: tuple[str, ...] | None = None
     other_encodings: tuple[str, ...] = ()
     has_controls: bool = False
 
@@ -79,7 +82,13 @@ class Layout:
     @property
     def source(self) -> SourceFormat:
         """The same as a contract has it."""
-        return SourceFormat(self.format, self.declared_delimiter, encoding=self.encoding, sheet=self.sheet)
+        return SourceFormat(
+            self.format,
+            self.declared_delimiter,
+            encoding=self.encoding,
+            sheet=self.sheet,
+            records_path=self.records_path,
+        )
 
 
 def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max_bytes: int) -> Layout:
@@ -110,7 +119,9 @@ def layout_of(connection: "DuckDBPyConnection", file: FoundFile, work: Path, max
         head = stream.read(HEAD_BYTES).decode("utf-8", errors="ignore")
     # After decoding: the first bytes of JSON in UTF-16 are none of ASCII's.
     if kind_of(head[:64].encode()) is FileFormat.JSON:
-        return _named(FileFormat.JSON, encoding, None, _keys(file, encoding, own, max_bytes))
+        source = SourceFormat(FileFormat.JSON, encoding=encoding, records_path=records_path(text))
+        named = _named(FileFormat.JSON, encoding, None, _keys(file, source, own, max_bytes))
+        return replace(named, records_path=source.records_path)
     delimiter, fields = _header(head, file.name)
     layout = _named(FileFormat.CSV, encoding, delimiter, fields)
     return _with_doubts(layout, plain) if encoding in ENCODINGS[1:] + FOUND_AS else layout
@@ -194,10 +205,10 @@ def _parquet_columns(connection: "DuckDBPyConnection", path: Path) -> list[str]:
         raise DraftError(f"{path.name!r} is not a readable Parquet file") from error
 
 
-def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> list[str]:
+def _keys(file: FoundFile, source: SourceFormat, work: Path, max_bytes: int) -> list[str]:
     """The keys of the first objects, in the order in which they come."""
     # A load's own code makes one object a line of whatever the file is: lines, or an array over many of them.
-    form = Feed("draft", "0", (Column("c", "VARCHAR", "c"),), SourceFormat(FileFormat.JSON, encoding=encoding))
+    form = Feed("draft", "0", (Column("c", "VARCHAR", "c"),), source)
     prepared = prepare(form, file.path, file.name, Path(mkdtemp(dir=work)), max_bytes)
     # Of many objects: one leaves out the keys that it has no value for.
     keys: dict[str, None] = {}
@@ -206,8 +217,8 @@ def _keys(file: FoundFile, encoding: str | None, work: Path, max_bytes: int) -> 
             keys |= dict.fromkeys(_keys_of(line))
     if not keys:
         raise DraftError(
-            f"{file.name!r} has no JSON object a line, nor an array of objects. If they are in an array inside of a"
-            " document, write the contract by hand, with recordsPath of the server"
+            f"{file.name!r} has no JSON object a line, nor an array of objects, nor exactly one such array inside of"
+            " its documents. If there are several, write the contract by hand, with recordsPath of the server"
         )
     return list(keys)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration_project.contracts.feed import Column
+from orchestration_project.inspection.drafting.documents import path_of
 from orchestration_project.inspection.drafting.groups import Groups
 from orchestration_project.inspection.drafting.keys import FEWEST_RECORDS, Keys
 from orchestration_project.inspection.drafting.layout import Layout
@@ -112,6 +113,9 @@ def _head(parts: DraftParts) -> Iterator[str]:
     if layout.sheet:
         yield "    customProperties:\n      - property: sheet"
         yield f"        value: {_quoted(layout.sheet)}{_check('the first with a header; * means all with this one')}"
+    if layout.records_path:
+        yield "    customProperties:\n      - property: recordsPath"
+        yield f"        value: {_quoted(path_of(layout.records_path))}{_check('the only array of objects')}"
     if layout.left_out:
         yield f"# check: {layout.left_out} column(s) have no name, or one that stands twice; they go to _rescued"
     yield "\nslaProperties:"

@@ -225,6 +225,32 @@ def test_parquet(tmp_path: Path) -> None:
     assert [item.cleaned for item in found.draft.results] == [1]
 
 
+ITEMS = [{"id": "A-17", "price": 1.10}, {"id": "B-2", "price": 3}]
+
+
+@pytest.mark.parametrize(
+    ("documents", "indent", "path"),
+    [
+        pytest.param([{"data": {"items": ITEMS, "n": 2}, "next": None}], None, ("data", "items"), id="one document"),
+        pytest.param([{"data": {"the items": ITEMS}}] * 2, 2, ("data", "the items"), id="several, of many lines"),
+        pytest.param([{"items": ITEMS}, {"items": []}], 2, ("items",), id="an empty page"),
+        pytest.param([{"id": "A-17", "lines": ITEMS}] * 2, None, None, id="a document a line may be a record"),
+        pytest.param([[{"id": "A-17", "lines": ITEMS}]], 2, None, id="an array of records"),
+        pytest.param([{"items": ITEMS, "more": ITEMS}], None, None, id="two arrays in one line"),
+    ],
+)
+def test_records_inside_of_documents(
+    documents: list[Any], indent: int | None, path: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    """The path to the only array of objects is drafted, and the draft takes its records; others stay as they are."""
+    content = "\n".join(json.dumps(document, indent=indent) for document in documents)
+    found = drafted(tmp_path, content, names=("s_2024-01-31.json",))
+    assert found.feed.source.records_path == path
+    assert ({*found.types} == {"id", "price"}) == (path is not None)
+    assert [item.rejected for item in found.draft.results] == [0]
+    assert ("recordsPath" in found.text) == (path is not None)
+
+
 @pytest.mark.parametrize("write", [workbook, open_document])
 @pytest.mark.parametrize("sheets", [["Sales"], ["Sales", "More"]])
 def test_workbooks(write: Callable[[dict[str, Any]], bytes], sheets: list[str], tmp_path: Path) -> None:
@@ -247,6 +273,12 @@ def test_workbooks(write: Callable[[dict[str, Any]], bytes], sheets: list[str], 
         pytest.param(["a,b\n,\n"], "no records", id="blank records"),
         pytest.param(["a,b,\n1,2\n3,4\n"], "all 2 records .* fields than their header", id="a comma in the header"),
         pytest.param(["[1, 2]"], "has no JSON object", id="JSON without objects"),
+        pytest.param(
+            [json.dumps({"items": ITEMS, "more": ITEMS}, indent=1)], "nor exactly one such array", id="two arrays"
+        ),
+        pytest.param(
+            [json.dumps({"items": ITEMS}), json.dumps({"data": ITEMS})], "at different places", id="two paths"
+        ),
         pytest.param(
             [workbook({"A": [[1, 2], [3, 4]], "B": []})], "has no sheet with a header", id="a sheet of numbers"
         ),
