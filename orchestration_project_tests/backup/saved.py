@@ -12,7 +12,6 @@ from orchestration_project.backup.nightly import Night, check_now, nightly
 from orchestration_project.backup.restore import Restored, restore
 from orchestration_project.backup.retention import Keep
 from orchestration_project.backup.vault import Vault, open_vault
-from orchestration_project.components.backup import whole_check
 from orchestration_project.contracts.feed import Bound, Required
 from orchestration_project.ingest.options import ConfiguredFeed
 from orchestration_project.inspection.verify import verify
@@ -58,6 +57,9 @@ class Saved:
     @property
     def whole(self) -> Whole:
         """What proves a whole restored copy, with the one feed that there is."""
+        # It imports the orchestrator, which takes longer than the night that a process is to die in.
+        from orchestration_project.components.backup import whole_check
+
         source = ConfiguredFeed(self.shop.feed, self.shop.options)
         return replace(
             whole_check([], []),

@@ -1,22 +1,27 @@
 """Backups under fire: killed at every step, a server that goes away, disks that are full."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestration_project.backup.model import BackupError
+from orchestration_project.backup.retention import Keep
 from orchestration_project.backup.vault import open_vault
 from orchestration_project.errors import DiskFull, ObjectStoreDown
 from orchestration_project.failpoints import Backup
-from orchestration_project_tests.backup.saved import Saved, filled
+from orchestration_project_tests.backup.saved import DAY, Saved, filled
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.ingest.shop import named
-from orchestration_project_tests.reliability.evidence import TORTURE, tried
+from orchestration_project_tests.reliability.evidence import TORTURE, effort, tried
 from orchestration_project_tests.reliability.stops import acting
+from orchestration_project_tests.reliability.victim import killed, steps_of
 from orchestration_project_tests.servers.s3 import S3Server
 
 pytestmark = [pytest.mark.promise("disk"), pytest.mark.xdist_group("s3")]
@@ -24,6 +29,8 @@ pytestmark = [pytest.mark.promise("disk"), pytest.mark.xdist_group("s3")]
 OF_A_RESTORE = (Backup.STAGED, Backup.PLACED)
 OF_A_NIGHT = [step for step in Backup if step not in OF_A_RESTORE]
 USUAL = [Backup.COPIED, Backup.OBJECT_PUT, Backup.COMMITTED, Backup.FORGOTTEN]
+STEPS = effort(5, 100)
+"""At how many of the steps of a night, evenly spread, a process dies."""
 ANSWER_SECONDS = 60
 
 
@@ -41,11 +48,15 @@ def dies(saved: Saved, step: Backup, what: str) -> None:
     assert done.returncode == -9, done.stderr
 
 
-def test_killed_at_every_step_the_backups_stay_whole(tmp_path: Path) -> None:
-    """Whatever step a night dies at, the last backup that counts is whole, and the next night heals."""
-    saved = filled(tmp_path / "machine")
+@pytest.mark.parametrize("at_a_server", [False, True], ids=["a folder", "an object store"])
+def test_killed_at_every_step_the_backups_stay_whole(
+    tmp_path: Path, request: pytest.FixtureRequest, at_a_server: bool
+) -> None:
+    """Whatever kind of step a night dies at, the last backup that counts is whole, and the next night heals."""
+    saved = filled(tmp_path / "machine", url=request.getfixturevalue("s3") if at_a_server else "")
     saved.night()
-    for number, step in enumerate(OF_A_NIGHT if TORTURE else USUAL, 4):
+    usual = USUAL[1:3] if at_a_server else USUAL
+    for number, step in enumerate(OF_A_NIGHT if TORTURE else usual, 4):
         before, state = saved.vault.up_to(None).id, saved.state()
         saved.shop.deliver(named(number), f"id,n\nd{number},4\n", 9 + number)
         saved.shop.load()
@@ -59,6 +70,42 @@ def test_killed_at_every_step_the_backups_stay_whole(tmp_path: Path) -> None:
         tried()
     assert saved.check().proven
     assert saved.restored("last").state() == saved.state()
+
+
+def a_night(saved: Saved) -> None:
+    """A night that deletes what is old; another process can be given it."""
+    saved.night(Keep(1, 0, 0))
+
+
+def test_killed_at_any_step_of_a_night(tmp_path: Path) -> None:
+    """Between two objects or statements, too: there is the backup before or the new one, whole, and the next heals."""
+    model = filled(tmp_path / "model")
+    model.night()
+    before = model.state()
+    model.shop.deliver(named(2), "id,n\na2,7\n", 9)
+    model.shop.load()
+    after = model.state()
+    steps = steps_of(partial(a_night, copied(model, tmp_path / "counted")), None)
+    seen = list[bool]()
+    for fatal in sorted({number * len(steps) // STEPS for number in range(min(STEPS, len(steps)))}):
+        saved = copied(model, tmp_path / f"killed {fatal}")
+        assert killed(partial(a_night, saved), fatal), steps[fatal]
+        found = saved.restored().state()
+        assert found in (before, after), steps[fatal]
+        seen.append(found == after)
+        saved.now += DAY
+        assert saved.night().checked.proven, steps[fatal]
+        assert saved.restored("healed").state() == after, steps[fatal]
+        shutil.rmtree(saved.folder)
+        tried()
+    # Once it counts, it stays: no step takes the new one back.
+    assert seen == sorted(seen)
+    assert {*seen} == {False, True}
+
+
+def copied(saved: Saved, folder: Path) -> Saved:
+    """The machine and its second place, elsewhere."""
+    return replace(saved, folder=shutil.copytree(saved.folder, folder), told=[])
 
 
 @pytest.mark.parametrize("step", OF_A_RESTORE)
