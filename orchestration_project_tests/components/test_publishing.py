@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,7 @@ from orchestration_project_tests.reliability.readers import Reader, paused, read
 pytestmark = [pytest.mark.promise("concurrency"), pytest.mark.usefixtures("published")]
 
 FIRST = dt.date(2024, 1, 15)
-LOADS, PAIRS, SECONDS = effort(3, 50), effort(2, 20), effort(0, 600)
+LOADS, PAIRS, SECONDS = effort(3, 50), effort(2, 40), effort(0, 600)
 """Loads beside readers, how many of them are done without readers too, and how long all of that takes at least."""
 
 
@@ -69,14 +69,16 @@ class Pairs:
     beside: Workbench
     alone: Workbench
     readers: tuple[Reader, ...]
+    others: tuple[Reader, ...]
     ratios: list[float] = field(default_factory=list)
     cpu_ratios: list[float] = field(default_factory=list)
 
     def load(self, number: int) -> None:
         """Load a day twice. Which of both is first changes from day to day, since the second may find things warm."""
         taken: dict[bool, tuple[float, float]] = {}
-        for is_alone in (number % 2 == 0, number % 2 == 1):
-            with paused(*self.readers) if is_alone else nullcontext():
+        alone_first = len(self.ratios) % 2 == 0
+        for is_alone in (alone_first, not alone_first):
+            with paused(*self.others, *(self.readers if is_alone else ())):
                 began, cpu = time.perf_counter(), time.process_time()
                 load(self.alone if is_alone else self.beside, number)
                 taken[is_alone] = (time.perf_counter() - began, time.process_time() - cpu)
@@ -99,22 +101,25 @@ def test_readers_beside_loads(bench: Workbench, tmp_path: Path) -> None:
     with (
         one_day(tmp_path / "alone") as alone,
         reading(copy, "polls") as polling,
+        reading(copy, "polls", pause=1) as asking,
         reading(copy, "stays") as staying,
     ):
-        pairs = Pairs(bench, alone, (polling, staying))
+        busy = Pairs(bench, alone, (polling, staying), (asking,))
+        usual = Pairs(bench, alone, (asking, staying), (polling,))
         for number in range(1, LOADS + 1):
-            pairs.load(number) if number <= PAIRS else load(bench, number)
+            (busy, usual)[number % 2].load(number) if number <= PAIRS else load(bench, number)
             time.sleep(max(0.0, began + number * SECONDS / LOADS - time.monotonic()))
-    for reader in (polling, staying):
+    for reader in (polling, asking, staying):
         assert reader.failures == []
         assert reader.unbalanced == []
         assert reader.reads > 0
     assert len(staying.states) == 1
     assert copied(bench, "SELECT count(*) FROM cleaned_sales") == [(LOADS + 1,)]
-    reads = polling.reads + staying.reads
+    reads = polling.reads + asking.reads + staying.reads
     minutes = (time.monotonic() - began) / 60
     measured(f"{LOADS} loads in {minutes:.1f} minutes, {reads:,} reads beside them: 0 failed, 0 unbalanced")
-    measured(f"A load beside a reader that polls without a pause and one that stays connected took {pairs}")
+    measured(f"A load beside a reader that polls without a pause and one that stays connected took {busy}")
+    measured(f"A load beside a reader that connects once a second and one that stays connected took {usual}")
     tried(reads)
 
 

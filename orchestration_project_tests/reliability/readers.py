@@ -16,14 +16,14 @@ SELECT (SELECT sum(units_sold) FROM product_daily_sales), (SELECT sum(quantity) 
 """
 READ = f"""
 import duckdb, json, sys, threading
-path, stays = sys.argv[1], sys.argv[2] == "stays"
+path, stays, pause = sys.argv[1], sys.argv[2] == "stays", float(sys.argv[3])
 told = {{"reads": 0, "failures": [], "unbalanced": [], "states": []}}
 ended = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
 connect = lambda: duckdb.connect(path, read_only=True)
 kept = connect() if stays else None
 print("ready", flush=True)
-while not ended.wait(0.02):
+while not ended.wait(pause):
     try:
         connection = kept or connect()
         daily, cleaned, products, counted, rows, number = connection.execute({SUMS!r}).fetchone()
@@ -68,15 +68,19 @@ def paused(*readers: Reader) -> Iterator[None]:
 
 
 @contextmanager
-def reading(copy: Path, how: str) -> Iterator[Reader]:
+def reading(copy: Path, how: str, pause: float = 0.02) -> Iterator[Reader]:
     """A process that reads the copy as long as the block takes.
 
     Args:
         copy: the DuckDB file of the copy.
         how: `stays` connected, or `polls`.
+        pause: for how many seconds it does nothing between two reads.
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", READ, str(copy), how], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", READ, str(copy), how, str(pause)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
