@@ -21,8 +21,6 @@ import pytest
 from orchestration_project_tests.cluster.deliveries import Delivery, online_retail, sample
 from orchestration_project_tests.cluster.machines import Cluster, lake_cluster, processes_about
 
-UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
-UNFINISHED = (*UNDER_WAY, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.CANCELING)
 PATIENCE = 1800
 # Folders of the usage reports, which are switched off. The web server goes on when it can't make them.
 TOLERATED = {"logs", ".logs_queue"}
@@ -72,35 +70,26 @@ def answers(cluster: Cluster) -> bool:
 
 
 def kill_a_worker(cluster: Cluster) -> str:
-    """Kill a worker that is at a run, and wait until Dagster has noticed; returns what to tell of it."""
-    seen: set[str] = set()
+    """Kill a worker in the middle of a run, and wait until Dagster has noticed; returns what to tell of it."""
     while True:
-        cluster.wait_until(lambda: [run for run in started(cluster) if run.run_id not in seen], PATIENCE)
-        run = next(run for run in started(cluster) if run.run_id not in seen)
-        seen.add(run.run_id)
-        name = cluster.worker_of(run)
-        cluster.kill(name)
-        seconds = cluster.wait_until(partial(has_ended, cluster, run.run_id), PATIENCE)
-        if run.run_id in {other.run_id for other in cluster.runs(dg.DagsterRunStatus.FAILURE)}:
+        run = cluster.begun(PATIENCE)
+        # A run that ends before it can be held is none to be killed; then there is another one.
+        with suppress(ProcessLookupError), cluster.held(run):
+            name = cluster.worker_of(run)
+            cluster.kill(name)
+            seconds = cluster.wait_until(partial(has_failed, cluster, run.run_id), PATIENCE)
             return f"{name} was killed in the middle of run {run.run_id[:8]}; after {seconds:.0f} s Dagster knew."
-        # The run had come to its end just before the kill; so that another run is hit, the worker comes back.
-        cluster.start(name)
 
 
-def started(cluster: Cluster) -> list[dg.DagsterRun]:
-    """The runs that are under way in a worker, and have told so."""
-    return [run for run in cluster.runs(dg.DagsterRunStatus.STARTED) if cluster.has_told(run)]
-
-
-def has_ended(cluster: Cluster, run_id: str) -> bool:
-    """Whether a run has ended, well or not."""
-    return run_id not in {run.run_id for run in cluster.runs(*UNFINISHED)}
+def has_failed(cluster: Cluster, run_id: str) -> bool:
+    """Whether Dagster says that a run has failed."""
+    return run_id in {run.run_id for run in cluster.runs(dg.DagsterRunStatus.FAILURE)}
 
 
 def is_worked_off(cluster: Cluster) -> bool:
     """Whether landing is empty and no run is under way."""
     landing = cluster.settings.data_dir / "landing"
-    return not any(path.is_file() for path in landing.glob("*/*")) and not cluster.runs(*UNFINISHED)
+    return not any(path.is_file() for path in landing.glob("*/*")) and all(run.is_finished for run in cluster.runs())
 
 
 def compare(cluster: Cluster, delivery: Delivery) -> None:

@@ -22,7 +22,7 @@ from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.deployment import free_port
 from orchestration_project_tests.servers.postgres import PostgresServer, postgres_server
 from orchestration_project_tests.servers.redis import RedisServer
-from orchestration_project_tests.servers.s3 import BUCKET
+from orchestration_project_tests.servers.s3 import BUCKET, S3Server
 from orchestration_project_tests.servers.s3 import running as s3_server
 
 CONFIGURATION = REPOSITORY / "deploy" / "cluster"
@@ -45,6 +45,7 @@ class Cluster:
         folder: for data, Dagster's home and logs.
         postgres: the server of Dagster's history.
         redis: the broker.
+        store: the object store of a lake, if the warehouse is one.
         root: the project's folder, from which its modules are imported.
         definitions: the module with the definitions.
         environment: settings beside those that every cluster has.
@@ -60,6 +61,7 @@ class Cluster:
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in ("code server", "webserver")})
     database: str = ""
+    store: S3Server | None = None
 
     def __post_init__(self) -> None:
         """Make the folders and the history, before two processes that start together do."""
@@ -166,22 +168,44 @@ class Cluster:
             self.stop(name)
 
     @contextmanager
-    def instance(self) -> Iterator[dg.DagsterInstance]:
-        """Dagster's history, as its processes see it."""
+    def inside(self) -> Iterator[None]:
+        """In the block, this process has the environment of the cluster's own ones."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.own_environment.items():
                 patch.setenv(name, value)
-            with dg.DagsterInstance.from_config(str(self.home)) as instance:
-                yield instance
+            yield
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """Dagster's history, as its processes see it."""
+        with self.inside(), dg.DagsterInstance.from_config(str(self.home)) as instance:
+            yield instance
 
     def runs(self, *statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
         """The runs in the history, the newest first."""
         with self.instance() as instance:
             return instance.get_runs(dg.RunsFilter(statuses=list(statuses)) if statuses else None)
 
-    def has_told(self, run: dg.DagsterRun) -> bool:
-        """Whether a run has told which process it is."""
-        return bool(self._processes_of(run))
+    def begun(self, seconds: float) -> dg.DagsterRun:
+        """Wait for a run that a worker carries out; returns it."""
+        self.wait_until(self.carried_out, seconds)
+        return self.carried_out()[0]
+
+    def carried_out(self) -> list[dg.DagsterRun]:
+        """The runs that are under way, and have told which process they are."""
+        return [run for run in self.runs(dg.DagsterRunStatus.STARTED) if self._processes_of(run)]
+
+    @contextmanager
+    def held(self, run: dg.DagsterRun) -> Iterator[None]:
+        """Let a run stand still until the block ends, wherever it is. Its worker goes on."""
+        # Not by the lock of the warehouse: for that a run waits for ten seconds only.
+        process = self._processes_of(run)[-1]
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
 
     def worker_of(self, run: dg.DagsterRun) -> str:
         """The name of the part that carries a run out, by what the run itself has told."""
@@ -245,7 +269,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 @contextmanager
-def lake_cluster(folder: Path, root: Path, definitions: str) -> Iterator[Cluster]:
+def lake_cluster(folder: Path, root: Path = REPOSITORY, definitions: str = DEFINITIONS) -> Iterator[Cluster]:
     """The same with a lake: its catalog in a database of the same server, its files on an S3 server of its own."""
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server())
@@ -256,7 +280,9 @@ def lake_cluster(folder: Path, root: Path, definitions: str) -> Iterator[Cluster
             "WAREHOUSE_DATA": f"s3://{BUCKET}/lake",
             **store.environment,
         }
-        yield _closed(stack, Cluster(folder, server, _broker(stack, folder), root, definitions, environment))
+        yield _closed(
+            stack, Cluster(folder, server, _broker(stack, folder), root, definitions, environment, store=store)
+        )
 
 
 def _broker(stack: ExitStack, folder: Path) -> RedisServer:

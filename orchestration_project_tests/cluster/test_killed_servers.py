@@ -1,6 +1,9 @@
 """The servers of a cluster that are killed under a run and started again: nothing is lost and nothing counts twice."""
 
 import signal
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration_project_tests.cluster.machines import Cluster, cluster
+from orchestration_project_tests.cluster.machines import Cluster, cluster, lake_cluster, processes_about
+from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.flood import deliver, hold_all_once, is_worked_off
 
@@ -32,10 +36,9 @@ def shop(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def begun(shop: Cluster) -> dg.DagsterRun:
-    """Start all parts, and wait until a run is under way."""
+    """Start all parts, and wait for a run."""
     shop.start("code server", "worker 1", "worker 2", "daemon")
-    shop.wait_until(lambda: shop.runs(dg.DagsterRunStatus.STARTED), PATIENCE)
-    return shop.runs(dg.DagsterRunStatus.STARTED)[0]
+    return shop.begun(PATIENCE)
 
 
 def finish(shop: Cluster) -> None:
@@ -47,12 +50,13 @@ def finish(shop: Cluster) -> None:
 
 def test_the_broker_is_killed(shop: Cluster) -> None:
     """A run goes on without the broker, is not taken for dead when it is back, and the workers take runs again."""
-    with shop.warehouse.connection("another program, so that the run waits"):
-        run = begun(shop)
+    run = begun(shop)
+    with shop.held(run):
         shop.redis.stop()
         time.sleep(AWAY_SECONDS)
         shop.redis.start()
-        time.sleep(AWAY_SECONDS)
+        # Longer than a dead worker stays unnoticed.
+        time.sleep(4 * AWAY_SECONDS)
     finish(shop)
     assert run.run_id in {other.run_id for other in shop.runs(dg.DagsterRunStatus.SUCCESS)}
     deliver(shop, FILES, ROWS, DAYS, FILES)
@@ -63,8 +67,7 @@ def test_the_broker_is_killed(shop: Cluster) -> None:
 
 def test_the_history_is_killed(shop: Cluster) -> None:
     """PostgreSQL dies under a run and comes back: the run fails or ends, and what it left is loaded."""
-    with shop.warehouse.connection("another program, so that the run waits"):
-        begun(shop)
+    with shop.held(begun(shop)):
         shop.postgres.stop(signal.SIGQUIT)
     time.sleep(AWAY_SECONDS)
     shop.postgres.start()
@@ -72,3 +75,43 @@ def test_the_history_is_killed(shop: Cluster) -> None:
         if shop.parts[name].poll() is not None:  # a service manager starts it again
             shop.start(name)
     finish(shop)
+
+
+def test_the_store_of_a_lake_is_killed(tmp_path: Path) -> None:
+    """S3 dies under a run and comes back: the run fails or ends, and what it left is loaded."""
+    with lake_cluster(tmp_path / "cluster") as shop, shop.inside():
+        deliver(shop, FILES, ROWS, DAYS)
+        assert shop.store
+        with shop.held(begun(shop)):
+            shop.store.stop()
+        time.sleep(AWAY_SECONDS)
+        shop.store.start()
+        finish(shop)
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for temporary files that PostgreSQL's user may enter, too, which a test's own folder is not."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+def test_who_stops_make_cluster_has_nothing_left(temporary: Path) -> None:
+    """After Ctrl+C while everything runs, nothing of it runs any more, no file stays, and the command says so."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration_project_tests.cluster"],
+        cwd=REPOSITORY,
+        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        while "are in landing" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130
+    assert "Left running: nothing" in rest
+    assert processes_about(temporary) == []
+    assert list(temporary.iterdir()) == []

@@ -38,13 +38,12 @@ class Shop:
 
     @contextmanager
     def held_run(self) -> Iterator[dg.DagsterRun]:
-        """A run that a worker is at, and that waits for the warehouse until the block ends."""
-        cluster = self.cluster
-        with cluster.warehouse.connection("another program, so that the run waits"):
-            deliver(cluster, FILES, ROWS, DAYS, self.files)
-            self.files += FILES
-            cluster.wait_until(lambda: cluster.runs(dg.DagsterRunStatus.STARTED), PATIENCE)
-            yield cluster.runs(dg.DagsterRunStatus.STARTED)[0]
+        """A run that a worker is at, and that stands still until the block ends."""
+        deliver(self.cluster, FILES, ROWS, DAYS, self.files)
+        self.files += FILES
+        run = self.cluster.begun(PATIENCE)
+        with self.cluster.held(run):
+            yield run
 
     def finish(self) -> None:
         """Wait until all files are worked off, and prove that each of them counts once."""
