@@ -21,7 +21,7 @@ from orchestration_project.ingest.ignored import mark_ignored, shown_in
 from orchestration_project.ingest.relations import RECORDS
 from orchestration_project.ingest.shard_parts import Part, write_part
 from orchestration_project.ingest.validate import validated_select
-from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.faults import no_room
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run_shard(task: ShardTask) -> ShardResult:
     """
     task.folder.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"{task.number}-", dir=task.folder))
-    scratch = Warehouse(own / "scratch.duckdb", threads=task.threads, memory_limit=task.memory_limit)
+    scratch = DuckdbFile(own / "scratch.duckdb", threads=task.threads, memory_limit=task.memory_limit)
     files = [replace(file, work=own) for file in task.files]
     with scratch.connection(f"shard {task.number} of {task.feed.name}", [*task.readable, own]) as connection:
         try:

@@ -27,9 +27,10 @@ from orchestration_project_tests.ingest.sharded import HERE, ShardedShop, eviden
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed, named, options
 from orchestration_project_tests.oracle.files import Delivery, deliveries
 from orchestration_project_tests.oracle.loads import thorough, work_folder
-from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.evidence import TORTURE, effort, tried
 from orchestration_project_tests.reliability.test_repair_purity import World, worlds
 from orchestration_project_tests.reliability.zips import packed
+from orchestration_project_tests.servers.warehouses import CHOICE, FILE, SQLITE, kind
 
 pytestmark = pytest.mark.promise("deliveries")
 
@@ -47,6 +48,8 @@ CONTRACT = feed(
     primary_key=("id",),
 )
 """A contract with two keys."""
+FOR_LAKES = replace(CONTRACT, columns=tuple(item for item in CONTRACT.columns if item.sql_type != "HUGEINT"))
+"""The same without what a lake refuses."""
 
 
 def pair(folder: Path, contract: Feed, how: FeedOptions, shards: int = 2, executor: str = HERE) -> list[Shop]:
@@ -89,7 +92,7 @@ def test_any_loads_of_files_repairs_and_waivers(
     every: list[str | Waiver] = [*sorted(world.files), *world.waivers]
     steps = data.draw(st.permutations(every))
     loads = data.draw(st.sets(st.integers(0, max(len(steps) - 1, 0)), max_size=2))
-    shops = pair(folder, CONTRACT, how, shards)
+    shops = pair(folder, FOR_LAKES if kind() != FILE else CONTRACT, how, shards)
     for shop in shops:
         for number, step in enumerate(steps):
             if isinstance(step, str):
@@ -186,7 +189,7 @@ def zipped(shop: Shop) -> Iterator[None]:
 def totals(shop: Shop) -> Iterator[None]:
     """Records that are no data are ignored; of two files the control total is wrong, of one that is refused."""
     rule = IgnoredWhere("totals", "\"id\" = 'Total'", ("id",), (ControlTotal("n", blocking=True),))
-    shop.feed = replace(CONTRACT, ignored=(rule, IgnoredLast("signature", 1)))
+    shop.feed = replace(shop.feed, ignored=(rule, IgnoredLast("signature", 1)))
     for number in range(1, 5):
         shop.deliver(named(number), f"{HEAD}a,{number}\nTotal,{number if number < 4 else 1}\nby Ada,\n")
     yield
@@ -194,7 +197,9 @@ def totals(shop: Shop) -> Iterator[None]:
 
 def filled_down(shop: Shop) -> Iterator[None]:
     """Values are filled down in each file, never from one file into another."""
-    shop.feed = replace(CONTRACT, columns=(replace(CONTRACT.columns[0], fill_down=FillDown()), *CONTRACT.columns[1:]))
+    shop.feed = replace(
+        shop.feed, columns=(replace(shop.feed.columns[0], fill_down=FillDown()), *shop.feed.columns[1:])
+    )
     for number in range(1, 5):
         shop.deliver(named(number), f'{HEAD},{number}0\na{number},{number}\n,x\n"b"b,3\n,5\n')
     yield
@@ -233,8 +238,21 @@ STORIES = [corrections, repairs, refused, zipped, totals, filled_down, spanning_
 @pytest.mark.parametrize("story", [pytest.param(story, id=story.__name__) for story in STORIES])
 def test_what_follows_a_load_in_shards(story: Story, tmp_path: Path) -> None:
     """Whatever comes after a load in shards goes on as after a load in one process."""
+    tell(story, pair(tmp_path, FOR_LAKES if kind() != FILE else CONTRACT, options()))
+
+
+@pytest.mark.parametrize(
+    "story", [pytest.param(story, id=story.__name__) for story in (STORIES if TORTURE else [refused])]
+)
+def test_on_a_lake(story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a lake, too, shards make what one process makes there."""
+    monkeypatch.setenv(CHOICE, SQLITE)
+    tell(story, pair(tmp_path, FOR_LAKES, options()))
+
+
+def tell(story: Story, shops: list[Shop]) -> None:
+    """Load in both shops after each step of a story."""
     tried()
-    shops = pair(tmp_path, CONTRACT, options())
     stories = [story(shop) for shop in shops]
     for _ in zip(*stories, strict=True):
         for shop in shops:
