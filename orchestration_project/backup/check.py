@@ -39,6 +39,7 @@ class Checked:
         findings: what is wrong.
         damaged: the objects that are missing or damaged.
         notes: what was not looked at, and why.
+        losses: what the place had lost of earlier backups, a line each. They keep nothing from being deleted by age.
     """
 
     snapshot: str
@@ -47,11 +48,17 @@ class Checked:
     findings: list[str] = field(default_factory=list)
     damaged: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
 
     @property
     def proven(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether nothing is wrong with it."""
         return not self.findings
+
+    @property
+    def problems(self) -> list[str]:
+        """All that somebody has to hear of."""
+        return [*self.findings, *self.losses]
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Take in what is wrong."""
@@ -80,6 +87,22 @@ def new_and_sample(snapshot: Snapshot, before: Collection[str], day: dt.date, da
     turn = day.toordinal() % days
     # Names are hashes, so their first digits spread them evenly.
     return {name for name in snapshot.objects if name not in before or int(name[:8], 16) % days == turn}
+
+
+def lost(vault: Vault) -> Iterator[str]:
+    """What the place has lost of the backups that are there, a line each, as far as the lists of objects tell it.
+
+    A whole check is of one backup, the newest. Of an older one nobody would hear before it has to be restored.
+    """
+    present = vault.sizes()
+    for name in vault.snapshot_ids():
+        try:
+            lacking = sorted(item for item, size in vault.snapshot(name).objects.items() if present.get(item) != size)
+        except BackupBroken as error:
+            yield str(error)
+        else:
+            if lacking:
+                yield f"of the backup {name}, {len(lacking)} object(s) are missing or cut off, such as {lacking[0]}"
 
 
 def check(

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from orchestration_project.backup.check import Checked, Whole, check, new_and_sample
+from orchestration_project.backup.check import Checked, Whole, check, lost, new_and_sample
 from orchestration_project.backup.memory import Memory, remembering
 from orchestration_project.backup.retention import Keep, Pruned, prune
 from orchestration_project.backup.take import Taken, back_up
@@ -55,11 +55,14 @@ def nightly(
     """
     vault = open_vault(settings.backup_url)
     with remembering(settings) as memory, vault.marked(memory.marker(), now):
+        # Before what is still on this machine is stored again: a place that loses objects is no second place.
+        losses = [*lost(vault)]
         taken = back_up(warehouse, settings, vault, memory, now, log)
         log(f"{taken.snapshot.id}: {taken.new_objects:,} new object(s), {taken.new_bytes:,} bytes")
         before = taken.previous.objects if taken.previous else {}
         names = None if whole else new_and_sample(taken.snapshot, before, now.date(), sample_days)
         checked = _checked(vault, settings, memory, taken, names, now, log, whole)
+        checked.losses += losses
         reached(Backup.CHECKED)
         notes = list(taken.notes)
         # What is old may be all that is whole.

@@ -146,11 +146,11 @@ def _whole() -> "Whole":
 def _end(context: click.Context, found: "Checked") -> None:
     from orchestration_project.errors import visible
 
-    for line in [*found.findings, *found.notes]:
+    for line in [*found.problems, *found.notes]:
         click.echo(visible(line))
     compared = f"Backup {found.snapshot}: {found.objects:,} object(s), {found.bytes:,} bytes restored and compared: "
-    click.echo(compared + ("all proven" if found.proven else f"{len(found.findings):,} finding(s)"))
-    context.exit(int(not found.proven))
+    click.echo(compared + ("all proven" if not found.problems else f"{len(found.problems):,} finding(s)"))
+    context.exit(int(bool(found.problems)))
 
 
 @backup.command("restore")

@@ -192,8 +192,14 @@ def check_result(found: "Checked") -> dg.AssetCheckResult:
             f"{len(found.findings)} finding(s) in the backup {found.snapshot}, so nothing old was deleted: {shown}. The"
             " next backup stores again what is missing or damaged (docs/backup.md)"
         )
-    told = compared("no findings", f"{len(found.findings)} findings")
-    return dg.AssetCheckResult(check_name=CHECK, passed=found.proven, description=description, metadata=told)
+    elif found.losses:
+        description += (
+            f" But the second place had lost something of {len(found.losses)} earlier backup(s):"
+            f" {'; '.join(found.losses[:3])}. What is still on this machine was stored again. A backup that is named"
+            " again tomorrow can't be restored (docs/backup.md)"
+        )
+    told = compared("no findings", f"{len(found.problems)} findings")
+    return dg.AssetCheckResult(check_name=CHECK, passed=not found.problems, description=description, metadata=told)
 
 
 def _metadata(night: "Night", settings: Settings) -> Metadata:
@@ -211,7 +217,7 @@ def _metadata(night: "Night", settings: Settings) -> Metadata:
         "new_bytes": dg.MetadataValue.int(night.taken.new_bytes),
         "encrypted": dg.MetadataValue.bool(bool(snapshot.sealed_for)),
         "checked_objects": dg.MetadataValue.int(night.checked.objects),
-        "findings": dg.MetadataValue.json(night.checked.findings[:FINDINGS_SHOWN]),
+        "findings": dg.MetadataValue.json(night.checked.problems[:FINDINGS_SHOWN]),
         "deleted_snapshots": dg.MetadataValue.int(night.pruned.snapshots),
         "deleted_objects": dg.MetadataValue.int(night.pruned.objects),
     }

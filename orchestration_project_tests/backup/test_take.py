@@ -10,15 +10,16 @@ from dataclasses import replace
 import pytest
 
 from orchestration_project.backup.memory import remembering
-from orchestration_project.backup.model import BackupError
+from orchestration_project.backup.model import BackupBroken, BackupError
 from orchestration_project.backup.restore import restore
+from orchestration_project.backup.retention import Keep
 from orchestration_project.backup.sources import list_sources
 from orchestration_project.backup.take import back_up
 from orchestration_project.backup.vault import open_vault
 from orchestration_project.errors import WarehouseBroken
 from orchestration_project.failpoints import Backup
 from orchestration_project.retention.cool import move_old
-from orchestration_project_tests.backup.saved import Saved, write_sqlite
+from orchestration_project_tests.backup.saved import DAY, FIRST, Saved, write_sqlite
 from orchestration_project_tests.ingest.shop import day, named
 from orchestration_project_tests.reliability.stops import acting, dying
 
@@ -203,7 +204,31 @@ def test_missing_objects_are_stored_again(saved: Saved) -> None:
     os.truncate(cut, cut.stat().st_size - 1)
     night = saved.night()
     assert night.taken.new_objects == 2
+    # It heals, and somebody has to hear of it all the same.
+    (told,) = night.checked.losses
+    assert "2 object(s) are missing or cut off" in told
+    assert night.checked.proven
     assert saved.check().proven
+    assert saved.night().checked.problems == []
+
+
+@pytest.mark.found("an object that only older backups need could be lost without anybody hearing of it")
+def test_what_older_backups_have_lost_is_told(saved: Saved) -> None:
+    """A backup that can't be restored any more is named each night until it goes; the newest one is whole."""
+    older = saved.night().taken.snapshot
+    saved.shop.deliver(named(3), "id,n\nx,9\n", 9)
+    saved.shop.load()
+    newer = saved.night().taken.snapshot
+    gone = min(older.objects.keys() - newer.objects.keys())
+    saved.objects()[gone].unlink()
+    for _ in range(2):
+        checked = saved.night().checked
+        assert checked.proven
+        assert [line for line in checked.losses if older.id in line and gone in line] == checked.problems
+    with pytest.raises(BackupBroken, match=gone):
+        saved.restored("older", FIRST + DAY / 2)
+    saved.night(Keep(1, 0, 0))
+    assert saved.night().checked.problems == []
 
 
 def test_two_data_folders_never_share_a_place(saved: Saved) -> None:

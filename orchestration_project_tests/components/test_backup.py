@@ -94,6 +94,23 @@ def test_damage_fails_the_check_and_is_noted_for_alarms(
     assert evaluations(alone(bench, Backup(sample_days=1, retries=0)).run(NAME))[CHECK].passed
 
 
+def test_a_place_that_loses_objects_is_an_alarm(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it was stored again at once, what was missing or cut off fails the check; the next night passes."""
+    monkeypatch.setenv("BACKUP_URL", str(tmp_path / "vault"))
+    alone(bench, Backup()).run(NAME)
+    first, second, *_ = sorted(path for path in (tmp_path / "vault/objects").rglob("*") if path.is_file())
+    first.unlink()
+    second.write_bytes(b"")
+    check = evaluations(alone(bench, Backup(retries=0)).run(NAME))[CHECK]
+    assert not check.passed
+    assert "2 object(s) are missing or cut off" in (check.description or "")
+    (state,) = [state for state in read_checks(Settings(data_dir=bench.data_dir)) if state.asset == NAME]
+    assert (state.name, state.failed) == (CHECK, True)
+    assert evaluations(alone(bench, Backup(retries=0)).run(NAME))[CHECK].passed
+
+
 def test_what_passes_by_itself_is_tried_again(
     bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
