@@ -43,6 +43,12 @@ NOT_RUN = {
         "they start a browser or take minutes",
         "it asks the package index",
     ],
+    "docs/access.md": [
+        "it installs a package",
+        "orchestration_project_tests/servers/access.py does it in a folder of the tests",
+        "they do not end by themselves",
+        "orchestration_project_tests/reliability/test_access_databases.py runs the scripts",
+    ],
     "docs/add-a-feed.md": [
         "the data set is not part of the checkout; orchestration_project_tests/examples loads it",
     ],

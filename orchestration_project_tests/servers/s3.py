@@ -29,10 +29,15 @@ START_SECONDS = 60
 
 @dataclass
 class S3Server:
-    """SeaweedFS in a folder of its own. It goes on with its objects when it is started again after a stop."""
+    """SeaweedFS in a folder of its own. It goes on with its objects when it is started again after a stop.
+
+    Attributes:
+        policies: of more users, by their names. A user's key is the name, and the secret that of all.
+    """
 
     folder: Path
     ports: Mapping[str, int]
+    policies: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     has_objects: bool = False
 
@@ -49,9 +54,11 @@ class S3Server:
 
     def start(self) -> None:
         """Start it, and wait until it stores an object."""
-        identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
+        users: list[dict[str, object]] = [{"name": "test", **_credentials(KEY), "actions": ["Admin"]}]
+        users += [{"name": name, **_credentials(name), "policyNames": [name]} for name in self.policies]
+        policies = [{"name": name, "content": policy} for name, policy in self.policies.items()]
         config = self.folder / "s3.json"
-        config.write_text(json.dumps({"identities": [identity]}))
+        config.write_text(json.dumps({"identities": users, "policies": policies}))
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self._command(config), stdout=log, stderr=log, cwd=self.folder)
         self._wait()
@@ -124,6 +131,10 @@ class S3Server:
         self.process.send_signal(signal.SIGCONT)
 
 
+def _credentials(key: str) -> dict[str, object]:
+    return {"credentials": [{"accessKey": key, "secretKey": SECRET}]}
+
+
 def unused_ports(names: list[str]) -> dict[str, int]:
     """A port for each name, that nobody listens on."""
     with ExitStack() as stack:
@@ -147,9 +158,10 @@ def s3_server() -> Iterator[S3Server]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[S3Server]:
-    """A running server whose objects are in a folder."""
-    server = S3Server(folder, unused_ports([*PARTS, *(f"{name}.grpc" for name in PARTS), "lance", "iceberg"]))
+def running(folder: Path, policies: Mapping[str, str] | None = None) -> Iterator[S3Server]:
+    """A running server whose objects are in a folder, and perhaps users with policies."""
+    ports = unused_ports([*PARTS, *(f"{name}.grpc" for name in PARTS), "lance", "iceberg"])
+    server = S3Server(folder, ports, policies or {})
     try:
         server.start()
         yield server
