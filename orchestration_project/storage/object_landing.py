@@ -55,7 +55,7 @@ from orchestration_project.storage.objects import StoredObject
 QUARANTINE = ".quarantine"
 THREADS = 16
 """How many objects are worked on at once: an answer from afar takes 50 ms, in which this machine has nothing to do."""
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+EPOCH, SECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 1_000_000_000
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -239,8 +239,7 @@ class ObjectLanding:
         return {note.name: why for note, why in zip(done, results, strict=True) if why}
 
     def _release_one(self, note: ObjectNote, last: Claim | None, down: list[str]) -> str:
-        """Release one object; returns why it stays. `down` has what was told of a store that does not answer."""
-        # Each object would wait for it anew: ten thousand of them for half a day.
+        # Each object would wait anew for a store that does not answer: ten thousand of them for half a day.
         if down:
             return down[0]
         try:
@@ -276,8 +275,9 @@ class ObjectLanding:
             there = self._file(note.name, self.store.head(key))
         except ObjectMissing:
             return
-        # The same bytes, written again, may have the same version: the time tells that they were delivered anew.
-        if note_of(there).digest == note.digest:
+        # The same bytes, written again, may have the same version, and another time. Compared to the second, since some
+        # stores list milliseconds, and tell none of a single object.
+        if there.mtime_ns // SECOND == note.mtime_ns // SECOND:
             self.store.delete_version(key, note.version)
 
     @contextmanager

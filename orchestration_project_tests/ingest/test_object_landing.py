@@ -1,9 +1,10 @@
 """Files that are delivered to an object store: they are loaded once, leave the store, and come back from nowhere."""
 
+import datetime as dt
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from orchestration_project.errors import ObjectStoreDown
 from orchestration_project.failpoints import Landing, Point
 from orchestration_project.recovery.rebuild import rebuild
-from orchestration_project.storage import cloud_objects, object_claims
+from orchestration_project.storage import cloud_objects, conditional_objects, object_claims
+from orchestration_project.storage.conditional_objects import ConditionalStore
+from orchestration_project.storage.objects import StoredObject
 from orchestration_project_tests.ingest.object_shop import ObjectShop, elsewhere, when
 from orchestration_project_tests.ingest.shop import day, named, options
 from orchestration_project_tests.reliability.stops import acting, dying
@@ -116,6 +119,21 @@ def test_a_writer_that_writes_the_same_again(shop: ObjectShop) -> None:
         shop.load()
     assert shop.waiting() == [named(1)]
     assert shop.load().again == [named(1)]
+    assert is_tidy(shop)
+
+
+def test_a_store_that_lists_milliseconds(shop: ObjectShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object leaves a store that tells its time to the millisecond when it lists it, and else to the second."""
+
+    class Precise(ConditionalStore):
+        def list(self, prefix: str = "") -> Iterator[StoredObject]:
+            for found in super().list(prefix):
+                yield replace(found, modified_at=found.modified_at + dt.timedelta(milliseconds=123))
+
+    monkeypatch.setattr(conditional_objects, "ConditionalStore", Precise)
+    shop.send(named(1), f"{HEAD}a,1\n")
+    shop.load()
+    assert shop.cleaned("id") == ["a"]
     assert is_tidy(shop)
 
 
