@@ -57,7 +57,6 @@ NOT_RUN = {
     "docs/cluster.md": [
         "it takes minutes; .ci/run runs it",
         "it needs servers; `make cluster` starts them",
-        "a part of deploy/cluster/dagster.yaml",
     ],
     "docs/commands.md": ["it changes the shell, and Tab is a key"],
     "docs/deliver-to-databases.md": [
