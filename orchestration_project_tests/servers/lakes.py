@@ -25,23 +25,33 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[CHOICE] = config.getoption("--warehouse")  # noqa: TID251 - the environment itself is what is prepared
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _lake_servers(request: pytest.FixtureRequest) -> None:
-    """The servers that the lakes of all tests need, if they need any."""
-    if kind() == POSTGRES:
-        request.getfixturevalue("lake_servers")
+Servers = tuple[PostgresServer, S3Server]
 
 
 @pytest.fixture(scope="session")
-def lake_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PostgresServer, S3Server]]:
-    """A PostgreSQL server for catalogs and an S3 server for files, with what their clients need in the environment."""
-    with (
-        postgres_server() as database,
-        running(tmp_path_factory.mktemp("lakes")) as store,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv(SERVER, database.url("{}"))
-        patch.setenv(STORE, f"s3://{BUCKET}")
-        for name, value in store.environment.items():
-            patch.setenv(name, value)
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with postgres_server() as database, running(tmp_path_factory.mktemp("lakes")) as store:
         yield database, store
+
+
+@pytest.fixture
+def lake_servers(_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Servers:
+    """A PostgreSQL server for catalogs and an S3 server for files, with what their clients need in the environment."""
+    _tell(_servers, monkeypatch)
+    return _servers
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_of_all(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The servers that the lakes of all tests need, if they need any."""
+    with pytest.MonkeyPatch.context() as patch:
+        if kind() == POSTGRES:
+            _tell(request.getfixturevalue("_servers"), patch)
+        yield
+
+
+def _tell(servers: Servers, patch: pytest.MonkeyPatch) -> None:
+    database, store = servers
+    told = {SERVER: database.url("{}"), STORE: f"s3://{BUCKET}"} | store.environment
+    for name, value in told.items():
+        patch.setenv(name, value)

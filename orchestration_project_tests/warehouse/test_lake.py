@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from orchestration_project.errors import WarehouseBroken, WarehouseBusy, Warehou
 from orchestration_project.settings import Settings, SettingsError
 from orchestration_project.warehouse.connection import Warehouse, reading
 from orchestration_project.warehouse.lake import Lake
+from orchestration_project.warehouse.lake_postgres import PostgresCatalog
 from orchestration_project.warehouse.lake_s3 import secret_of
 from orchestration_project.warehouse.tables import change_type, columns_of, create_table
 from orchestration_project_tests.servers.postgres import PASSWORD, PostgresServer
@@ -91,6 +93,20 @@ def test_a_held_lake_names_its_holder(lake: Warehouse) -> None:
             rows(lake)
         assert "the big load" in getattr(lake.holder(), "who", "")
     assert lake.holder() is None
+
+
+@pytest.mark.usefixtures("lake_servers")
+def test_without_the_lock_rows_would_count_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PostgreSQL two transactions that bring the first row of a key both commit: only the lock is between them."""
+    lake = made(tmp_path / "lake", POSTGRES)
+    monkeypatch.setattr(PostgresCatalog, "locked", lambda *_: nullcontext())
+    replacing = "DELETE FROM t WHERE a = 3; INSERT INTO t VALUES (3)"
+    with lake.connection("one") as one:
+        one.execute(f"BEGIN; {replacing}")
+        with lake.transaction("other") as other:
+            other.execute(replacing)
+        one.execute("COMMIT")
+    assert rows(lake) == [(1,), (2,), (3,), (3,)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,184 @@
+"""A lake keeps the promises that a DuckDB file keeps, whatever its catalog is, and its lock is what some of them need.
+
+These are chosen stories. `pytest --warehouse lake-sqlite` runs any test of the tables on a lake.
+"""
+
+import multiprocessing
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration_project.backup.look import look
+from orchestration_project.errors import WarehouseBusy
+from orchestration_project.failpoints import AnyPoint, Point, listen
+from orchestration_project.recovery.drop import drop_feed
+from orchestration_project.recovery.rebuild import rebuild
+from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
+from orchestration_project_tests.reliability.contention import at_once, keyed
+from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.reliability.victim import everything
+from orchestration_project_tests.servers.warehouses import CHOICE, FILE, POSTGRES, SQLITE
+
+FATAL = (Point.STAGED, Point.ENTERED, Point.INSERTED, Point.SECURED, Point.COMMITTED, Point.TAKEN)
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kind of warehouse that this test uses, and the processes that it starts."""
+    chosen = str(getattr(request, "param", SQLITE))
+    if chosen == POSTGRES:
+        request.getfixturevalue("lake_servers")
+    monkeypatch.setenv(CHOICE, chosen)
+    return chosen
+
+
+def first_wave(shop: Shop) -> None:
+    """Two days that share a key, a reject, and the same bytes under another name."""
+    shop.deliver(named(1), "id,n\na,1\nb,x\n")
+    shop.deliver(named(2), "id,n\na,5\nc,2\n")
+    shop.deliver(named(2, "t"), "id,n\na,5\nc,2\n")
+
+
+def second_wave(shop: Shop) -> None:
+    """A correction that frees a key and brings a new one, a file that is refused, and a day in between."""
+    shop.deliver(named(1), "id,n\nd,4\nb,2\n")
+    shop.deliver(named(4), "nothing of that\n")
+    shop.deliver(named(3), "id,n\nc,7\ne,\n")
+
+
+def stocked(folder: Path) -> Shop:
+    """A shop after both waves."""
+    shop = Shop(folder, keyed())
+    for wave in (first_wave, second_wave):
+        wave(shop)
+        shop.load()
+    return shop
+
+
+def state(shop: Shop) -> dict[str, Any]:
+    """All that loads leave behind but for what lies beside a warehouse, which depends on its kind."""
+    return {name: found for name, found in everything(shop).items() if name != "beside the warehouse"}
+
+
+@pytest.mark.promise("deliveries")
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRES], indirect=True)
+def test_the_same_deliveries_give_the_same_tables(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, ledger, contents of batches, archive and quarantine on a lake are those on a DuckDB file."""
+    found = state(stocked(tmp_path / kind))
+    monkeypatch.setenv(CHOICE, FILE)
+    assert state(stocked(tmp_path / FILE)) == found
+    tried()
+
+
+@pytest.mark.promise("disk")
+def test_a_lost_lake_comes_back_from_the_archive(kind: str, tmp_path: Path) -> None:
+    """When catalog and data are gone, a rebuild makes the same tables; a feed that is dropped leaves none."""
+    shop = stocked(tmp_path / kind)
+    before = shop.tables()
+    for path in shop.folder.glob("lake*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert not shop.warehouse.exists()
+    rebuild(shop.warehouse, shop.settings, shop.feed, shop.options, shop.told.append)
+    assert shop.tables() == before
+    drop_feed(shop.warehouse, shop.settings, shop.feed.name, [], NOW)
+    assert shop.rows("SELECT table_name FROM duckdb_tables() WHERE table_name = 'cleaned_f'") == []
+
+
+@pytest.mark.promise("disk")
+def test_a_backup_sees_the_rows_of_a_lake(kind: str, tmp_path: Path) -> None:
+    """What a backup reads of a lake is a copy with the same rows, of one moment."""
+    shop = stocked(tmp_path / kind)
+    (tmp_path / "work").mkdir()
+    seen = look(shop.warehouse, shop.settings, tmp_path / "work" / "copy")
+    assert seen.copy
+    assert seen.original == shop.warehouse.where
+    with seen.copy.connection("test", read_only=True) as connection:
+        for table in ("raw_f", "cleaned_f", "rejected_f", "file_ledger"):
+            copied = connection.execute(f"SELECT count(*), sum(hash(_whole))::VARCHAR FROM {table} _whole").fetchone()
+            (row,) = shop.rows(f"SELECT count(*) AS rows, sum(hash(_whole))::VARCHAR AS sum FROM {table} _whole")
+            assert copied == (row["rows"], row["sum"])
+
+
+def die_at(folder: Path, fatal: Point) -> None:
+    """Load, and end by SIGKILL at a point."""
+    listen(lambda point: os.kill(os.getpid(), signal.SIGKILL) if point is fatal else None)
+    Shop(folder, keyed()).load()
+
+
+@pytest.mark.promise("crash")
+def test_a_lake_after_kills(kind: str, tmp_path: Path) -> None:
+    """A load that is killed at one point after the other, and then let through, leaves what an undisturbed one does."""
+    expected, disturbed = (Shop(tmp_path / name, keyed()) for name in ("expected", "disturbed"))
+    for shop in (expected, disturbed):
+        first_wave(shop)
+    expected.load()
+    context = multiprocessing.get_context("spawn")
+    for fatal in FATAL[:: effort(2, 1)]:
+        process = context.Process(target=die_at, args=(disturbed.folder, fatal))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, fatal
+        tried()
+    disturbed.load()
+    assert state(disturbed) == state(expected)
+    assert not any(path.is_dir() for path in disturbed.folder.glob("lake.sqlite.*/*"))
+
+
+@pytest.mark.promise("concurrency")
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRES], indirect=True)
+def test_first_loads_at_once(kind: str, tmp_path: Path) -> None:
+    """Processes that load the same days of a lake at once, and days that share a key, count each record once."""
+    workers, days = effort(2, 8), effort(2, 50)
+    shop = Shop(tmp_path / kind, keyed())
+    for number in range(1, days + 1):
+        shop.deliver(named(number), f"id,n\nk{number},1\nshared,{number}\n")
+    rounds = [[number] for number in range(1, days + 1)]
+    with at_once(shop.folder, *([*rounds[turn:], *rounds[:turn]] for turn in range(workers))):
+        pass
+    tried(workers * days)
+    counted = shop.rows("SELECT id, count(*) AS n FROM cleaned_f GROUP BY 1 HAVING n > 1")
+    held = shop.rows("SELECT count(*) AS n FROM raw_f")
+    assert (counted, held) == ([], [{"n": 2 * days}])
+
+
+@contextmanager
+def intruding(at: Point, work: Callable[[], object]) -> Iterator[None]:
+    """Do something once, in the middle of another load of this process."""
+
+    def intrude(point: AnyPoint) -> None:
+        if point is at:
+            listen(None)
+            work()
+
+    listen(intrude)
+    try:
+        yield
+    finally:
+        listen(None)
+
+
+@pytest.mark.promise("concurrency")
+def test_a_load_in_the_middle_of_another_has_to_wait(kind: str, tmp_path: Path) -> None:
+    """The lock of a lake covers all of a session: who comes in between waits, and then sees what was committed."""
+    shop = Shop(tmp_path / kind, keyed())
+    shop.deliver(named(2), "id,n\nk,1\n")
+    shop.deliver(named(3), "id,n\nk,2\n")
+    waited = list[WarehouseBusy]()
+
+    def other() -> None:
+        try:
+            shop.load(day(2))
+        except WarehouseBusy as error:
+            waited.append(error)
+
+    with intruding(Point.ENTERED, other):
+        shop.load(day(3))
+    assert len(waited) == 1
+    shop.load()
+    assert shop.rows("SELECT n FROM cleaned_f WHERE id = 'k'") == [{"n": 1}]
