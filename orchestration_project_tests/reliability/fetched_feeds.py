@@ -80,10 +80,8 @@ class FetchedFeed:
     def everything(self) -> dict[str, Any]:
         """All that has to be as after an undisturbed run: tables, ledger, files."""
         name, settings = self.shop.feed.name, self.shop.settings
-        landing = [path for path in settings.landing(name).rglob("*") if path.is_file() and path.name != TAKEN]
-        assert not landing
         if self.repeats:
-            return self._but_for_repetitions()
+            return {"landing": self.shop.landing(), **self._but_for_repetitions()}
         files = {
             str(path.relative_to(self.shop.folder)): path.read_bytes()
             for root in (settings.archive(name), settings.quarantine(name))
@@ -96,7 +94,7 @@ class FetchedFeed:
         # A source that tells no time of its files gives them that of the fetch.
         for row in tables["rejected"]:
             del row["_rejected_at"]
-        return {**tables, "ledger": ledger, "parts": parts, "files": files}
+        return {**tables, "ledger": ledger, "parts": parts, "files": files, "landing": self.shop.landing()}
 
     def _but_for_repetitions(self) -> dict[str, Any]:
         """The rows by their values alone, without those that came once more."""
