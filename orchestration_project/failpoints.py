@@ -29,6 +29,14 @@ class Recovery(StrEnum):
     FOLDER_KEPT = "folder kept aside"
 
 
+class Migration(StrEnum):
+    """What the move of a warehouse has just done, in its order."""
+
+    WRITTEN = "table written"
+    COPIED = "table copied"
+    COMMITTED = "tables committed"
+
+
 class Publishing(StrEnum):
     """What has just been done for the published copy, in its order."""
 
@@ -134,7 +142,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Publishing | Delivery | Backup | Cold | Fetching | Landing
+AnyPoint = Point | Recovery | Migration | Publishing | Delivery | Backup | Cold | Fetching
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -10,6 +10,7 @@ from orchestration_project.cli.cold import cold_archive
 from orchestration_project.cli.explain import explain
 from orchestration_project.cli.fetch import fetch_files
 from orchestration_project.cli.lookup import find_value, where_is
+from orchestration_project.cli.migrate import migrate_warehouse
 from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.cli.published import publish_copy
 from orchestration_project.cli.recovery import drop_unknown_feed, rebuild_feed, withdraw_file
@@ -76,6 +77,7 @@ for command in (
     publish_copy,
     rebuild_feed,
     drop_unknown_feed,
+    migrate_warehouse,
     backup,
     cold_archive,
     sample,
