@@ -11,6 +11,7 @@ from orchestration_project.components.delivery import Delivery
 from orchestration_project.components.file_feed import FileFeed
 from orchestration_project.components.health import PlatformHealth
 from orchestration_project.components.io_manager import WarehouseIOManager
+from orchestration_project.components.lake_maintenance import LakeMaintenance
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.components.retention import Retention
@@ -23,6 +24,7 @@ __all__ = [
     "DailySummary",
     "Delivery",
     "FileFeed",
+    "LakeMaintenance",
     "Platform",
     "PlatformHealth",
     "Retention",
