@@ -11,10 +11,11 @@ for each of them, which only the connection itself sees: nothing is written.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.lock import Holder
@@ -37,6 +38,7 @@ SHUT: dict[str, str | bool | int | float | list[str]] = {
 }
 Stamp = Sequence[Sequence[int]]
 """Numbers that are others as soon as somebody has written to the warehouse."""
+_proofs: "WeakKeyDictionary[DuckDBPyConnection, Callable[[], None]]" = WeakKeyDictionary()
 
 
 class Warehouse(ABC):
@@ -205,6 +207,16 @@ def shut(connection: "DuckDBPyConnection", folders: Iterable[Path], prefixes: It
     connection.execute("SET lock_configuration = true")
 
 
+def prove_before_commits(connection: "DuckDBPyConnection", proof: Callable[[], None]) -> None:
+    """Have something proven before each transaction of a connection is committed.
+
+    Args:
+        connection: it.
+        proof: raises if the transaction must not be committed, since the lock is lost.
+    """
+    _proofs[connection] = proof
+
+
 @contextmanager
 def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     """A transaction on an open connection: committed when the block ends, rolled back when it raises."""
@@ -213,6 +225,8 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     connection.execute("BEGIN TRANSACTION")
     try:
         yield
+        if proof := _proofs.get(connection):
+            proof()
         connection.execute("COMMIT")
     # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
     # connection.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from orchestration_project.settings import Settings, SettingsError
-from orchestration_project.warehouse.connection import SHUT, Stamp, Warehouse, shut
+from orchestration_project.warehouse.connection import SHUT, Stamp, Warehouse, prove_before_commits, shut
 from orchestration_project.warehouse.extensions import load
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.lake_catalog import Catalog
@@ -193,12 +193,13 @@ class Lake(Warehouse):
         """
         with (
             self.clear_faults(purpose),
-            self.catalog.locked(purpose, self.lock_timeout),
+            self.catalog.locked(purpose, self.lock_timeout) as proof,
             _gone_afterwards(_own_path(self.beside("tmp"))) as spill,
         ):
             connection = self._open(read_only, spill)
             try:
                 shut(connection, [*folders, *([] if self.is_remote else [Path(self.data)])], self._prefixes())
+                prove_before_commits(connection, proof)
                 yield connection
             finally:
                 _close(connection)

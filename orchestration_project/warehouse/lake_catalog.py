@@ -5,7 +5,7 @@ Belongs here: what all catalogs can do, and what a lake's snapshot is. The kinds
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -77,8 +77,8 @@ class Catalog(Protocol):
     def holder(self) -> Holder | None:
         """Who has the lock; None if nobody has, or that can't be told."""
 
-    def locked(self, purpose: str, timeout: float) -> AbstractContextManager[None]:
-        """Hold the one lock of the lake.
+    def locked(self, purpose: str, timeout: float) -> AbstractContextManager[Callable[[], None]]:
+        """Hold the one lock of the lake; gives a proof that it is still held, which raises WarehouseDown if not.
 
         Raises:
             WarehouseBusy: somebody else held it for longer than `timeout` seconds; names them.

@@ -7,7 +7,7 @@ a time.
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -120,8 +120,8 @@ class PostgresCatalog:
             return None
 
     @contextmanager
-    def locked(self, purpose: str, timeout: float) -> Iterator[None]:
-        """Hold the database's advisory lock.
+    def locked(self, purpose: str, timeout: float) -> Iterator[Callable[[], None]]:
+        """Hold the database's advisory lock; gives a proof that it is still held.
 
         Raises:
             WarehouseBusy: another process held it for longer than `timeout` seconds; names it.
@@ -137,8 +137,18 @@ class PostgresCatalog:
                 holder = _holder(connection)
                 raise busy(self.shown, holder.who if holder else "another process", timeout) from error
             reached(Point.LOCKED)
-            yield
+            # The server frees the lock with the connection: what answers on it has the lock still.
+            yield lambda: self._prove_held(connection)
         reached(Point.UNLOCKED)
+
+    def _prove_held(self, connection: "Connection[tuple[Any, ...]]") -> None:
+        try:
+            connection.execute("SELECT 1")
+        except _psycopg().Error as error:
+            raise WarehouseDown(
+                f"{self.shown} has ended the connection that holds the lock of the warehouse, so somebody else may"
+                " write now: nothing was committed, and no file is lost. Run again"
+            ) from error
 
     @contextmanager
     def _asking(self, purpose: str) -> Iterator["Connection[tuple[Any, ...]]"]:

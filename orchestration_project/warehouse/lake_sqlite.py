@@ -2,7 +2,7 @@
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +76,14 @@ class SqliteCatalog:
         return holder_of(self.file)
 
     @contextmanager
-    def locked(self, purpose: str, timeout: float) -> Iterator[None]:
-        """Hold the lock beside the file.
+    def locked(self, purpose: str, timeout: float) -> Iterator[Callable[[], None]]:
+        """Hold the lock beside the file, which only the end of this process can take away.
 
         Raises:
             WarehouseBusy: another process held it for longer than `timeout` seconds.
         """
         with locked(self.file, purpose, timeout):
-            yield
+            yield lambda: None
 
     def masked(self, text: str) -> str:
         """The text as it is: a file has no password."""

@@ -10,15 +10,19 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from orchestration_project.backup.look import look
-from orchestration_project.errors import WarehouseBusy
+from orchestration_project.errors import WarehouseBusy, WarehouseDown
 from orchestration_project.failpoints import AnyPoint, Point, listen
 from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.rebuild import rebuild
+from orchestration_project.warehouse.lake import Lake
+from orchestration_project.warehouse.lake_postgres import PostgresCatalog
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
 from orchestration_project_tests.reliability.contention import at_once, keyed
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -182,3 +186,27 @@ def test_a_load_in_the_middle_of_another_has_to_wait(kind: str, tmp_path: Path) 
     assert len(waited) == 1
     shop.load()
     assert shop.rows("SELECT n FROM cleaned_f WHERE id = 'k'") == [{"n": 1}]
+
+
+@pytest.mark.promise("concurrency")
+@pytest.mark.parametrize("kind", [POSTGRES], indirect=True)
+def test_a_load_that_lost_its_lock_commits_nothing(kind: str, tmp_path: Path) -> None:
+    """When the server ends the connection that holds the lock, the load fails, and the next one does all of it."""
+    shop = Shop(tmp_path / kind, keyed())
+    shop.deliver(named(1), "id,n\nk,1\n")
+    catalog = cast(Lake, shop.warehouse).catalog
+    assert isinstance(catalog, PostgresCatalog)
+
+    def end_holder() -> None:
+        with psycopg.connect(make_conninfo(**catalog.parameters), autocommit=True) as connection:
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ).fetchall()
+        assert ended == [(True,)]
+
+    with intruding(Point.ENTERED, end_holder), pytest.raises(WarehouseDown, match="ended the connection that holds"):
+        shop.load()
+    assert shop.rows("SELECT file FROM file_ledger UNION ALL SELECT _file FROM raw_f") == []
+    shop.load()
+    assert shop.rows("SELECT id, n FROM cleaned_f") == [{"id": "k", "n": 1}]
