@@ -1,6 +1,7 @@
 """Where a PostgreSQL server is: an address as people write it becomes parameters, and a text that may be shown.
 
-Belongs here: what deliveries and sources have in common before they connect. Does not belong here: connections.
+Belongs here: what deliveries, sources and the catalog of a lake have in common before they connect. Does not belong
+here: connections.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from orchestration_project.errors import PlatformError
 
 # Only defaults: an address may name others. Without them a server that vanished is waited for for hours.
 PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+EXTRA = "postgres"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,16 @@ class Address:
     parameters: Mapping[str, str] = field(repr=False)
 
 
-def parse_address(url: str, whose: str, error: type[PlatformError]) -> Address:
+def parse_address(url: str, whose: str, error: type[PlatformError], extra: str = EXTRA) -> Address:
     """Read `postgresql://user:password@host:port/database?sslmode=require`.
 
     Args:
         url: the address.
         whose: what it is the address of, for messages.
-        error: what is raised if it can't be read, or the extra `postgres` is not installed.
+        error: what is raised if it can't be read, or the extra is not installed.
+        extra: the extra of the package that brings psycopg.
     """
-    psycopg = psycopg_or(error)
+    psycopg = psycopg_or(error, extra)
     try:
         given = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
     except psycopg.Error:
@@ -51,11 +54,12 @@ def parse_address(url: str, whose: str, error: type[PlatformError]) -> Address:
     return Address(shown, {"application_name": "orchestration-project"} | PATIENCE | given)
 
 
-def psycopg_or(error: type[PlatformError]) -> Any:
+def psycopg_or(error: type[PlatformError], extra: str = EXTRA) -> Any:
     """The library that speaks to servers; raises the error if it is not installed."""
     try:
         import psycopg
         import psycopg.conninfo
+        import psycopg.errors
     except ImportError:
-        raise error("PostgreSQL needs psycopg: pip install 'orchestration-project[postgres]'") from None
+        raise error(f"PostgreSQL needs psycopg: pip install 'orchestration-project[{extra}]'") from None
     return psycopg

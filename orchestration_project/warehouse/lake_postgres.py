@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import WarehouseDown, WarehouseError
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.postgres_address import parse_address, psycopg_or
 from orchestration_project.settings import SettingsError
 from orchestration_project.warehouse.lake_catalog import NEWEST, Attaching, Snapshot
 from orchestration_project.warehouse.lock import Holder, busy
@@ -22,8 +23,7 @@ from orchestration_project.warehouse.tables import literal
 if TYPE_CHECKING:
     from psycopg import Connection
 
-# Only defaults: an address may name others. Without them a server that vanished is waited for for hours.
-PATIENCE = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+EXTRA = "lake"
 LOCK = 0x0A_6C_61_6B_65  # any number will do, as long as it is always the same
 LONGEST_NAME = 63
 """PostgreSQL cuts what a connection is called to so many bytes."""
@@ -50,24 +50,10 @@ class PostgresCatalog:
         """Read `postgres://user:password@host:port/database?sslmode=require`.
 
         Raises:
-            SettingsError: it can't be read.
-            WarehouseError: the extra `lake` is not installed.
+            SettingsError: it can't be read, or the extra `lake` is not installed.
         """
-        psycopg = _psycopg()
-        try:
-            given = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(url).items()}
-        except psycopg.Error:
-            given = {"host": "@"}
-        port = given.get("port", "5432")
-        # The message of libpq quotes what it could not read, which may be the password. An @ that is not written %40
-        # ends the password early, and libpq takes the rest of it for the host.
-        if "@" in given.get("host", "") or not port.replace(",", "").isdecimal():
-            raise SettingsError(
-                "WAREHOUSE_URL is no address of PostgreSQL's: ducklake:postgres://user:password@host:port/database."
-                " Marks like @ : / in a password are written as %40 %3A %2F"
-            )
-        place = f"{given.get('host', 'localhost')}:{port}/{given.get('dbname', '')}"
-        return cls(f"ducklake:postgres://{place}", PATIENCE | given)
+        address = parse_address(url, "WAREHOUSE_URL catalog", SettingsError, EXTRA)
+        return cls(f"ducklake:{address.shown}", address.parameters)
 
     @property
     def extension(self) -> str:
@@ -107,7 +93,9 @@ class PostgresCatalog:
         # In a secret of the connection's own: DuckDB's errors and lists quote the address, and a secret never.
         password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
         rest = {name: value for name, value in self.parameters.items() if name not in hidden}
-        address = _psycopg().conninfo.make_conninfo(**{"application_name": "orchestration-project", **rest})
+        address = psycopg_or(WarehouseError, EXTRA).conninfo.make_conninfo(
+            **{"application_name": "orchestration-project", **rest}
+        )
         secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{password})"
         return Attaching(f"postgres:{address}", {"META_SECRET": "'catalog'"}, (secret,))
 
@@ -127,7 +115,7 @@ class PostgresCatalog:
             WarehouseBusy: another process held it for longer than `timeout` seconds; names it.
             WarehouseDown: the server does not answer.
         """
-        psycopg = _psycopg()
+        psycopg = psycopg_or(WarehouseError, EXTRA)
         with self._asking(purpose) as connection:
             # PostgreSQL takes 0 for a wait without end.
             connection.execute(f"SET lock_timeout = {max(1, int(timeout * 1000))}".encode())
@@ -144,7 +132,7 @@ class PostgresCatalog:
     def _prove_held(self, connection: "Connection[tuple[Any, ...]]") -> None:
         try:
             connection.execute("SELECT 1")
-        except _psycopg().Error as error:
+        except psycopg_or(WarehouseError, EXTRA).Error as error:
             raise WarehouseDown(
                 f"{self.shown} has ended the connection that holds the lock of the warehouse, so somebody else may"
                 " write now: nothing was committed, and no file is lost. Run again"
@@ -153,7 +141,7 @@ class PostgresCatalog:
     @contextmanager
     def _asking(self, purpose: str) -> Iterator["Connection[tuple[Any, ...]]"]:
         """A connection of its own, which says what it is for. Errors of the block itself go through unchanged."""
-        psycopg = _psycopg()
+        psycopg = psycopg_or(WarehouseError, EXTRA)
         who = f" (process {os.getpid()} on {socket.gethostname()})"
         named = {"application_name": f"{purpose[: LONGEST_NAME - len(who)]}{who}"}
         try:
@@ -186,15 +174,3 @@ def _holder(connection: "Connection[tuple[Any, ...]]") -> Holder | None:
         return None
     name, address, since = row
     return Holder(f"{name} from {address}, since {since:%FT%TZ}", since)
-
-
-def _psycopg() -> Any:
-    try:
-        import psycopg
-        import psycopg.conninfo
-        import psycopg.errors
-    except ImportError:
-        raise WarehouseError(
-            "a lake with its catalog in PostgreSQL needs psycopg: pip install 'orchestration-project[lake]'"
-        ) from None
-    return psycopg

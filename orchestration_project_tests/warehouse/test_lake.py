@@ -175,13 +175,13 @@ def test_another_place_for_the_data_is_refused(lake: Warehouse, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "url", ["ducklake:mysql://u:w0rd@h/d", "ducklake:sqlite:///", "ducklake:postgres://u:w@ord@h/d"]
+    "url", ["ducklake:mysql://u:w0rd@h/d", "ducklake:sqlite:///", "ducklake:postgres://u:w@0rd@h/d"]
 )
 def test_a_url_of_no_lake_is_refused_untold(url: str) -> None:
     """A WAREHOUSE_URL that names no catalog is refused, and no part of it is shown."""
     with pytest.raises(SettingsError, match="WAREHOUSE_URL") as caught:
         Warehouse.from_settings(Settings(warehouse_url=url))
-    assert not any(part in str(caught.value) for part in ("w0rd", "ord@"))
+    assert not any(part in str(caught.value) for part in ("w0rd", "0rd@"))
 
 
 def test_s3_needs_credentials() -> None:
