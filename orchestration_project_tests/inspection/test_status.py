@@ -133,6 +133,7 @@ def test_the_fields_of_the_json(loaded: Path, spec: FeedSpec) -> None:
         "rebatching": "",
         "half_done": [],
         "missing": [],
+        "source": None,
     }
     assert [list(item) for item in feed["quarantined"]] == [
         ["file", "batch", "rule", "reason", "refused_at", "replaced"]
