@@ -73,7 +73,7 @@ class PostgresCatalog:
     @property
     def to_move(self) -> str:
         """The database."""
-        return f"the database {self.name} of {self.shown} away (ALTER DATABASE ... RENAME), and make an empty one"
+        return f"the database {self.name} of {self.shown} away (give it another name, make an empty one)"
 
     def newest(self) -> Snapshot | None:
         """The newest snapshot; None: there is no lake yet.
