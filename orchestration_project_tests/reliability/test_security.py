@@ -286,8 +286,8 @@ HARMLESS = {
     # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
     *("relation", "records", "removed", "skipped", "changeable", "validated", "TABLE"),
     "listed",  # a key's columns, quoted
-    # Whole numbers: how many lines formats.delimited leaves out, how many values are tried, of a record, of a state, of a
-    # shard and of how many, a time limit.
+    # Whole numbers: how many lines formats.delimited leaves out, how many values are tried, of a record, of a state, of
+    # a shard and of how many, a time limit.
     *("skip", "_most_tried", "row", "number", "of", "seconds"),
     "CONTENT_TYPE",  # a constant of warehouse.published
     "columns_sql",  # what formats.parquet_files made
