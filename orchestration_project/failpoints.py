@@ -142,7 +142,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Migration | Publishing | Delivery | Backup | Cold | Fetching
+AnyPoint = Point | Recovery | Migration | Publishing | Delivery | Backup | Cold | Fetching | Landing
 _listener: Callable[[AnyPoint], None] | None = None
 
 

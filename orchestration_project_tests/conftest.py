@@ -17,6 +17,8 @@ pytest_plugins = [
     # After s3, which it imports: pytest rewrites the assertions of a plugin that is not imported yet.
     "orchestration_project_tests.servers.mail",
     "orchestration_project_tests.servers.sftp",
+    # After postgres and s3, for the same reason.
+    "orchestration_project_tests.servers.lakes",
     "orchestration_project_tests.servers.access",
 ]
 

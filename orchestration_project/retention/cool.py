@@ -22,7 +22,6 @@ from pathlib import Path
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Cold, reached
 from orchestration_project.formats.zip_members import contents_of
-from orchestration_project.hashes import digest_of
 from orchestration_project.settings import Settings
 from orchestration_project.storage.archive import archived, batch_keys, flush
 from orchestration_project.storage.batches import is_any_key
@@ -30,12 +29,12 @@ from orchestration_project.storage.cold import (
     INDEX,
     ColdArchiveError,
     fetch,
-    index_of,
-    key_of,
     note_members,
     put_link,
     relink,
     sizes,
+    store_bytes,
+    store_index,
 )
 from orchestration_project.storage.files import FoundFile, fingerprint, is_at
 from orchestration_project.storage.members import ZIPS, kept_zips
@@ -77,7 +76,7 @@ def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Lo
         WarehouseBusy: somebody else held the warehouse for too long.
     """
     # Without a warehouse a feed is about to be rebuilt from these very files.
-    if not settings.moves_archive or not settings.database.exists():
+    if not (settings.moves_archive and Warehouse.from_settings(settings).exists()):
         return Moved()
     store = open_objects(settings.cold_archive_url)
     # By numbers: the calendar ends before some ages do.
@@ -141,13 +140,7 @@ def _stored(
             members = contents_of(file.path, file.name).members if file.path.parents[1] == zips else None
         except (FileRefused, FileChanged) as error:
             return f"{file.path}: {error}"
-        if present.get(sha256) != file.size:
-            store.put(key_of(sha256), file.path)
-            reached(Cold.PUT)
-        # Those that a killed run has stored, too: the local bytes go when these are right.
-        with tempfile.TemporaryDirectory(dir=work) as folder:
-            fetch(_as_cold(file, sha256), store.url, Path(folder, "copy"))
-        reached(Cold.READ_BACK)
+        store_bytes(store, file.path, sha256, work, present=present.get(sha256) == file.size)
         if members is not None:
             note_members(file.path, members)
             reached(Cold.MEMBERS_NOTED)

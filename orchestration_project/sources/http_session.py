@@ -140,9 +140,9 @@ class HttpSession:
             raise SourceError(f"{place} leads into a private network: it is not followed")
 
     def _require_success(self, response: "requests.Response", url: str) -> None:
-        status, shown = response.status_code, self._access.shown(url)
+        status, place = response.status_code, self._access.shown(url)
         if status in GONE or status in self._access.missing:
-            raise ItemGone(f"{shown} is not there: the server answers {status}")
+            raise ItemGone(f"{place} is not there: the server answers {status}")
         if status in PASSING or status >= 500:
             raise SourceDown(f"{place}: the server answers {status}, also when it is asked again")
         if status in (401, 403):

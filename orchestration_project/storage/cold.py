@@ -24,6 +24,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.errors import ObjectMissing, ObjectStoreError
+from orchestration_project.failpoints import Cold, reached
+from orchestration_project.hashes import digest_of
 from orchestration_project.storage.archive import ensure_folder, flush, write_whole
 from orchestration_project.storage.files import FoundFile, sha256_of
 from orchestration_project.storage.objects import ObjectStore, open_objects

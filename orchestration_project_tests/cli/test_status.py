@@ -12,6 +12,13 @@ from click.testing import CliRunner, Result
 from orchestration_project.cli import status as command
 from orchestration_project.cli.docs.pages import COMMANDS as PAGE
 from orchestration_project.cli.main import main
+from orchestration_project.cli.project import SHOP, Project
+from orchestration_project.components.feed_spec import FeedSpec
+from orchestration_project.inspection.fetches import FetchStatus
+from orchestration_project.settings import Settings
+from orchestration_project.sources.http_options import HttpOptions
+from orchestration_project.sources.memory import LastFetch, open_memory
+from orchestration_project.sources.session import DeclaredSource
 from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
 pytestmark = pytest.mark.promise("seen")
