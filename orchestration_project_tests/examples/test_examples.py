@@ -262,5 +262,6 @@ def test_one_file_of_all_days_is_the_files_of_the_days(tmp_path: Path) -> None:
 def test_examples_are_defs_with_a_contract_or_a_select() -> None:
     """An example holds no Python, but for what stands outside of the platform: a reader, a server of an API."""
     outside = {"revenue.py", "server.py"}
-    found = {path.suffix for _, _, names in os.walk(EXAMPLES) for path in map(Path, names) if path.name not in outside}
+    files = (Path(folder, name) for folder, _, names in os.walk(EXAMPLES) for name in names)
+    found = {path.suffix for path in files if path.name not in outside and path.parent.name != "__pycache__"}
     assert found <= {".yaml", ".sql", ".md", ".xlsx"}

@@ -94,7 +94,7 @@ class Spread(Shop):
     def settings(self) -> Settings:
         """The settings."""
         url = f"duckdb:///{self.database}" if self.database else ""
-        return Settings(self.folder, url, lock_timeout=0.2, threads=1, memory_limit=self.memory_limit)
+        return Settings(self.folder, warehouse_url=url, lock_timeout=0.2, threads=1, memory_limit=self.memory_limit)
 
 
 @pytest.fixture(scope="module")
