@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestration_project.errors import DeliveryError, TargetDown, without_values
 from orchestration_project.postgres_address import Address, psycopg_or
 from orchestration_project.warehouse.connection import SHUT
+from orchestration_project.warehouse.extensions import extension_file
 from orchestration_project.warehouse.tables import ident, literal
 
 if TYPE_CHECKING:
@@ -157,19 +158,14 @@ def extension() -> Path:
     Raises:
         DeliveryError: it is not installed for this release of DuckDB.
     """
-    import duckdb
+    if (file := extension_file("postgres_scanner")) is None:
+        import duckdb
 
-    with suppress(ImportError):
-        import duckdb_extension_postgres_scanner as wheel
-
-        for folder in wheel.__path__:
-            file = Path(folder) / "extensions" / f"v{duckdb.__version__}" / "postgres_scanner.duckdb_extension"
-            if file.exists():
-                return file
-    raise DeliveryError(
-        f"deliveries to PostgreSQL need DuckDB's extension for release {duckdb.__version__}: pip install"
-        " 'orchestration-project[postgres]'"
-    )
+        raise DeliveryError(
+            f"deliveries to PostgreSQL need DuckDB's extension for release {duckdb.__version__}: pip install"
+            " 'orchestration-project[postgres]'"
+        )
+    return file
 
 
 def fault_of(address: Address, message: str) -> DeliveryError:

@@ -76,7 +76,7 @@ def move_old(warehouse: Warehouse, settings: Settings, now: dt.datetime, log: Lo
         WarehouseBusy: somebody else held the warehouse for too long.
     """
     # Without a warehouse a feed is about to be rebuilt from these very files.
-    if not (settings.moves_archive and Warehouse.from_settings(settings).exists()):
+    if not (settings.moves_archive and warehouse.exists()):
         return Moved()
     store = open_objects(settings.cold_archive_url)
     # By numbers: the calendar ends before some ages do.

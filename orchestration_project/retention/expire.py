@@ -47,7 +47,7 @@ def expire(warehouse: Warehouse, settings: Settings, sources: Sequence[Configure
     if days := settings.report_keep_days:
         reports = [*_old_reports(settings.reports, now.timestamp() - DAY * days)]
         _delete(reports)
-    if (days := settings.quarantine_keep_days) and Warehouse.from_settings(settings).exists():
+    if (days := settings.quarantine_keep_days) and warehouse.exists():
         # Under the warehouse's lock: no load can refuse a file, or take one in, while this looks.
         with reading(warehouse, "retention") as connection:
             ledger.stand_in(connection)

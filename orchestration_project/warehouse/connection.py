@@ -182,6 +182,12 @@ class Warehouse(ABC):
         with self.connection(purpose, folders) as connection, transaction(connection):
             yield connection
 
+    def limits(self) -> dict[str, str | int]:
+        """The part of a connection's configuration that says what it may use, and whose it is."""
+        given: dict[str, str | int | None] = {"threads": self.threads, "memory_limit": self.memory_limit}
+        # None is DuckDB's own choice.
+        return {"custom_user_agent": "orchestration_project"} | {name: value for name, value in given.items() if value}
+
     def scratch(self, database: Path) -> "DuckdbFile":
         """A warehouse for a moment, in a file of its own, that works as this one: as many threads, as much memory."""
         from orchestration_project.warehouse.duckdb_file import DuckdbFile

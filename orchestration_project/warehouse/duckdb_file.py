@@ -151,11 +151,7 @@ class DuckdbFile(Warehouse):
     def _open(self, deadline: float, purpose: str, read_only: bool) -> "DuckDBPyConnection":
         import duckdb
 
-        config = SHUT | {"custom_user_agent": "orchestration_project"}
-        if self.threads:
-            config["threads"] = self.threads
-        if self.memory_limit:
-            config["memory_limit"] = self.memory_limit
+        config = SHUT | self.limits()
         while True:
             try:
                 if not (read_only or self.database.exists()):

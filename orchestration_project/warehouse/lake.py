@@ -42,7 +42,6 @@ NAME = "warehouse"
 # DuckDB's extension for PostgreSQL can't attach without what keeps secrets. No such folder can exist, so none is kept.
 LAKE_SHUT = {name: value for name, value in SHUT.items() if name != "allow_persistent_secrets"} | {
     "secret_directory": "/dev/null/secrets",
-    "custom_user_agent": "orchestration_project",
 }
 # Small changes go to Parquet files too: a value in the catalog would pass through the types of SQLite or PostgreSQL.
 OPTIONS = {"DATA_INLINING_ROW_LIMIT": "0"}
@@ -210,12 +209,7 @@ class Lake(Warehouse):
     def _open(self, read_only: bool, spill: Path) -> "DuckDBPyConnection":
         import duckdb
 
-        config = LAKE_SHUT | {"temp_directory": str(spill)}
-        if self.threads:
-            config["threads"] = self.threads
-        if self.memory_limit:
-            config["memory_limit"] = self.memory_limit
-        connection = duckdb.connect(config=config)
+        connection = duckdb.connect(config=LAKE_SHUT | {"temp_directory": str(spill)} | self.limits())
         try:
             self._attach(connection, read_only)
         except BaseException:
