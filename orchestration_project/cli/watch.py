@@ -12,6 +12,7 @@ import click
 
 from orchestration_project.cli.common import feed_named
 from orchestration_project.cli.project import project_here
+from orchestration_project.errors import PlatformError
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -101,12 +102,10 @@ class Watcher:
 
     def _look(self, name: str) -> None:
         """Ask for the runs of a feed, and note when to look again."""
-        from orchestration_project.components.dagster_api import DagsterSilent
-
         try:
             again = self._ask(self._specs[name])
         # The sensor loads what is not asked for here, so a fault is told and costs time only.
-        except (DagsterSilent, OSError) as error:
+        except (PlatformError, OSError) as error:
             self._tell(name, str(error))
             again = SILENT_SECONDS
         if again is not None:

@@ -8,8 +8,9 @@ a condition is not used: see `objects`.
 """
 
 import datetime as dt
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,10 @@ NO_VERSION = "0" * 32
 """The version of no object: the form is that of an MD5, which is what most stores give."""
 NOT_THAT_VERSION = (404, 409, 412)
 SIGNED_FOR = dt.timedelta(minutes=5)
+TRIED_AGAIN = 60.0
+"""Seconds after which a store that was refused is tried again: it may have been mended."""
+_tried: dict[str, tuple[float, Sequence[str]]] = {}
+"""When this process has tried each store, and which conditions it lacked then."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +118,30 @@ class ConditionalStore(CloudStore):
         return session
 
     def require_conditions(self) -> None:
-        """Make sure, by trying, that the store heeds each condition.
+        """Make sure, by trying, that the store heeds each condition. A process tries a store that does only once.
 
         Raises:
             ObjectStoreError: it does not; the message names the store and what it lacks.
         """
-        key = f"{PROBES}/{uuid.uuid4().hex}"
-        try:
-            lacking = [*self._lacking(key)]
-        finally:
-            with suppress(ObjectStoreError):
-                self.delete([key])
+        at, lacking = _tried.get(self.url, (-TRIED_AGAIN, [""]))
+        # Thousands of sensors may ask in a minute: a store that is refused would get all their attempts.
+        if lacking and time.monotonic() - at >= TRIED_AGAIN:
+            lacking = self._try()
+            _tried[self.url] = (time.monotonic(), lacking)
         if lacking:
             raise ObjectStoreError(
                 f"{self.url} can't be a landing: the store does not heed {', '.join(lacking)}. Use a store that does,"
                 " or fetch its files with a Source of the kind object_store, which needs no conditions"
             )
+
+    def _try(self) -> list[str]:
+        """The conditions that the store lacks."""
+        key = f"{PROBES}/{uuid.uuid4().hex}"
+        try:
+            return [*self._lacking(key)]
+        finally:
+            with suppress(ObjectStoreError):
+                self.delete([key])
 
     def _lacking(self, key: str) -> Iterator[str]:
         self.create(key, b"1")

@@ -41,13 +41,15 @@ def waiting(settings: Settings, feed: str) -> Waiting:
     """What waits for a load of a feed. An object that another machine has claimed does not wait.
 
     Raises:
-        ObjectStoreError: the store can't be listed.
+        ObjectStoreError: the store can't be listed, or lacks a condition that a landing needs.
     """
     landing = settings.landing(feed)
     files, ignored = delivered(landing, settings.archive(feed)), count_ignored(landing)
     store = object_landing(settings, feed)
     if store is None:
         return Waiting(files, ignored)
+    # Here, since sensors ask first of all: a store that can't be a landing is told before a file comes.
+    store.store.require_conditions()
     listed = store.delivered()
     fetched = store.fetched(listed.files)
     # As the object that it was before it was fetched: to the sensor it is the same file, and not a new one.

@@ -134,8 +134,9 @@ class ObjectLanding:
             How many objects were fetched, and how many were not: another machine has them, or they were replaced.
 
         Raises:
-            ObjectStoreError: the store can't be used; what was fetched by then is in landing.
+            ObjectStoreError: the store can't be used, or lacks a condition; what was fetched by then is in landing.
         """
+        self.store.require_conditions()
         with self._alone():
             forget_parts(self.landing)
             # What a killed load has refused: fetched again, it would be refused once more.
@@ -149,7 +150,6 @@ class ObjectLanding:
             todo = [note_of(file) for file in listed if file.name not in names and wanted(file)]
             if not todo:
                 return 0, 0
-            self.store.require_conditions()
             machine = self._machine()
 
             def take_one(note: ObjectNote) -> bool:

@@ -4,14 +4,21 @@ import datetime as dt
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from orchestration_project.cli.main import main
+from orchestration_project.errors import ObjectStoreError
 from orchestration_project.inspection.status import landing_of, unwatched_folders
 from orchestration_project.settings import Settings
+from orchestration_project.storage import conditional_objects
 from orchestration_project.storage.conditional_objects import ConditionalStore
 from orchestration_project.storage.landing import object_landing, waiting
+from orchestration_project_tests.components.alarming import Alarming
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.watch import Watch, batches
 from orchestration_project_tests.components.workbench import Workbench
+from orchestration_project_tests.servers.heedless_s3 import heedless_s3
+from orchestration_project_tests.servers.s3 import S3Server
 
 pytestmark = pytest.mark.xdist_group("s3")
 NAME = "sales_2024-01-15.csv"
@@ -75,3 +82,37 @@ def test_a_fetched_object_is_no_new_file(watch: Watch, store: ConditionalStore, 
     store.put(f"sales/{NAME}", sales(sale("A1"), sale("A2")).encode())
     assert len(settled(watch).tick()) == 1
     assert json.loads(watch.cursor or "")["batches"]["2024-01-15"]["requests"] == 1
+
+
+def test_a_store_without_a_condition(
+    alarming: Alarming, store: ConditionalStore, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sensor, load, `status` and an alarm refuse it before anything is claimed, and before any file has come."""
+    refused = f"{store.url} can't be a landing: the store does not heed If-Match of DELETE"
+    watch = Watch(alarming.bench, alarming.feeds[0])
+    with heedless_s3(s3_server, "DELETE") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        refuses_all(watch, refused)
+        (message,) = [body for body in alarming.tick() if "sales" in body]
+        assert refused in message
+        assert "not_watched:sales" in alarming.on
+        store.put(f"sales/{NAME}", sales(sale("A1")).encode())
+        refuses_all(watch, refused)
+    assert [found.key for found in store.list()] == [f"sales/{NAME}"]
+    monkeypatch.setattr(conditional_objects, "TRIED_AGAIN", 0.0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.environment["AWS_ENDPOINT_URL"])
+    watch.bench.run("raw_sales", first="2024-01-15")
+    assert not [*store.list()]
+    alarming.tick()
+    assert "not_watched:sales" not in alarming.on
+
+
+def refuses_all(watch: Watch, refused: str) -> None:
+    """Make sure that sensor, load and `status` end with an error."""
+    with pytest.raises(ObjectStoreError, match=refused):
+        watch.tick()
+    with pytest.raises(ObjectStoreError, match=refused):
+        watch.bench.run("raw_sales", first="2024-01-15")
+    with watch.bench.environment():
+        answer = CliRunner().invoke(main, ["status"])
+    assert (answer.exit_code, refused in answer.output) == (2, True)

@@ -1,11 +1,12 @@
-"""Reads and deletes under a condition, against a real server, and against one that does not heed conditions."""
+"""Reads and deletes under a condition, against a real server, and against it without its conditions."""
 
 import pytest
 
 from orchestration_project.errors import ObjectChanged, ObjectMissing, ObjectStoreDown, ObjectStoreError
+from orchestration_project.storage import conditional_objects
 from orchestration_project.storage.conditional_objects import NO_VERSION, ConditionalStore
-from orchestration_project_tests.servers.heedless_s3 import heedless_s3
-from orchestration_project_tests.servers.s3 import KEY, SECRET, unused_ports
+from orchestration_project_tests.servers.heedless_s3 import Method, heedless_s3
+from orchestration_project_tests.servers.s3 import SECRET, S3Server, unused_ports
 
 pytestmark = pytest.mark.xdist_group("s3")
 NAMES = ["sales.csv", "a b/ü%41+&=#?.csv", "~x!'()*;,@$.csv"]
@@ -37,23 +38,38 @@ def test_a_store_that_heeds_conditions(s3: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heeds", "lacking"),
+    ("drops", "lacking"),
     [
-        pytest.param(["GET", "DELETE"], "If-None-Match of PUT", id="put"),
-        pytest.param(["PUT", "DELETE"], "If-Match of GET", id="get"),
-        pytest.param(["PUT", "GET"], "If-Match of DELETE", id="delete"),
-        pytest.param([], "If-None-Match of PUT, If-Match of GET, If-Match of DELETE", id="none"),
+        pytest.param(["PUT"], "If-None-Match of PUT", id="put"),
+        pytest.param(["GET"], "If-Match of GET", id="get"),
+        pytest.param(["DELETE"], "If-Match of DELETE", id="delete"),
+        pytest.param(["PUT", "GET", "DELETE"], "If-None-Match of PUT, If-Match of GET, If-Match of DELETE", id="all"),
     ],
 )
-def test_a_store_that_lacks_a_condition(monkeypatch: pytest.MonkeyPatch, heeds: list[str], lacking: str) -> None:
+def test_a_store_that_lacks_a_condition(
+    s3: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, drops: list[Method], lacking: str
+) -> None:
     """A server that ignores a condition is refused by its URL, and each lacking condition is named."""
-    with heedless_s3(*heeds) as server:
-        for name, value in {"ENDPOINT_URL": server.address, "ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET}.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
-        with pytest.raises(ObjectStoreError, match=f"s3://shop/landing can't be a landing.*not heed {lacking}\\."):
-            ConditionalStore("s3://shop/landing").require_conditions()
+    with heedless_s3(s3_server, *drops) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        with pytest.raises(ObjectStoreError, match=f"{s3} can't be a landing.*not heed {lacking}\\."):
+            ConditionalStore(s3).require_conditions()
+
+
+def test_a_store_is_tried_once(s3: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that heeds all is not tried again; one that was refused is, after a while: somebody may have mended it."""
+    with heedless_s3(s3_server, "GET") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        for _ in range(2):
+            with pytest.raises(ObjectStoreError, match="not heed If-Match of GET"):
+                ConditionalStore(s3).require_conditions()
+        assert len([asked for asked in proxy.asked if asked.startswith("PUT")]) == 2  # of one attempt
+        proxy.drops = frozenset()
+        monkeypatch.setattr(conditional_objects, "TRIED_AGAIN", 0.0)
+        ConditionalStore(s3).require_conditions()
+        proxy.asked.clear()
+        ConditionalStore(s3).require_conditions()
+        assert not proxy.asked
 
 
 def test_a_store_that_is_gone(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
