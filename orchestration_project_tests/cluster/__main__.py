@@ -19,7 +19,10 @@ import dagster as dg
 import pytest
 
 from orchestration_project_tests.cluster.deliveries import Delivery, online_retail, sample
-from orchestration_project_tests.cluster.machines import Cluster, lake_cluster, processes_about
+from orchestration_project_tests.cluster.machines import Cluster, lake_cluster
+from orchestration_project_tests.cluster.processes import processes_about
+from orchestration_project_tests.cluster.visitors import Visitor
+from orchestration_project_tests.servers.access import Proxy, proxy
 
 PATIENCE = 1800
 # Folders of the usage reports, which are switched off. The web server goes on when it can't make them.
@@ -41,15 +44,16 @@ def main(source: str) -> int:
 
 
 def show(cluster: Cluster, delivery: Delivery) -> None:
-    """Start everything, deliver, kill a worker, wait, compare.
+    """Start everything, deliver, kill a worker, wait, look through the proxy, compare.
 
     Raises:
         AssertionError: something is not as it should be.
     """
     tell("PostgreSQL, Redis and an S3 server run.")
-    cluster.start("code server", "webserver", "worker 1", "worker 2", "daemon")
-    cluster.wait_until(lambda: answers(cluster), PATIENCE)
-    tell(f"Code server, web server ({cluster.url}), daemon and two workers run.")
+    urls = [cluster.url(name) for name in ("webserver", "read-only webserver")]
+    cluster.start("code server", "webserver", "read-only webserver", "worker 1", "worker 2", "daemon")
+    cluster.wait_until(lambda: all(map(answers, urls)), PATIENCE)
+    tell(f"Code server, two web servers ({', '.join(urls)}), daemon and two workers run.")
     delivery.deliver(cluster.settings.data_dir / "landing")
     tell(f"{delivery.files} files are in landing.")
     tell(kill_a_worker(cluster))
@@ -58,13 +62,17 @@ def show(cluster: Cluster, delivery: Delivery) -> None:
     assert retried, "no run was started again"
     tell(f"Run {retried[0].run_id[:8]} was started in its place, and all files are loaded.")
     compare(cluster, delivery)
+    behind = {"operators": cluster.ports["webserver"], "readers": cluster.ports["read-only webserver"]}
+    with proxy(cluster.folder / "proxy", cluster.settings.data_dir, behind=behind) as entrance:
+        look_in(cluster, entrance, retried[0].run_id)
+    compare(cluster, delivery)
     written = {path.name for path in cluster.home.iterdir()} - {"dagster.yaml"} - TOLERATED
     assert not written, f"DAGSTER_HOME has {written}; a container with a read-only root can't write there"
 
 
-def answers(cluster: Cluster) -> bool:
-    """Whether the web server answers."""
-    with suppress(OSError), urllib.request.urlopen(f"{cluster.url}/server_info", timeout=10) as page:  # noqa: S310
+def answers(url: str) -> bool:
+    """Whether a web server answers."""
+    with suppress(OSError), urllib.request.urlopen(f"{url}/server_info", timeout=10) as page:  # noqa: S310
         return bool(page.status == 200)
     return False
 
@@ -100,6 +108,21 @@ def compare(cluster: Cluster, delivery: Delivery) -> None:
         tell(f"  {name}: {value:,}")
     assert found == delivery.figures, f"the files say {dict(delivery.figures)}"
     tell("All figures are those of the files. Another process read them, from the catalog in PostgreSQL and from S3.")
+
+
+def look_in(cluster: Cluster, entrance: Proxy, run: str) -> None:
+    """Come in through the proxy: nobody gets anything, a reader sees a run, an operator has it done once more."""
+    nobody = Visitor(entrance)
+    assert nobody.statuses() == [401] * 3
+    reader, operator = (Visitor.logged_in(entrance, name) for name in ("bob", "ann"))
+    assert reader.status_of(run) == operator.status_of(run) == "SUCCESS"
+    refusal = reader.launch_again(run)
+    assert refusal == "UnauthorizedError", refusal
+    tell(f"The proxy ({entrance.url}) lets nobody in without a log-in; a reader sees the run, but can't start it.")
+    again = operator.launch_again(run)
+    cluster.wait_until(lambda: reader.status_of(again) in ("SUCCESS", "FAILURE"), PATIENCE)
+    assert reader.status_of(again) == "SUCCESS", cluster.logs()
+    tell(f"An operator has started it again, and run {again[:8]} has loaded the same files: nothing may count twice.")
 
 
 def tell(line: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project_tests.cluster.processes import processes_of
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.deployment import free_port
 from orchestration_project_tests.servers.postgres import PostgresServer, postgres_server
@@ -32,14 +33,16 @@ PARTS: Mapping[str, Sequence[str]] = {
     "code server": ("dagster", "code-server", "start", "--location-name", "orchestration_project"),
     "daemon": ("dagster._daemon", "run"),
     "webserver": ("dagster_webserver", "--host", "127.0.0.1"),
+    "read-only webserver": ("dagster_webserver", "--host", "127.0.0.1", "--read-only"),
     "worker": ("orchestration_project", "worker"),
 }
 """The modules that are run, with their arguments."""
+LISTENING = ("code server", "webserver", "read-only webserver")
 
 
 @dataclass
 class Cluster:
-    """Servers, code server, daemon, web server and workers, with the data of all of them in a folder.
+    """Servers, code server, daemon, web servers and workers, with the data of all of them in a folder.
 
     Attributes:
         folder: for data, Dagster's home and logs.
@@ -59,7 +62,7 @@ class Cluster:
     definitions: str = DEFINITIONS
     environment: dict[str, str] = field(default_factory=dict)
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in ("code server", "webserver")})
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in LISTENING})
     database: str = ""
     store: S3Server | None = None
 
@@ -85,10 +88,9 @@ class Cluster:
         """The warehouse."""
         return Warehouse.from_settings(self.settings)
 
-    @property
-    def url(self) -> str:
-        """Where the UI is."""
-        return f"http://127.0.0.1:{self.ports['webserver']}"
+    def url(self, name: str) -> str:
+        """Where a web server is."""
+        return f"http://127.0.0.1:{self.ports[name]}"
 
     @property
     def own_environment(self) -> dict[str, str]:
@@ -116,7 +118,7 @@ class Cluster:
                 arguments += ["-m", self.definitions, "--host", "127.0.0.1"]
             if kind in self.ports:
                 arguments += ["--port", str(self.ports[kind])]
-            if kind in ("daemon", "webserver"):
+            if kind.endswith(("daemon", "webserver")):
                 arguments += ["--workspace", str(CONFIGURATION / "workspace.yaml")]
             self.run(name, "-m", module, *arguments)
 
@@ -238,27 +240,6 @@ class Cluster:
     @property
     def _shell(self) -> dict[str, str]:
         return dict(os.environ) | self.own_environment  # noqa: TID251 - the command runs as it would from this shell
-
-
-def processes_of(group: int) -> list[int]:
-    """The processes of a group that run, by their ids."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            zombie = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"
-            if os.getpgid(int(folder.name)) == group and not zombie:
-                found.append(int(folder.name))
-    return found
-
-
-def processes_about(folder: Path) -> list[int]:
-    """The processes that have a folder in their command line or in their environment, by their ids."""
-    found, name = [], str(folder).encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if name in (process / "cmdline").read_bytes() + (process / "environ").read_bytes():
-                found.append(int(process.name))
-    return found
 
 
 @contextmanager

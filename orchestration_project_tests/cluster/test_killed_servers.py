@@ -11,7 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration_project_tests.cluster.machines import Cluster, cluster, lake_cluster, processes_about
+from orchestration_project_tests.cluster.machines import Cluster, cluster, lake_cluster
+from orchestration_project_tests.cluster.processes import processes_about
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.flood import deliver, hold_all_once, is_worked_off

@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration_project_tests.cluster.machines import Cluster, cluster, processes_of
+from orchestration_project_tests.cluster.machines import Cluster, cluster
+from orchestration_project_tests.cluster.processes import processes_of
 from orchestration_project_tests.reliability.evidence import TORTURE, measured, tried
 from orchestration_project_tests.reliability.flood import deliver, hold_all_once, is_worked_off
 
