@@ -1,11 +1,11 @@
 """A feed's landing in an object store: objects are claimed, fetched into landing, and deleted once they are dealt with.
 
     LANDING_URL/<feed>/<name>                          as it was delivered
-    LANDING_URL/.quarantine/<feed>/<version>/<name>    what was refused, beside <name>.reason.json
     landing/<feed>/<name>                              what was fetched, whole; from here on it is a file as any other
 
 Belongs here: the steps of one object. Which objects a load takes, and which of them are dealt with, is told by
-`ingest.object_landing`; what this machine remembers is in `object_notes`, and who works on what in `object_claims`.
+`ingest.object_landing`; what this machine remembers is in `object_notes`, who works on what in `object_claims`, and the
+store's quarantine in `object_quarantine`.
 
 What holds at every moment, whatever is killed:
 
@@ -31,8 +31,7 @@ from filelock import FileLock, Timeout
 
 from orchestration_project.errors import ObjectChanged, ObjectMissing, ObjectStoreDown, ObjectStoreError
 from orchestration_project.failpoints import Landing, reached
-from orchestration_project.hashes import shown
-from orchestration_project.storage.archive import NAME_BYTES, REASON, ensure_folder, flush, write_whole
+from orchestration_project.storage.archive import NAME_BYTES, ensure_folder, flush, write_whole
 from orchestration_project.storage.conditional_objects import ConditionalStore
 from orchestration_project.storage.files import FoundFile, discover, is_unfinished
 from orchestration_project.storage.object_claims import Claim, claim, forget_orphans, read_claims
@@ -47,12 +46,11 @@ from orchestration_project.storage.object_notes import (
     note_of,
     part_of,
     read_notes,
-    refused_as,
     write_note,
 )
+from orchestration_project.storage.object_quarantine import Refused, copy_refused, refused_of
 from orchestration_project.storage.objects import StoredObject
 
-QUARANTINE = ".quarantine"
 THREADS = 16
 """How many objects are worked on at once: an answer from afar takes 50 ms, in which this machine has nothing to do."""
 EPOCH, SECOND = dt.datetime(1970, 1, 1, tzinfo=dt.UTC), 1_000_000_000
@@ -214,8 +212,10 @@ class ObjectLanding:
         return [note for note in notes if note.sha256 and not note.dealt and has_left(self.landing, note)]
 
     def _mark_refused(self) -> None:
-        for note, name in refused_as(self.quarantine, self._gone()).items():
-            write_note(self.landing, replace(note, dealt=Dealt.REFUSED, refused_as=name))
+        for note, refused in refused_of(self.quarantine, self._gone()).items():
+            # What was refused of a zip archive is a part of it.
+            if any(file.name == note.name for file in refused):
+                write_note(self.landing, replace(note, dealt=Dealt.REFUSED))
 
     def mark(self, dealt: Mapping[ObjectNote, Dealt]) -> None:
         """Note how objects were dealt with. From then on they are taken off the store without asking the warehouse."""
@@ -234,40 +234,34 @@ class ObjectLanding:
     def _release(self) -> dict[str, str]:
         done = [note for note in read_notes(self.landing) if note.dealt]
         claims = read_claims(self.store, self.feed) if done else {}
+        refused = refused_of(self.quarantine, [note for note in done if note.dealt is not Dealt.GIVEN_BACK])
         down = list[str]()
-        results = _each(lambda note: self._release_one(note, claims.get(note.digest), down), done)
-        return {note.name: why for note, why in zip(done, results, strict=True) if why}
 
-    def _release_one(self, note: ObjectNote, last: Claim | None, down: list[str]) -> str:
-        # Each object would wait anew for a store that does not answer: ten thousand of them for half a day.
-        if down:
-            return down[0]
-        try:
-            if note.dealt is Dealt.ARCHIVED or (note.dealt is Dealt.REFUSED and self._refuse(note)):
-                self._delete(note)
-                reached(Landing.DELETED)
-            # After the object: without its claim another machine would take it.
-            self.store.delete(last.keys if last else ())
-            reached(Landing.UNCLAIMED)
-        except ObjectStoreError as error:
-            if isinstance(error, ObjectStoreDown):
-                down.append(str(error))
-            return str(error)
+        def release_one(note: ObjectNote) -> str:
+            # Each object would wait anew for a store that does not answer: ten thousand of them for half a day.
+            if down:
+                return down[0]
+            try:
+                self._release_one(note, claims.get(note.digest), refused.get(note, ()))
+            except ObjectStoreError as error:
+                if isinstance(error, ObjectStoreDown):
+                    down.append(str(error))
+                return str(error)
+            return ""
+
+        return {note.name: why for note, why in zip(done, _each(release_one, done), strict=True) if why}
+
+    def _release_one(self, note: ObjectNote, last: Claim | None, refused: Sequence[Refused]) -> None:
+        for file in refused:
+            copy_refused(self.store, self.feed, file)
+        # Where somebody has taken a refused file out of quarantine, the object is given back.
+        if note.dealt is Dealt.ARCHIVED or (note.dealt is Dealt.REFUSED and refused):
+            self._delete(note)
+            reached(Landing.DELETED)
+        # After the object: without its claim another machine would take it.
+        self.store.delete(last.keys if last else ())
+        reached(Landing.UNCLAIMED)
         forget_note(self.landing, note)
-        return ""
-
-    def _refuse(self, note: ObjectNote) -> bool:
-        """Put a refused object into the store's quarantine, for its sender; False: this machine's has it no more."""
-        refused = self.quarantine / note.refused_as
-        place = f"{QUARANTINE}/{self.feed}/{shown(note.sha256)}/{note.name}"
-        reason = refused.with_name(f"{refused.name}{REASON}")
-        if not (refused.is_file() and reason.is_file()):
-            return False
-        # The reason first, so that no object is there without one.
-        self.store.put(f"{place}{REASON}", reason)
-        self.store.put(place, refused)
-        reached(Landing.REFUSED)
-        return True
 
     def _delete(self, note: ObjectNote) -> None:
         key = f"{self.feed}/{note.name}"

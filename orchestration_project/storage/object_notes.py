@@ -11,15 +11,13 @@ notes are renamed into place, but not flushed to disk.
 """
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from orchestration_project.hashes import digest_of
-from orchestration_project.storage.archive import is_about
-from orchestration_project.storage.files import FoundFile, discover, is_at, sha256_of
+from orchestration_project.storage.files import FoundFile, is_at
 
 OBJECTS = ".objects"
 NOTE, PART = ".json", ".part"
@@ -49,7 +47,6 @@ class ObjectNote:
         mtime_ns: when it was written, by the store's clock; the file in landing has this time.
         sha256: of its bytes; empty before they are all here.
         dealt: how it was dealt with.
-        refused_as: the name in quarantine of an object that was refused.
     """
 
     name: str
@@ -58,7 +55,6 @@ class ObjectNote:
     mtime_ns: int
     sha256: str = ""
     dealt: Dealt = Dealt.NOT_YET
-    refused_as: str = ""
 
     @property
     def digest(self) -> str:
@@ -133,17 +129,3 @@ def forget_gone(landing: Path, objects: Collection[str]) -> None:
     for note in read_notes(landing):
         if not note.sha256 and not note.dealt and note.digest not in objects:
             forget_note(landing, note)
-
-
-def refused_as(quarantine: Path, notes: Iterable[ObjectNote]) -> Mapping[ObjectNote, str]:
-    """The objects that quarantine has, each with the name that it has there."""
-    asked: dict[tuple[int, int], list[ObjectNote]] = defaultdict(list)
-    for note in notes:
-        asked[note.size, note.mtime_ns].append(note)
-    found = {}
-    for file in discover(quarantine) if asked else ():
-        for note in asked.get((file.size, file.mtime_ns), ()):
-            # By its bytes, too: the object is deleted because of it.
-            if is_about(file.path, note.name) and sha256_of(file.path) == note.sha256:
-                found[note] = file.path.name
-    return found

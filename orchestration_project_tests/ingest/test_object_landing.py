@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -157,6 +158,37 @@ def test_an_archive_of_files(shop: ObjectShop) -> None:
     shop.send("january.zip", content.getvalue())
     shop.load()
     assert shop.cleaned("id") == ["a", "b"]
+    assert is_tidy(shop)
+
+
+def test_a_refused_member_of_an_archive(shop: ObjectShop) -> None:
+    """Its sender finds the file in the store's quarantine, below the archive's name and beside its reason."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as packed:
+        packed.writestr(named(1), f"{HEAD}a,1\n")
+        packed.writestr(named(2), "no header at all\n")
+    shop.send("january.zip", content.getvalue())
+    shop.load()
+    assert shop.cleaned("id") == ["a"]
+    ((name, reason),) = shop.quarantine().items()
+    assert name == f"january.zip_{named(2)}"
+    place = f".quarantine/f/{reason['sha256'][:16]}/january.zip/{named(2)}"
+    assert {*shop.objects()} == {place, f"{place}.reason.json"}
+    assert shop.objects()[place] == b"no header at all\n"
+    assert json.loads(shop.objects()[f"{place}.reason.json"]) == reason
+    assert is_tidy(shop)
+
+
+def test_a_refused_file_that_somebody_takes_away(shop: ObjectShop) -> None:
+    """Gone from this machine before the store has its copy, it is fetched again and refused again: nothing is lost."""
+    shop.send(named(1), "no header at all\n")
+    with dying(Point.QUARANTINED):
+        shop.load()
+    shutil.rmtree(shop.settings.quarantine("f"))
+    for _ in range(2):
+        shop.load()
+    assert [*shop.quarantine()] == [named(1)]
+    assert b"no header at all\n" in shop.objects().values()
     assert is_tidy(shop)
 
 

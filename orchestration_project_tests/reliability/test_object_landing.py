@@ -12,7 +12,8 @@ import pytest
 from orchestration_project.failpoints import Cold, Landing, Point
 from orchestration_project.retention.cool import prove
 from orchestration_project.storage import object_claims
-from orchestration_project.storage.files import find_archived
+from orchestration_project.storage.archive import REASON
+from orchestration_project.storage.files import discover, find_archived
 from orchestration_project_tests.ingest.object_shop import ObjectShop
 from orchestration_project_tests.ingest.shop import named
 from orchestration_project_tests.reliability.evidence import effort, tried
@@ -38,7 +39,7 @@ def first_wave(shop: ObjectShop) -> None:
 
 
 def second_wave(shop: ObjectShop) -> None:
-    """A correction, the same bytes again, a bad file, an archive of two files, an object that is not for the load."""
+    """A correction, the same bytes again, a bad file, one in an archive, an object that is not for the load."""
     shop.send(named(1), f"{HEAD}a,1\nb,2\n")
     shop.send(named(2), f"{HEAD}c,1\n")
     shop.send(named(3), "no header at all\n")
@@ -46,6 +47,7 @@ def second_wave(shop: ObjectShop) -> None:
     with zipfile.ZipFile(content, "w") as packed:
         for number in (4, 5):
             packed.writestr(zipfile.ZipInfo(named(number)), f"{HEAD}{number},1\n,2\n")
+        packed.writestr(zipfile.ZipInfo(named(6)), "no header in it\n")
     shop.send("p_2024-01-04.zip", content.getvalue())
     shop.send(named(20), f"{HEAD}z,1\n")
 
@@ -66,6 +68,15 @@ def left(shop: ObjectShop) -> dict[str, Any]:
         for table, rows in shop.tables().items()
     }
     return {**tables, "ledger": ledger, "files": files, "landing": shop.landing(), "objects": objects}
+
+
+def agree(shop: ObjectShop) -> bool:
+    """Whether both quarantines have the same files, each beside the same reason."""
+    objects = {key: content for key, content in shop.objects().items() if key.startswith(".quarantine/")}
+    stored = {key: content for key, content in objects.items() if not key.endswith(REASON)}
+    here = [path for path in discover(shop.settings.quarantine("f")) if not path.name.endswith(REASON)]
+    files = {(file.path.read_bytes(), file.path.with_name(file.name + REASON).read_bytes()) for file in here}
+    return files == {(content, objects[f"{key}{REASON}"]) for key, content in stored.items()}
 
 
 def hash_in(link: Path) -> str:
@@ -110,6 +121,7 @@ def test_a_kill_at_any_step(tmp_path: Path, s3: str, s3_server: S3Server, remote
         disturbed.load()
         assert left(disturbed) == expected, f"killed at step {fatal}: {steps[fatal]}"
         assert not disturbed.notes(), f"killed at step {fatal}: {steps[fatal]}"
+        assert agree(disturbed), f"killed at step {fatal}: {steps[fatal]}"
         assert not prove(disturbed.settings, print).findings
         shutil.rmtree(disturbed.folder)
         tried()
@@ -132,5 +144,6 @@ def test_a_machine_that_is_lost(tmp_path: Path, s3: str, s3_server: S3Server, mo
         assert all(f"quarantine/f/{named(3)[:-4]}.2" in name for name in twice), steps[fatal]
         comparable = {**found, "files": {name: found["files"][name] for name in found["files"].keys() - twice}}
         assert comparable == expected, f"killed at step {fatal}: {steps[fatal]}"
+        assert agree(disturbed), f"killed at step {fatal}: {steps[fatal]}"
         shutil.rmtree(disturbed.folder)
         tried()
