@@ -17,9 +17,9 @@ from orchestration_project.errors import ObjectStoreError
 from orchestration_project.failpoints import Cold, reached
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import flush
-from orchestration_project.storage.cold import put_link, store_bytes, store_index
+from orchestration_project.storage.cold import ColdArchiveError, put_link, store_bytes, store_index
 from orchestration_project.storage.files import find_archived
-from orchestration_project.storage.objects import open_objects
+from orchestration_project.storage.objects import ObjectStore, open_objects
 
 THREADS = 8
 
@@ -38,9 +38,18 @@ def store(session: Session, files: Sequence[tuple[Path, str]]) -> None:
         return
     archive = open_objects(session.settings.archive_url)
     with ThreadPoolExecutor(THREADS) as pool, tempfile.TemporaryDirectory(dir=session.work) as folder:
-        for _ in pool.map(lambda item: store_bytes(archive, item[0], item[1], Path(folder)), files):
+        for _ in pool.map(lambda item: _store_one(archive, item[0], item[1], Path(folder)), files):
             pass
     session.tell(f"{len(files)} file(s) stored in the archive at {archive.url}")
+
+
+def _store_one(archive: ObjectStore, path: Path, sha256: str, work: Path) -> None:
+    # A load that failed has left its bytes there. Over a slow line each attempt would send all of them anew, and hold
+    # the warehouse as long; to ask for what is not there takes one short request.
+    try:
+        store_bytes(archive, path, sha256, work, present=True)
+    except ColdArchiveError:  # it does not have them, or other ones
+        store_bytes(archive, path, sha256, work)
 
 
 def link(session: Session, files: Sequence[tuple[str, Path, str]], stored: bool) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """An archive in an object store: each load leaves links, and whoever needs the bytes goes on as before."""
 
+import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from orchestration_project.inspection.explain import Outcome, explain, found_fil
 from orchestration_project.recovery.withdraw import Chosen, undo, withdraw
 from orchestration_project.retention.cool import prove, relink_all
 from orchestration_project.settings import Settings
-from orchestration_project.storage.cold import at_hand
+from orchestration_project.storage.cold import at_hand, key_of
+from orchestration_project.storage.objects import open_objects
 from orchestration_project_tests.ingest.shop import NOW, day, named
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD, rebuilt
-from orchestration_project_tests.reliability.stops import acting
+from orchestration_project_tests.reliability.stops import acting, dying
 from orchestration_project_tests.retention.aged import Aged, aged
 
 
@@ -167,3 +169,21 @@ def test_bytes_are_stored_once(tmp_path: Path) -> None:
     with acting(Cold.PUT, lambda: stored.append(named(4))):
         shop.load()
     assert stored == [named(4)]
+
+
+def test_what_a_failed_load_has_stored(shop: Remote) -> None:
+    """The next load does not send it again; if the store has other bytes by then, they are replaced."""
+    stored: list[Cold] = []
+    for number, is_damaged in ((4, False), (5, True)):
+        shop.deliver(named(number), f"{HEAD}k{number},{number}\n", 10)
+        with dying(Cold.READ_BACK):
+            shop.load()
+        assert shop.landing() == [named(number)]
+        if is_damaged:
+            content = (shop.settings.landing("f") / named(number)).read_bytes()
+            open_objects(shop.settings.archive_url).put(key_of(hashlib.sha256(content).hexdigest()), b"other bytes")
+        with acting(Cold.PUT, lambda: stored.append(Cold.PUT)):
+            shop.load()
+        assert stored == [Cold.PUT] * is_damaged
+        assert shop.landing() == []
+        assert not prove(shop.settings, print).findings
