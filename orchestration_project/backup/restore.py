@@ -1,9 +1,13 @@
 """Restore a snapshot to a machine that has nothing: all of it is unpacked and compared beside its place, then renamed.
 
-    DATA_DIR.restoring/           work; is thrown away as long as `ready` is not there
-    DATA_DIR.restoring/ready      all is compared: what is left is to rename
-    DATA_DIR.restoring/data       becomes DATA_DIR, last of all
-    DATA_DIR.restoring/home       its folders go to DAGSTER_HOME
+    DATA_DIR.restoring/                 work; is thrown away as long as `ready` is not there
+    DATA_DIR.restoring/ready            all is compared: what is left is to rename
+    DATA_DIR.restoring/home             its folders go to DAGSTER_HOME
+    DATA_DIR.restoring/data             becomes DATA_DIR, last of all that is renamed
+    DATA_DIR.restoring/tables.duckdb    what a lake is made of, after that
+
+A lake can't be renamed: its catalog says where its files are. So the tables are restored to a file beside it, and that
+is copied into the lake when all else is in its place, in one transaction.
 
 Nothing that is there is ever overwritten. Whoever is killed runs the command again.
 """
@@ -11,8 +15,10 @@ Nothing that is there is ever overwritten. Whoever is killed runs the command ag
 import errno
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from orchestration_project.backup.memory import FOLDER, Memory
 from orchestration_project.backup.model import BackupBroken, BackupError, Fault, Snapshot
@@ -27,7 +33,11 @@ from orchestration_project.storage.archive import ensure_folder, flush
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.duckdb_file import DuckdbFile
 
+if TYPE_CHECKING:
+    from orchestration_project.warehouse.lake import Lake
+
 ENDING = ".restoring"
+TABLES = "tables.duckdb"
 READY = "ready"
 SHOWN = 10
 
@@ -44,41 +54,71 @@ def restore(settings: Settings, vault: Vault, snapshot: Snapshot, log: Callable[
     """Restore a snapshot to where the settings say that things are.
 
     Args:
-        settings: data folder, warehouse and Dagster home, none of which has anything yet; the key.
+        settings: data folder, warehouse (a file or a lake) and Dagster home, none of which has anything yet; the key.
         vault: where the backups are.
         snapshot: the one to restore.
         log: takes a line of progress.
 
     Raises:
-        BackupError: the warehouse is a lake, there is something already, or the backup can't be decrypted; nothing was
-            changed.
+        BackupError: there is something already, or the backup can't be decrypted; nothing was changed.
         BackupBroken: something of the backup is missing or damaged; nothing was changed.
+        WarehouseError: a lake can't hold a column's type; nothing was changed.
+        WarehouseDown: a server that a lake needs does not answer: run again.
         ObjectStoreError: the second place does not answer.
         DiskFull: there is too little room.
     """
-    if settings.is_lake:
-        raise BackupError(
-            "a backup is restored to a file, and WAREHOUSE_URL names a lake: restore without WAREHOUSE_URL, then set it"
-            " again and rebuild every feed from the restored archive, by the commands of `orchestration-project"
-            " verify` (docs/recover.md); nothing was changed"
-        )
     staging = settings.data_dir.with_name(f"{settings.data_dir.name}{ENDING}")
+    file, lake = (_beside(settings, staging), _lake(settings, staging)) if settings.is_lake else (settings, None)
     notes = [] if settings.dagster_home else ["Dagster's history is not restored, since DAGSTER_HOME is not set"]
-    with DuckdbFile.of(settings).clear_faults("restore", staging.parent):
-        placing = _placing(settings, staging)
+    with DuckdbFile.of(file).clear_faults("restore", staging.parent):
+        placing = _placing(file, staging)
+        mark = f"{snapshot.id}\n{(lake or DuckdbFile.of(file)).where}"
         if (staging / READY).exists():
-            if (staging / READY).read_text(encoding="ascii") != snapshot.id:
+            if (staging / READY).read_text(encoding="utf-8") != mark:
                 raise BackupError(
-                    f"{staging} has another backup, whose restore was killed half-way: remove it, together with what it"
-                    " has brought to DAGSTER_HOME, or restore that one"
+                    f"{staging} has another backup, or is for another warehouse, and its restore was killed half-way:"
+                    " remove it, together with what it has brought to DAGSTER_HOME and DATA_DIR, or restore that one"
                 )
         else:
-            _ensure_nothing_there(settings, [target for _, target in placing])
-            _stage(settings, vault, snapshot, staging, log)
+            _ensure_nothing_there(file, lake, [target for _, target in placing])
+            _stage(file, vault, snapshot, staging, log)
+            if lake:
+                _ensure_fits(DuckdbFile.of(file))
+            # From here on names change, and a lake is filled: whoever comes next goes on instead of beginning anew.
+            (staging / READY).write_text(mark, encoding="utf-8")
+            flush(staging)
         for source, target in placing:
             _place(source, target)
+        if lake:
+            notes += _fill(lake, DuckdbFile.of(file), log)
         shutil.rmtree(staging)
     return Restored(snapshot, notes)
+
+
+def _beside(settings: Settings, staging: Path) -> Settings:
+    """The settings with the file that a lake is made of."""
+    return replace(settings, warehouse_url=f"duckdb:///{quote(str(staging / TABLES))}", warehouse_data="")
+
+
+def _lake(settings: Settings, staging: Path) -> "Lake":
+    from orchestration_project.warehouse.lake import Lake
+
+    # What it needs on this machine meanwhile must not be in the data folder, which is not there yet.
+    return replace(Lake.of(settings), local=staging / "lake")
+
+
+def _ensure_fits(file: DuckdbFile) -> None:
+    from orchestration_project.warehouse.migrate import ensure_fits_a_lake
+
+    if file.exists():
+        ensure_fits_a_lake(file)
+
+
+def _fill(lake: "Lake", file: DuckdbFile, log: Callable[[str], None]) -> Sequence[str]:
+    """Copy the restored tables into the lake, unless a killed restore has done so; returns which types are others."""
+    from orchestration_project.warehouse.migrate import migrate, migrated
+
+    return () if not file.exists() or migrated(file, lake) else migrate(file, lake, log).notes
 
 
 def _placing(settings: Settings, staging: Path) -> list[tuple[Path, Path]]:
@@ -86,12 +126,12 @@ def _placing(settings: Settings, staging: Path) -> list[tuple[Path, Path]]:
     moves = list[tuple[Path, Path]]()
     if settings.dagster_home:
         moves += [(staging / HOME / name, settings.dagster_home / name) for name in (*HISTORY, MADE)]
-    if settings.data_dir not in settings.database.parents:
+    if not {settings.data_dir, staging} & {*settings.database.parents}:
         moves.append((staging / settings.database.name, settings.database))
     return [*moves, (staging / DATA, settings.data_dir)]
 
 
-def _ensure_nothing_there(settings: Settings, targets: Sequence[Path]) -> None:
+def _ensure_nothing_there(settings: Settings, lake: "Lake | None", targets: Sequence[Path]) -> None:
     for target in targets:
         # An empty folder is nothing: renaming takes its place.
         if target.is_dir() and not any(target.iterdir()):
@@ -107,6 +147,11 @@ def _ensure_nothing_there(settings: Settings, targets: Sequence[Path]) -> None:
     if settings.database.with_name(f"{settings.database.name}.wal").exists():
         raise BackupError(
             f"{settings.database}.wal is there already, and would be taken for the restored one's: move it away"
+        )
+    if lake and lake.exists():
+        raise BackupError(
+            f"{lake.where} is there already, and nothing is overwritten: restore to another lake (WAREHOUSE_URL,"
+            f" WAREHOUSE_DATA), or move {lake.to_move}"
         )
 
 
@@ -133,9 +178,6 @@ def _stage(settings: Settings, vault: Vault, snapshot: Snapshot, staging: Path, 
         )
     Memory(staging / DATA / FOLDER).set_platform(snapshot.platform)
     reached(Backup.STAGED)
-    # From here on only names change, so whoever comes next goes on instead of beginning anew.
-    (staging / READY).write_text(snapshot.id, encoding="ascii")
-    flush(staging)
 
 
 def _told(findings: Sequence[Fault]) -> str:

@@ -158,19 +158,21 @@ def _end(context: click.Context, found: "Checked") -> None:
 def restore_backup(at: dt.datetime | None) -> None:
     """Restore a backup to DATA_DIR, and Dagster's history to DAGSTER_HOME, neither of which has anything yet.
 
-    All of it is compared before anything is put in its place. Killed half-way, run it again.
+    All of it is compared before anything is put in its place. If WAREHOUSE_URL names a lake, which there must not be
+    yet, its tables are counted and hashed once more. Killed half-way, run it again.
 
     Example: orchestration-project backup restore --at 2024-01-15
     """
     from orchestration_project.backup.restore import restore
     from orchestration_project.backup.vault import open_vault
+    from orchestration_project.errors import visible
     from orchestration_project.settings import Settings
 
     settings = Settings.from_env()
     vault = open_vault(settings.backup_url)
-    found = restore(settings, vault, vault.up_to(at), click.echo)
+    found = restore(settings, vault, vault.up_to(at), lambda line: click.echo(visible(line)))
     for note in found.notes:
-        click.echo(note)
+        click.echo(visible(note))
     item = found.snapshot
     click.echo(
         f"Restored to {settings.data_dir}: {item.files:,} file(s), {item.tables:,} table(s) with {item.rows:,} rows, of"

@@ -19,9 +19,9 @@ def migrate_warehouse(target_url: str, data: str) -> None:
     from dataclasses import replace
 
     from orchestration_project.errors import visible
-    from orchestration_project.recovery.migrate import migrate
     from orchestration_project.settings import Settings
     from orchestration_project.warehouse.connection import Warehouse
+    from orchestration_project.warehouse.migrate import migrate
 
     settings = Settings.from_env()
     wanted = replace(settings, warehouse_url=target_url, warehouse_data=data)

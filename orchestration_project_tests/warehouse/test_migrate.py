@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from orchestration_project.cli.main import main
 from orchestration_project.errors import RecoveryError, WarehouseError
 from orchestration_project.failpoints import Migration, listen
-from orchestration_project.recovery.migrate import migrate
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project.warehouse.migrate import migrate
 from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.servers.warehouses import FILE, SQLITE, place
 

@@ -6,6 +6,9 @@
 The source is only read. Both locks are held all the while, so no load changes what was copied already. Whoever is
 killed before the commit leaves a target without tables, and runs the command again.
 
+Whoever has more to do than to copy, such as a restore, asks before whether all types fit, and after a kill whether the
+target has all tables already.
+
 Belongs here: tables with their rows. Does not belong here: views, macros, indexes and keys, which the platform does not
 make; archive and landing, which stay where they are.
 """
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration_project.errors import RecoveryError
+from orchestration_project.errors import RecoveryError, WarehouseError
 from orchestration_project.failpoints import Migration, reached
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.lake import Lake
@@ -107,6 +110,42 @@ def migrate(source: Warehouse, target: Warehouse, log: Callable[[str], None]) ->
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return Migrated(len(tables), rows, [note for table in tables for note in _notes(table)])
+
+
+def migrated(source: Warehouse, target: Warehouse) -> bool:
+    """Whether the target has exactly the tables of the source: an earlier attempt was killed after its commit.
+
+    Raises:
+        WarehouseBusy: somebody else held one of both for too long.
+        WarehouseDown: a server that one of both needs does not answer.
+    """
+    if not target.exists():
+        return False
+    with (
+        source.connection(PURPOSE, read_only=True) as old,
+        target.connection(PURPOSE, read_only=True) as new,
+    ):
+        names = _tables_of(old)
+        if _tables_of(new) != names:
+            return False
+        tables = [_table(old, *each, isinstance(target, Lake)) for each in names]
+        return all(_content(old, table) == _content(new, table) for table in tables)
+
+
+def ensure_fits_a_lake(source: Warehouse) -> None:
+    """Make sure that a lake has a type for each column.
+
+    Raises:
+        WarehouseError: it has none; the message names the column.
+    """
+    with source.connection(PURPOSE, read_only=True) as old:
+        for table in [_table(old, *names, into_lake=True) for names in _tables_of(old)]:
+            for column, sql_type in table.types.items():
+                if NOT_IN_A_LAKE.search(sql_type):
+                    raise WarehouseError(
+                        f"{table.full_name}: column {column!r} is {sql_type}, which a lake can't hold: let"
+                        " WAREHOUSE_URL name a file"
+                    )
 
 
 def _ensure_apart(source: Warehouse, target: Warehouse) -> None:
