@@ -31,6 +31,7 @@ PlatformError
 ├── WarehouseBusy             the warehouse could not be locked in time; names the holder
 └── WarehouseError            the warehouse does not have what a step needs, or a frame does not fit its table
     ├── WarehouseDown         a server that it needs does not answer, or somebody else's commit came in between
+    │   └── overtaken.Overtaken  another load has changed what a load rests on; caught by the load itself
     ├── WarehouseBroken       its file can't be read; it has to be moved away and made again from the archive
     ├── frames.Unfit          a column of a DataFrame can't be stored as it is
     └── files.Unfit           a column of a table can't be published as it is

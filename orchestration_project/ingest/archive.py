@@ -16,6 +16,7 @@ from orchestration_project.ingest.model import Candidates, Published, Refused
 from orchestration_project.ingest.report import LeftInLanding
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.files import FoundFile
+from orchestration_project.warehouse.connection import alone
 from orchestration_project.warehouse.faults import no_room
 
 Item = TypeVar("Item")
@@ -27,17 +28,22 @@ def archive_known(session: Session, candidates: Candidates) -> LeftInLanding:
     A load that died after its commit has left them there, perhaps before the archive had them.
     """
     moves = _Moves(session)
-    for candidate, entry in candidates.known:
-        # One that was found in the archive is where it belongs.
-        if candidate.archived_as is None:
+    # One that was found in the archive is where it belongs.
+    landed = [(candidate, entry) for candidate, entry in candidates.known if candidate.archived_as is None]
+    if not landed:
+        return moves.left
+    with alone(session.connection):
+        for candidate, entry in landed:
             place = session.archive / str(entry.archived_as)
             with moves.leaving(candidate.file):
                 # The load that committed it died before the copy had its place, or the copy was lost since: the same
                 # bytes, delivered again, mend the archive.
                 if not os.path.lexists(place):
                     session.transfer.secure([(candidate.file, candidate.sha256)])
-                moves.secured.append((candidate.file, place, candidate.sha256))
-    return moves.archive()
+                # It may have gone on after all, and have taken the file off landing while this one waited for it.
+                if candidate.file.path.exists():
+                    moves.secured.append((candidate.file, place, candidate.sha256))
+        return moves.archive()
 
 
 def secure(session: Session, candidates: Candidates) -> None:

@@ -30,6 +30,7 @@ from orchestration_project.ingest.from_archive import (
 from orchestration_project.ingest.from_landing import landed
 from orchestration_project.ingest.model import Candidate, Candidates, Decided, Unfit
 from orchestration_project.ingest.options import REPEATED
+from orchestration_project.ingest.overtaken import Overtaken
 from orchestration_project.ingest.plan import entry_of
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.unpack import Unpacked, unpack
@@ -112,7 +113,7 @@ def blaming_changes(candidates: Candidates) -> Iterator[None]:
     """
     try:
         yield
-    except FilesUnfit:
+    except (FilesUnfit, Overtaken):
         raise
     # Whatever is raised: a file that grew has more records than were counted, which looks like a fault of the load. It
     # once failed the load of all other files.

@@ -18,7 +18,7 @@ from orchestration_project.storage.batches import Batching
 from orchestration_project.storage.transfer import Transfer
 from orchestration_project.storage.trees import first_name
 from orchestration_project.warehouse import history_days, ledger, ledger_queries
-from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.connection import Warehouse, alone, transaction
 from orchestration_project.warehouse.feed_tables import cleaned_table, history_layout, history_table, layouts, raw_table
 from orchestration_project.warehouse.file_batches import ensure_file_batches
 from orchestration_project.warehouse.owners import refuse_owned
@@ -147,6 +147,7 @@ def open_session(
     options: FeedOptions,
     request: Request,
     log: Callable[[str], None],
+    shared: bool = False,
 ) -> Iterator[Session]:
     """A session for a load, with the feed's tables made and what a killed load left half done finished or undone.
 
@@ -157,6 +158,8 @@ def open_session(
         options: how the feed is run.
         request: which batches and which tables.
         log: takes a line of progress.
+        shared: others may write meanwhile, where the kind of warehouse can have that: whatever changes it, landing or
+            archive is done in a block of `alone`.
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
@@ -169,23 +172,26 @@ def open_session(
         folder(feed.name) for folder in (settings.landing, settings.archive, settings.quarantine)
     )
     with (
-        warehouse.connection(purpose, [landing, archive, work]) as connection,
+        warehouse.connection(purpose, [landing, archive, work], shared=shared) as connection,
         warehouse.clear_faults(purpose, landing, archive, quarantine),
         _own_folder(work),
     ):
         landing.mkdir(parents=True, exist_ok=True)
-        ledger.ensure_ledger(connection)
-        # First: a rebuild that was killed after its commit has left the archive in the old batches, while the ledger
-        # has the new ones.
-        settle_recovery(connection, settings, warehouse, feed.name)
-        # Before tables are made: where this refuses, nothing is to be changed.
-        ensure_same_batching(connection, feed.name, options, archive)
-        ensure_feed_tables(connection, feed, options.batching)
-        ensure_history(connection, feed, options.history)
-        named = replace(feed, first_name=first_name(archive), division=options.division)
-        session = Session(connection, settings, named, options, request, work, log)
-        # Only now: what a killed load has secured is finished or undone by what the ledger says of it.
-        session.transfer.recover(lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256))
+        with alone(connection):
+            ledger.ensure_ledger(connection)
+            # First: a rebuild that was killed after its commit has left the archive in the old batches, while the
+            # ledger has the new ones.
+            settle_recovery(connection, settings, warehouse, feed.name)
+            # Before tables are made: where this refuses, nothing is to be changed.
+            ensure_same_batching(connection, feed.name, options, archive)
+            ensure_feed_tables(connection, feed, options.batching)
+            ensure_history(connection, feed, options.history)
+            named = replace(feed, first_name=first_name(archive), division=options.division)
+            session = Session(connection, settings, named, options, request, work, log)
+            # Only now: what a killed load has secured is finished or undone by what the ledger says of it.
+            session.transfer.recover(
+                lambda file, sha256: ledger_queries.archived_as(connection, feed.name, file, sha256)
+            )
         yield session
 
 

@@ -33,6 +33,7 @@ from orchestration_project.storage.members import (
     ZIP,
     discard_new,
     discover_members,
+    has_unpackings,
     kept_zips,
     new_unpacking,
     next_unpacking,
@@ -42,6 +43,7 @@ from orchestration_project.storage.members import (
 )
 from orchestration_project.storage.withdrawals import Note, note_of, set_aside, take_back, withdrawals
 from orchestration_project.storage.writers import delivered
+from orchestration_project.warehouse.connection import alone
 from orchestration_project.warehouse.faults import no_room
 
 
@@ -73,13 +75,26 @@ def unpack(session: Session, settled: Set[FoundFile], now: float) -> Unpacked:
         settled: young files that were left alone while the load waited for them.
         now: seconds since the epoch.
     """
+    # Before the lock is taken, since most feeds have neither.
+    if not (has_unpackings(session.archive) or next(_zips(session), None)):
+        return Unpacked()
+    with alone(session.connection):
+        return _unpack_all(session, settled, now)
+
+
+def _zips(session: Session) -> Iterator[FoundFile]:
+    """The zip archives in landing."""
+    workbooks = session.feed.source.format is FileFormat.XLSX
+    for file in delivered(session.settings.landing(session.feed.name), session.archive):
+        if not file.is_member and is_zip(file.path, workbooks):
+            yield file
+
+
+def _unpack_all(session: Session, settled: Set[FoundFile], now: float) -> Unpacked:
     for folder in unpackings(session.archive):
         _finish(session, folder)
-    workbooks = session.feed.source.format is FileFormat.XLSX
     refused, changed, stuck = list[Refused](), list[str](), dict[str, str]()
-    for file in delivered(session.settings.landing(session.feed.name), session.archive):
-        if file.is_member or not is_zip(file.path, workbooks):
-            continue
+    for file in _zips(session):
         try:
             ensure_left_alone(file, settled, now, session.options.settle_seconds)
             if why := _unpack(session, file):

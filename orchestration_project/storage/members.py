@@ -60,6 +60,11 @@ def unpackings(archive: Path) -> list[Path]:
     return sorted(folders, key=lambda folder: int(folder.name))
 
 
+def has_unpackings(archive: Path) -> bool:
+    """Whether archives were unpacked, or were being unpacked by a process that died, and are not done with."""
+    return (archive / UNPACKED).is_dir()
+
+
 def unfinished(folder: Path) -> FoundFile | None:
     """The archive of a folder of `unpackings`, while what it replaces is not dealt with."""
     return next(iter(discover(folder / ZIP)), None)

@@ -12,7 +12,8 @@ for each of them, which only the connection itself sees: nothing is written.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -38,7 +39,7 @@ SHUT: dict[str, str | bool | int | float | list[str]] = {
 }
 Stamp = Sequence[Sequence[int]]
 """Numbers that are others as soon as somebody has written to the warehouse."""
-_proofs: "WeakKeyDictionary[DuckDBPyConnection, Callable[[], None]]" = WeakKeyDictionary()
+_locks: "WeakKeyDictionary[DuckDBPyConnection, Lock]" = WeakKeyDictionary()
 
 
 class Warehouse(ABC):
@@ -152,7 +153,7 @@ class Warehouse(ABC):
 
     @abstractmethod
     def connection(
-        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
+        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False, shared: bool = False
     ) -> AbstractContextManager["DuckDBPyConnection"]:
         """A connection under the warehouse lock. It is always closed at the end of the block.
 
@@ -160,6 +161,8 @@ class Warehouse(ABC):
             purpose: what the connection is for, shown to those who wait.
             folders: where statements may read and write files; none by default.
             read_only: don't change anything; the warehouse must exist.
+            shared: others may write meanwhile, where the kind can have that: then the lock is held in blocks of `alone`
+                only, and nothing else may write.
 
         Raises:
             WarehouseBusy: another process held the warehouse for longer than `lock_timeout`.
@@ -213,14 +216,67 @@ def shut(connection: "DuckDBPyConnection", folders: Iterable[Path], prefixes: It
     connection.execute("SET lock_configuration = true")
 
 
-def prove_before_commits(connection: "DuckDBPyConnection", proof: Callable[[], None]) -> None:
-    """Have something proven before each transaction of a connection is committed.
+@dataclass(slots=True)
+class Lock:
+    """The warehouse lock, as one connection takes it.
 
-    Args:
-        connection: it.
-        proof: raises if the transaction must not be committed, since the lock is lost.
+    Attributes:
+        take: holds it for a block, and gives what proves that it is held still, which raises if it is not.
     """
-    _proofs[connection] = proof
+
+    take: Callable[[], AbstractContextManager[Callable[[], None]]]
+    _proof: Callable[[], None] | None = field(default=None, init=False)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; it may be held already."""
+        if self._proof:
+            yield
+            return
+        with self.take() as proof:
+            self._proof = proof
+            try:
+                yield
+            finally:
+                self._proof = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is held now."""
+        return self._proof is not None
+
+    def prove(self) -> None:
+        """Prove, before a commit, that it is held still.
+
+        Raises:
+            WarehouseDown: it is lost, so the transaction must not be committed.
+        """
+        assert self._proof, "who writes is alone"
+        self._proof()
+
+
+def locked_by(connection: "DuckDBPyConnection", lock: Lock) -> None:
+    """Have a connection hold a lock while it writes."""
+    _locks[connection] = lock
+
+
+@contextmanager
+def alone(connection: "DuckDBPyConnection") -> Iterator[None]:
+    """Keep all others from writing to the warehouse; they may be kept from it already.
+
+    Raises:
+        WarehouseBusy: somebody else held the lock for too long.
+    """
+    # A connection without a lock of its own has that of its warehouse from beginning to end.
+    lock = _locks.get(connection)
+    with lock.held() if lock else nullcontext():
+        yield
+
+
+def is_alone(connection: "DuckDBPyConnection") -> bool:
+    """Whether nobody else can write to the warehouse now."""
+    lock = _locks.get(connection)
+    return lock is None or lock.is_held
 
 
 @contextmanager
@@ -228,19 +284,20 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     """A transaction on an open connection: committed when the block ends, rolled back when it raises."""
     import duckdb
 
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        if proof := _proofs.get(connection):
-            proof()
-        connection.execute("COMMIT")
-    # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
-    # connection.
-    except BaseException:
-        # Some errors end the transaction. Then ROLLBACK fails, and must not hide the error.
-        with suppress(duckdb.TransactionException):
-            connection.execute("ROLLBACK")
-        raise
+    with alone(connection):
+        connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            if lock := _locks.get(connection):
+                lock.prove()
+            connection.execute("COMMIT")
+        # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
+        # connection.
+        except BaseException:
+            # Some errors end the transaction. Then ROLLBACK fails, and must not hide the error.
+            with suppress(duckdb.TransactionException):
+                connection.execute("ROLLBACK")
+            raise
 
 
 @contextmanager

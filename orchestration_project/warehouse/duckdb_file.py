@@ -120,7 +120,11 @@ class DuckdbFile(Warehouse):
 
     @contextmanager
     def connection(
-        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
+        self,
+        purpose: str,
+        folders: Iterable[Path] = (),
+        read_only: bool = False,
+        shared: bool = False,  # noqa: ARG002 - a lake asks it; DuckDB has one writer, from beginning to end
     ) -> Iterator["DuckDBPyConnection"]:
         """A connection under the warehouse lock. It is always closed at the end of the block.
 
@@ -128,6 +132,7 @@ class DuckdbFile(Warehouse):
             purpose: what the connection is for, shown to those who wait.
             folders: where statements may read and write files; none by default.
             read_only: don't change a byte of the file; it must exist.
+            shared: others may write meanwhile; with a file they can't.
 
         Raises:
             WarehouseBusy: another process held the warehouse for longer than `lock_timeout`.

@@ -5,7 +5,7 @@
 
 DuckDB still does all of the work, in memory; the lake is attached as `warehouse`. Who reads the lake by a program of
 their own is never kept out, and keeps nobody out: it sees the last commit. The platform's own sessions come one at a
-time, by the lock of the catalog, as they do with a file.
+time, by the lock of the catalog, as they do with a file; but loads are alone only while they write.
 
 Belongs here: connections to a lake. What its catalog can do is in `lake_catalog`.
 """
@@ -16,14 +16,15 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from orchestration_project.settings import Settings, SettingsError
-from orchestration_project.warehouse.connection import SHUT, Stamp, Warehouse, prove_before_commits, shut
+from orchestration_project.warehouse.connection import SHUT, Lock, Stamp, Warehouse, locked_by, shut
 from orchestration_project.warehouse.extensions import load
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.lake_catalog import Catalog
@@ -175,7 +176,7 @@ class Lake(Warehouse):
 
     @contextmanager
     def connection(
-        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False
+        self, purpose: str, folders: Iterable[Path] = (), read_only: bool = False, shared: bool = False
     ) -> Iterator["DuckDBPyConnection"]:
         """A connection under the lock of the catalog. It is always closed at the end of the block.
 
@@ -183,6 +184,7 @@ class Lake(Warehouse):
             purpose: what the connection is for, shown to those who wait.
             folders: where statements may read and write files; none by default.
             read_only: don't change the lake; it must exist.
+            shared: others may write meanwhile: the lock is held in blocks of `alone` only.
 
         Raises:
             WarehouseBusy: another process held the lock for longer than `lock_timeout`.
@@ -190,15 +192,21 @@ class Lake(Warehouse):
             WarehouseDown: the database of the catalog, or the object store, does not answer.
             DiskFull: a disk had no room.
         """
+        lock = Lock(partial(self.catalog.locked, purpose, self.lock_timeout))
         with (
             self.clear_faults(purpose),
-            self.catalog.locked(purpose, self.lock_timeout) as proof,
+            ExitStack() as holding,
             _gone_afterwards(_own_path(self.beside("tmp"))) as spill,
         ):
+            # Two that attach a lake which is not there would both make it.
+            if not shared or not self.exists():
+                holding.enter_context(lock.held())
             connection = self._open(read_only, spill)
             try:
                 shut(connection, [*folders, *([] if self.is_remote else [Path(self.data)])], self._prefixes())
-                prove_before_commits(connection, proof)
+                locked_by(connection, lock)
+                if shared:
+                    holding.close()
                 yield connection
             finally:
                 _close(connection)

@@ -23,7 +23,7 @@ from orchestration_project.warehouse.feed_tables import (
     history_table,
     layouts,
 )
-from orchestration_project.warehouse.tables import SCHEMA, create_table, ensure_table, ident, literal
+from orchestration_project.warehouse.tables import SCHEMA, catalog_of, create_table, ensure_table, ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,6 +70,7 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
 
     What is left of it afterwards is dropped, whether or not it has taken the place of what was published.
     """
+    usual = f"{ident(catalog_of(connection))}.{SCHEMA}"
     try:
         for table, layout in _new_layouts(feed, batch_type).items():
             create_table(connection, table, layout)
@@ -84,8 +85,9 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
         reached(Point.RENEWING)
         yield
     finally:
-        # First, or what comes afterwards on this connection would write to the notes that are dropped.
-        connection.execute("RESET search_path")
+        # First, or what comes afterwards on this connection would write to the notes that are dropped. Not by RESET,
+        # which forgets that a lake is in use: a load on a lake once failed after each renewal.
+        connection.execute(f"USE {usual}")
         drop_remains(connection)
 
 

@@ -7,10 +7,8 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 import pytest
@@ -18,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from orchestration_project.backup.look import look
 from orchestration_project.errors import WarehouseBusy, WarehouseDown
-from orchestration_project.failpoints import AnyPoint, Point, listen
+from orchestration_project.failpoints import Point, listen
 from orchestration_project.recovery.drop import drop_feed
 from orchestration_project.recovery.rebuild import rebuild
 from orchestration_project.warehouse.lake import Lake
@@ -26,20 +24,10 @@ from orchestration_project.warehouse.lake_postgres import PostgresCatalog
 from orchestration_project_tests.ingest.shop import NOW, Shop, day, named
 from orchestration_project_tests.reliability.contention import at_once, keyed
 from orchestration_project_tests.reliability.evidence import effort, tried
-from orchestration_project_tests.reliability.victim import everything
+from orchestration_project_tests.reliability.lakes import intruding, state
 from orchestration_project_tests.servers.warehouses import CHOICE, FILE, POSTGRES, SQLITE
 
 FATAL = (Point.STAGED, Point.ENTERED, Point.INSERTED, Point.SECURED, Point.COMMITTED, Point.TAKEN)
-
-
-@pytest.fixture
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The kind of warehouse that this test uses, and the processes that it starts."""
-    chosen = str(getattr(request, "param", SQLITE))
-    if chosen == POSTGRES:
-        request.getfixturevalue("lake_servers")
-    monkeypatch.setenv(CHOICE, chosen)
-    return chosen
 
 
 def first_wave(shop: Shop) -> None:
@@ -65,25 +53,22 @@ def stocked(folder: Path) -> Shop:
     return shop
 
 
-def state(shop: Shop) -> dict[str, Any]:
-    """All that loads leave behind but for what lies beside a warehouse, which depends on its kind."""
-    return {name: found for name, found in everything(shop).items() if name != "beside the warehouse"}
-
-
 @pytest.mark.promise("deliveries")
-@pytest.mark.parametrize("kind", [SQLITE, POSTGRES], indirect=True)
-def test_the_same_deliveries_give_the_same_tables(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lake_kind", [SQLITE, POSTGRES], indirect=True)
+def test_the_same_deliveries_give_the_same_tables(
+    lake_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows, ledger, contents of batches, archive and quarantine on a lake are those on a DuckDB file."""
-    found = state(stocked(tmp_path / kind))
+    found = state(stocked(tmp_path / lake_kind))
     monkeypatch.setenv(CHOICE, FILE)
     assert state(stocked(tmp_path / FILE)) == found
     tried()
 
 
 @pytest.mark.promise("disk")
-def test_a_lost_lake_comes_back_from_the_archive(kind: str, tmp_path: Path) -> None:
+def test_a_lost_lake_comes_back_from_the_archive(lake_kind: str, tmp_path: Path) -> None:
     """When catalog and data are gone, a rebuild makes the same tables; a feed that is dropped leaves none."""
-    shop = stocked(tmp_path / kind)
+    shop = stocked(tmp_path / lake_kind)
     before = shop.tables()
     for path in shop.folder.glob("lake*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -95,9 +80,9 @@ def test_a_lost_lake_comes_back_from_the_archive(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.promise("disk")
-def test_a_backup_sees_the_rows_of_a_lake(kind: str, tmp_path: Path) -> None:
+def test_a_backup_sees_the_rows_of_a_lake(lake_kind: str, tmp_path: Path) -> None:
     """What a backup reads of a lake is a copy with the same rows, of one moment."""
-    shop = stocked(tmp_path / kind)
+    shop = stocked(tmp_path / lake_kind)
     (tmp_path / "work").mkdir()
     seen = look(shop.warehouse, shop.settings, tmp_path / "work" / "copy")
     assert seen.copy
@@ -116,7 +101,7 @@ def die_at(folder: Path, fatal: Point) -> None:
 
 
 @pytest.mark.promise("crash")
-def test_a_lake_after_kills(kind: str, tmp_path: Path) -> None:
+def test_a_lake_after_kills(lake_kind: str, tmp_path: Path) -> None:
     """A load that is killed at one point after the other, and then let through, leaves what an undisturbed one does."""
     expected, disturbed = (Shop(tmp_path / name, keyed()) for name in ("expected", "disturbed"))
     for shop in (expected, disturbed):
@@ -135,11 +120,11 @@ def test_a_lake_after_kills(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.promise("concurrency")
-@pytest.mark.parametrize("kind", [SQLITE, POSTGRES], indirect=True)
-def test_first_loads_at_once(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lake_kind", [SQLITE, POSTGRES], indirect=True)
+def test_first_loads_at_once(lake_kind: str, tmp_path: Path) -> None:
     """Processes that load the same days of a lake at once, and days that share a key, count each record once."""
     workers, days = effort(2, 8), effort(2, 50)
-    shop = Shop(tmp_path / kind, keyed())
+    shop = Shop(tmp_path / lake_kind, keyed())
     for number in range(1, days + 1):
         shop.deliver(named(number), f"id,n\nk{number},1\nshared,{number}\n")
     rounds = [[number] for number in range(1, days + 1)]
@@ -151,26 +136,10 @@ def test_first_loads_at_once(kind: str, tmp_path: Path) -> None:
     assert (counted, held) == ([], [{"n": 2 * days}])
 
 
-@contextmanager
-def intruding(at: Point, work: Callable[[], object]) -> Iterator[None]:
-    """Do something once, in the middle of another load of this process."""
-
-    def intrude(point: AnyPoint) -> None:
-        if point is at:
-            listen(None)
-            work()
-
-    listen(intrude)
-    try:
-        yield
-    finally:
-        listen(None)
-
-
 @pytest.mark.promise("concurrency")
-def test_a_load_in_the_middle_of_another_has_to_wait(kind: str, tmp_path: Path) -> None:
-    """The lock of a lake covers all of a session: who comes in between waits, and then sees what was committed."""
-    shop = Shop(tmp_path / kind, keyed())
+def test_a_load_has_to_wait_while_another_one_writes(lake_kind: str, tmp_path: Path) -> None:
+    """The lock of a lake covers all of a transaction: who comes in between waits, and sees what was committed then."""
+    shop = Shop(tmp_path / lake_kind, keyed())
     shop.deliver(named(2), "id,n\nk,1\n")
     shop.deliver(named(3), "id,n\nk,2\n")
     waited = list[WarehouseBusy]()
@@ -189,10 +158,10 @@ def test_a_load_in_the_middle_of_another_has_to_wait(kind: str, tmp_path: Path) 
 
 
 @pytest.mark.promise("concurrency")
-@pytest.mark.parametrize("kind", [POSTGRES], indirect=True)
-def test_a_load_that_lost_its_lock_commits_nothing(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lake_kind", [POSTGRES], indirect=True)
+def test_a_load_that_lost_its_lock_commits_nothing(lake_kind: str, tmp_path: Path) -> None:
     """When the server ends the connection that holds the lock, the load fails, and the next one does all of it."""
-    shop = Shop(tmp_path / kind, keyed())
+    shop = Shop(tmp_path / lake_kind, keyed())
     shop.deliver(named(1), "id,n\nk,1\n")
     catalog = cast(Lake, shop.warehouse).catalog
     assert isinstance(catalog, PostgresCatalog)

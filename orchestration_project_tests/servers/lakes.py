@@ -41,6 +41,16 @@ def lake_servers(_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Servers:
     return _servers
 
 
+@pytest.fixture
+def lake_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kind of lake that this test and the processes that it starts use; a parameter may name it."""
+    chosen = str(getattr(request, "param", SQLITE))
+    if chosen == POSTGRES:
+        request.getfixturevalue("lake_servers")
+    monkeypatch.setenv(CHOICE, chosen)
+    return chosen
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _servers_of_all(request: pytest.FixtureRequest) -> Iterator[None]:
     """The servers that the lakes of all tests need, if they need any."""

@@ -99,7 +99,7 @@ def test_a_held_lake_names_its_holder(lake: Warehouse) -> None:
 def test_without_the_lock_rows_would_count_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PostgreSQL two transactions that bring the first row of a key both commit: only the lock is between them."""
     lake = made(tmp_path / "lake", POSTGRES)
-    monkeypatch.setattr(PostgresCatalog, "locked", lambda *_: nullcontext())
+    monkeypatch.setattr(PostgresCatalog, "locked", lambda *_: nullcontext(lambda: None))
     replacing = "DELETE FROM t WHERE a = 3; INSERT INTO t VALUES (3)"
     with lake.connection("one") as one:
         one.execute(f"BEGIN; {replacing}")

@@ -1,0 +1,46 @@
+"""The states of a lake, as a connection that is open sees them: which one is the newest, and what changed since one."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from orchestration_project.warehouse.tables import literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+CONFLICTS = ("Transaction conflict", "Failed to commit DuckLake transaction", "Exceeded the maximum retry")
+"""Parts of DuckLake's messages when somebody else has committed what a transaction changes, too."""
+
+
+def newest_snapshot(connection: "DuckDBPyConnection") -> int:
+    """The number of a lake's newest snapshot; inside a transaction that of the one which it sees."""
+    row = connection.execute("SELECT id FROM ducklake_current_snapshot(current_database())").fetchone()
+    assert row, "a lake has a snapshot from the start"
+    return int(row[0])
+
+
+def changed_since(
+    connection: "DuckDBPyConnection", snapshot: int, table: str, condition: str, parameters: Mapping[str, object]
+) -> bool:
+    """Whether rows of a table of a lake were written or deleted since a snapshot.
+
+    Args:
+        connection: to the lake.
+        snapshot: its number; the table has been there then.
+        table: the table's name.
+        condition: which rows, in SQL.
+        parameters: of the condition.
+    """
+    newest = newest_snapshot(connection)
+    if newest == snapshot:
+        return False
+    # Only the files that were written since are read, so it costs the same however large the table is.
+    changes = (
+        f"ducklake_table_changes(current_database(), current_schema(), {literal(table)}, {snapshot + 1}, {newest})"
+    )
+    return connection.execute(f"FROM {changes} WHERE {condition} LIMIT 1", parameters).fetchone() is not None
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether a transaction failed since somebody else has committed what it changes, too."""
+    return any(part in str(error) for part in CONFLICTS)
