@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from orchestration_project.cli.watch import Watcher
@@ -17,7 +16,7 @@ from orchestration_project.components.dagster_api import DagsterApi, DagsterSile
 from orchestration_project.components.feed_runs import REQUESTED
 from orchestration_project.settings import Settings
 from orchestration_project_tests.components.sales_files import sale, sales
-from orchestration_project_tests.components.workbench import REPOSITORY
+from orchestration_project_tests.components.workbench import copy_of_project
 from orchestration_project_tests.reliability.deployment import Deployment, deployed, free_port
 
 PATIENCE = 240.0
@@ -25,8 +24,8 @@ PATIENCE = 240.0
 
 def looks(dev: Deployment) -> float | None:
     """When the sensor of sales looked into landing the last time."""
-    with dg.DagsterInstance.from_config(str(dev.home)) as instance:
-        data = [item.instigator_data for item in instance.all_instigator_state() if item.name == "sales_files_sensor"]
+    states = dev.history.all_instigator_state()
+    data = [item.instigator_data for item in states if item.name == "sales_files_sensor"]
     return next((getattr(item, "last_tick_timestamp", None) for item in data if getattr(item, "cursor", None)), None)
 
 
@@ -36,7 +35,7 @@ def watching(dev: Deployment) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-u", "-m", "orchestration_project", "watch", "sales", "--url", dev.url]
     log = dev.folder / "watch.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=REPOSITORY, env=dev.shell, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=dev.root, env=dev.shell, stdout=output, stderr=output)
     try:
         dev.wait_until(lambda: b"Watching" in log.read_bytes(), PATIENCE)
         yield process
@@ -55,7 +54,11 @@ def loaded(dev: Deployment, files: int) -> bool:
 @pytest.mark.promise("load")
 def test_what_is_whole_is_asked_for_once(tmp_path: Path) -> None:
     """What is renamed, what is closed late and many at once are asked for; once the watcher is dead, by the sensor."""
-    with deployed(tmp_path / "dev") as dev:
+    root = tmp_path / "project"
+    copy_of_project(root)
+    with (root / "orchestration_project/defs/sales/defs.yaml").open("a", encoding="utf-8") as feed:
+        feed.write("  sensor_interval_seconds: 10\n")  # it is waited for several times
+    with deployed(tmp_path / "dev", root) as dev:
         landing = dev.settings.landing("sales")
         landing.mkdir(parents=True)
         dev.start()

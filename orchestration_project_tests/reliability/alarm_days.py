@@ -147,15 +147,15 @@ BAD_FILES = Day(
 
 def history(shop: Shop) -> None:
     """Have a past: yesterday products were loaded, since then nothing; one of nine verifications failed."""
-    with dg.DagsterInstance.from_config(str(shop.deployment.home)) as instance:
-        bench = Workbench(project(), shop.deployment.settings.data_dir, instance)
-        with pytest.MonkeyPatch.context() as patch, shop.deployment.warehouse.connection("a long query"):
-            patch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
-            assert not bench.run(job="verification_job", raise_on_error=False).success
-        for _ in range(8):
-            assert bench.run(job="verification_job").success
-        yesterday(instance, "raw_products")
-        given_up(shop, bench)
+    instance = shop.deployment.history
+    bench = Workbench(project(), shop.deployment.settings.data_dir, instance)
+    with pytest.MonkeyPatch.context() as patch, shop.deployment.warehouse.connection("a long query"):
+        patch.setenv("WAREHOUSE_LOCK_TIMEOUT", "0.1")
+        assert not bench.run(job="verification_job", raise_on_error=False).success
+    for _ in range(8):
+        assert bench.run(job="verification_job").success
+    yesterday(instance, "raw_products")
+    given_up(shop, bench)
 
 
 def given_up(shop: Shop, bench: Workbench) -> None:

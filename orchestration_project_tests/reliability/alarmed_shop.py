@@ -109,13 +109,13 @@ class Shop:
 
     def ticks(self) -> list[str]:
         """How the evaluations of the alerts sensor ended."""
-        with dg.DagsterInstance.from_config(str(self.deployment.home)) as instance:
-            return [
-                tick.status.value
-                for state in instance.all_instigator_state()
-                if state.instigator_name == "alerts_sensor"
-                for tick in instance.get_ticks(state.instigator_origin_id, state.selector_id)
-            ]
+        history = self.deployment.history
+        return [
+            tick.status.value
+            for state in history.all_instigator_state()
+            if state.instigator_name == "alerts_sensor"
+            for tick in history.get_ticks(state.instigator_origin_id, state.selector_id)
+        ]
 
     def evaluate(self, times: int = 3) -> None:
         """Wait until the alerts sensor has looked again, several times."""

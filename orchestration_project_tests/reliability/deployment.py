@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,18 @@ class Deployment:
         """Make the folders and configure Dagster as the make targets do."""
         self.home.mkdir(parents=True)
         (self.home / "dagster.yaml").symlink_to(REPOSITORY / "dagster.yaml")
-        self.runs()  # Makes the databases: two processes that make them at the same time disturb each other.
+        # Makes the databases: two processes that make them at the same time disturb each other.
+        self.runs()
 
     @property
     def home(self) -> Path:
         """Where Dagster keeps its history."""
         return self.folder / "home"
+
+    @cached_property
+    def history(self) -> dg.DagsterInstance:
+        """Dagster's history, which stays open: opening it for each question took a seventh of a test's time."""
+        return dg.DagsterInstance.from_config(str(self.home))
 
     @property
     def settings(self) -> Settings:
@@ -147,8 +154,7 @@ class Deployment:
 
     def runs(self, *statuses: dg.DagsterRunStatus) -> Sequence[dg.DagsterRun]:
         """The runs in the history, the newest first."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            return instance.get_runs(dg.RunsFilter(statuses=list(statuses)) if statuses else None)
+        return self.history.get_runs(dg.RunsFilter(statuses=list(statuses)) if statuses else None)
 
     def wait_until(self, holds: Callable[[], object], seconds: float) -> float:
         """Wait until something holds; returns how long it took."""
@@ -171,12 +177,13 @@ def deployed(
 ) -> Iterator[Deployment]:
     """A deployment that is not started yet, of which no process is left in the end."""
     deployment = Deployment(folder, root, dict(environment or {}))
-    try:
-        yield deployment
-    finally:
-        deployment.kill()
-        for process in deployment.started:
-            process.wait()
+    with deployment.history:
+        try:
+            yield deployment
+        finally:
+            deployment.kill()
+            for process in deployment.started:
+                process.wait()
 
 
 def free_port() -> int:
