@@ -3,7 +3,7 @@
 PlatformError
 ├── contracts.ContractError   a contract can't be used; every problem with its path in the document
 ├── project.DefinitionsError  the definitions can't be built, for one of the other reasons
-├── settings.SettingsError    an environment variable can't be used
+├── setting_values.SettingsError an environment variable can't be used
 ├── run_launcher.HistoryError the databases of Dagster's history can't be made
 ├── celery_worker.ClusterError a worker of a cluster can't be started
 ├── layout.DraftError         no feed can be drafted from sample files

@@ -54,6 +54,23 @@ def parse_address(url: str, whose: str, error: type[PlatformError], extra: str =
     return Address(shown, {"application_name": "orchestration-project"} | PATIENCE | given)
 
 
+def without_password(
+    parameters: Mapping[str, str], error: type[PlatformError], extra: str = EXTRA
+) -> tuple[str, str | None]:
+    """An address as libpq takes it, and its password apart, None if it has none.
+
+    DuckDB's errors and lists quote the address of a server that is attached. So a password goes into a secret of the
+    connection's own, which they never quote.
+
+    Args:
+        parameters: libpq's.
+        error: what is raised if the extra is not installed.
+        extra: the extra of the package that brings psycopg.
+    """
+    rest = {name: value for name, value in parameters.items() if name != "password"}
+    return psycopg_or(error, extra).conninfo.make_conninfo(**rest), parameters.get("password")
+
+
 def psycopg_or(error: type[PlatformError], extra: str = EXTRA) -> Any:
     """The library that speaks to servers; raises the error if it is not installed."""
     try:

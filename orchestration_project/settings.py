@@ -1,27 +1,29 @@
-"""The platform's settings, and the only place that reads the environment."""
+"""The platform's settings, and the only place that reads the environment. What a text may be is in `setting_values`."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from orchestration_project.errors import PlatformError
+from orchestration_project.setting_values import (
+    SHARD_PROCESSES,
+    SettingsError,
+    bucket,
+    executor,
+    flag,
+    number,
+    only_archive,
+    secret_address,
+    web_address,
+    whole,
+)
 
-TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
-FALSE_WORDS = frozenset({"", "0", "false", "no", "off"})
 FROM_ENVIRONMENT = "env:"
-SHARD_PROCESSES = "processes"
-"""The value of `SHARDS_EXECUTOR` for processes of this machine."""
 # Below it the processes of the shards take longer to start than they save.
 SHARDS_FROM_BYTES = 200_000_000
 # Decompressed: a frame of zstd may hold 32,000 times its size.
 MAX_FILE_BYTES = 10_000_000_000
-
-
-class SettingsError(PlatformError):
-    """An environment variable holds a value that can't be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,37 +117,39 @@ class Settings:
             SettingsError: a variable's value can't be used; the message names it and what is allowed.
         """
         env = os.environ if environ is None else environ
+        cold, cold_days = env.get("COLD_ARCHIVE_URL", "").strip(), env.get("COLD_ARCHIVE_DAYS", "")
+        archive = only_archive(env.get("ARCHIVE_URL", "").strip(), cold, cold_days)
         return cls(
             data_dir=Path(env.get("DATA_DIR") or "data").expanduser().absolute(),
-            landing_url=_bucket("LANDING_URL", env.get("LANDING_URL", "").strip()),
-            archive_url=_only_archive(env),
+            landing_url=bucket("LANDING_URL", env.get("LANDING_URL", "").strip()),
+            archive_url=archive,
             warehouse_url=env.get("WAREHOUSE_URL", ""),
             warehouse_data=env.get("WAREHOUSE_DATA", "").strip(),
-            automation=_flag("AUTOMATION", env.get("AUTOMATION", "")),
+            automation=flag("AUTOMATION", env.get("AUTOMATION", "")),
             dagster_home=Path(home).expanduser() if (home := env.get("DAGSTER_HOME")) else None,
-            lock_timeout=_number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
-            threads=_whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
+            lock_timeout=number("WAREHOUSE_LOCK_TIMEOUT", env.get("WAREHOUSE_LOCK_TIMEOUT") or "300"),
+            threads=whole("WAREHOUSE_THREADS", env.get("WAREHOUSE_THREADS", "")),
             memory_limit=env.get("WAREHOUSE_MEMORY_LIMIT") or None,
-            shards=_whole("SHARDS", env.get("SHARDS", "")),
-            shards_executor=_executor(env.get("SHARDS_EXECUTOR", "").strip() or SHARD_PROCESSES),
-            shards_from_bytes=_whole("SHARDS_FROM_BYTES", env.get("SHARDS_FROM_BYTES", "")) or SHARDS_FROM_BYTES,
-            shard_threads=_whole("SHARD_THREADS", env.get("SHARD_THREADS", "")) or 1,
+            shards=whole("SHARDS", env.get("SHARDS", "")),
+            shards_executor=executor(env.get("SHARDS_EXECUTOR", "").strip() or SHARD_PROCESSES),
+            shards_from_bytes=whole("SHARDS_FROM_BYTES", env.get("SHARDS_FROM_BYTES", "")) or SHARDS_FROM_BYTES,
+            shard_threads=whole("SHARD_THREADS", env.get("SHARD_THREADS", "")) or 1,
             shard_memory_limit=env.get("SHARD_MEMORY_LIMIT") or "1GB",
-            max_file_bytes=_whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
-            ui_url=_web_address("UI_URL", env.get("UI_URL", "")),
-            source_url=_web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
+            max_file_bytes=whole("MAX_FILE_BYTES", env.get("MAX_FILE_BYTES", "")) or MAX_FILE_BYTES,
+            ui_url=web_address("UI_URL", env.get("UI_URL", "")),
+            source_url=web_address("SOURCE_URL", env.get("SOURCE_URL", "")),
             alert_urls=env.get("ALERT_URLS", "").strip(),
-            heartbeat_url=_secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
-            daily_summary=_flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
-            publish=_flag("PUBLISH", env.get("PUBLISH") or "yes"),
+            heartbeat_url=secret_address("HEARTBEAT_URL", env.get("HEARTBEAT_URL", "").strip()),
+            daily_summary=flag("DAILY_SUMMARY", env.get("DAILY_SUMMARY", "")),
+            publish=flag("PUBLISH", env.get("PUBLISH") or "yes"),
             published_tables=" ".join(env.get("PUBLISHED_TABLES", "").split()),
             published_path=env.get("PUBLISHED_PATH", "").rstrip("/"),
-            published_keep_hours=_number("PUBLISHED_KEEP_HOURS", env.get("PUBLISHED_KEEP_HOURS") or "24", "hours"),
+            published_keep_hours=number("PUBLISHED_KEEP_HOURS", env.get("PUBLISHED_KEEP_HOURS") or "24", "hours"),
             backup_url=env.get("BACKUP_URL", "").strip(),
-            report_keep_days=_whole("REPORT_KEEP_DAYS", env.get("REPORT_KEEP_DAYS", "")),
-            quarantine_keep_days=_whole("QUARANTINE_KEEP_DAYS", env.get("QUARANTINE_KEEP_DAYS", "")),
-            cold_archive_url=_only_archive(env) or env.get("COLD_ARCHIVE_URL", "").strip(),
-            cold_archive_days=_whole("COLD_ARCHIVE_DAYS", env.get("COLD_ARCHIVE_DAYS", "")),
+            report_keep_days=whole("REPORT_KEEP_DAYS", env.get("REPORT_KEEP_DAYS", "")),
+            quarantine_keep_days=whole("QUARANTINE_KEEP_DAYS", env.get("QUARANTINE_KEEP_DAYS", "")),
+            cold_archive_url=archive or cold,
+            cold_archive_days=whole("COLD_ARCHIVE_DAYS", cold_days),
             backup_key=env.get("BACKUP_KEY", "").strip(),
             delivery_hash_key=env.get("DELIVERY_HASH_KEY", ""),
         )
@@ -273,75 +277,3 @@ def revealed(text: str, read: Callable[[str], str] = secret) -> str:
         SettingsError: the variable is not set.
     """
     return read(text.removeprefix(FROM_ENVIRONMENT)) if is_named(text) else text
-
-
-def _flag(name: str, text: str) -> bool:
-    word = text.strip().casefold()
-    if word not in TRUE_WORDS | FALSE_WORDS:
-        raise SettingsError(f"{name}={text!r} is neither yes ({', '.join(sorted(TRUE_WORDS))}) nor no")
-    return word in TRUE_WORDS
-
-
-def _number(name: str, text: str, unit: str = "seconds") -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    # NaN, too, is in no range. To wait for ever is not offered: a holder that hangs would stop all.
-    if not 0 <= value < float("inf"):
-        raise SettingsError(f"{name}={text!r} is not a number of {unit}")
-    return value
-
-
-def _whole(name: str, text: str) -> int | None:
-    if not text:
-        return None
-    # `int` alone would also take blanks, signs and 1_000.
-    if not text.isdecimal() or int(text) < 1:
-        raise SettingsError(f"{name}={text!r} is not a whole number above zero")
-    return int(text)
-
-
-def _executor(text: str) -> str:
-    if not re.fullmatch(rf"{SHARD_PROCESSES}|ray|ray:(//)?[^/\s]+:\d+|(?!ray:)[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", text):
-        raise SettingsError(
-            f"SHARDS_EXECUTOR={text!r} is neither {SHARD_PROCESSES}, ray, ray:HOST:PORT, ray://HOST:PORT nor a function"
-            " as package.module:name"
-        )
-    return text
-
-
-def _web_address(name: str, text: str) -> str | None:
-    if text and not text.startswith(("https://", "http://")):
-        raise SettingsError(f"{name}={text!r} is not an address that begins with https:// or http://")
-    return text or None
-
-
-def _bucket(name: str, text: str) -> str:
-    # Other kinds of stores can't delete an object under the condition that it is still the one that was read.
-    if text and not re.fullmatch(r"s3://[^\s/?#@:]+(/[^\s?#]+)*/?", text):
-        # The value is not told: somebody may have written a password into it.
-        raise SettingsError(
-            f"{name} is not a place in a store with the S3 protocol: write s3://bucket/prefix; credentials are read"
-            " from the environment"
-        )
-    return text.rstrip("/")
-
-
-def _only_archive(env: Mapping[str, str]) -> str:
-    url, cold = env.get("ARCHIVE_URL", "").strip(), env.get("COLD_ARCHIVE_URL", "").strip()
-    # A link in the archive tells a hash and no place, so there is one place for all of them.
-    if url and ((cold and cold != url) or env.get("COLD_ARCHIVE_DAYS")):
-        raise SettingsError(
-            "ARCHIVE_URL has all archived files from their load on, so nothing is left for a cold archive: unset"
-            " COLD_ARCHIVE_DAYS and COLD_ARCHIVE_URL. Files that were moved there must be at ARCHIVE_URL: set it to"
-            " that place, or copy them to it"
-        )
-    return url
-
-
-def _secret_address(name: str, text: str) -> str:
-    if text and not re.fullmatch(r"https?://[^\s/?#]+\S*", text):
-        # The value is not told: whoever knows the address can call it.
-        raise SettingsError(f"{name} is not an address that begins with https:// or http://")
-    return text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestration_project.settings import Settings, SettingsError, secret
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings, secret
 
 
 def test_defaults() -> None:

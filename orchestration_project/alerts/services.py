@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from orchestration_project.alerts.outbox import Message
 from orchestration_project.alerts.targets import WITH_HOST, Target
 from orchestration_project.errors import visible
-from orchestration_project.settings import SettingsError
+from orchestration_project.setting_values import SettingsError
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from orchestration_project.errors import visible
-from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings
 
 MAIL = ("mailto", "mailtos")
 WITH_HOST = (*MAIL, "json", "jsons", "xml", "xmls", "form", "forms")

@@ -20,7 +20,8 @@ from orchestration_project.delivery.model import WHOLE, Target
 from orchestration_project.delivery.source import Personal, Selection
 from orchestration_project.delivery.targets import FILES, KINDS, USUAL_FORMAT, TargetConfig, open_target, scheme_of
 from orchestration_project.errors import DeliveryError, PlatformError
-from orchestration_project.settings import Settings, SettingsError, revealed
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings, revealed
 from orchestration_project.storage.objects import masked
 from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.tables import columns_of

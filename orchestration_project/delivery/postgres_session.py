@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import DeliveryError, TargetDown, without_values
-from orchestration_project.postgres_address import Address, psycopg_or
+from orchestration_project.postgres_address import Address, psycopg_or, without_password
 from orchestration_project.warehouse.connection import SHUT
 from orchestration_project.warehouse.extensions import extension_file
 from orchestration_project.warehouse.tables import ident, literal
@@ -140,12 +140,9 @@ def transaction(address: Address) -> Iterator[Transaction]:
 
 def _attach(connection: "DuckDBPyConnection", address: Address) -> None:
     connection.execute(f"LOAD {literal(str(extension()))}")
-    hidden = {name: value for name, value in address.parameters.items() if name == "password"}
-    # In a secret of the connection's own: DuckDB's errors quote the address, and a secret never.
-    password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
-    connection.execute(f"CREATE TEMPORARY SECRET target (TYPE postgres{password})")
-    rest = {name: value for name, value in address.parameters.items() if name not in hidden}
-    where = psycopg_or(DeliveryError).conninfo.make_conninfo(**rest)
+    where, password = without_password(address.parameters, DeliveryError)
+    secret = "" if password is None else f", PASSWORD {literal(password)}"
+    connection.execute(f"CREATE TEMPORARY SECRET target (TYPE postgres{secret})")
     # With another isolation a transaction would not see what the one that it waited for has written.
     connection.execute(
         f"ATTACH {literal(where)} AS target (TYPE postgres, SECRET target, ISOLATION_LEVEL 'READ COMMITTED')"

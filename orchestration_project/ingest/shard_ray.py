@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.errors import ShardFailed, without_values
 from orchestration_project.ingest.shard import ShardResult, ShardTask, run_shard
-from orchestration_project.settings import SettingsError
+from orchestration_project.setting_values import SettingsError
 
 if TYPE_CHECKING:
     from orchestration_project.ingest.shard_runners import Runner

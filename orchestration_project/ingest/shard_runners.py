@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from orchestration_project.errors import DiskFull, PlatformError, ShardFailed, without_values
 from orchestration_project.ingest.shard import ShardFailure, ShardResult, ShardTask
-from orchestration_project.settings import SHARD_PROCESSES, SettingsError
+from orchestration_project.setting_values import SHARD_PROCESSES, SettingsError
 
 ATTEMPTS = 3
 TOLD_BYTES = 2000

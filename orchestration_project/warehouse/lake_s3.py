@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from orchestration_project.settings import SettingsError, documented
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import documented
 from orchestration_project.warehouse.tables import literal
 
 PATH_STYLE = ("", "0", "false", "no")

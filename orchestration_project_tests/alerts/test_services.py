@@ -10,7 +10,7 @@ import pytest
 from orchestration_project.alerts import services
 from orchestration_project.alerts.services import require_usable
 from orchestration_project.alerts.targets import read_targets
-from orchestration_project.settings import SettingsError
+from orchestration_project.setting_values import SettingsError
 from orchestration_project_tests.components.workbench import REPOSITORY
 
 GOOD = "json://bot:pass-word@host/token"

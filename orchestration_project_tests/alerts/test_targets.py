@@ -3,7 +3,8 @@
 import pytest
 
 from orchestration_project.alerts.targets import FeedRoute, read_routing, read_targets
-from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings
 
 MAIL = "mailtos://bot:pass-word@example.org?to=ops@example.org"
 SLACK = "stores=slack://token-a/token-b/token-c"

@@ -7,7 +7,7 @@ import pytest
 from orchestration_project.alerts.targets import FeedRoute
 from orchestration_project.components import FileFeed
 from orchestration_project.errors import PlatformError
-from orchestration_project.settings import SettingsError
+from orchestration_project.setting_values import SettingsError
 from orchestration_project_tests.components.watch import DEFS, spec_of
 from orchestration_project_tests.components.workbench import feeds
 

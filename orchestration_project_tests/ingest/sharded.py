@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestration_project.ingest.shard import ShardResult, ShardTask, run_shard
-from orchestration_project.settings import SHARD_PROCESSES, Settings
+from orchestration_project.setting_values import SHARD_PROCESSES
+from orchestration_project.settings import Settings
 from orchestration_project_tests.ingest.shop import Shop
 
 HERE = f"{__name__}:in_this_process"

@@ -16,7 +16,8 @@ import pytest
 from orchestration_project.errors import DiskFull, ShardFailed
 from orchestration_project.ingest.shard import ShardResult, ShardTask, run_shard
 from orchestration_project.ingest.shard_runners import ATTEMPTS, runner_of
-from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings
 from orchestration_project_tests.ingest.sharded import ShardedShop, evidence
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import tried

@@ -12,7 +12,8 @@ import pytest
 from orchestration_project.contracts.errors import Place
 from orchestration_project.contracts.expressions import parse_expression
 from orchestration_project.contracts.queries import parse_query
-from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings
 from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.reliability.evidence import tried
