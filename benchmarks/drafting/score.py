@@ -23,9 +23,9 @@ from orchestration_project.cli.new_feed import new_feed
 from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Column, Feed
 from orchestration_project.formats.header import normalised
+from orchestration_project.ingest.candidates import Candidate
 from orchestration_project.ingest.counts import nothing_of
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
-from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import ConfiguredFeed, feed_options
 from orchestration_project.ingest.values import text_of, value_of
 from orchestration_project.inspection.explain import found_file

@@ -14,8 +14,8 @@ import dagster as dg
 from orchestration_project.components.charts import Quality, cleaned_rows, reject_share
 from orchestration_project.components.feed_spec import FeedSpec
 from orchestration_project.contracts.feed import Feed
+from orchestration_project.ingest.candidates import Refused
 from orchestration_project.ingest.counts import FileCount, ReasonCount
-from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.report import Report
 from orchestration_project.storage.batches import Batch, Batching
 from orchestration_project.warehouse.feed_tables import (

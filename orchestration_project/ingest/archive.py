@@ -11,8 +11,9 @@ from typing import TypeVar
 from orchestration_project.errors import FileChanged, FilesUnfit
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.ingest import remote_archive
+from orchestration_project.ingest.candidates import Candidates, Refused
 from orchestration_project.ingest.discover import changed_files
-from orchestration_project.ingest.model import Candidates, Published, Refused
+from orchestration_project.ingest.model import Published
 from orchestration_project.ingest.report import LeftInLanding
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.files import FoundFile

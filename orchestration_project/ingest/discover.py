@@ -20,6 +20,7 @@ from orchestration_project.formats.given import naming_of
 from orchestration_project.formats.prepare import Prepared, prepare
 from orchestration_project.formats.repair_files import form_of
 from orchestration_project.formats.stage import count
+from orchestration_project.ingest.candidates import Candidate, Candidates, Decided, Unfit
 from orchestration_project.ingest.from_archive import (
     not_in_ledger,
     taken_back,
@@ -28,7 +29,6 @@ from orchestration_project.ingest.from_archive import (
     without_withdrawn,
 )
 from orchestration_project.ingest.from_landing import landed
-from orchestration_project.ingest.model import Candidate, Candidates, Decided, Unfit
 from orchestration_project.ingest.options import REPEATED
 from orchestration_project.ingest.overtaken import Overtaken
 from orchestration_project.ingest.plan import entry_of

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, FilesUnfit
 from orchestration_project.hashes import shown
+from orchestration_project.ingest.candidates import Candidate, Candidates
 from orchestration_project.ingest.counts import FileCount, nothing_of, of_files
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import prepare_counted
-from orchestration_project.ingest.model import Candidate, Candidates, Request, Staged
+from orchestration_project.ingest.model import Request, Staged
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter
 from orchestration_project.ingest.publish import publish

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestration_project.errors import FileChanged, FileKey, FileRefused
+from orchestration_project.ingest.candidates import Candidate, Candidates, Decided, Unfit, lost_file
 from orchestration_project.ingest.fingerprints import reading_of
-from orchestration_project.ingest.model import Candidate, Candidates, Decided, Unfit, lost_file
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, batch_keys, ensure_bytes
 from orchestration_project.storage.batches import Batch, Batching, is_repair

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.candidates import Candidate, Refused
 from orchestration_project.ingest.from_archive import refusal_of, withdrawn_bytes
-from orchestration_project.ingest.model import Candidate, Refused, Request
+from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session
 from orchestration_project.settings import Settings

@@ -12,8 +12,9 @@ from pathlib import Path
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.given import naming_of
+from orchestration_project.ingest.candidates import Candidate, Refused
 from orchestration_project.ingest.fingerprints import reading_of
-from orchestration_project.ingest.model import Candidate, Entered, Plan, Refused, Request, Staged, Validated
+from orchestration_project.ingest.model import Entered, Plan, Request, Staged, Validated
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.relations import PARTS
 from orchestration_project.ingest.session import Session

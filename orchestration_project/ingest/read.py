@@ -12,10 +12,11 @@ from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.prepare import Prepared
 from orchestration_project.formats.stage import stage
 from orchestration_project.formats.staging import ReadyFile
+from orchestration_project.ingest.candidates import Candidates, lost_file
 from orchestration_project.ingest.discover import prepare_counted
 from orchestration_project.ingest.divide import divide
 from orchestration_project.ingest.ignored import mark_ignored, shown_in
-from orchestration_project.ingest.model import Apart, Candidates, Staged, lost_file
+from orchestration_project.ingest.model import Apart, Staged
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.ingest.relations import KEPT, LEFT_OUT, REMOVED, STAGED_APART
 from orchestration_project.ingest.session import Session

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileKey, FilesUnfit, WarehouseError
 from orchestration_project.failpoints import Point, reached
+from orchestration_project.ingest.candidates import Candidates
 from orchestration_project.ingest.deduplicate import deduplicate
 from orchestration_project.ingest.discover import known_again
 from orchestration_project.ingest.divide import by_delivery
 from orchestration_project.ingest.fingerprints import making_of, reading_of
-from orchestration_project.ingest.model import Candidates, Published, Validated
+from orchestration_project.ingest.model import Published, Validated
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import enter
 from orchestration_project.ingest.publish import publish

@@ -6,8 +6,9 @@ Belongs here: the end of a load. What its stages hand over to each other on the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestration_project.ingest.candidates import Candidates, Refused
 from orchestration_project.ingest.counts import FileCount, ReasonCount
-from orchestration_project.ingest.model import Candidates, Published, Refused
+from orchestration_project.ingest.model import Published
 from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse.history_days import HistorySize
 from orchestration_project.warehouse.ledger import Entry

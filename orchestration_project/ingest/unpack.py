@@ -22,9 +22,9 @@ from orchestration_project.contracts.feed import FileFormat
 from orchestration_project.errors import FileChanged, FileRefused
 from orchestration_project.failpoints import Point, reached
 from orchestration_project.formats.zip_members import Contents, extract, is_zip
+from orchestration_project.ingest.candidates import Refused
 from orchestration_project.ingest.from_landing import ensure_left_alone
 from orchestration_project.ingest.kept_archives import batch_or_day, batch_or_none, delivery_key, member_names
-from orchestration_project.ingest.model import Refused
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import archived, ensure_folder, ensure_storable, flush
 from orchestration_project.storage.copies import copy_bytes

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused, visible
+from orchestration_project.ingest.candidates import Candidate
 from orchestration_project.ingest.control_totals import reconcile, totals_of
 from orchestration_project.ingest.counts import RULE_OF_REASON, FileCount, count_reasons, nothing_of
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
-from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.inspection.reading import (
     ColumnFound,

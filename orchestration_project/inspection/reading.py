@@ -15,8 +15,9 @@ from orchestration_project.errors import PlatformError
 from orchestration_project.formats.decode import BOMS, as_utf8
 from orchestration_project.formats.decompress import compression_of, decompress
 from orchestration_project.formats.given import naming_of
+from orchestration_project.ingest.candidates import Candidate
 from orchestration_project.ingest.counts import FileCount
-from orchestration_project.ingest.model import Candidate, Request
+from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.plan import make_plan
 from orchestration_project.inspection.verify_tables import ledger_lacks

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
+from orchestration_project.ingest.candidates import Candidates
 from orchestration_project.ingest.counts import FileCount, count_records
 from orchestration_project.ingest.duplicates import (
     affected_batches,
@@ -16,7 +17,7 @@ from orchestration_project.ingest.duplicates import (
     shared_keys_select,
 )
 from orchestration_project.ingest.keys import duplicates_select, keys_of
-from orchestration_project.ingest.model import Candidates, Plan, Staged, Validated
+from orchestration_project.ingest.model import Plan, Staged, Validated
 from orchestration_project.ingest.refusals import RejectRate, reject_rates
 from orchestration_project.ingest.relations import (
     ATTEMPTS,

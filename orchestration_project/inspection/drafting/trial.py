@@ -16,9 +16,9 @@ from orchestration_project.contracts import load_feed
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import FileRefused
 from orchestration_project.hashes import shown
+from orchestration_project.ingest.candidates import Candidate
 from orchestration_project.ingest.counts import nothing_of
 from orchestration_project.ingest.dry_run import dry_run, scratch_session, scratch_warehouse
-from orchestration_project.ingest.model import Candidate
 from orchestration_project.ingest.options import ConfiguredFeed, feed_options
 from orchestration_project.ingest.values import text_of, value_of
 from orchestration_project.inspection.drafting.layout import DraftError
