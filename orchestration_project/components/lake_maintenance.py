@@ -6,6 +6,7 @@ Belongs here: the asset with its job and schedule, and what the UI shows of a ni
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import dagster as dg
@@ -88,6 +89,7 @@ class LakeMaintenance(dg.Component, dg.Model, dg.Resolvable):
         return lake_maintenance
 
     def _night(self, context: dg.AssetExecutionContext, platform: Platform, now: dt.datetime) -> "Maintained | None":
+        from orchestration_project.ingest.shard_files import remove_left
         from orchestration_project.warehouse.lake import Lake
         from orchestration_project.warehouse.lake_maintenance import maintain
 
@@ -95,7 +97,11 @@ class LakeMaintenance(dg.Component, dg.Model, dg.Resolvable):
         if not (isinstance(warehouse, Lake) and warehouse.exists()):
             return None
         keep, grace = dt.timedelta(days=self.keep_days), dt.timedelta(hours=self.grace_hours)
-        return maintain(warehouse, now, keep, grace, context.log.info)
+        found = maintain(warehouse, now, keep, grace, context.log.info)
+        removed = remove_left(warehouse, found.unknown)
+        for path in removed[:SHOWN]:
+            context.log.info(f"a load in shards that was killed had left it, and it is removed: {path}")
+        return replace(found, unknown=[path for path in found.unknown if path not in {*removed}])
 
 
 def build_schedule() -> dg.ScheduleDefinition:

@@ -38,11 +38,8 @@ from orchestration_project.ingest.state import note_state
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.connection import Warehouse, alone, transaction
-from orchestration_project.warehouse.snapshots import is_conflict
-
-ATTEMPTS = 4
-"""How often a load is tried while programs that do not heed the lock get in between."""
+from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.tables import is_lake
 
 
 def load(
@@ -158,3 +155,10 @@ def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) ->
         except FilesUnfit as error:
             # Nothing was changed. The other files are tried again without the ones that it names.
             candidates = leave_out(session, candidates, error.faults)
+    reached(Point.COMMITTED)
+    left += archive(session, candidates, published)
+    if session.settings.shards and is_lake(session.connection):
+        from orchestration_project.ingest.shard_files import remove_own
+
+        remove_own(session)
+    return Report.of(candidates, published, left, renewed)

@@ -79,10 +79,14 @@ class Apart:
     Attributes:
         validated: relation of what they validated.
         here: relation of the staged records that no shard has read, which are not validated yet.
+        raw: on a lake, the files that have the raw table's rows, but for those of `here`.
+        cleaned: on a lake, the files that have the valid rows of `validated`.
     """
 
     validated: str = VALIDATED_APART
     here: str = STAGED_HERE
+    raw: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ New records join `raw_x` in the same transaction, and every file's records are a
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from orchestration_project.contracts.feed import Feed
 from orchestration_project.errors import WarehouseError
@@ -25,6 +24,7 @@ from orchestration_project.ingest.model import Plan, Published, Staged, Unique
 from orchestration_project.ingest.repairs import resolve
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.validate import validation_of
+from orchestration_project.storage.batches import Batch
 from orchestration_project.warehouse import ledger, ledger_batches
 from orchestration_project.warehouse.feed_tables import (
     PLATFORM_COLUMNS,
@@ -38,9 +38,6 @@ from orchestration_project.warehouse.history_days import size_of
 from orchestration_project.warehouse.published import note_published
 from orchestration_project.warehouse.tables import batch_filter, ident, idents, replace_batches
 from orchestration_project.warehouse.waivers import has_waivers
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 # What the chart in a run's metadata shows, whichever batches the run was about.
 NEWEST_DAYS = 60
@@ -68,7 +65,7 @@ def publish(session: Session, unique: Unique) -> Published:
         if session.options.history:
             remember(session, unique)
         reached(Point.PUBLISHED)
-    insert_staged(connection, feed, staged)
+    insert_staged(session, staged)
     reached(Point.INSERTED)
     # Most feeds have neither repairs nor waivers, and this would read all of their rejects.
     if session.request.publish and _has_closed(session):
@@ -97,9 +94,25 @@ def _replace_published(session: Session, unique: Unique) -> int:
     if session.options.history:
         # Of the days that were validated, these tables have the newest: they are replaced as a whole.
         batches, shown = None, batch_filter(newest_day(session))
-    cleaned = replace_batches(connection, cleaned_table(feed), batches, _cleaned_select(feed, unique, shown))
+    cleaned = _replace_cleaned(session, unique, batches, shown)
     rejected = replace_batches(connection, rejected_table(feed), batches, _rejected_select(feed, unique, shown))
     return cleaned + rejected
+
+
+def _replace_cleaned(session: Session, unique: Unique, batches: Sequence[Batch] | None, shown: str) -> int:
+    """Replace the valid rows of the batches; returns how many there are now."""
+    connection, feed, validated = session.connection, session.feed, unique.validated
+    apart = validated.staged.apart
+    if apart and apart.cleaned:
+        # Imported by those alone whose shards wrote files of a lake.
+        from orchestration_project.ingest.shard_files import add_cleaned, can_add_cleaned
+
+        if can_add_cleaned(session, apart):
+            here = _cleaned_select(feed, unique, shown, validated.changeable)
+            inserted = replace_batches(connection, cleaned_table(feed), batches, here)
+            return inserted + add_cleaned(session, apart, unique)
+    select = _cleaned_select(feed, unique, shown, validated.relation)
+    return replace_batches(connection, cleaned_table(feed), batches, select)
 
 
 def _counted(session: Session, unique: Unique) -> tuple[list[FileCount], list[FileCount]]:
@@ -112,9 +125,9 @@ def _counted(session: Session, unique: Unique) -> tuple[list[FileCount], list[Fi
     return count_records(connection, feed, newest), count_kept(connection, feed, unique, earlier)
 
 
-def _cleaned_select(feed: Feed, unique: Unique, shown: str) -> str:
+def _cleaned_select(feed: Feed, unique: Unique, shown: str, validated: str) -> str:
     columns = idents([*(column.name for column in feed.columns), *PLATFORM_COLUMNS, "_rescued"])
-    return f"""SELECT {columns} FROM {unique.validated.relation} ANTI JOIN {unique.relation} USING (_rid)
+    return f"""SELECT {columns} FROM {validated} ANTI JOIN {unique.relation} USING (_rid)
         WHERE _reasons IS NULL AND {shown}"""
 
 
@@ -147,9 +160,15 @@ def _with_filled(feed: Feed, unique: Unique) -> str:
     return f"{validated.records} LEFT JOIN (SELECT _rid, {idents(names)} FROM {validated.relation}) USING (_rid)"
 
 
-def insert_staged(connection: "DuckDBPyConnection", feed: Feed, staged: Staged) -> None:
+def insert_staged(session: Session, staged: Staged) -> None:
     """Add the staged records to the raw table; the view `_records` holds until then."""
-    connection.execute(f"INSERT INTO {ident(raw_table(feed))} BY NAME SELECT * EXCLUDE (_rid) FROM {staged.relation}")
+    if staged.apart and staged.apart.raw:
+        from orchestration_project.ingest.shard_files import add_raw
+
+        if add_raw(session, staged.apart):
+            return
+    table = ident(raw_table(session.feed))
+    session.connection.execute(f"INSERT INTO {table} BY NAME SELECT * EXCLUDE (_rid) FROM {staged.relation}")
 
 
 def _has_closed(session: Session) -> bool:

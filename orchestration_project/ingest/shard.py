@@ -8,6 +8,7 @@ Which files form a shard, and what a load makes of the results, is in `sharding`
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +20,18 @@ from orchestration_project.formats.staging import ReadyFile, show
 from orchestration_project.ingest.divide import divide
 from orchestration_project.ingest.ignored import mark_ignored, shown_in
 from orchestration_project.ingest.relations import RECORDS
+from orchestration_project.ingest.shard_lake import LakeFolder, scratch
 from orchestration_project.ingest.shard_parts import Part, write_part
 from orchestration_project.ingest.validate import validated_select
-from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.faults import no_room
+from orchestration_project.warehouse.feed_tables import cleaned_layout, raw_layout
+from orchestration_project.warehouse.tables import ident, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+KEPT_COMPRESSION = "snappy"
+"""That of files which DuckLake writes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class ShardTask:
         folder: where the shard may make a folder for its work and for what it hands over.
         threads: number of DuckDB's threads.
         memory_limit: DuckDB's memory limit, such as `1GB`; what needs more is spilled to the folder.
+        lake: where it writes the rows that a lake's tables will have; None if the warehouse is no lake.
     """
 
     number: int
@@ -53,6 +60,7 @@ class ShardTask:
     folder: Path
     threads: int
     memory_limit: str
+    lake: LakeFolder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,7 @@ class ShardResult:
         number: the task's.
         records: the text of every record: the columns of the raw table, and `_rid`; None if a file is unfit.
         validated: values and reasons of each record that is data, with the same `_rid`; None if a file is unfit.
+        cleaned: of a lake, the valid rows as its table has them.
         counts: what was read of each file that has records.
         unfit: the files that can't be loaded. Then nothing else was made: the load goes on without these files.
     """
@@ -80,6 +89,7 @@ class ShardResult:
     number: int
     records: Part | None = None
     validated: Part | None = None
+    cleaned: Part | None = None
     counts: tuple[ShardCount, ...] = ()
     unfit: tuple[FileKey, ...] = ()
 
@@ -105,19 +115,43 @@ def run_shard(task: ShardTask) -> ShardResult:
     """
     task.folder.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f"{task.number}-", dir=task.folder))
-    scratch = DuckdbFile(own / "scratch.duckdb", threads=task.threads, memory_limit=task.memory_limit)
+    purpose, limits = f"shard {task.number} of {task.feed.name}", {"threads": task.threads}
     files = [replace(file, work=own) for file in task.files]
-    with scratch.connection(f"shard {task.number} of {task.feed.name}", [*task.readable, own]) as connection:
+    with scratch(
+        own / "scratch.duckdb", purpose, limits | {"memory_limit": task.memory_limit}, [*task.readable, own], task.lake
+    ) as connection:
         try:
             stage(connection, task.feed, task.batch_type, files)
         except FilesUnfit as error:
             return ShardResult(task.number, unfit=tuple(error.faults))
         mark_ignored(connection, task.feed, files)
         source = shown_in(task.feed)
-        records = write_part(connection, _numbered(task, source), own / "records.parquet")
+        records = _write_records(connection, task, source, own)
         show(connection, RECORDS, [_numbered(task, divide(connection, task.feed, source, files))])
-        validated = write_part(connection, validated_select(task.feed, "true"), own / "validated.parquet")
-        return ShardResult(task.number, records, validated, _counts(connection, records.path))
+        validated = write_part(connection, validated_select(task.feed, "true"), str(own / "validated.parquet"))
+        cleaned = _write_cleaned(connection, task, task.lake, validated, own) if task.lake else None
+        return ShardResult(task.number, records, validated, cleaned, _counts(connection, records.path))
+
+
+def _write_records(connection: "DuckDBPyConnection", task: ShardTask, source: str, own: Path) -> Part:
+    """Write the text of all records; for a lake as its raw table has it, beside the number that the load needs."""
+    if task.lake is None:
+        return write_part(connection, _numbered(task, source), str(own / "records.parquet"))
+    columns = _typed(raw_layout(task.feed, task.batch_type))
+    query = f"SELECT {columns}, _rid FROM ({_numbered(task, source)})"
+    return write_part(connection, query, f"{task.lake.url}{own.name}-raw.parquet", KEPT_COMPRESSION)
+
+
+def _write_cleaned(
+    connection: "DuckDBPyConnection", task: ShardTask, lake: LakeFolder, validated: Part, own: Path
+) -> Part:
+    columns = _typed(cleaned_layout(task.feed, task.batch_type))
+    query = f"SELECT {columns} FROM read_parquet({literal(validated.path)}) WHERE _reasons IS NULL"
+    return write_part(connection, query, f"{lake.url}{own.name}-cleaned.parquet", KEPT_COMPRESSION)
+
+
+def _typed(layout: Mapping[str, str]) -> str:
+    return ", ".join(f"{ident(name)}::{sql_type} AS {ident(name)}" for name, sql_type in layout.items())
 
 
 def _numbered(task: ShardTask, relation: str) -> str:
@@ -129,11 +163,11 @@ def _numbered(task: ShardTask, relation: str) -> str:
     return f"SELECT * REPLACE (_rid * {task.of + 1} - {task.number} AS _rid) FROM {relation}"
 
 
-def _counts(connection: "DuckDBPyConnection", records: Path) -> tuple[ShardCount, ...]:
+def _counts(connection: "DuckDBPyConnection", records: str) -> tuple[ShardCount, ...]:
     # From the written file, not from the tables before it: so that the counts prove what is handed over.
     rows = connection.execute(
         """SELECT _batch_date::VARCHAR, _file, _file_version, count(*) FROM read_parquet($1)
             GROUP BY ALL ORDER BY ALL""",
-        [str(records)],
+        [records],
     ).fetchall()
     return tuple(ShardCount(*row) for row in rows)

@@ -21,36 +21,46 @@ AS_TEXT = re.compile(CHANGED_BY_PARQUET)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A Parquet file that a shard has written: where it is, its `rows`, its size in bytes and its SHA-256."""
+    """A Parquet file that a shard has written.
 
-    path: Path
+    Attributes:
+        path: its path, or its URL in an object store.
+        rows: their number.
+        size: bytes, of a file.
+        sha256: of a file. An object has none: its store compares each piece that it takes with the piece's hash.
+    """
+
+    path: str
     rows: int
-    size: int
-    sha256: str
+    size: int = 0
+    sha256: str = ""
 
     @property
     def is_whole(self) -> bool:
         """Whether the file is there as it was written, every byte of it."""
+        if _is_remote(self.path):
+            return True
         try:
-            return self.path.stat().st_size == self.size and _sha256(self.path) == self.sha256
+            return Path(self.path).stat().st_size == self.size and _sha256(self.path) == self.sha256
         except OSError:
             return False
 
 
-def write_part(connection: "DuckDBPyConnection", query: str, path: Path) -> Part:
+def write_part(connection: "DuckDBPyConnection", query: str, path: str, compression: str = "lz4_raw") -> Part:
     """Write the rows of a query to a Parquet file.
 
     Args:
-        connection: may write to the file's folder.
+        connection: may write there.
         query: gives the rows.
-        path: of a file that is not there yet.
+        path: of a file that is not there yet, or an URL.
+        compression: the default is for files that are read once and deleted, so that time counts more than size.
     """
     columns = ", ".join(_written(name, sql_type) for name, sql_type in types_of(connection, f"({query})").items())
-    # LZ4: the file is read once and deleted, so time counts more than size.
     copied = connection.execute(
-        f"COPY (SELECT {columns} FROM ({query})) TO {literal(str(path))} (FORMAT parquet, COMPRESSION lz4_raw)"
+        f"COPY (SELECT {columns} FROM ({query})) TO {literal(path)} (FORMAT parquet, COMPRESSION {compression})"
     ).fetchone()
-    return Part(path, int(copied[0]) if copied else 0, path.stat().st_size, _sha256(path))
+    rows = int(copied[0]) if copied else 0
+    return Part(path, rows) if _is_remote(path) else Part(path, rows, Path(path).stat().st_size, _sha256(path))
 
 
 def as_written(types: Mapping[str, str]) -> str:
@@ -69,6 +79,10 @@ def _written(name: str, sql_type: str) -> str:
     return f"{ident(name)}::VARCHAR AS {ident(name)}" if AS_TEXT.fullmatch(sql_type) else ident(name)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _is_remote(path: str) -> bool:
+    return "://" in path
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

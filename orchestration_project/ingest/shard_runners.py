@@ -72,7 +72,7 @@ def _until_done(task: ShardTask, run: Runner, log: Callable[[str], None], stoppe
 
 def _proved(result: ShardResult) -> ShardResult:
     """The result itself, whose files are as they were written."""
-    for part in (result.records, result.validated):
+    for part in (result.records, result.validated, result.cleaned):
         if part and not part.is_whole:
             raise ShardFailed(f"{part.path} is not what was written to it")
     return result

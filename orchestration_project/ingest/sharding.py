@@ -9,7 +9,7 @@ Repair files stay with the load: whether their records are valid depends on othe
 
 import heapq
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestration_project.errors import FileKey, ShardFailed
@@ -20,6 +20,8 @@ from orchestration_project.ingest.model import Apart
 from orchestration_project.ingest.relations import KEPT_APART, KEPT_HERE, STAGED_APART, STAGED_HERE, VALIDATED_APART
 from orchestration_project.ingest.session import Session
 from orchestration_project.ingest.shard import ShardResult, ShardTask
+from orchestration_project.ingest.shard_files import lake_folder, remove_own
+from orchestration_project.ingest.shard_lake import LakeFolder
 from orchestration_project.ingest.shard_parts import Part
 from orchestration_project.ingest.shard_runners import run_all
 from orchestration_project.storage.batches import is_repair
@@ -67,19 +69,33 @@ def read_apart(session: Session, ready: Sequence[ReadyFile], shards: Sequence[Se
         FilesUnfit: names files that can't be loaded.
         ShardFailed: a shard failed each time it was tried.
     """
-    tasks = _tasks(session, shards)
+    lake = lake_folder(session)
+    tasks = _tasks(session, shards, lake)
     session.tell(f"reading and validating in {len(tasks)} shards, by {session.settings.shards_executor}")
-    results = run_all(tasks, session.settings.shards_executor, session.tell)
+    try:
+        results = run_all(tasks, session.settings.shards_executor, session.tell)
+    except BaseException:
+        if lake:
+            remove_own(session)
+        raise
     if unfit := {key for result in results for key in result.unfit}:
         _refuse(session, [file for file in ready if file.key in unfit])
     others = [file for file in ready if is_repair(file.name)]
     stage(session.connection, session.feed, session.batching.sql_type, others)
     mark_ignored(session.connection, session.feed, others)
     _show(session, results, len(tasks))
-    return Apart()
+    if lake is None:
+        return Apart()
+    # Of a divided feed the records go to other batches than those of their delivery, which the load tells.
+    raw = () if session.feed.division else _files(result.records for result in results)
+    return Apart(raw=raw, cleaned=_files(result.cleaned for result in results))
 
 
-def _tasks(session: Session, shards: Sequence[Sequence[ReadyFile]]) -> list[ShardTask]:
+def _files(parts: Iterable[Part | None]) -> tuple[str, ...]:
+    return tuple(part.path for part in parts if part and part.rows)
+
+
+def _tasks(session: Session, shards: Sequence[Sequence[ReadyFile]], lake: LakeFolder | None) -> list[ShardTask]:
     settings, transfer = session.settings, session.transfer
     folder = Path(tempfile.mkdtemp(prefix="shards-", dir=session.work))
     return [
@@ -93,6 +109,7 @@ def _tasks(session: Session, shards: Sequence[Sequence[ReadyFile]]) -> list[Shar
             folder,
             settings.shard_threads,
             settings.shard_memory_limit,
+            lake,
         )
         for number, files in enumerate(shards, 1)
     ]
@@ -123,7 +140,7 @@ def _show(session: Session, results: Sequence[ShardResult], shards: int) -> None
 
 
 def _parquet(parts: Sequence[Part]) -> str:
-    return f"read_parquet([{literals(str(part.path) for part in parts)}])"
+    return f"read_parquet([{literals(part.path for part in parts)}])"
 
 
 def without_left_out(session: Session, kept: str, left_out: str) -> Apart:

@@ -114,9 +114,10 @@ def test_a_damaged_result_is_no_result(faulty: type[Faulty], tmp_path: Path) -> 
 
     def damage(number: int, result: ShardResult) -> None:
         if number == 1 and result.validated:
-            content = bytearray(result.validated.path.read_bytes())
+            file = Path(result.validated.path)
+            content = bytearray(file.read_bytes())
             content[len(content) // 2] ^= 1
-            result.validated.path.write_bytes(content)
+            file.write_bytes(content)
 
     faulty.after = staticmethod(damage)
     shop = fill(shop_of(tmp_path / "a"))

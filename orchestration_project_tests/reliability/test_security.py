@@ -285,7 +285,7 @@ HARMLESS = {
     "broken",  # a condition that ingest.values made
     "IS_IN_RAW",  # a condition that warehouse.ledger has as a constant
     # Names of a session's relations, which formats.staging and ingest.relations have as constants, and of a table.
-    *("relation", "records", "removed", "skipped", "changeable", "validated", "TABLE"),
+    *("relation", "records", "removed", "skipped", "changeable", "validated", "here", "TABLE"),
     "listed",  # a key's columns, quoted
     # Whole numbers: how many lines formats.delimited leaves out, how many values are tried, of a record, of a state, of
     # a shard and of how many, a time limit.
