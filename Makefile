@@ -46,7 +46,7 @@ LOG := $(DATA_DIR)/logs/run.log
 WORKERS := -n auto --dist loadgroup
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test torture cluster browser screenshots dev check bench bench-full home
+.PHONY: help run test torture cluster browser screenshots dev check bench bench-full bench-cluster home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -92,6 +92,9 @@ bench: .venv/.locked $(PEERS)/.locked ## Measure against a hand-written script a
 
 bench-full: .venv/.locked $(PEERS)/.locked ## More rounds, and up to 100 million records; takes about two hours
 	@$(BIN)/python -m benchmarks --full $(ARGS)
+
+bench-cluster: .venv/.locked ## Measure lakes, shards and several writers; writes benchmarks/results-cluster.md
+	@$(BIN)/python -m benchmarks warehouses shards workers writers --results benchmarks/results-cluster.md $(ARGS)
 
 # A link, so that a change of dagster.yaml is in force at once; a file that somebody put there is left alone.
 home:

@@ -12,14 +12,18 @@ import time
 
 
 def main(told: int, command: list[str]) -> None:
-    """Write exit code, seconds and peak memory in bytes to a file descriptor, which the command does not see."""
+    """Write exit code, seconds, peak memory in bytes and CPU seconds to a file descriptor.
+
+    The command does not see it.
+    """
     os.set_inheritable(told, False)
     began = time.perf_counter()
     _, status, usage = os.wait4(os.posix_spawnp(command[0], command, os.environ), 0)  # noqa: TID251 - handed on
     seconds = time.perf_counter() - began
     # macOS counts bytes, others kilobytes.
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    os.write(told, f"{os.waitstatus_to_exitcode(status)} {seconds} {peak}".encode())
+    cpu = usage.ru_utime + usage.ru_stime
+    os.write(told, f"{os.waitstatus_to_exitcode(status)} {seconds} {peak} {cpu}".encode())
 
 
 if __name__ == "__main__":

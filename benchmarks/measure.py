@@ -22,10 +22,17 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one run of a command took: wall-clock seconds, and the peak memory of its largest process in bytes."""
+    """What one run of a command took.
+
+    Attributes:
+        seconds: by the clock.
+        peak_bytes: the peak memory of its largest process.
+        cpu_seconds: CPU time of all of its processes, in Python and in the system.
+    """
 
     seconds: float
     peak_bytes: int
+    cpu_seconds: float
 
 
 @dataclass(slots=True)
@@ -61,6 +68,11 @@ class Contender:
     def peak_bytes(self) -> float | None:
         """The median of the peak memory; None for one that failed."""
         return None if self.failure or not self.usages else median(usage.peak_bytes for usage in self.usages)
+
+    @property
+    def cpu_seconds(self) -> float | None:
+        """The median of the CPU time; None for one that failed."""
+        return None if self.failure or not self.usages else median(usage.cpu_seconds for usage in self.usages)
 
 
 def take_turns(contenders: Sequence[Contender], log: Path) -> None:
@@ -103,10 +115,10 @@ def run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Us
     told = _launched(command, environment, log).split()
     if not told:
         raise Failed(f"{command[0]} can't be started:\n{last_lines(log)}")
-    code, seconds, peak = told
+    code, seconds, peak, cpu = told
     if code != "0":
         raise Failed(f"{Path(command[0]).name} ended with {code}; it said:\n{last_lines(log)}")
-    return Usage(float(seconds), int(peak))
+    return Usage(float(seconds), int(peak), float(cpu))
 
 
 def _launched(command: Sequence[str], environment: Mapping[str, str], log: Path) -> str:
@@ -143,6 +155,22 @@ def last_lines(log: Path) -> str:
 def tell(line: str) -> None:
     """Tell whoever waits how far the session is."""
     print(f"  {line}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+
+
+def paired(
+    item: Contender, yardstick: Contender, value: Callable[[Usage], float] = lambda usage: usage.seconds
+) -> float | None:
+    """The median of the rounds' ratios; None where one of both has failed.
+
+    Args:
+        item: the contender that is compared.
+        yardstick: what it is compared with; it has run as often.
+        value: what of a run is compared; by default its time.
+    """
+    if item.failure or yardstick.failure or not item.usages:
+        return None
+    pairs = zip(item.usages, yardstick.usages, strict=True)
+    return median(value(usage) / value(other) for usage, other in pairs)
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import psycopg
@@ -21,6 +22,7 @@ from orchestration_project_tests.servers.s3 import BUCKET, S3Server, running
 TABLE = "cleaned_sales"
 """The table that is brought out. It has the rows as they were sold, and is the largest one."""
 HOST = "127.0.0.1"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,14 @@ def _rows_of(url: str) -> int:
         return sum(found[0] for found in (count.fetchone() for count in counts) if found)
 
 
-def entered(stack: ExitStack, place: AbstractContextManager[Place]) -> Place:
-    """Start a place's server, which runs as long as the stack is there.
+def entered(stack: ExitStack, server: AbstractContextManager[T]) -> T:
+    """Start a server, which runs as long as the stack is there.
 
     Raises:
         Failed: the server is not installed, or did not start.
     """
     try:
-        return stack.enter_context(place)
+        return stack.enter_context(server)
     # How the tests' servers say what is not there.
     except (pytest.skip.Exception, pytest.fail.Exception, OSError, AssertionError) as error:
         raise Failed(str(error) or "its server did not start") from None

@@ -19,7 +19,10 @@ PUBLISH = (str(BIN / "orchestration-project"), "publish")
 HISTORY = "dagster_home"
 MEMORY_LIMIT = "2GB"
 """DuckDB's, for the platform: large enough to work, far too small for ten million rows of text."""
-SETTINGS = ("DATA_DIR", "AUTOMATION", "DAGSTER_", "MAX_FILE_BYTES", "PUBLISH", "WAREHOUSE_", "PYTHONDONTWRITEBYTECODE")
+SETTINGS = (
+    *("ARCHIVE_URL", "AUTOMATION", "DAGSTER_", "DATA_DIR", "LANDING_URL", "MAX_FILE_BYTES", "PUBLISH", "SHARD"),
+    *("WAREHOUSE_", "PYTHONDONTWRITEBYTECODE"),
+)
 """How the names of variables begin that would change what is measured."""
 
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 import duckdb
 
 from benchmarks.data import days, make_sales
-from benchmarks.measure import Contender, Failed, run, take_turns, tell
+from benchmarks.measure import Contender, Failed, paired, run, take_turns, tell
 from benchmarks.parts.load import PEERS_BIN
 from benchmarks.places import TABLE, Place, entered, folder_place, postgres_place, s3_place
 from benchmarks.report import UNKNOWN, Section, Target, megabytes, seconds, times
@@ -104,14 +103,6 @@ class Results:
             first, later = self.wires.values()
             what = f"{self.place.name}: bytes sent for a changed day to those for all {DAYS} days"
             yield Target(what, later.sent / first.sent if first.sent else None, 0.1)
-
-
-def paired(item: Contender, yardstick: Contender) -> float | None:
-    """The median of the rounds' ratios; None where one of both has failed."""
-    if item.failure or yardstick.failure or not item.usages:
-        return None
-    pairs = zip(item.usages, yardstick.usages, strict=True)
-    return median(usage.seconds / other.seconds for usage, other in pairs)
 
 
 def _amount(count: int) -> str:

@@ -83,9 +83,10 @@ def test_peak_memory_is_that_of_the_command(tmp_path: Path) -> None:
 def test_the_median_counts(seconds: list[float], median: float | None) -> None:
     """One slow run does not decide, and without a run there is no figure."""
     item = contender("a")
-    item.usages = [Usage(value, int(value)) for value in seconds]
+    item.usages = [Usage(value, int(value), value) for value in seconds]
     assert item.seconds == median
     assert item.peak_bytes == median
+    assert item.cpu_seconds == median
 
 
 @pytest.mark.parametrize(

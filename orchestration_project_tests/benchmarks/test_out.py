@@ -6,8 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.measure import Contender, Usage
-from benchmarks.parts.out import Results, paired
+from benchmarks.measure import Contender, Usage, paired
+from benchmarks.parts.out import Results
 from benchmarks.peers.copy_out import main as copy_out
 from benchmarks.places import TABLE, folder_place
 from benchmarks.report import UNKNOWN
@@ -17,7 +17,7 @@ from orchestration_project_tests.servers.network import network
 
 def contender(name: str, *seconds: float) -> Contender:
     """A contender whose runs took so long."""
-    return Contender(name, [], usages=[Usage(taken, 1_000_000) for taken in seconds])
+    return Contender(name, [], usages=[Usage(taken, 1_000_000, taken) for taken in seconds])
 
 
 def test_ratios_are_of_the_same_round() -> None:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,13 +36,20 @@ class PostgresServer:
     Attributes:
         folder: where its databases are.
         port: where it listens.
+        options: settings that it starts with, beside those of all tests' servers or instead of them.
         process: the server while it runs.
     """
 
     folder: Path
     port: int
+    options: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def log(self) -> Path:
+        """What the server says."""
+        return self.folder.parent / "log"
 
     def url(self, database: str = "postgres", user: str = OWNER, password: str = PASSWORD) -> str:
         """The URL of a database, for a user."""
@@ -59,10 +66,11 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [_program("postgres"), "-D", str(self.folder), "-p", str(self.port)]
-        for option in OPTIONS:
+        # Of an option that is given twice, PostgreSQL takes the last.
+        for option in (*OPTIONS, *self.options):
             command += ["-c", option]
         # The log has to be the folder's own file: a pipe that nobody reads would stop the server when it is full.
-        with (self.folder.parent / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, user=_account(), group=_group())
         self.wait()
 
@@ -81,7 +89,7 @@ class PostgresServer:
                 psycopg.connect(self.url()).close()
             except psycopg.OperationalError:
                 assert self.process
-                assert self.process.poll() is None, (self.folder.parent / "log").read_text(encoding="utf-8")
+                assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -97,12 +105,16 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server with nothing in it. Without PostgreSQL on the machine the test is skipped, or fails in CI."""
+def postgres_server(*options: str) -> Iterator[PostgresServer]:
+    """A running server with nothing in it. Without PostgreSQL on the machine the test is skipped, or fails in CI.
+
+    Args:
+        options: settings that it starts with, such as `fsync=on`.
+    """
     with tempfile.TemporaryDirectory(prefix="postgres_") as made:
         # Not below the tests' folders, which nobody but their owner may enter.
         top = Path(made)
-        server = PostgresServer(top / "data", _free_port())
+        server = PostgresServer(top / "data", _free_port(), options)
         _initialize(top, server.folder)
         server.start()
         try:
