@@ -15,7 +15,7 @@ from orchestration_project.components.check_states import noted
 from orchestration_project.components.feed_metadata import Metadata, compared
 from orchestration_project.components.feed_spec import OPERATIONS, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
-from orchestration_project.components.nightly import nightly_job, nightly_schedule, tried_again
+from orchestration_project.components.nightly import Nightly, nightly_job, nightly_schedule
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.proofs import proofs_of
 from orchestration_project.components.resources import Platform
@@ -37,7 +37,7 @@ FINDINGS_SHOWN = 20
 Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
-class Backup(dg.Component, dg.Model, dg.Resolvable):
+class Backup(Nightly):
     """Backups at `BACKUP_URL`: taken each night, proven by restoring them, and deleted by age.
 
     Makes the asset `warehouse_backup` with its check, the job `warehouse_backup_job` and a schedule.
@@ -58,12 +58,6 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
         Sequence[Weekday],
         Field(description="Weekdays (UTC) on which all of it is restored, proven, and one batch loaded again."),
     ] = ("Sunday",)
-    retries: Annotated[
-        int,
-        Field(ge=0, description="How often a night is tried again whose place or warehouse could not be reached."),
-    ] = 3
-    retry_minutes: Annotated[float, Field(gt=0, description="Minutes before each of these.")] = 10
-    owners: Annotated[Sequence[str], Field(description="Owners: mail addresses, or `team:` and a name.")] = ()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The asset, its job and its schedule."""
@@ -131,7 +125,7 @@ class Backup(dg.Component, dg.Model, dg.Resolvable):
     ) -> "Night":
         from orchestration_project.backup.nightly import nightly
 
-        with tried_again(self.retries, self.retry_minutes):
+        with self.tried_again():
             return nightly(warehouse, settings, now, context.log.info, self._keep(), whole, self.sample_days)
 
     def _keep(self) -> "Keep":

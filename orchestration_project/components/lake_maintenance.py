@@ -5,8 +5,7 @@ Belongs here: the asset with its job and schedule, and what the UI shows of a ni
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import dagster as dg
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from orchestration_project.components.feed_metadata import Metadata
 from orchestration_project.components.feed_spec import OPERATIONS, POOL
-from orchestration_project.components.nightly import nightly_job, nightly_schedule, tried_again
+from orchestration_project.components.nightly import Nightly, nightly_job, nightly_schedule
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.settings import Settings
@@ -27,7 +26,7 @@ SHOWN = 50
 NO_LAKE = "the warehouse is no lake, or was not made yet: there is nothing to put together"
 
 
-class LakeMaintenance(dg.Component, dg.Model, dg.Resolvable):
+class LakeMaintenance(Nightly):
     """Puts small files of a lake together, and deletes the files of states that are old.
 
     Makes the asset `lake_maintenance`, the job `lake_maintenance_job` and a schedule, if `WAREHOUSE_URL` names a lake.
@@ -41,12 +40,6 @@ class LakeMaintenance(dg.Component, dg.Model, dg.Resolvable):
         float,
         Field(ge=0, description="For how long a file stays that no state has any more: a query may be reading it."),
     ] = 24
-    retries: Annotated[
-        int,
-        Field(ge=0, description="How often a night is tried again whose lake is busy or can't be reached."),
-    ] = 3
-    retry_minutes: Annotated[float, Field(gt=0, description="Minutes before each of these.")] = 10
-    owners: Annotated[Sequence[str], Field(description="Owners: mail addresses, or `team:` and a name.")] = ()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 - as Dagster calls it
         """The asset, its job and its schedule; nothing for a DuckDB file."""
@@ -77,7 +70,7 @@ class LakeMaintenance(dg.Component, dg.Model, dg.Resolvable):
         def lake_maintenance(
             context: dg.AssetExecutionContext, platform: Platform
         ) -> Iterator[dg.MaterializeResult[None]]:
-            with tried_again(self.retries, self.retry_minutes):
+            with self.tried_again():
                 found = self._night(context, platform, clock())
             if found is None:
                 context.log.info(NO_LAKE)

@@ -1,10 +1,11 @@
-"""What assets have in common that do the platform's own work once a night: job, schedule, and who tries it again."""
+"""What components have in common whose asset does the platform's own work once a night: attributes, job, schedule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import dagster as dg
+from pydantic import Field
 
 from orchestration_project.components.feed_runs import schedule_status
 from orchestration_project.components.resources import Platform
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
 
 # The first night of a large archive takes long. What runs longer is ended as hung.
 LONGEST_SECONDS = 86_400
+
+
+class Nightly(dg.Component, dg.Model, dg.Resolvable):
+    """A component whose asset works once a night."""
+
+    retries: Annotated[
+        int,
+        Field(ge=0, description="How often a night is tried again that something busy, or down, has stopped."),
+    ] = 3
+    retry_minutes: Annotated[float, Field(gt=0, description="Minutes before each of these.")] = 10
+    owners: Annotated[Sequence[str], Field(description="Owners: mail addresses, or `team:` and a name.")] = ()
+
+    @contextmanager
+    def tried_again(self) -> Iterator[None]:
+        """Have the step run again after a fault that passes by itself: a place that is down, a busy warehouse."""
+        try:
+            yield
+        except PlatformError as error:
+            if not error.transient or not self.retries:
+                raise
+            raise dg.RetryRequested(self.retries, self.retry_minutes * 60) from error
 
 
 def nightly_job(asset: dg.AssetsDefinition, description: str) -> "UnresolvedAssetJobDefinition":
@@ -54,14 +76,3 @@ def nightly_schedule(
         return dg.SkipReason(skipped) if skipped else dg.RunRequest()
 
     return tick
-
-
-@contextmanager
-def tried_again(retries: int, minutes: float) -> Iterator[None]:
-    """Have the step run again after a fault that passes by itself: a place that is down, a warehouse that is busy."""
-    try:
-        yield
-    except PlatformError as error:
-        if not error.transient or not retries:
-            raise
-        raise dg.RetryRequested(retries, minutes * 60) from error

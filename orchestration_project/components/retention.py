@@ -6,14 +6,12 @@ Belongs here: the asset with its job and schedule, and what the UI shows of a ni
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated
 
 import dagster as dg
-from pydantic import Field
 
 from orchestration_project.components.feed_spec import OPERATIONS, FeedSpec
 from orchestration_project.components.file_feed import feeds_of
-from orchestration_project.components.nightly import nightly_job, nightly_schedule, tried_again
+from orchestration_project.components.nightly import Nightly, nightly_job, nightly_schedule
 from orchestration_project.components.project import with_platform
 from orchestration_project.components.resources import Platform
 from orchestration_project.ingest.options import ConfiguredFeed
@@ -29,19 +27,12 @@ NOT_SET = (
 )
 
 
-class Retention(dg.Component, dg.Model, dg.Resolvable):
+class Retention(Nightly):
     """Deletes old reports and replaced refused files, and moves old files of the archive to the cold archive.
 
     Makes the asset `file_retention`, the job `file_retention_job` and a schedule. For how long what stays is told by
     settings; without them nothing happens.
     """
-
-    retries: Annotated[
-        int,
-        Field(ge=0, description="How often a night is tried again whose cold archive or warehouse can't be reached."),
-    ] = 3
-    retry_minutes: Annotated[float, Field(gt=0, description="Minutes before each of these.")] = 10
-    owners: Annotated[Sequence[str], Field(description="Owners: mail addresses, or `team:` and a name.")] = ()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The asset, its job and its schedule."""
@@ -77,7 +68,7 @@ class Retention(dg.Component, dg.Model, dg.Resolvable):
             if not is_wanted(platform.settings):
                 context.log.info(NOT_SET)
                 return
-            with tried_again(self.retries, self.retry_minutes):
+            with self.tried_again():
                 result = self._night(context, platform, sources, clock())
             yield result
 
