@@ -107,6 +107,12 @@ class Landing(StrEnum):
     UNCLAIMED = "claim deleted"
 
 
+class Lake(StrEnum):
+    """What has just been done for a transaction of a lake whose catalog is in PostgreSQL."""
+
+    PROVEN = "lock proven to be held"
+
+
 class Point(StrEnum):
     """What has just been done, in the order of a load."""
 
@@ -142,7 +148,7 @@ class Point(StrEnum):
     REPORTED = "reported"
 
 
-AnyPoint = Point | Recovery | Migration | Publishing | Delivery | Backup | Cold | Fetching | Landing
+AnyPoint = Point | Recovery | Migration | Publishing | Delivery | Backup | Cold | Fetching | Landing | Lake
 _listener: Callable[[AnyPoint], None] | None = None
 
 

@@ -3,6 +3,12 @@
 Its lock is an advisory lock of the database, held by a connection of its own. The server frees it when that connection
 ends, however the process ends. Two first loads of one day would both commit in DuckLake, so writers have to come one at
 a time.
+
+The network, or a machine, may vanish without a word. By default the server would keep such a machine's lock for two
+hours, and the client would wait for a quarter of an hour. So both are told to give up earlier, and the server in an
+order: first the connections that write or wait for the lock, after 10 to 20 seconds without a sign of life, then the
+one that holds it, after 30 to 60. When somebody else gets the lock, what the vanished machine sends later can't be
+committed any more.
 """
 
 import os
@@ -13,9 +19,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import WarehouseDown, WarehouseError
-from orchestration_project.failpoints import Point, reached
-from orchestration_project.postgres_address import parse_address, psycopg_or, without_password
-from orchestration_project.setting_values import SettingsError
+from orchestration_project.failpoints import Lake, Point, reached
+from orchestration_project.postgres_address import parse_address, psycopg_or
+from orchestration_project.settings import SettingsError
 from orchestration_project.warehouse.lake_catalog import NEWEST, Attaching, Snapshot
 from orchestration_project.warehouse.lock import Holder, busy
 from orchestration_project.warehouse.tables import literal
@@ -27,6 +33,21 @@ EXTRA = "lake"
 LOCK = 0x0A_6C_61_6B_65  # any number will do, as long as it is always the same
 LONGEST_NAME = 63
 """PostgreSQL cuts what a connection is called to so many bytes."""
+# Milliseconds for what was sent and not answered. The defaults of an address tell how long an answer is waited for.
+CLIENT_PATIENCE = {"tcp_user_timeout": "60000"}
+# Settings of the server: seconds, a number, and milliseconds, which decide where its system knows them.
+SERVER_PATIENCE = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
+HOLDER_PATIENCE = {
+    "tcp_keepalives_idle": 30,
+    "tcp_keepalives_interval": 10,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 HELD_BY = f"""SELECT application_name, coalesce(host(client_addr), 'local'), state_change
     FROM pg_locks JOIN pg_stat_activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = {LOCK}
@@ -89,10 +110,14 @@ class PostgresCatalog:
 
     def attaching(self, read_only: bool) -> Attaching:  # noqa: ARG002 - SQLite's catalog asks it
         """How DuckDB attaches the lake."""
-        named = {"application_name": "orchestration-project", **self.parameters}
-        address, password = without_password(named, WarehouseError, EXTRA)
-        hidden = "" if password is None else f", PASSWORD {literal(password)}"
-        secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{hidden})"
+        hidden = {name: value for name, value in self.parameters.items() if name == "password"}
+        # In a secret of the connection's own: DuckDB's errors and lists quote the address, and a secret never.
+        password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
+        rest = {name: value for name, value in self._patient.items() if name not in hidden}
+        address = psycopg_or(WarehouseError, EXTRA).conninfo.make_conninfo(
+            **{"application_name": "orchestration-project", **rest}
+        )
+        secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{password})"
         return Attaching(f"postgres:{address}", {"META_SECRET": "'catalog'"}, (secret,))
 
     def holder(self) -> Holder | None:
@@ -120,6 +145,8 @@ class PostgresCatalog:
             except psycopg.errors.LockNotAvailable as error:
                 holder = _holder(connection)
                 raise busy(self.shown, holder.who if holder else "another process", timeout) from error
+            for name, value in HOLDER_PATIENCE.items():
+                connection.execute(f"SET {name} = {value}".encode())
             reached(Point.LOCKED)
             # The server frees the lock with the connection: what answers on it has the lock still.
             yield lambda: self._prove_held(connection)
@@ -133,6 +160,7 @@ class PostgresCatalog:
                 f"{self.shown} has ended the connection that holds the lock of the warehouse, so somebody else may"
                 " write now: nothing was committed, and no file is lost. Run again"
             ) from error
+        reached(Lake.PROVEN)
 
     @contextmanager
     def _asking(self, purpose: str) -> Iterator["Connection[tuple[Any, ...]]"]:
@@ -141,7 +169,7 @@ class PostgresCatalog:
         who = f" (process {os.getpid()} on {socket.gethostname()})"
         named = {"application_name": f"{purpose[: LONGEST_NAME - len(who)]}{who}"}
         try:
-            connection = psycopg.connect(**{**self.parameters, **named}, autocommit=True)
+            connection = psycopg.connect(**{**self._patient, **named}, autocommit=True)
         except psycopg.Error as error:
             raise self._down(error) from None  # the message has the whole address
         try:
@@ -150,6 +178,14 @@ class PostgresCatalog:
             raise self._down(error) from None
         finally:
             connection.close()
+
+    @property
+    def _patient(self) -> Mapping[str, str]:
+        """The parameters of a connection that both sides end when the other one has vanished."""
+        told = " ".join(f"-c {name}={value}" for name, value in SERVER_PATIENCE.items())
+        # What the address says itself comes later, and counts.
+        options = f"{told} {self.parameters.get('options', '')}".strip()
+        return {**CLIENT_PATIENCE, **self.parameters, "options": options}
 
     def _down(self, error: Exception) -> WarehouseDown:
         told = self.masked(str(error)).strip().rpartition("failed: ")[2].splitlines() or ["no answer"]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the machine's own programs: on 127.0.0.1, with passwords, started and stopped by its pid.
+"""A PostgreSQL server of the machine's own programs: for this machine, with passwords, started and stopped by its pid.
 
 The fixture `postgres` is one server for all tests of a process. Each test makes itself a database in it.
 """
@@ -26,7 +26,7 @@ from orchestration_project_tests.browser.chromium import lacking
 OWNER, PASSWORD = "shop_owner", "a pass:word/of@the test"
 START_SECONDS = 120
 # A test's server may forget what a crash of the machine would take; the death of its processes costs it nothing.
-OPTIONS = ("fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB")
+OPTIONS = ("fsync=off", "unix_socket_directories=", "shared_buffers=32MB")
 
 
 @dataclass
@@ -36,13 +36,13 @@ class PostgresServer:
     Attributes:
         folder: where its databases are.
         port: where it listens.
-        options: settings that it starts with, beside those of all tests' servers or instead of them.
+        host: the address on which it listens.
         process: the server while it runs.
     """
 
     folder: Path
     port: int
-    options: Sequence[str] = ()
+    host: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -54,7 +54,7 @@ class PostgresServer:
     def url(self, database: str = "postgres", user: str = OWNER, password: str = PASSWORD) -> str:
         """The URL of a database, for a user."""
         quoted = "".join(f"%{byte:02X}" for byte in password.encode())
-        return f"postgresql://{user}:{quoted}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{quoted}@{self.host}:{self.port}/{database}"
 
     def new_database(self, template: str = "template1") -> str:
         """Make a database that is as another one, or empty; returns its name."""
@@ -66,8 +66,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [_program("postgres"), "-D", str(self.folder), "-p", str(self.port)]
-        # Of an option that is given twice, PostgreSQL takes the last.
-        for option in (*OPTIONS, *self.options):
+        for option in (*OPTIONS, f"listen_addresses={self.host}"):
             command += ["-c", option]
         # The log has to be the folder's own file: a pipe that nobody reads would stop the server when it is full.
         with self.log.open("ab") as log:
@@ -105,16 +104,16 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def postgres_server(*options: str) -> Iterator[PostgresServer]:
+def postgres_server(host: str = "127.0.0.1") -> Iterator[PostgresServer]:
     """A running server with nothing in it. Without PostgreSQL on the machine the test is skipped, or fails in CI.
 
     Args:
-        options: settings that it starts with, such as `fsync=on`.
+        host: the address of this machine on which it listens.
     """
     with tempfile.TemporaryDirectory(prefix="postgres_") as made:
         # Not below the tests' folders, which nobody but their owner may enter.
         top = Path(made)
-        server = PostgresServer(top / "data", _free_port(), options)
+        server = PostgresServer(top / "data", _free_port(host), host)
         _initialize(top, server.folder)
         server.start()
         try:
@@ -132,6 +131,8 @@ def _initialize(top: Path, folder: Path) -> None:
     command = [_program("initdb"), "-D", str(folder), "-U", OWNER, "--pwfile", str(words), "--auth=scram-sha-256"]
     command += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
     subprocess.run(command, check=True, capture_output=True, user=_account(), group=_group())
+    with (folder / "pg_hba.conf").open("a", encoding="utf-8") as rights:
+        rights.write("host all all samenet scram-sha-256\n")
 
 
 def _program(name: str) -> str:
@@ -156,8 +157,8 @@ def _group() -> int | None:
     return pwd.getpwnam(account).pw_gid if account else None
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((host, 0))
         port: int = taken.getsockname()[1]
         return port
