@@ -121,8 +121,8 @@ class Watcher:
         if state is None or not state.running:
             self._tell(spec.name, f"the sensor {sensor} is {'unknown to Dagster' if state is None else 'switched off'}")
             return SILENT_SECONDS if state is None else None
-        self._told.pop(spec.name, None)
         asked = runs_to_ask_for(spec, self._settings, state.cursor, self._api.runs_under_way(job), time.time())
+        self._told.pop(spec.name, None)
         for tags in asked.runs:
             # A run of this key that failed: the sensor asks again, after its pause.
             if not self._api.has_run(tags[RUN_KEY]):

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestration_project.cli.watch import Watcher
-from orchestration_project.components.dagster_api import DagsterApi, DagsterSilent
+from orchestration_project.components.dagster_api import DagsterApi, DagsterSilent, SensorState
 from orchestration_project.components.feed_runs import REQUESTED
 from orchestration_project.settings import Settings
+from orchestration_project.storage import cloud_objects
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import copy_of_project
 from orchestration_project_tests.reliability.deployment import Deployment, deployed, free_port
@@ -110,6 +111,41 @@ def test_dagster_does_not_answer(capsys: pytest.CaptureFixture[str], tmp_path: P
     running.join()
     told = capsys.readouterr().err
     assert told.count(f"sales: Dagster does not answer at {url}") == 1
+
+
+def test_a_store_does_not_answer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files are delivered to a store that is gone it says so once, and goes on to look."""
+    from orchestration_project.cli.project import project_here
+
+    looks = list[str]()
+
+    class Switched(DagsterApi):
+        """What Dagster would answer: the sensor is on, and no run is under way."""
+
+        def sensor(self, name: str) -> SensorState:
+            looks.append(name)
+            return SensorState(True, "{}", {})
+
+        def runs_under_way(self, job: str) -> dict[str, Mapping[str, str]]:  # noqa: ARG002 - the API's
+            return {}
+
+    monkeypatch.setattr(cloud_objects, "RETRIES", 0)
+    gone = {"ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "REGION": "us-east-1", "ALLOW_HTTP": "true"}
+    for name, value in {**gone, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    specs = {"sales": project_here().feeds()["sales"]}
+    watcher = Watcher(Settings(data_dir=tmp_path, landing_url="s3://shop/gone"), specs, Switched("http://127.0.0.1:9"))
+    running = threading.Thread(target=watcher.run)
+    running.start()
+    while running.is_alive() and len(looks) < 3:
+        watcher.notice("sales", 0)
+        time.sleep(0.1)
+    watcher.stop()
+    running.join()
+    assert capsys.readouterr().err.count("sales: s3://shop/gone does not answer") == 1
+    assert len(looks) >= 3
 
 
 @pytest.mark.parametrize("body", [b"<html>log in</html>", b"[]", b'{"errors": [{"message": "no"}]}', b'{"data": null}'])
