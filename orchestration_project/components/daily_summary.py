@@ -184,7 +184,9 @@ def read_summary(
 
     day = until.date() - DAY
     # Files and figures from one state of the warehouse, or a load in between would make them contradict each other.
-    with reading(Warehouse.from_settings(settings), purpose, figures.inputs if figures else None) as connection:
+    with reading(
+        Warehouse.from_settings(settings), purpose, figures.inputs if figures else None, shared=False
+    ) as connection:
         came, counted = came_in(connection, feeds, until), figures_of(connection, figures, day)
     page = settings.data_dir / report if report else None
     links = {"Report": str(page)} if page and page.is_file() else {}

@@ -26,6 +26,7 @@ from orchestration_project.ingest.control_totals import totals_of
 from orchestration_project.inspection.rule_checks import RuleCheck, rule_checks
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse import ledger_batches
+from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.feed_tables import cleaned_table
 from orchestration_project.warehouse.tables import exists
 
@@ -59,7 +60,7 @@ def build_feed_checks(spec: FeedSpec) -> dg.AssetChecksDefinition:
         # so.
         batches = spec.keys_of_run(run.tags) or set()
         try:
-            with platform.warehouse.connection(f"checks of {spec.name}, run {run.run_id}") as connection:
+            with reading(platform.warehouse, f"checks of {spec.name}, run {run.run_id}") as connection:
                 subject = _subject(connection, platform.settings, spec, rules, run)
                 batches = batches or set((subject and subject.keys) or ())
                 for key in sorted(context.selected_asset_check_keys):

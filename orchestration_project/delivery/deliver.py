@@ -96,7 +96,7 @@ def _copied(
     warehouse: Warehouse, selection: Selection, known: Contents, work: Path, purpose: str
 ) -> tuple[Shape, Contents, Plan, list[StagedPart]]:
     _require_warehouse(warehouse)
-    with warehouse.connection(purpose, [work], read_only=True) as connection:
+    with warehouse.connection(purpose, [work], read_only=True, shared=True) as connection:
         shape = shape_of(connection, selection)
         contents = contents_of(connection, selection, shape)
         todo = plan(contents, known)
@@ -115,7 +115,7 @@ def compare(
     """
     known = target.delivered(selection.table)
     _require_warehouse(warehouse)
-    with warehouse.connection(purpose, read_only=True) as connection:
+    with warehouse.connection(purpose, read_only=True, shared=True) as connection:
         shape = shape_of(connection, selection)
         contents = contents_of(connection, selection, shape)
         if parts is not None and shape.batch is None:

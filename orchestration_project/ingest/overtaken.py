@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 
-from orchestration_project.errors import WarehouseDown
+from orchestration_project.errors import WarehouseBusy, WarehouseDown
 from orchestration_project.ingest.model import Staged, Validated
 from orchestration_project.ingest.session import Session
 from orchestration_project.warehouse import batching, ledger, renewal
@@ -84,7 +84,8 @@ def blaming_others(session: Session, begun: int | None) -> Iterator[None]:
 
     try:
         yield
-    except Overtaken:
+    # Who waited in vain for the lock would wait in vain once more.
+    except (Overtaken, WarehouseBusy):
         raise
     except Exception as error:
         # With a connection that does not answer there is nothing to ask, and the error says so.

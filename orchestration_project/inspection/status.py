@@ -122,7 +122,7 @@ def _ledger(settings: Settings, specs: Sequence[ConfiguredFeed]) -> tuple[StoreS
         if not warehouse.exists():
             left = {spec.name: half_done(None, settings, spec) for spec in specs}
             return StoreStatus(where, Availability.NONE, "there is no warehouse yet"), _Ledger({}, half_done=left)
-        with warehouse.connection("status", read_only=True) as connection:
+        with warehouse.connection("status", read_only=True, shared=True) as connection:
             # Somebody's own tables may be there before the first load of a file.
             if not exists(connection, ledger.TABLE):
                 return StoreStatus(where, Availability.NONE, "the warehouse has no files yet"), _Ledger({})

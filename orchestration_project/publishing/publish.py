@@ -142,7 +142,7 @@ def _taken(settings: Settings, before: Manifest | None, log: Callable[[str], Non
     folder, warehouse = settings.published, Warehouse.from_settings(settings)
     tables: list[Table] = []
     left_out: dict[str, str] = {}
-    with warehouse.connection("publishing", [folder], read_only=True) as connection:
+    with warehouse.connection("publishing", [folder], read_only=True, shared=True) as connection:
         reached(Publishing.OPENED)
         copier = _Copier(connection, folder, before)
         for source in chosen_sources(connection, settings.published_tables.split()):
@@ -152,8 +152,8 @@ def _taken(settings: Settings, before: Manifest | None, log: Callable[[str], Non
             except files.Unfit as error:
                 left_out[told_name(source)] = str(error)
                 log(f"{told_name(source)} can't be published: {error}")
-        # While the warehouse is still held: nobody can have written since the rows were read.
-        stamp = warehouse.stamp()
+        # On this connection: nobody can have written since to the state whose rows it has read.
+        stamp = warehouse.stamp(connection)
     now = time.time()
     # A time at the least: numbers grow even where a manifest was lost, or a kill left views without one.
     number = max(int(now), before.number + 1 if before else 0)

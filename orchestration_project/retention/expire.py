@@ -49,7 +49,7 @@ def expire(warehouse: Warehouse, settings: Settings, sources: Sequence[Configure
         _delete(reports)
     if (days := settings.quarantine_keep_days) and warehouse.exists():
         # Under the warehouse's lock: no load can refuse a file, or take one in, while this looks.
-        with reading(warehouse, "retention") as connection:
+        with reading(warehouse, "retention", shared=False) as connection:
             ledger.stand_in(connection)
             limit = now.timestamp() - DAY * days
             for source in sources:

@@ -117,8 +117,11 @@ class Warehouse(ABC):
         """Where a load may make its folder for copies; whoever else uses the warehouse now does not use it."""
 
     @abstractmethod
-    def stamp(self) -> Stamp:
-        """Numbers that are others as soon as somebody has written. The warehouse is not opened.
+    def stamp(self, connection: "DuckDBPyConnection | None" = None) -> Stamp:
+        """Numbers that are others as soon as somebody has written. Without a connection it is not opened.
+
+        Args:
+            connection: an open one: the numbers of the state that it sees.
 
         Raises:
             WarehouseDown: what would tell does not answer.
@@ -162,7 +165,7 @@ class Warehouse(ABC):
             folders: where statements may read and write files; none by default.
             read_only: don't change anything; the warehouse must exist.
             shared: others may write meanwhile, where the kind can have that: then the lock is held in blocks of `alone`
-                only, and nothing else may write.
+                only, and nothing else may write. With `read_only` all statements see one state.
 
         Raises:
             WarehouseBusy: another process held the warehouse for longer than `lock_timeout`.
@@ -302,21 +305,23 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
 
 @contextmanager
 def reading(
-    warehouse: Warehouse, purpose: str, tables: Mapping[str, Columns] | None = None
+    warehouse: Warehouse, purpose: str, tables: Mapping[str, Columns] | None = None, shared: bool = True
 ) -> Iterator["DuckDBPyConnection"]:
-    """A read-only connection under the warehouse lock; where there is no warehouse yet, one to an empty database.
+    """A read-only connection, all of one state; where there is no warehouse yet, one to an empty database.
 
     Args:
         warehouse: what is read.
         purpose: what the holder does, shown to whoever waits.
         tables: tables that may be missing, with the columns that are asked for.
+        shared: others may write meanwhile, where the kind can have that; else archive and quarantine stay as the tables
+            tell, too.
 
     Raises:
         WarehouseBusy: somebody else held the warehouse for too long.
         WarehouseBroken: it can't be read.
     """
     if warehouse.exists():
-        with warehouse.connection(purpose, read_only=True) as connection:
+        with warehouse.connection(purpose, read_only=True, shared=shared) as connection:
             stand_in(connection, tables or {})
             yield connection
     else:

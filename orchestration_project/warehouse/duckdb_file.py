@@ -89,7 +89,7 @@ class DuckdbFile(Warehouse):
         """Where a load may make its folder for copies. Loads come one at a time, so it is always the same."""
         return self.beside("work")
 
-    def stamp(self) -> Stamp:
+    def stamp(self, connection: "DuckDBPyConnection | None" = None) -> Stamp:  # noqa: ARG002 - a lake asks it
         """Size and modification time of the warehouse's files."""
         # With the log of a killed writer: what it has is part of the warehouse, and the file itself is unchanged.
         found = []

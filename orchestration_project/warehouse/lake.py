@@ -28,12 +28,13 @@ from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import SHUT, Stamp, Warehouse, prove_before_commits, shut
 from orchestration_project.warehouse.extensions import load
 from orchestration_project.warehouse.faults import clear_faults
-from orchestration_project.warehouse.lake_catalog import Catalog
+from orchestration_project.warehouse.lake_catalog import Catalog, Snapshot
 from orchestration_project.warehouse.lake_faults import lake_fault_of
 from orchestration_project.warehouse.lake_postgres import PostgresCatalog
 from orchestration_project.warehouse.lake_s3 import secret_of
 from orchestration_project.warehouse.lake_sqlite import SqliteCatalog
 from orchestration_project.warehouse.lock import Holder, is_running
+from orchestration_project.warehouse.snapshots import snapshot_seen
 from orchestration_project.warehouse.tables import is_lake, literal
 
 if TYPE_CHECKING:
@@ -139,10 +140,13 @@ class Lake(Warehouse):
         """Where a load may make its folder for copies: another one for each, since loads may work side by side."""
         return _own_path(self.beside("work"))
 
-    def stamp(self) -> Stamp:
+    def stamp(self, connection: "DuckDBPyConnection | None" = None) -> Stamp:
         """Number and moment of the newest snapshot: a lake that was made anew counts from the start."""
+        if connection:
+            return [[*snapshot_seen(connection)]]
         newest = self.catalog.newest()
-        return [[newest.number, int(newest.made_at.timestamp() * 1_000_000)]] if newest else [[]]
+        # Rounded: a float of so many microseconds is a quarter of one too small.
+        return [[newest.number, round(newest.made_at.timestamp() * 1_000_000)]] if newest else [[]]
 
     def written_at(self) -> float:
         """When the newest snapshot was made, in seconds since 1970."""
@@ -185,7 +189,8 @@ class Lake(Warehouse):
             purpose: what the connection is for, shown to those who wait.
             folders: where statements may read and write files; none by default.
             read_only: don't change the lake; it must exist.
-            shared: others may write meanwhile: the lock is held in blocks of `alone` only.
+            shared: others may write meanwhile: the lock is held in blocks of `alone` only. With `read_only` it is not
+                held at all: all statements see the snapshot that is the newest one now.
 
         Raises:
             WarehouseBusy: another process held the lock for longer than `lock_timeout`.
@@ -199,10 +204,11 @@ class Lake(Warehouse):
             ExitStack() as holding,
             _gone_afterwards(_own_path(self.beside("tmp"))) as spill,
         ):
+            newest = self.catalog.newest() if shared else None
             # Two that attach a lake which is not there would both make it.
-            if not shared or not self.exists():
+            if newest is None:
                 holding.enter_context(lock.held())
-            connection = self._open(read_only, spill)
+            connection = self._open(read_only, spill, newest if read_only else None)
             try:
                 shut(connection, [*folders, *([] if self.is_remote else [Path(self.data)])], self._prefixes())
                 locked_by(connection, lock)
@@ -215,18 +221,18 @@ class Lake(Warehouse):
     def _prefixes(self) -> list[str]:
         return [self.data] if self.is_remote else []
 
-    def _open(self, read_only: bool, spill: Path) -> "DuckDBPyConnection":
+    def _open(self, read_only: bool, spill: Path, pinned: Snapshot | None) -> "DuckDBPyConnection":
         import duckdb
 
         connection = duckdb.connect(config=LAKE_SHUT | {"temp_directory": str(spill)} | self.limits())
         try:
-            self._attach(connection, read_only)
+            self._attach(connection, read_only, pinned)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _attach(self, connection: "DuckDBPyConnection", read_only: bool) -> None:
+    def _attach(self, connection: "DuckDBPyConnection", read_only: bool, pinned: Snapshot | None) -> None:
         attaching = self.catalog.attaching(read_only)
         for extension in ("ducklake", self.catalog.extension, *(["httpfs"] if self.is_remote else [])):
             load(connection, extension)
@@ -237,6 +243,8 @@ class Lake(Warehouse):
         for statement in attaching.secrets:
             connection.execute(statement)
         options = {"DATA_PATH": literal(self.data), **OPTIONS, **attaching.options}
+        if pinned:
+            options["SNAPSHOT_VERSION"] = str(pinned.number)
         listed = [f"{name} {value}" for name, value in options.items()] + (["READ_ONLY"] if read_only else [])
         target = literal(f"ducklake:{attaching.path}")
         connection.execute(f"ATTACH {target} AS {NAME} ({', '.join(listed)})")

@@ -14,15 +14,25 @@ CONFLICTS = ("Transaction conflict", "Failed to commit DuckLake transaction", "E
 
 def newest_snapshot(connection: "DuckDBPyConnection") -> int:
     """The number of a lake's newest snapshot; inside a transaction that of the one which it sees."""
-    row = connection.execute("SELECT id FROM ducklake_current_snapshot(current_database())").fetchone()
+    number, _ = snapshot_seen(connection)
+    return number
+
+
+def snapshot_seen(connection: "DuckDBPyConnection") -> tuple[int, int]:
+    """The snapshot of a lake that a statement would see now: its number, and its moment in microseconds since 1970."""
+    row = connection.execute(
+        """SELECT snapshot_id, epoch_us(snapshot_time) FROM ducklake_snapshots(current_database())
+            WHERE snapshot_id = (SELECT id FROM ducklake_current_snapshot(current_database()))"""
+    ).fetchone()
     assert row, "a lake has a snapshot from the start"
-    return int(row[0])
+    number, moment = row
+    return number, moment
 
 
 def changed_since(
     connection: "DuckDBPyConnection", snapshot: int, table: str, condition: str, parameters: Mapping[str, object]
 ) -> bool:
-    """Whether rows of a table of a lake were written or deleted since a snapshot.
+    """Whether rows of a table of a lake were written or deleted since a snapshot; so they count if it is expired.
 
     Args:
         connection: to the lake.
@@ -34,11 +44,20 @@ def changed_since(
     newest = newest_snapshot(connection)
     if newest == snapshot:
         return False
+    if not _exists(connection, snapshot):
+        return True
     # Only the files that were written since are read, so it costs the same however large the table is.
     changes = (
         f"ducklake_table_changes(current_database(), current_schema(), {literal(table)}, {snapshot + 1}, {newest})"
     )
     return connection.execute(f"FROM {changes} WHERE {condition} LIMIT 1", parameters).fetchone() is not None
+
+
+def _exists(connection: "DuckDBPyConnection", snapshot: int) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM ducklake_snapshots(current_database()) WHERE snapshot_id = $1", [snapshot]
+    ).fetchone()
+    return found is not None
 
 
 def is_conflict(error: Exception) -> bool:

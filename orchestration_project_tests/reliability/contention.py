@@ -14,8 +14,9 @@ from orchestration_project.ingest.load import load
 from orchestration_project.ingest.model import Request
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.ingest.shop import NOW, Shop, column, day, feed
+from orchestration_project_tests.reliability.evidence import effort
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = effort(120, 1800)
 HOLD_LOCK = """
 import sys
 from pathlib import Path

@@ -11,12 +11,12 @@ import duckdb
 import pytest
 
 from orchestration_project.errors import WarehouseBroken, WarehouseBusy, WarehouseDown, WarehouseError
-from orchestration_project.setting_values import SettingsError
-from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import Warehouse, reading
-from orchestration_project.warehouse.lake import Lake
+from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.warehouse.connection import Warehouse, alone, reading
+from orchestration_project.warehouse.lake import NAME, Lake
 from orchestration_project.warehouse.lake_postgres import PostgresCatalog
 from orchestration_project.warehouse.lake_s3 import secret_of
+from orchestration_project.warehouse.snapshots import changed_since
 from orchestration_project.warehouse.tables import change_type, columns_of, create_table
 from orchestration_project_tests.servers.postgres import PASSWORD, PostgresServer
 from orchestration_project_tests.servers.s3 import SECRET, S3Server
@@ -94,6 +94,48 @@ def test_a_held_lake_names_its_holder(lake: Warehouse) -> None:
             rows(lake)
         assert "the big load" in getattr(lake.holder(), "who", "")
     assert lake.holder() is None
+
+
+@pytest.mark.usefixtures("lake_servers")
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRES])
+def test_a_reader_holds_nobody_up(kind: str, tmp_path: Path) -> None:
+    """Who only reads a lake sees one state of it from beginning to end, in all cursors, while others write."""
+    lake = made(tmp_path / "lake", kind)
+    before = lake.stamp()
+    with lake.connection("reader", read_only=True, shared=True) as reader:
+        with lake.transaction("writer") as writer:
+            writer.execute("INSERT INTO t VALUES (3)")
+        assert lake.holder() is None
+        for cursor in (reader, reader.cursor()):
+            assert cursor.execute(f"SELECT count(*) FROM {NAME}.t").fetchone() == (2,)
+        assert lake.stamp(reader) == before
+        with pytest.raises(duckdb.Error, match="read-only"):
+            reader.execute("INSERT INTO t VALUES (4)")
+    with lake.connection("writer", shared=True) as sharing:
+        assert lake.stamp(sharing) == lake.stamp() != before
+        with alone(sharing), pytest.raises(WarehouseBusy):
+            rows(lake)
+
+
+def test_changes_since_a_snapshot(lake: Warehouse) -> None:
+    """Rows that were written or deleted since a snapshot are seen, by a condition; of an expired one nobody knows."""
+
+    def changed(since: int, a: int) -> bool:
+        with lake.connection("test", read_only=True) as connection:
+            return changed_since(connection, since, "t", "a = $a", {"a": a})
+
+    ((begun, _),) = lake.stamp()
+    assert not changed(begun, 1)
+    with lake.transaction("test") as connection:
+        connection.execute("DELETE FROM t WHERE a = 1; INSERT INTO t VALUES (3)")
+    assert [changed(begun, a) for a in (1, 2, 3)] == [True, False, True]
+    ((later, _),) = lake.stamp()
+    with lake.connection("test") as connection:
+        connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}')")
+        assert not changed_since(connection, later, "t", "true", {})
+        connection.execute("CREATE TABLE other (a INTEGER)")
+        connection.execute(f"CALL ducklake_expire_snapshots('{NAME}', older_than => now())")
+        assert changed_since(connection, begun, "t", "a = 2", {})
 
 
 @pytest.mark.usefixtures("lake_servers")

@@ -72,7 +72,7 @@ def find(settings: Settings, sources: Sequence[ConfiguredFeed], search: Search) 
         hint = did_you_mean(search.column, [item.name for source in sources for item in source.feed.source_columns])
         raise PlatformError(f"no feed that is searched reads a column {search.column!r} from its files{hint}")
     found, notes = [], []
-    with warehouse_to_read(settings).connection("search for a value", read_only=True) as connection:
+    with warehouse_to_read(settings).connection("search for a value", read_only=True, shared=True) as connection:
         ensure_readable(connection)
         stand_in(connection, READ)
         for source in sources:

@@ -51,7 +51,7 @@ def where(settings: Settings, sources: Sources, marts: Sequence[FollowedMart], a
         PlatformError: the warehouse can't be read, or is one of an older release.
     """
     needed = READ | {ledger.TABLE: ledger.COLUMNS | ledger.VALIDATED_AS}
-    with reading(warehouse_to_read(settings), f"look-up in {asked.name}", needed) as connection:
+    with reading(warehouse_to_read(settings), f"look-up in {asked.name}", needed, shared=False) as connection:
         ensure_readable(connection)
         known, notes = known_versions(connection, asked)
         entries = _in_order(known)
