@@ -44,9 +44,15 @@ SAMPLE_ASSETS := not group:operations
 LOG := $(DATA_DIR)/logs/run.log
 # Tests of a group share what is costly to start, so they stay in one worker.
 WORKERS := -n auto --dist loadgroup
+# A small load on a lake takes several times as long as on a file, so CI runs on lakes what says most of the tables.
+TESTS := orchestration_project_tests
+ON_SQLITE := warehouse/test_ledger.py warehouse/test_ledger_batches.py warehouse/test_marts.py
+ON_POSTGRES := warehouse/test_ledger.py
+# What `make torture` found out on each kind of warehouse.
+RESULTS := .reliability
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test torture cluster browser screenshots dev check bench bench-full bench-cluster home
+.PHONY: help run test lakes torture cluster browser screenshots dev check bench bench-full home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile
@@ -63,8 +69,19 @@ run: .venv/.locked home history ## Load the sample, materialize every table, pri
 test: .venv/.locked ## Run the tests; choose some with ARGS="-k sensor"
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-torture: .venv/.locked ## Run the tests of the promise in their long form and write docs/reliability.md
-	@TORTURE=1 $(BIN)/python -m pytest $(WORKERS) -m promise --reliability-report=docs/reliability.md $(ARGS)
+lakes: .venv/.locked ## Run a part of the tests on lakes, with catalogs in SQLite and in PostgreSQL
+	@$(BIN)/python -m pytest $(WORKERS) --warehouse lake-sqlite $(addprefix $(TESTS)/,$(ON_SQLITE)) $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) --warehouse lake-postgres $(addprefix $(TESTS)/,$(ON_POSTGRES)) $(ARGS)
+
+torture: .venv/.locked ## Run the tests of the promise in their long form on each warehouse; docs/reliability.md
+	@rm -rf $(RESULTS) && mkdir $(RESULTS)
+	@failed=; for kind in file lake-sqlite lake-postgres; do \
+	    echo "On the warehouse: $$kind"; \
+	    TORTURE=1 $(BIN)/python -m pytest $(WORKERS) -m promise --warehouse $$kind \
+	        --reliability-results=$(RESULTS)/$$kind.json $(ARGS) || failed=yes; \
+	done; \
+	$(BIN)/python -m orchestration_project_tests.reliability.report docs/reliability.md $(RESULTS)/*.json \
+	    && [ -z "$$failed" ]
 
 cluster: .venv/.locked ## Run a cluster on this machine and kill a worker of it; other files with ONLINE_RETAIL=/path
 	@$(BIN)/python -m orchestration_project_tests.cluster "$(ONLINE_RETAIL)"

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
+
+from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse
+from orchestration_project_tests.servers.warehouses import place
 
 REPOSITORY = Path(__file__).parents[2]
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -41,11 +44,19 @@ class Workbench:
         """The names of what lies in a feed's drop folder."""
         return sorted(path.name for path in (self.data_dir / "landing" / feed).iterdir())
 
+    @property
+    def settings(self) -> Settings:
+        """Where its folders and its warehouse are."""
+        url, data = place(self.data_dir)
+        return Settings(data_dir=self.data_dir, warehouse_url=url, warehouse_data=data)
+
     @contextmanager
     def environment(self) -> Iterator[None]:
         """The settings that runs of this code location see."""
         with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
             patch.setenv("DATA_DIR", str(self.data_dir))
+            patch.setenv("WAREHOUSE_URL", self.settings.warehouse_url)
+            patch.setenv("WAREHOUSE_DATA", self.settings.warehouse_data)
             # Dagster warns of a parameter that it sets itself, for every check in a project of components.
             warnings.filterwarnings("ignore", "Parameter `execution_type`")
             yield
@@ -85,7 +96,7 @@ class Workbench:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
-        with duckdb.connect(str(self.data_dir / "warehouse.duckdb")) as connection:
+        with Warehouse.from_settings(self.settings).connection("test") as connection:
             return connection.execute(sql).fetchall()
 
 

@@ -5,10 +5,10 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing, Required, Rule, SourceFormat
 from orchestration_project.ingest.load import load
@@ -21,6 +21,9 @@ from orchestration_project.storage.members import unpacked
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
 from orchestration_project_tests.servers.warehouses import place
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 NOW = dt.datetime(2024, 3, 1, 12, tzinfo=dt.UTC)
 PATTERN = r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
@@ -61,6 +64,17 @@ def day(number: int) -> dt.date:
 def named(number: int, name: str = "s") -> str:
     """The name of a file for the n-th day."""
     return f"{name}_{day(number)}.csv"
+
+
+def rows_of(cursor: "DuckDBPyConnection") -> list[Row]:
+    """The result of a query that was executed."""
+    names = [item[0] for item in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def of_table(name: str) -> str:
+    """A query for all rows of `raw`, `cleaned` or `rejected`, in order of batch, file and record."""
+    return f"SELECT * FROM {name}_f ORDER BY {', '.join(PLATFORM_COLUMNS)}"
 
 
 @dataclass
@@ -123,21 +137,22 @@ class Shop:
 
     def rows(self, sql: str) -> list[Row]:
         """The result of a query."""
+        return self.asked({"": sql})[""]
+
+    def asked(self, queries: Mapping[str, str]) -> dict[str, list[Row]]:
+        """The results of queries by name, on one connection: to open one takes longer than most queries."""
         with self.warehouse.connection("test") as connection:
-            cursor = connection.execute(sql)
-            names = [item[0] for item in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return {name: rows_of(connection.execute(sql)) for name, sql in queries.items()}
 
     def table(self, name: str) -> list[Row]:
         """All rows of `raw`, `cleaned` or `rejected`, in order of batch, file and record."""
-        return self.rows(f"SELECT * FROM {name}_f ORDER BY {', '.join(PLATFORM_COLUMNS)}")
+        return self.rows(of_table(name))
 
     def tables(self) -> dict[str, list[Row]]:
         """Everything that loads must agree on."""
-        published = self.rows("FROM published_batches ORDER BY _batch_date")
-        history = self.rows("FROM f_history ORDER BY ALL") if self.options.history else []
-        tables = {name: self.table(name) for name in ("raw", "cleaned", "rejected")}
-        return {"published": published, "history": history} | tables
+        queries = {"published": "FROM published_batches ORDER BY _batch_date"}
+        queries |= {"history": "FROM f_history ORDER BY ALL"} if self.options.history else {}
+        return {"history": []} | self.asked(queries | {name: of_table(name) for name in ("raw", "cleaned", "rejected")})
 
     def records(self, file: str | None = None) -> dict[int, tuple[str | None, ...] | str]:
         """What was read as each record, by its number: its values, its parse error's code, or () if it is blank."""

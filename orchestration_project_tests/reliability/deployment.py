@@ -23,6 +23,7 @@ import dagster as dg
 from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.workbench import REPOSITORY
+from orchestration_project_tests.servers.warehouses import place
 
 POLL_SECONDS = 0.2
 
@@ -73,7 +74,9 @@ class Deployment:
     @property
     def settings(self) -> Settings:
         """The settings that the runs see."""
-        return Settings(data_dir=self.folder / "data", lock_timeout=60)
+        data = self.folder / "data"
+        url, lake_data = place(data)
+        return Settings(data_dir=data, warehouse_url=url, warehouse_data=lake_data, lock_timeout=60)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -100,6 +103,8 @@ class Deployment:
         inherited = dict(os.environ)  # noqa: TID251 - the command runs as it would from this shell
         own = {
             "DATA_DIR": str(self.settings.data_dir),
+            "WAREHOUSE_URL": self.settings.warehouse_url,
+            "WAREHOUSE_DATA": self.settings.warehouse_data,
             "DAGSTER_HOME": str(self.home),
             "AUTOMATION": "on",
             "PYTHONPATH": str(self.root),

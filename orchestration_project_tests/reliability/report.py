@@ -1,23 +1,33 @@
-"""pytest plugin that writes docs/reliability.md: what the tests of each promise tried in a run, and what they found.
+"""Writes docs/reliability.md: what the tests of each promise tried, and what they found.
 
-`make torture` uses it. Tests tell by their markers which promise they hold and which defect they pin; see `evidence`.
+As a pytest plugin it keeps the results of a run, which is of one kind of warehouse; as a program it writes the page
+of the results of several runs. `make torture` does both. Tests tell by their markers which promise they hold and which
+defect they pin; see `evidence`.
 """
 
 import datetime as dt
 import importlib
+import json
 import os
 import platform
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from orchestration_project_tests.reliability.evidence import PROMISES, TORTURE
+from orchestration_project_tests.servers.warehouses import FILE, POSTGRES, SQLITE, kind
 
 PACKAGES = ("dagster", "duckdb", "hypothesis", "pytest")
+KINDS = {
+    FILE: "a DuckDB file",
+    SQLITE: "a lake with its catalog in SQLite",
+    POSTGRES: "a lake with its catalog in PostgreSQL and its rows on S3",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +37,8 @@ class Result:
     test: str
     promise: str
     cases: int
-    found: tuple[str, ...]
-    measured: tuple[str, ...]
+    found: Sequence[str]
+    measured: Sequence[str]
     outcome: str
 
     @property
@@ -37,20 +47,41 @@ class Result:
         return self.test.split("::", maxsplit=1)[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the tests of the promises came to on one kind of warehouse.
+
+    Attributes:
+        warehouse: the kind.
+        told: when, for how long, and with what it was.
+        results: of each test.
+    """
+
+    warehouse: str
+    told: str
+    results: Sequence[Result]
+
+    @classmethod
+    def read(cls, path: Path) -> "Run":
+        """The run that a file was written of."""
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cls(found["warehouse"], found["told"], [Result(**result) for result in found["results"]])
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option that asks for the report."""
-    parser.addoption("--reliability-report", metavar="PATH", help="write the reliability report of this run")
+    """The option that asks for the results."""
+    parser.addoption("--reliability-results", metavar="PATH", help="keep the results of the tests of the promises")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect results where a report is asked for, in the process that has them all."""
-    path = config.getoption("--reliability-report")
+    """Collect results where they are asked for, in the process that has them all."""
+    path = config.getoption("--reliability-results")
     if path and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Collector(Path(path)))
 
 
 class Collector:
-    """Collects the results of the run and writes the report at its end."""
+    """Collects the results of the run and writes them at its end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,37 +98,52 @@ class Collector:
             self.results.append(Result(report.nodeid, promise, cases, found, measured, report.outcome))
 
     def pytest_sessionfinish(self) -> None:
-        """Write the report."""
+        """Write the results."""
         minutes = (dt.datetime.now(dt.UTC) - self.began).total_seconds() / 60
-        text = "\n".join(written(self.results, self.began.date(), minutes))
-        self.path.write_text(text + "\n", encoding="utf-8")
+        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        told = (
+            f"Run of {self.began.date()}, {'long' if TORTURE else 'short'} form, {minutes:.0f} minutes on"
+            f" {os.cpu_count()} cores, Python {platform.python_version()}, {packages}."
+        )
+        run = Run(kind(), told, self.results)
+        self.path.write_text(json.dumps(asdict(run)), encoding="utf-8")
 
 
-def _all(report: pytest.TestReport, property_name: str) -> tuple[str, ...]:
+def _all(report: pytest.TestReport, property_name: str) -> Sequence[str]:
     """What a test tells under a name, in order."""
     return tuple(str(value) for name, value in report.user_properties if name == property_name)
 
 
-def written(results: Sequence[Result], day: dt.date, minutes: float) -> Iterable[str]:
-    """The lines of the report."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    yield "# Reliability"
-    yield ""
+def written(runs: Sequence[Run]) -> Iterable[str]:
+    """The lines of the report: all of the first run, and what each promise came to in the others."""
+    first, *others = runs
+    yield from ("# Reliability", "")
     yield "What is promised, how it is tested, what was tried and found. Written by `make torture`; do not edit."
-    yield ""
-    yield (
-        f"Run of {day}, {'long' if TORTURE else 'short'} form, {minutes:.0f} minutes on {os.cpu_count()} cores,"
-        f" Python {platform.python_version()}, {packages}."
-    )
-    yield ""
+    yield from ("", f"On {KINDS[first.warehouse]}. {first.told}", "")
     yield "| promise | tests | cases tried | failed | defects found and fixed |"
     yield "|---|---:|---:|---:|---:|"
+    for name, its in _by_promise(first):
+        yield f"| {name} | {_figures(its)} | {len(_found(its))} |"
+    for run in others:
+        yield from _beside(run)
     for key, promise in PROMISES.items():
-        its = [result for result in results if result.promise == key]
-        yield f"| {promise} | {_figures(its)} | {len(_found(its))} |"
-    yield f"| **All** | {_figures(results)} | {len(_found(results))} |"
+        yield from _section(promise, [result for result in first.results if result.promise == key])
+
+
+def _beside(run: Run) -> Iterable[str]:
+    """What the same tests came to on another kind of warehouse, without those that are about the file itself."""
+    yield from ("", f"On {KINDS[run.warehouse]}. {run.told}", "")
+    yield from ("| promise | tests | cases tried | failed |", "|---|---:|---:|---:|")
+    yield from (f"| {name} | {_figures(its)} |" for name, its in _by_promise(run))
+    if failed := [result.test for result in run.results if result.outcome == "failed"]:
+        yield from ("", "Failed:", "", *(f"- `{test}`" for test in failed))
+
+
+def _by_promise(run: Run) -> Iterable[tuple[str, Sequence[Result]]]:
+    """The results for each promise, then all of them."""
     for key, promise in PROMISES.items():
-        yield from _section(promise, [result for result in results if result.promise == key])
+        yield promise, [result for result in run.results if result.promise == key]
+    yield "**All**", run.results
 
 
 def _figures(results: Sequence[Result]) -> str:
@@ -133,3 +179,8 @@ def _purpose(module: str) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+if __name__ == "__main__":
+    page, *files = map(Path, sys.argv[1:])
+    page.write_text("\n".join(written([Run.read(file) for file in files])) + "\n", encoding="utf-8")

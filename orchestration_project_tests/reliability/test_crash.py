@@ -301,6 +301,7 @@ def chosen(steps: list[str]) -> Iterable[int]:
     return sorted({*last.values(), *range(0, len(steps), stride)})
 
 
+@pytest.mark.of_a_file("it copies the warehouse; loads on lakes are killed in test_lakes.py")
 def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path) -> None:
     """Whatever step a process dies at, the next load brings everything into the same state as an undisturbed one."""
     shop, request = before

@@ -105,6 +105,5 @@ def everything(shop: Shop) -> dict[str, Any]:
         if path.is_file() and TAKEN not in path.parts
     }
     left = sorted(path.name for path in shop.folder.glob("warehouse.duckdb?*"))
-    ledger = shop.rows("SELECT * FROM file_ledger ORDER BY ALL")
-    parts = shop.rows("SELECT * FROM file_batches ORDER BY ALL")
-    return {**shop.tables(), "ledger": ledger, "parts": parts, "files": files, "beside the warehouse": left}
+    noted = {name: f"SELECT * FROM {name} ORDER BY ALL" for name in ("file_ledger", "file_batches")}
+    return {**shop.tables(), **shop.asked(noted), "files": files, "beside the warehouse": left}

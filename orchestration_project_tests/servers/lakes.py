@@ -25,6 +25,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[CHOICE] = config.getoption("--warehouse")  # noqa: TID251 - the environment itself is what is prepared
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on a lake what is about the DuckDB file itself."""
+    for item in items:
+        if kind() != FILE and (mark := item.get_closest_marker("of_a_file")):
+            item.add_marker(pytest.mark.skip(reason=f"about the DuckDB file itself: {mark.args[0]}"))
+
+
 Servers = tuple[PostgresServer, S3Server]
 
 

@@ -2,10 +2,16 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import psycopg
+
+from orchestration_project.settings import Settings
+from orchestration_project.warehouse.connection import Warehouse
 
 FILE, SQLITE, POSTGRES = "file", "lake-sqlite", "lake-postgres"
 CHOICE, SERVER, STORE = "TESTS_WAREHOUSE", "TESTS_LAKE_SERVER", "TESTS_LAKE_STORE"
@@ -33,6 +39,19 @@ def place(folder: Path, chosen: str | None = None) -> tuple[str, str]:
     server, store = os.environ[SERVER], os.environ[STORE]  # noqa: TID251 - no settings of the package
     _make_database(server, name)
     return f"ducklake:{server.format(name)}", f"{store}/{name}"
+
+
+@contextmanager
+def connected(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to an empty warehouse: to a lake in the folder, or to a database in memory instead of a file."""
+    if kind() == FILE:
+        with duckdb.connect() as connection:
+            yield connection
+        return
+    url, data = place(folder)
+    settings = Settings(data_dir=folder, warehouse_url=url, warehouse_data=data)
+    with Warehouse.from_settings(settings).connection("test") as connection:
+        yield connection
 
 
 @cache

@@ -2,7 +2,9 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -19,6 +21,7 @@ from orchestration_project.warehouse.ledger_queries import (
     repetitions,
 )
 from orchestration_project.warehouse.settle import left_out, settle
+from orchestration_project_tests.servers.warehouses import connected
 
 LIVE = (Status.RECEIVED, Status.LOADED, Status.DUPLICATE)
 
@@ -191,11 +194,11 @@ def test_settle_of_a_snapshot_loads_one_file(entries: list[Entry]) -> None:
 
 
 @pytest.fixture
-def connection() -> duckdb.DuckDBPyConnection:
-    """A database with an empty ledger."""
-    connection = duckdb.connect()
-    ensure_ledger(connection)
-    return connection
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A warehouse with an empty ledger."""
+    with connected(tmp_path) as connection:
+        ensure_ledger(connection)
+        yield connection
 
 
 def test_entries_are_replaced_by_feed_file_and_version(connection: duckdb.DuckDBPyConnection) -> None:

@@ -3,19 +3,21 @@
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration_project.warehouse.ledger import Status, ensure_ledger, write_entries
 from orchestration_project.warehouse.ledger_batches import Arrival, FeedTotals, arrivals, totals
+from orchestration_project_tests.servers.warehouses import connected
 from orchestration_project_tests.warehouse.test_ledger import entry, repair
 
 EARLY, LATE = dt.datetime(2024, 2, 1, 6), dt.datetime(2024, 2, 1, 9)  # noqa: DTZ001 - the ledger's times are naive UTC
 
 
 @pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A ledger with loaded, superseded, withdrawn, refused and repair files."""
     entries = [
         replace(entry("a", "a", 1, status=Status.LOADED), seen_at=LATE, rejected=5, repaired=2, waived=1),
@@ -26,7 +28,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         replace(entry("e", "e", 4, status=Status.LOADED), seen_at=None),
         replace(entry("g", "g", 9, status=Status.LOADED), feed="other", rejected=1),
     ]
-    with duckdb.connect() as connection:
+    with connected(tmp_path) as connection:
         ensure_ledger(connection)
         write_entries(connection, entries)
         yield connection

@@ -14,6 +14,7 @@ from orchestration_project.warehouse import marts, published
 from orchestration_project.warehouse.connection import reading
 from orchestration_project.warehouse.duckdb_file import DuckdbFile
 from orchestration_project.warehouse.mart_definition import Mart, MartError, Reconciliation, compile_select
+from orchestration_project_tests.servers.warehouses import connected
 
 FIRST, SECOND, THIRD = (dt.date(2024, 1, number) for number in (1, 2, 3))
 INPUT = "cleaned_till"
@@ -58,9 +59,9 @@ def fill(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A warehouse with a till."""
-    with duckdb.connect() as connection:
+    with connected(tmp_path) as connection:
         fill(connection)
         yield connection
 
@@ -99,6 +100,7 @@ def test_however_the_select_is_written_only_the_batches_are_replaced(
     assert rows(connection) == before
 
 
+@pytest.mark.of_a_file("it reads a plan with DuckDB's own scans")
 def test_the_scan_has_the_filter(connection: duckdb.DuckDBPyConnection) -> None:
     """DuckDB reads the rows of the batches alone, however often the SELECT names the input."""
     twice = f"SELECT t._batch_date, count(*) AS n FROM {INPUT} AS t JOIN {INPUT} AS u USING (_batch_date) GROUP BY ALL"
@@ -212,6 +214,7 @@ def test_a_select_that_can_not_be_used(select: str, told: str) -> None:
         compile_select(select, {INPUT: COLUMNS})
 
 
+@pytest.mark.of_a_file("a lake has never had a HUGEINT")
 def test_types_of_an_older_release(connection: duckdb.DuckDBPyConnection) -> None:
     """Lists whose contents are HUGEINT are read as they are, and converted by the next write; nothing is made again."""
     made = mart()
