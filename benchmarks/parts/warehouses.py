@@ -17,10 +17,10 @@ from benchmarks.session import CATALOGUE, SALES, SHOP, Session, materialize
 from benchmarks.warehouses import Kind, kinds
 
 ROWS, DAYS = 1_000_000, 30
-ROUNDS, DAY_ROUNDS = 3, 5
+ROUNDS = 3
 COLUMNS = ["", "runs", "time", "of the file's", "CPU time", "of the file's", "servers' CPU time", "peak memory"]
 INTRO = """{rows:,} records in {days} files, and a catalogue, are loaded into an empty warehouse of each kind, in turns;
-all tables of sales and products are made and checked. Then, as often as the table says, one more day of {each:,}
+all tables of sales and products are made and checked. Then, as often, one more day of {each:,}
 records. Nothing is published for readers. Times are of whole commands, so the start of Dagster is in them; *of the
 file's* is the median of the rounds' ratios. After each round all tables of all kinds have the same columns, types, rows
 and hashes, or the kind is shown as failed."""
@@ -68,7 +68,7 @@ class Loads:
 
     def day(self) -> Contender:
         """One more day, another one each time, into what the last month has left."""
-        rounds = self.session.rounds or DAY_ROUNDS
+        rounds = self.session.rounds or ROUNDS
         waiting = iter(days(DAYS + rounds)[DAYS:])
         item = Contender(f"a day more, {self.kind.name}", [], self.environment, rounds)
 

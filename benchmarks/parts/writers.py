@@ -120,18 +120,20 @@ class Writers:
 
         def verify() -> None:
             told = json.loads(self.session.log.read_text(encoding="utf-8").splitlines()[-1])
-            self.take(told, waits_in(self.servers.database.log, said))
-            lakes = [contents_of(self.session, environment | place) for place in places]
-            self._prove(lakes, expected)
+            waits = waits_in(self.servers.database.log, said)
+            self._prove([contents_of(self.session, environment | place) for place in places], expected)
+            self.take(told, waits)
 
         item.prepare, item.verify = prepare, verify
         return item
 
     def _prove(self, lakes: Sequence[dict[str, Any]], expected: dict[str, Any]) -> None:
-        days = {day: figures for lake in lakes for day, figures in lake["days"].items()}
-        ensure_whole(days, self.batches.rows)
+        loaded = {day: figures for lake in lakes for day, figures in lake["days"].items()}
+        ensure_whole(loaded, days(self.batches.days + 1), self.batches.rows)
         # A lake that has all days has all tables as every such lake has them.
-        found: dict[str, dict[str, Any]] = {"days": days} | ({"tables": lakes[0]["tables"]} if len(lakes) == 1 else {})
+        found: dict[str, dict[str, Any]] = {"days": loaded} | (
+            {"tables": lakes[0]["tables"]} if len(lakes) == 1 else {}
+        )
         for what, items in found.items():
             ensure_equal(items, expected.setdefault(what, items), f"{self.name} and the first who loaded")
 
@@ -161,7 +163,6 @@ class Writers:
         Raises:
             Failed: a load has not got the lock, as far as PostgreSQL knows.
         """
-        self.times.append(max(load["ended"] for load in told) - min(load["began"] for load in told))
         for load in told:
             own = [wait for at, who, wait in waits if who == load["process"] and load["began"] <= at <= load["ended"]]
             if not own or not load["held"]:
@@ -169,6 +170,7 @@ class Writers:
             self.loads.append(load["ended"] - load["began"])
             self.waits.append(sum(own))
             self.holds.append(sum(load["held"]))
+        self.times.append(max(load["ended"] for load in told) - min(load["began"] for load in told))
 
     def row(self, alone: "Writers", apart: "Writers | None") -> list[str]:
         """Their row, beside one writer, and as many with a lake each."""
@@ -253,16 +255,19 @@ def milliseconds(value: float) -> str:
     return f"{value * 1000:,.1f} ms" if value < 0.1 else f"{value * 1000:,.0f} ms"
 
 
-def ensure_whole(found: dict[str, Any], rows: int) -> None:
-    """Make sure that each day is there once.
+def ensure_whole(found: dict[str, Any], wanted: Sequence[dt.date], rows: int) -> None:
+    """Make sure that each day is there once, and no other one.
 
     Args:
         found: figures by day, as `contents` has them.
+        wanted: the days.
         rows: records that a day has.
 
     Raises:
         Failed: a day is not, or not as a whole, or more than once.
     """
+    if found.keys() != {*map(str, wanted)}:
+        raise Failed(f"there are the days {', '.join(sorted(found))}, and not {', '.join(map(str, wanted))}")
     for day, (records, numbered, cleaned, rejected, _, files) in found.items():
         if not (records == numbered == rows and (cleaned or 0) + rejected == rows and files == 1):
             raise Failed(

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from benchmarks.data import days
 from benchmarks.measure import Failed
 from benchmarks.parts import shards
 from benchmarks.parts.writers import SMALL, Batches, Writers, efficiency, ensure_whole, measure, milliseconds, waits_in
@@ -62,9 +63,16 @@ def test_servers_that_do_not_start_are_a_failure(monkeypatch: pytest.MonkeyPatch
 )
 def test_a_day_that_is_not_whole_is_a_failure(figures: list[object]) -> None:
     """Whatever is wrong with it; the others may be right."""
-    ensure_whole({"2024-01-01": WHOLE}, 10)
-    with pytest.raises(Failed, match="2024-01-02"):
-        ensure_whole({"2024-01-01": WHOLE, "2024-01-02": figures}, 10)
+    ensure_whole({"2024-01-01": WHOLE, "2024-01-02": WHOLE}, days(2), 10)
+    with pytest.raises(Failed, match="2024-01-02 has"):
+        ensure_whole({"2024-01-01": WHOLE, "2024-01-02": figures}, days(2), 10)
+
+
+@pytest.mark.parametrize("found", [["2024-01-01"], ["2024-01-01", "2024-01-02", "2024-01-03"]])
+def test_a_day_that_is_not_there_is_a_failure(found: list[str]) -> None:
+    """Or one that nobody has asked for."""
+    with pytest.raises(Failed, match="and not 2024-01-01, 2024-01-02"):
+        ensure_whole(dict.fromkeys(found, WHOLE), days(2), 10)
 
 
 def test_waits_are_read_from_the_log_of_the_server() -> None:
