@@ -30,9 +30,6 @@ from orchestration_project.warehouse.tables import ident, literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-KEPT_COMPRESSION = "snappy"
-"""That of files which DuckLake writes itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
@@ -139,7 +136,7 @@ def _write_records(connection: "DuckDBPyConnection", task: ShardTask, source: st
         return write_part(connection, _numbered(task, source), str(own / "records.parquet"))
     columns = _typed(raw_layout(task.feed, task.batch_type))
     query = f"SELECT {columns}, _rid FROM ({_numbered(task, source)})"
-    return write_part(connection, query, f"{task.lake.url}{own.name}-raw.parquet", KEPT_COMPRESSION)
+    return write_part(connection, query, f"{task.lake.url}{own.name}-raw.parquet", kept=True)
 
 
 def _write_cleaned(
@@ -147,7 +144,7 @@ def _write_cleaned(
 ) -> Part:
     columns = _typed(cleaned_layout(task.feed, task.batch_type))
     query = f"SELECT {columns} FROM read_parquet({literal(validated.path)}) WHERE _reasons IS NULL"
-    return write_part(connection, query, f"{lake.url}{own.name}-cleaned.parquet", KEPT_COMPRESSION)
+    return write_part(connection, query, f"{lake.url}{own.name}-cleaned.parquet", kept=True)
 
 
 def _typed(layout: Mapping[str, str]) -> str:

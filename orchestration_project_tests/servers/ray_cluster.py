@@ -61,10 +61,20 @@ class RayCluster:
             assert time.monotonic() < deadline, log.read_text(errors="replace")
             time.sleep(0.2)
 
+    def processes(self, number: int) -> list[int]:
+        """All processes of a node: Ray's workers have groups of their own, and stay in the session of its start."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(ProcessLookupError):
+                if os.getsid(int(process.name)) == self.nodes[number].pid:
+                    found.append(int(process.name))
+        return found
+
     def kill(self, number: int) -> None:
         """End all processes of a node at once, as when its machine is lost."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.nodes[number].pid, signal.SIGKILL)
+        for pid in self.processes(number):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.nodes[number].wait()
 
     def stop(self) -> None:
