@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
@@ -88,10 +88,19 @@ class Visit:
 
 
 @contextmanager
-def visit(browser: Browser, size: Mapping[str, int], dark: bool = False) -> Iterator[Visit]:
-    """A page of a size in a browser that remembers nothing of others."""
+def visit(browser: Browser, size: Mapping[str, int], dark: bool = False, **options: Any) -> Iterator[Visit]:
+    """A page of a size in a browser that remembers nothing of others.
+
+    Args:
+        browser: it.
+        size: of the page.
+        dark: whether its user likes it dark.
+        options: others of the browser, such as what it says when it is asked for a password.
+    """
     context = browser.new_context(
-        viewport={"width": size["width"], "height": size["height"]}, color_scheme="dark" if dark else "light"
+        viewport={"width": size["width"], "height": size["height"]},
+        color_scheme="dark" if dark else "light",
+        **options,
     )
     context.set_default_timeout(PATIENCE * 1000)
     try:

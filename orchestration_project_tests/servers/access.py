@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -246,19 +246,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def webservers(made: Proxy, home: Path, module: str) -> Iterator[None]:
-    """The two webservers that a proxy looks for, on one history: one for operators, and one that changes nothing."""
+def webservers(made: Proxy, home: Path, module: str, roles: Sequence[str] = ("operators", "readers")) -> Iterator[None]:
+    """The webservers that a proxy looks for, on one history: one for operators, and one that changes nothing."""
     inherited = dict(os.environ)  # noqa: TID251 - the commands run as they would from this shell
     environment = {**inherited, "DATA_DIR": str(made.data), "DAGSTER_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
     command = [str(Path(sys.executable).with_name("dagster-webserver")), "-m", module, "--host", "127.0.0.1"]
     with ExitStack() as stack:
         log = stack.enter_context((home / "webservers.log").open("ab"))
-        for name, options in {"operators": [], "readers": ["--read-only"]}.items():
+        for name in roles:
+            options = ["--read-only"] if name == "readers" else []
             whole = [*command, "--port", str(made.ports[name]), *options]
             process = subprocess.Popen(whole, stdout=log, stderr=log, cwd=REPOSITORY, env=environment)
             stack.callback(process.wait)
             stack.callback(process.terminate)
-        for name in ("operators", "readers"):
+        for name in roles:
             _wait_for(f"http://127.0.0.1:{made.ports[name]}/server_info", home / "webservers.log")
         yield
 
