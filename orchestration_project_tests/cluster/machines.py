@@ -28,6 +28,8 @@ from orchestration_project_tests.servers.s3 import running as s3_server
 
 CONFIGURATION = REPOSITORY / "deploy" / "cluster"
 DEFINITIONS = "orchestration_project.definitions"
+# As docs/cluster.md says: a history that does not answer is not waited for without end.
+HISTORY_PATIENCE = "connect_timeout=10&keepalives_idle=30&keepalives_interval=10&tcp_user_timeout=60000"
 POLL_SECONDS, STOP_SECONDS = 0.2, 30
 PARTS: Mapping[str, Sequence[str]] = {
     "code server": ("dagster", "code-server", "start", "--location-name", "orchestration_project"),
@@ -99,7 +101,7 @@ class Cluster:
             "DATA_DIR": str(self.folder / "data"),
             "WAREHOUSE_LOCK_TIMEOUT": "60",
             "DAGSTER_HOME": str(self.home),
-            "DAGSTER_POSTGRES_URL": self.postgres.url(self.database),
+            "DAGSTER_POSTGRES_URL": f"{self.postgres.url(self.database)}?{HISTORY_PATIENCE}",
             "CELERY_BROKER_URL": self.redis.url,
             "CODE_SERVER_HOST": "127.0.0.1",
             "CODE_SERVER_PORT": str(self.ports["code server"]),
@@ -195,13 +197,13 @@ class Cluster:
 
     def carried_out(self) -> list[dg.DagsterRun]:
         """The runs that are under way, and have told which process they are."""
-        return [run for run in self.runs(dg.DagsterRunStatus.STARTED) if self._processes_of(run)]
+        return [run for run in self.runs(dg.DagsterRunStatus.STARTED) if self.pids_of(run)]
 
     @contextmanager
     def held(self, run: dg.DagsterRun) -> Iterator[None]:
         """Let a run stand still until the block ends, wherever it is. Its worker goes on."""
         # Not by the lock of the warehouse: for that a run waits for ten seconds only.
-        process = self._processes_of(run)[-1]
+        process = self.pids_of(run)[-1]
         os.kill(process, signal.SIGSTOP)
         try:
             yield
@@ -211,7 +213,7 @@ class Cluster:
 
     def worker_of(self, run: dg.DagsterRun) -> str:
         """The name of the part that carries a run out, by what the run itself has told."""
-        group = os.getpgid(self._processes_of(run)[-1])
+        group = os.getpgid(self.pids_of(run)[-1])
         return next(name for name, process in self.parts.items() if process.pid == group)
 
     def wait_until(self, holds: Callable[[], object], seconds: float) -> float:
@@ -231,7 +233,8 @@ class Cluster:
         """The ends of what the parts printed."""
         return "\n".join(f"{name}:\n{self.log_of(name).read_text(errors='replace')[-3000:]}" for name in self.parts)
 
-    def _processes_of(self, run: dg.DagsterRun) -> list[int]:
+    def pids_of(self, run: dg.DagsterRun) -> list[int]:
+        """The processes that a run has told to be its own, by their ids; the last one carries it out."""
         with self.instance() as instance:
             entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         told = [entry.dagster_event.engine_event_data.metadata for entry in entries if entry.dagster_event]
@@ -250,20 +253,29 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 @contextmanager
-def lake_cluster(folder: Path, root: Path = REPOSITORY, definitions: str = DEFINITIONS) -> Iterator[Cluster]:
-    """The same with a lake: its catalog in a database of the same server, its files on an S3 server of its own."""
+def lake_cluster(
+    folder: Path, root: Path = REPOSITORY, definitions: str = DEFINITIONS, catalog: PostgresServer | None = None
+) -> Iterator[Cluster]:
+    """The same with a lake: its files on an S3 server of its own, its catalog in a database of the same server.
+
+    Args:
+        folder: for all of it.
+        root: the project's folder.
+        definitions: the module with the definitions.
+        catalog: another server for the catalog.
+    """
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server())
         (folder / "s3").mkdir(parents=True)
         store = stack.enter_context(s3_server(folder / "s3"))
-        environment = {
-            "WAREHOUSE_URL": f"ducklake:{server.url(server.new_database())}",
-            "WAREHOUSE_DATA": f"s3://{BUCKET}/lake",
-            **store.environment,
-        }
+        environment = {**_lake(catalog or server, f"s3://{BUCKET}/lake"), **store.environment}
         yield _closed(
             stack, Cluster(folder, server, _broker(stack, folder), root, definitions, environment, store=store)
         )
+
+
+def _lake(catalog: PostgresServer, data: str) -> dict[str, str]:
+    return {"WAREHOUSE_URL": f"ducklake:{catalog.url(catalog.new_database())}", "WAREHOUSE_DATA": data}
 
 
 def _broker(stack: ExitStack, folder: Path) -> RedisServer:

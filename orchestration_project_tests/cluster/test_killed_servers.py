@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +16,7 @@ from orchestration_project_tests.cluster.processes import processes_about
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.flood import deliver, hold_all_once, is_worked_off
+from orchestration_project_tests.servers.postgres import postgres_server
 
 pytestmark = [
     pytest.mark.promise("crash"),
@@ -78,16 +79,43 @@ def test_the_history_is_killed(shop: Cluster) -> None:
     finish(shop)
 
 
-def test_the_store_of_a_lake_is_killed(tmp_path: Path) -> None:
-    """S3 dies under a run and comes back: the run fails or ends, and what it left is loaded."""
-    with lake_cluster(tmp_path / "cluster") as shop, shop.inside():
+@pytest.mark.parametrize("killed", ["store", "catalog"])
+def test_a_server_of_a_lake_is_killed(killed: str, tmp_path: Path) -> None:
+    """S3, or the PostgreSQL of the catalog, dies in the middle of a load: the run fails, and what it left is loaded."""
+    with (
+        postgres_server() as catalog,
+        lake_cluster(tmp_path / "cluster", catalog=catalog) as shop,
+        shop.inside(),
+    ):
         deliver(shop, FILES, ROWS, DAYS)
         assert shop.store
-        with shop.held(begun(shop)):
-            shop.store.stop()
+        run = begun(shop)
+        process = shop.pids_of(run)[-1]
+        shop.wait_until(lambda: catalog.is_used_by(process), PATIENCE)
+        with shop.held(run):
+            assert catalog.is_used_by(process), "the load has ended too early"
+            if killed == "store":
+                shop.store.stop()
+            else:
+                catalog.stop(signal.SIGQUIT)
+        if killed == "catalog":
+            shop.wait_until(lambda: run.run_id in {other.run_id for other in failed(shop)}, PATIENCE)
+            assert "WarehouseDown" in told(shop, run)
         time.sleep(AWAY_SECONDS)
-        shop.store.start()
+        (shop.store if killed == "store" else catalog).start()
         finish(shop)
+
+
+def failed(shop: Cluster) -> Sequence[dg.DagsterRun]:
+    """The runs that have failed."""
+    return shop.runs(dg.DagsterRunStatus.FAILURE)
+
+
+def told(shop: Cluster, run: dg.DagsterRun) -> str:
+    """The errors of a run's steps."""
+    with shop.instance() as instance:
+        entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    return "\n".join(str(entry.dagster_event and entry.dagster_event.event_specific_data) for entry in entries)
 
 
 @pytest.fixture

@@ -63,6 +63,12 @@ class PostgresServer:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         return name
 
+    def is_used_by(self, process: int) -> bool:
+        """Whether a process has a session with a lake whose catalog is here, or waits for one."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE %s"
+        with psycopg.connect(self.url()) as connection:
+            return connection.execute(query, [f"%(process {process} on %"]).fetchone() is not None
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [_program("postgres"), "-D", str(self.folder), "-p", str(self.port)]
