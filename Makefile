@@ -47,7 +47,7 @@ WORKERS := -n auto --dist loadgroup
 # A small load on a lake takes several times as long as on a file, so CI runs on lakes what says most of the tables.
 TESTS := orchestration_project_tests
 ON_SQLITE := warehouse/test_ledger.py warehouse/test_ledger_batches.py warehouse/test_marts.py \
-    components/test_loading.py
+    components/test_loading.py reliability/test_repair_keys.py
 ON_POSTGRES := warehouse/test_ledger.py warehouse/test_ledger_batches.py
 # What `make torture` found out on each kind of warehouse.
 RESULTS := .reliability
