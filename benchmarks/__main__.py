@@ -107,7 +107,7 @@ def _measured(name: str, session: Session) -> Section:
 def _page(facts: Mapping[str, str], sections: Sequence[Section], parts: Sequence[str]) -> str:
     described = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     command = f"python -m benchmarks {' '.join(parts)}" if parts else "make bench"
-    intro = f"Written by `{command}`; [how to read it](../docs/performance.md). Times are medians."
+    intro = f"Written by `{command}`; [how to read it](../docs/performance.md).\nTimes are medians."
     return "\n\n".join(["# Results", intro, described, *map(str, sections)])
 
 
