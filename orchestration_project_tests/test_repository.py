@@ -18,7 +18,9 @@ from dagster._core.instance.config import PoolGranularity
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 REPOSITORY = Path(__file__).parents[1]
-TARGETS = set("help run test lakes dev check torture cluster browser screenshots bench bench-full".split())
+TARGETS = set(
+    "help run test lakes dev check torture cluster browser screenshots bench bench-full bench-cluster".split()
+)
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK: dict[str, Any] = tomllib.loads((REPOSITORY / "uv.lock").read_text(encoding="utf-8"))
 LIST_ITEM = re.compile(r'^    "[A-Z]+\d*",')

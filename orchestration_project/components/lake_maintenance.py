@@ -6,6 +6,7 @@ Belongs here: the asset with its job and schedule, and what the UI shows of a ni
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import dagster as dg

@@ -31,7 +31,7 @@ TIMELESS = "?keepalives=0&tcp_user_timeout=0"
 @pytest.fixture
 def cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Machine, PostgresServer]]:
     """Another machine, and the server of catalogs on this one, of which it sees nothing else but the folders."""
-    with machine() as far, postgres_server(far.here) as server:
+    with machine() as far, postgres_server(host=far.here) as server:
         for name, value in {CHOICE: POSTGRES, SERVER: server.url("{}"), STORE: str(tmp_path / "lakes")}.items():
             monkeypatch.setenv(name, value)
         yield far, server
