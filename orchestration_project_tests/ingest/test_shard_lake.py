@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration_project.contracts.feed import Bound
 from orchestration_project.errors import ShardFailed
 from orchestration_project.failpoints import Point, listen
 from orchestration_project.ingest.shard import ShardResult, ShardTask, run_shard
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.promise("crash")
 
 CONTRACT = feed(
     column("id"),
-    column("n", "INTEGER", unique=True),
+    column("n", "INTEGER", Bound("minimum", "0"), unique=True),
     column("part", "DECIMAL(38,18)", expression='"n" / 3'),
     column("root", "DOUBLE", expression="CASE WHEN \"n\" = 2 THEN 'NaN' WHEN \"n\" = 3 THEN '-inf' ELSE 0.1 END"),
     column("at", "TIMESTAMPTZ", expression="'2024-01-01 12:00:00.123456+01'"),
