@@ -53,7 +53,7 @@ ON_POSTGRES := warehouse/test_ledger.py warehouse/test_ledger_batches.py
 RESULTS := .reliability
 STARTED := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
 
-.PHONY: help run test lakes torture cluster browser screenshots dev check bench bench-full home
+.PHONY: help run test lakes torture cluster browser screenshots dev check bench bench-full bench-cluster home
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1	\2/p' Makefile

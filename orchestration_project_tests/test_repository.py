@@ -178,7 +178,7 @@ def test_ci_runs_what_people_type() -> None:
     script = REPOSITORY / ".ci" / "run"
     assert os.access(script, os.X_OK)
     called = re.findall(r"^make (\w+)", script.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert called == ["check", "browser", "test", "run", "cluster"]
+    assert called == ["check", "browser", "test", "lakes", "run", "cluster"]
 
 
 def test_the_hosted_workflow_runs_what_people_type() -> None:

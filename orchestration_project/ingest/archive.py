@@ -52,7 +52,6 @@ def secure(session: Session, candidates: Candidates) -> None:
 
     Raises:
         FilesUnfit: names those that are not.
-        ObjectStoreError: the store of the archive can't be used.
     """
     # Asked at the last moment: a file that its writer replaced between commit and move once left rows whose bytes the
     # archive never had.
@@ -68,7 +67,6 @@ def secure(session: Session, candidates: Candidates) -> None:
         # The transfer knows files by their names; in landing each name is there once.
         changed = {candidate.key: error for candidate in landed if candidate.name == error.name}
         raise FilesUnfit({**changed, **changed_files(landed)}) from error
-    remote_archive.store(session, [(session.transfer.secured_at(file), sha256) for file, sha256 in files])
 
 
 def archive(session: Session, candidates: Candidates, published: Published) -> LeftInLanding:

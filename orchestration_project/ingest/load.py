@@ -31,6 +31,7 @@ from orchestration_project.ingest.overtaken import Overtaken, begin, blaming_oth
 from orchestration_project.ingest.plan import enter
 from orchestration_project.ingest.publish import publish
 from orchestration_project.ingest.read import read
+from orchestration_project.ingest.remote_archive import store_landed
 from orchestration_project.ingest.renew import renew
 from orchestration_project.ingest.report import Report
 from orchestration_project.ingest.session import Session, open_session
@@ -38,8 +39,12 @@ from orchestration_project.ingest.state import note_state
 from orchestration_project.ingest.validate import validate
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import FoundFile
-from orchestration_project.warehouse.connection import Warehouse, transaction
+from orchestration_project.warehouse.connection import Warehouse, alone, transaction
+from orchestration_project.warehouse.snapshots import is_conflict
 from orchestration_project.warehouse.tables import is_lake
+
+ATTEMPTS = 4
+"""How often a load is tried while programs that do not heed the lock get in between."""
 
 
 def load(
@@ -93,7 +98,7 @@ def run_stages(session: Session, settled: Set[FoundFile] = frozenset()) -> Repor
     while True:
         try:
             with alone(session.connection) if attempt > 1 else nullcontext():
-                return _run_once(session, settled, staged)
+                report = _run_once(session, settled, staged)
         except Overtaken as error:
             session.tell(f"{error}: it is decided anew, while nobody else writes")
             staged = error.staged
@@ -104,7 +109,14 @@ def run_stages(session: Session, settled: Set[FoundFile] = frozenset()) -> Repor
             staged = None
             # By chance: two that wait equally long would meet again.
             time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
+        else:
+            break
         attempt += 1
+    if session.settings.shards and is_lake(session.connection):
+        from orchestration_project.ingest.shard_files import remove_own
+
+        remove_own(session)
+    return report
 
 
 def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) -> Report:
@@ -128,7 +140,7 @@ def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) ->
     with blaming_others(session, begun):
         candidates = discover(whole, settled)
         left = archive_known(session, candidates)
-    staged = None if renewed else before
+    staged, stored = None if renewed else before, set[str]()
     while True:
         try:
             with ExitStack() as writing:
@@ -138,6 +150,7 @@ def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) ->
                     staged = read(session, candidates, before)
                     validated = validate(session, staged)
                     validated.ensure_fit()
+                    store_landed(session, candidates, stored)
                     # Up to here others may write. They may not before all files are moved, either: a copy whose rows
                     # are not committed looks like one that a killed load has left.
                     writing.enter_context(alone(connection))
@@ -155,10 +168,3 @@ def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) ->
         except FilesUnfit as error:
             # Nothing was changed. The other files are tried again without the ones that it names.
             candidates = leave_out(session, candidates, error.faults)
-    reached(Point.COMMITTED)
-    left += archive(session, candidates, published)
-    if session.settings.shards and is_lake(session.connection):
-        from orchestration_project.ingest.shard_files import remove_own
-
-        remove_own(session)
-    return Report.of(candidates, published, left, renewed)

@@ -1,6 +1,6 @@
 """The part that a load has in an archive that is in an object store (`ARCHIVE_URL`).
 
-    before the commit    the bytes are stored under their SHA-256, read back and compared
+    before the commit    the bytes are stored under their SHA-256, read back and compared; others may write meanwhile
     after it             an index that names their places is stored, then a link takes the place of each file
 
 Belongs here: these two steps. The layout is in `storage.cold`, and all readers of archived files fetch by their links.
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestration_project.errors import ObjectStoreError
 from orchestration_project.failpoints import Cold, reached
+from orchestration_project.ingest.candidates import Candidates
 from orchestration_project.ingest.session import Session
 from orchestration_project.storage.archive import flush
 from orchestration_project.storage.cold import ColdArchiveError, put_link, store_bytes, store_index
@@ -24,12 +25,28 @@ from orchestration_project.storage.objects import ObjectStore, open_objects
 THREADS = 8
 
 
+def store_landed(session: Session, candidates: Candidates, stored: set[str]) -> None:
+    """Store the bytes of the files that come in from landing, before the load keeps others from writing.
+
+    Args:
+        session: of the load.
+        candidates: what comes in.
+        stored: the SHA-256 of what this load has stored already; grows.
+
+    Raises:
+        ObjectStoreError: the store can't be used, or gives other bytes back: somebody may have written to a file.
+    """
+    files = [(item.file.path, item.sha256) for item in candidates.landed if item.sha256 not in stored]
+    store(session, files)
+    stored |= {sha256 for _, sha256 in files}
+
+
 def store(session: Session, files: Sequence[tuple[Path, str]]) -> None:
     """Make sure that the store has the bytes of some files; without `ARCHIVE_URL`, nothing is done.
 
     Args:
         session: of the load.
-        files: their paths, to which nobody writes, each with its SHA-256.
+        files: their paths, each with its SHA-256.
 
     Raises:
         ObjectStoreError: it can't be used, or gives other bytes back.

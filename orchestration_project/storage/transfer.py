@@ -123,13 +123,13 @@ class Transfer:
         # A name is on disk when its folder is. Without it a power cut after the commit could lose the copies.
         flush(self._incoming)
 
-    def secured_at(self, file: FoundFile) -> Path:
+    def _secured_at(self, file: FoundFile) -> Path:
         """Where the copy of a file is that was secured, until it has its place."""
         return self._incoming / file.stored_as
 
     def _secure(self, item: tuple[FoundFile, str]) -> None:
         file, sha256 = item
-        target = self.secured_at(file)
+        target = self._secured_at(file)
         if file.is_member:
             ensure_folder(target.parent)
         try:
@@ -158,7 +158,7 @@ class Transfer:
             if os.path.lexists(place):
                 _ensure_expected(file, place, sha256)
             else:
-                _rename(self.secured_at(file), place)
+                _rename(self._secured_at(file), place)
                 folders.add(place.parent)
             reached(Point.ARCHIVED)
         for folder in folders:

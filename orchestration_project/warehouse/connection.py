@@ -287,20 +287,21 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     """A transaction on an open connection: committed when the block ends, rolled back when it raises."""
     import duckdb
 
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        if proof := _proofs.get(connection):
-            proof()
-        connection.execute("COMMIT")
-    # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
-    # connection.
-    except BaseException:
-        # Some errors end the transaction, or the server that has it is gone. Then ROLLBACK fails, and must not hide the
-        # error.
-        with suppress(duckdb.Error):
-            connection.execute("ROLLBACK")
-        raise
+    with alone(connection):
+        connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            if lock := _locks.get(connection):
+                lock.prove()
+            connection.execute("COMMIT")
+        # KeyboardInterrupt and a run that is ended too: an open transaction would be kept up to the end of the
+        # connection.
+        except BaseException:
+            # Some errors end the transaction, or the server that has it is gone. Then ROLLBACK fails, and must not hide
+            # the error.
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
+            raise
 
 
 @contextmanager

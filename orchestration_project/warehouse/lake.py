@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 from orchestration_project.setting_values import SettingsError
 from orchestration_project.settings import Settings
-from orchestration_project.warehouse.connection import SHUT, Stamp, Warehouse, prove_before_commits, shut
+from orchestration_project.warehouse.connection import SHUT, Lock, Stamp, Warehouse, locked_by, shut
 from orchestration_project.warehouse.extensions import load
 from orchestration_project.warehouse.faults import clear_faults
 from orchestration_project.warehouse.lake_catalog import Catalog, Snapshot

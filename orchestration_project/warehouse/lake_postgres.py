@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration_project.errors import WarehouseDown, WarehouseError
 from orchestration_project.failpoints import Lake, Point, reached
-from orchestration_project.postgres_address import parse_address, psycopg_or
-from orchestration_project.settings import SettingsError
+from orchestration_project.postgres_address import parse_address, psycopg_or, without_password
+from orchestration_project.setting_values import SettingsError
 from orchestration_project.warehouse.lake_catalog import NEWEST, Attaching, Snapshot
 from orchestration_project.warehouse.lock import Holder, busy
 from orchestration_project.warehouse.tables import literal
@@ -110,14 +110,10 @@ class PostgresCatalog:
 
     def attaching(self, read_only: bool) -> Attaching:  # noqa: ARG002 - SQLite's catalog asks it
         """How DuckDB attaches the lake."""
-        hidden = {name: value for name, value in self.parameters.items() if name == "password"}
-        # In a secret of the connection's own: DuckDB's errors and lists quote the address, and a secret never.
-        password = "".join(f", PASSWORD {literal(value)}" for value in hidden.values())
-        rest = {name: value for name, value in self._patient.items() if name not in hidden}
-        address = psycopg_or(WarehouseError, EXTRA).conninfo.make_conninfo(
-            **{"application_name": "orchestration-project", **rest}
-        )
-        secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{password})"
+        named = {"application_name": "orchestration-project", **self._patient}
+        address, password = without_password(named, WarehouseError, EXTRA)
+        hidden = "" if password is None else f", PASSWORD {literal(password)}"
+        secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{hidden})"
         return Attaching(f"postgres:{address}", {"META_SECRET": "'catalog'"}, (secret,))
 
     def holder(self) -> Holder | None:

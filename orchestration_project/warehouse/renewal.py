@@ -70,7 +70,7 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
 
     What is left of it afterwards is dropped, whether or not it has taken the place of what was published.
     """
-    catalog = catalog_of(connection)
+    usual = f"{ident(catalog_of(connection))}.{SCHEMA}"
     try:
         for table, layout in _new_layouts(feed, batch_type).items():
             create_table(connection, table, layout)
@@ -85,9 +85,9 @@ def beside(connection: "DuckDBPyConnection", feed: RenewedFeed, batch_type: str)
         reached(Point.RENEWING)
         yield
     finally:
-        # First, or what comes afterwards on this connection would write to the notes that are dropped. Not RESET: it
-        # takes a lake away, too, which is attached, and no load on one went on after a renewal.
-        connection.execute(f"USE {ident(catalog)}")
+        # First, or what comes afterwards on this connection would write to the notes that are dropped. Not by RESET,
+        # which forgets that a lake is in use: a load on a lake once failed after each renewal.
+        connection.execute(f"USE {usual}")
         drop_remains(connection)
 
 

@@ -111,7 +111,7 @@ def test_a_store_that_fails_before_the_commit(tmp_path: Path) -> None:
     shop = filled(tmp_path)
     before = shop.tables()
     shop.deliver(named(4), f"{HEAD}k4,4\n", 10)
-    with acting(Point.SECURED, lambda: blocked(shop)), pytest.raises(ObjectStoreError):
+    with acting(Point.VALIDATED, lambda: blocked(shop)), pytest.raises(ObjectStoreError):
         shop.load()
     assert shop.tables() == before
     assert shop.landing() == [named(4)]

@@ -37,12 +37,14 @@ class PostgresServer:
         folder: where its databases are.
         port: where it listens.
         host: the address on which it listens.
+        options: settings that it starts with, beside those of all tests' servers or instead of them.
         process: the server while it runs.
     """
 
     folder: Path
     port: int
     host: str = "127.0.0.1"
+    options: Sequence[str] = ()
     process: subprocess.Popen[bytes] | None = None
     _names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -72,7 +74,8 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         command = [_program("postgres"), "-D", str(self.folder), "-p", str(self.port)]
-        for option in (*OPTIONS, f"listen_addresses={self.host}"):
+        # Of an option that is given twice, PostgreSQL takes the last.
+        for option in (*OPTIONS, f"listen_addresses={self.host}", *self.options):
             command += ["-c", option]
         # The log has to be the folder's own file: a pipe that nobody reads would stop the server when it is full.
         with self.log.open("ab") as log:
@@ -110,16 +113,17 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @contextmanager
-def postgres_server(host: str = "127.0.0.1") -> Iterator[PostgresServer]:
+def postgres_server(*options: str, host: str = "127.0.0.1") -> Iterator[PostgresServer]:
     """A running server with nothing in it. Without PostgreSQL on the machine the test is skipped, or fails in CI.
 
     Args:
+        options: settings that it starts with, such as `fsync=on`.
         host: the address of this machine on which it listens.
     """
     with tempfile.TemporaryDirectory(prefix="postgres_") as made:
         # Not below the tests' folders, which nobody but their owner may enter.
         top = Path(made)
-        server = PostgresServer(top / "data", _free_port(host), host)
+        server = PostgresServer(top / "data", _free_port(host), host, options)
         _initialize(top, server.folder)
         server.start()
         try:

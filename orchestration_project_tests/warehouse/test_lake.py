@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from orchestration_project.errors import WarehouseBroken, WarehouseBusy, WarehouseDown, WarehouseError
-from orchestration_project.settings import Settings, SettingsError
+from orchestration_project.setting_values import SettingsError
+from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse, alone, reading
 from orchestration_project.warehouse.lake import NAME, Lake
 from orchestration_project.warehouse.lake_postgres import PostgresCatalog
