@@ -1,17 +1,22 @@
 """The proxy in front of Dagster's UI: who is not logged in gets nothing, whatever the path, header or protocol."""
 
 import http.client
+import json
 import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from orchestration_project_tests.components.workbench import REPOSITORY
 from orchestration_project_tests.reliability.evidence import tried
 from orchestration_project_tests.servers.access import COOKIE, METRICS, PROXY, REPORT, ROBOT, Answer, Proxy, Site, proxy
+from orchestration_project_tests.servers.small_site import stock
 
 # The site's servers take long to start, so one process of the tests has them.
 pytestmark = [pytest.mark.promise("security"), pytest.mark.xdist_group("access")]
@@ -29,6 +34,8 @@ TRICKS = [
     *("/reports/..%2f..%2fmetrics", "/reports../home/dagster.yaml", "/metrics/", "/metrics?/login", "/?/login"),
     *("/metrics#/login", "/login%0d%0aX:1/../graphql", "/@logged_in", "/not-logged-in", "/log-in", "/oauth2/auth"),
 ]
+EVENTS = """subscription ($run: ID!) { pipelineRunLogs(runId: $run) {
+    ... on PipelineRunLogsSubscriptionSuccess { messages { __typename } } } }"""
 CHANGE = 'mutation { setConcurrencyLimit(concurrencyKey: "%s", limit: 3) }'
 SECURITY = {
     "content-security-policy": "frame-ancestors 'none'",
@@ -253,3 +260,23 @@ def test_a_list_of_people_that_is_wrong_changes_nothing(people: str, said: str, 
     assert said in done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.map")} == before
     assert not list(tmp_path.glob("sessions.*[!p]"))
+
+
+@pytest.mark.parametrize("name", ["ann", "bob"])
+def test_a_page_that_is_open_is_told_what_happens(site: Site, name: str) -> None:
+    """The events of a run come through the proxy to operators and readers, by the websocket that the UI opens."""
+    with dg.DagsterInstance.from_config(str(site.home)) as instance:
+        run = dg.materialize([stock], instance=instance)
+    asked = {"query": EVENTS, "variables": {"run": run.run_id}}
+    with connect(
+        f"wss://{site.proxy.host}/graphql",
+        ssl=site.proxy.tls,
+        origin=Origin(site.proxy.url),
+        subprotocols=[Subprotocol("graphql-ws")],
+        additional_headers={"Cookie": site.proxy.cookie(name)},
+    ) as socket:
+        socket.send(json.dumps({"type": "connection_init", "payload": {}}))
+        assert json.loads(socket.recv(60)) == {"type": "connection_ack"}
+        socket.send(json.dumps({"id": "1", "type": "start", "payload": asked}))
+        assert "RunSuccessEvent" in socket.recv(60)
+    tried()
