@@ -45,9 +45,10 @@ def logged_in(browser: Browser, entrance: Proxy, name: str) -> Iterator[tuple[Vi
     with visit(browser, DESKTOP, **answers) as visited:
         ui = DagsterUi(visited.page, entrance.url)
         ui.open("/", re.compile("^You are not logged in"))
-        visited.errors.clear()  # a browser tells of each 401
         visited.page.get_by_role("link", name="Log in").click()
         ui.shows("Jobs")
+        # A browser tells of each 401: of the first page, its icon, and the log-in before it has the password.
+        visited.errors[:] = [error for error in visited.errors if "401" not in error]
         yield visited, ui
 
 
