@@ -12,7 +12,7 @@ from orchestration_project.settings import Settings
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.sales_files import catalogue, sale, sales
 from orchestration_project_tests.components.workbench import Workbench, project
-from orchestration_project_tests.servers.warehouses import POSTGRES, SQLITE, place
+from orchestration_project_tests.servers.warehouses import CHOICE, POSTGRES, SQLITE, place
 
 pytestmark = pytest.mark.xdist_group("s3")
 DAY, NEXT = "2024-01-15", "2024-01-16"
@@ -69,6 +69,7 @@ def test_into_a_lake(
     shutil.rmtree(data_dir)
     if kind == POSTGRES:
         request.getfixturevalue("lake_servers")
+    monkeypatch.setenv(CHOICE, kind)
     for name, value in zip(("WAREHOUSE_URL", "WAREHOUSE_DATA"), place(data_dir, kind), strict=True):
         monkeypatch.setenv(name, value)
     restored = run("restore")
