@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.test_sql_table import ATTRIBUTES as CHANNELS
 from orchestration_project_tests.components.test_sql_table import SELECT, files_of, table
 from orchestration_project_tests.components.workbench import Workbench, evaluations, feeds, value
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 DAY, NEXT = "2024-01-15", "2024-01-16"
 KEY = dg.AssetKey(["reports", "channels"])
@@ -66,7 +66,7 @@ def bench(shop: Workbench, tmp_path: Path) -> Iterator[Workbench]:
 
 def copied(shop: Workbench, folder: Path) -> Path:
     """The data of the shop in a folder of its own."""
-    return Path(shutil.copytree(shop.data_dir, folder / "data"))
+    return copied_folder(shop.data_dir, folder / "data")
 
 
 @contextmanager

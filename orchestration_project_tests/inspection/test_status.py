@@ -25,6 +25,7 @@ from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project_tests.components.instigators import remember
 from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("seen")
 
@@ -63,7 +64,7 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def loaded(loaded_once: Path, tmp_path: Path) -> Path:
     """A copy of it, to be changed."""
-    return Path(shutil.copytree(loaded_once, tmp_path / "copy"))
+    return copied_folder(loaded_once, tmp_path / "copy")
 
 
 def settings_of(folder: Path) -> Settings:

@@ -20,6 +20,7 @@ from orchestration_project_tests.recovery.archives import zip_delivered, zip_tak
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD, rebuilt, weekly, whole
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -80,7 +81,7 @@ WORK = [
 
 def copy(shop: Shop, folder: Path) -> Shop:
     """The same shop in another folder."""
-    shutil.copytree(shop.folder, folder)
+    copied_folder(shop.folder, folder)
     return replace(shop, folder=folder)
 
 

@@ -25,6 +25,7 @@ from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import everything, killed_after, killed_load, steps_of_load
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -290,7 +291,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Shop, dict[s
 
 def copy(shop: Shop, folder: Path) -> Shop:
     """The same shop in another folder."""
-    shutil.copytree(shop.folder, folder)
+    copied_folder(shop.folder, folder)
     return replace(shop, folder=folder)
 
 

@@ -17,6 +17,7 @@ from orchestration_project.failpoints import Fetching, Point
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.fetched_feeds import FetchedFeed
 from orchestration_project_tests.reliability.fetched_places import FIRST, LATER, NOW, PLACES, Place
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -30,7 +31,7 @@ class Case:
 
     def copy(self, folder: Path) -> FetchedFeed:
         """The feed in another folder. What it fetches from is the same."""
-        shutil.copytree(self.before.shop.folder, folder)
+        copied_folder(self.before.shop.folder, folder)
         return self.before.at(folder)
 
 

@@ -24,6 +24,7 @@ from orchestration_project_tests.components.sales_files import sale, sales
 from orchestration_project_tests.components.workbench import Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named
 from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = [pytest.mark.promise("disk"), pytest.mark.skipif(os.name != "posix", reason="needs mount")]
 
@@ -124,7 +125,7 @@ def state(shop: Shop) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def expected(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the shop comes to when nothing disturbs it."""
-    shop = Shop(shutil.copytree(model, tmp_path_factory.mktemp("undisturbed") / "shop"), CONTRACT)
+    shop = Shop(copied_folder(model, tmp_path_factory.mktemp("undisturbed") / "shop"), CONTRACT)
     shop.load()
     return state(shop)
 
@@ -186,7 +187,7 @@ def again(model: Path, folder: Path, disk: Disk) -> Spread:
     for child in folder.iterdir():
         if not child.is_mount():
             shutil.rmtree(child) if child.is_dir() else child.unlink()
-    return Spread(shutil.copytree(model, folder, dirs_exist_ok=True), CONTRACT)
+    return Spread(copied_folder(model, folder), CONTRACT)
 
 
 @pytest.mark.found("a good file was refused where DuckDB found no room, on disk or in memory, to read it")

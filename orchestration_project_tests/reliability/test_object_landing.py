@@ -19,6 +19,7 @@ from orchestration_project_tests.ingest.shop import named
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
 from orchestration_project_tests.servers.s3 import S3Server
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = [pytest.mark.promise("crash"), pytest.mark.xdist_group("s3")]
 HEAD = "id,n\n"
@@ -102,7 +103,7 @@ def prepared(
 
 def again(shop: ObjectShop, folder: Path, url: str) -> ObjectShop:
     """The shop in another folder, with the second wave in another place of the store."""
-    shutil.copytree(shop.folder, folder, symlinks=True)
+    copied_folder(shop.folder, folder)
     made = replace(shop, folder=folder, url=url, told=[])
     second_wave(made)
     return made

@@ -11,6 +11,7 @@ from orchestration_project_tests.ingest.shop import Shop, named
 from orchestration_project_tests.publishing.copies import HEAD, held, published, shown, shown_where_it_is
 from orchestration_project_tests.reliability.evidence import TORTURE, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -57,13 +58,13 @@ def test_a_kill_at_any_step(tmp_path: Path) -> None:
     """
     model = prepared(tmp_path / "model", 1)
     before = shown(model.settings)
-    shutil.copytree(tmp_path / "model", tmp_path / "counted")
+    copied_folder(tmp_path / "model", tmp_path / "counted")
     steps = steps_of(Publishing(Shop(tmp_path / "counted")), None)
     after = held(model.settings)
     assert before != after
     seen = set()
     for fatal in fatal_steps(steps):
-        shop = Shop(shutil.copytree(tmp_path / "model", tmp_path / f"killed {fatal}"))
+        shop = Shop(copied_folder(tmp_path / "model", tmp_path / f"killed {fatal}"))
         assert killed(Publishing(shop), fatal)
         found = shown_where_it_is(shop.settings)
         assert found in (before, after), steps[fatal]
@@ -80,10 +81,10 @@ def test_a_kill_of_the_first_publishing(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "model")
     shop.deliver(named(1), f"{HEAD}a,1\n,2\n")
     shop.load()
-    shutil.copytree(tmp_path / "model", tmp_path / "counted")
+    copied_folder(tmp_path / "model", tmp_path / "counted")
     steps = steps_of(Publishing(Shop(tmp_path / "counted")), None)
     for fatal in fatal_steps(steps):
-        killed_shop = Shop(shutil.copytree(tmp_path / "model", tmp_path / f"killed {fatal}"))
+        killed_shop = Shop(copied_folder(tmp_path / "model", tmp_path / f"killed {fatal}"))
         assert killed(Publishing(killed_shop), fatal)
         assert shown_where_it_is(killed_shop.settings) in ({}, held(shop.settings)), steps[fatal]
         Publishing(killed_shop)()

@@ -26,6 +26,7 @@ from orchestration_project_tests.components.sales_files import catalogue, sale, 
 from orchestration_project_tests.components.workbench import REPOSITORY, Workbench, project
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("disk")
 
@@ -49,7 +50,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(model: Path, tmp_path: Path) -> Shop:
     """A copy of the shop."""
-    return Shop(shutil.copytree(model, tmp_path / "shop"), CONTRACT, options(), itertools.count(100))
+    return Shop(copied_folder(model, tmp_path / "shop"), CONTRACT, options(), itertools.count(100))
 
 
 def filled(shop: Shop) -> Shop:

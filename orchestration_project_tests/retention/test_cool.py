@@ -26,6 +26,7 @@ from orchestration_project_tests.reliability.stops import acting
 from orchestration_project_tests.reliability.victim import killed, steps_of
 from orchestration_project_tests.reliability.zips import packed
 from orchestration_project_tests.retention.aged import Aged, aged, moving
+from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("disk")
 
@@ -294,7 +295,7 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
 
 def copied(shop: Aged, folder: Path) -> Path:
     """The shop's folder, copied to a machine of its own."""
-    return shutil.copytree(shop.folder, folder / "shop", symlinks=True)
+    return copied_folder(shop.folder, folder / "shop")
 
 
 def test_a_machine_that_lost_its_archive(shop: Aged) -> None:

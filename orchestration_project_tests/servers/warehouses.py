@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import duckdb
 import psycopg
 
 from orchestration_project.settings import Settings
+from orchestration_project.storage.objects import open_objects
 from orchestration_project.warehouse.connection import Warehouse
 
 FILE, SQLITE, POSTGRES = "file", "lake-sqlite", "lake-postgres"
@@ -59,3 +62,29 @@ def _make_database(server: str, name: str) -> None:
     with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             connection.execute(f"CREATE DATABASE {name}".encode())
+
+
+def copied_folder(source: Path, target: Path) -> Path:
+    """Copy a data folder and its warehouse, of whatever kind that is: what is done to the one does not touch the other.
+
+    Returns:
+        The copy's folder.
+    """
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+    moved = f"UPDATE ducklake_metadata SET value = '{place(target)[1]}/' WHERE key = 'data_path'"
+    if kind() == SQLITE and (target / "lake.sqlite").exists():
+        with closing(sqlite3.connect(target / "lake.sqlite")) as catalog, catalog:
+            catalog.execute(moved)
+    if kind() == POSTGRES:
+        (old, old_data), (new, new_data) = ([part.rpartition("/") for part in place(at)] for at in (source, target))
+        server = os.environ[SERVER]  # noqa: TID251 - no setting of the package
+        with psycopg.connect(server.format("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {new[2]}".encode())
+            connection.execute(f"CREATE DATABASE {new[2]} TEMPLATE {old[2]}".encode())
+        with psycopg.connect(server.format(new[2])) as connection:
+            if connection.execute("SELECT to_regclass('ducklake_metadata') IS NOT NULL").fetchone() == (True,):
+                connection.execute(moved.encode())
+        store = open_objects(old_data[0])
+        for found in list(store.list(old_data[2])):
+            store.put(f"{new_data[2]}{found.key.removeprefix(old_data[2])}", store.get(found.key))
+    return target
