@@ -44,7 +44,7 @@ from orchestration_project.warehouse.snapshots import is_conflict
 from orchestration_project.warehouse.tables import is_lake
 
 ATTEMPTS = 4
-"""How often a load is tried while programs that do not heed the lock get in between."""
+"""How often a load is tried whose commit fails, since programs that do not heed the lock get in between."""
 
 
 def load(
@@ -105,7 +105,8 @@ def run_stages(session: Session, settled: Set[FoundFile] = frozenset()) -> Repor
         except duckdb.Error as error:
             if not is_conflict(error) or attempt == ATTEMPTS:
                 raise
-            session.tell("a program that does not heed the lock has written to the lake meanwhile: it is tried again")
+            # Whether or not the commit was made: what it has brought is known, and does not come in once more.
+            session.tell("the lake refused the commit: its server was away, or a program wrote without the lock")
             staged = None
             # By chance: two that wait equally long would meet again.
             time.sleep(attempt * random.uniform(0.5, 1.5))  # noqa: S311 - no secret

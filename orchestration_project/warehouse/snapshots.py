@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CONFLICTS = ("Transaction conflict", "Failed to commit DuckLake transaction", "Exceeded the maximum retry")
-"""Parts of DuckLake's messages when somebody else has committed what a transaction changes, too."""
+"""Parts of DuckLake's messages when a commit fails: mostly somebody else has committed what it changes, too."""
 
 
 def newest_snapshot(connection: "DuckDBPyConnection") -> int:
@@ -61,5 +61,5 @@ def _exists(connection: "DuckDBPyConnection", snapshot: int) -> bool:
 
 
 def is_conflict(error: Exception) -> bool:
-    """Whether a transaction failed since somebody else has committed what it changes, too."""
+    """Whether a commit failed, as it does when somebody else has committed what it changes, too."""
     return any(part in str(error) for part in CONFLICTS)

@@ -25,11 +25,14 @@ TALL: ViewportSize = {"width": 1400, "height": 1150}
 """Room for all lanes of the graph."""
 
 
-def ended_run(deployment: Deployment, before: set[str], status: dg.DagsterRunStatus) -> dg.DagsterRun:
-    """Wait for a run that was not there before and has ended in some way."""
+def ended_run(
+    deployment: Deployment, before: set[str], status: dg.DagsterRunStatus, day: str | None = None
+) -> dg.DagsterRun:
+    """Wait for a run that was not there before and has ended in some way; of a day, since others may end meanwhile."""
 
     def found() -> list[dg.DagsterRun]:
-        return [run for run in deployment.runs(status) if run.run_id not in before]
+        new = [run for run in deployment.runs(status) if run.run_id not in before]
+        return [run for run in new if day in (None, run.tags.get("dagster/partition"))]
 
     deployment.wait_until(found, 2 * PATIENCE)
     return found()[0]
@@ -70,7 +73,7 @@ def test_a_partition_is_materialized_by_hand(ui: DagsterUi, deployment: Deployme
         connection.execute("DELETE FROM product_daily_sales WHERE _batch_date = $day", day)
     before = run_ids(deployment)
     ui.materialize("product_daily_sales", SAMPLE_DAY)
-    run = ended_run(deployment, before, SUCCESS)
+    run = ended_run(deployment, before, SUCCESS, SAMPLE_DAY)
     ui.open_partition("product_daily_sales", SAMPLE_DAY, "Materialized", run.run_id[:8])
     ui.photograph("materialized")
     ui.open(f"/runs/{run.run_id}", "Success", f"partition: {SAMPLE_DAY}", "RUN_SUCCESS")

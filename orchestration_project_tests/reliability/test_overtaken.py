@@ -197,7 +197,7 @@ def test_a_program_that_does_not_heed_the_lock(lake_kind: str, tmp_path: Path) -
 
     with intruding(Point.INSERTED, foreign):
         shop.load(day(2))
-    assert [line for line in shop.told if "does not heed the lock" in line]
+    assert [line for line in shop.told if "refused the commit" in line]
     assert shop.rows("SELECT id, n FROM cleaned_f ORDER BY id") == [
         {"id": i, "n": n} for i, n in (("a", 1), ("b", 7), ("k", 1))
     ]
