@@ -19,6 +19,8 @@ from orchestration_project.warehouse.connection import is_alone
 from orchestration_project.warehouse.snapshots import changed_since, newest_snapshot
 
 FEED = "feed = $feed"
+MADE_WITH = {renewal.TABLE: FEED, batching.TABLE: FEED}
+"""The rows that say with which contract, and in which batches, the tables of a feed were made."""
 
 
 class Overtaken(WarehouseDown):
@@ -51,7 +53,7 @@ def ensure_not_overtaken(session: Session, begun: int | None, validated: Validat
     """
     if begun is None:
         return
-    connection, feed, staged = session.connection, session.feed.name, validated.staged
+    feed, staged = session.feed.name, validated.staged
     found = staged.candidates
     entries = [item.entry for item in found.decided]
     candidates = [*chain.from_iterable(found.fresh.values()), *(candidate for candidate, _ in found.known)]
@@ -66,8 +68,7 @@ def ensure_not_overtaken(session: Session, begun: int | None, validated: Validat
     }
     concerned = f"""{FEED} AND ($all OR batch IN (SELECT unnest($batches)) OR file IN (SELECT unnest($files))
         OR sha256 IN (SELECT unnest($hashes)))"""
-    changed = changed_since(connection, begun, ledger.TABLE, concerned, asked)
-    if changed or _made_otherwise(session, begun):
+    if changed_since(session.connection, begun, {ledger.TABLE: concerned, **MADE_WITH}, asked):
         raise Overtaken(f"{feed}: another load has changed files or batches that this one is about", staged)
 
 
@@ -96,14 +97,5 @@ def blaming_others(session: Session, begun: int | None) -> Iterator[None]:
 
 
 def _is_changed(session: Session, begun: int) -> bool:
-    asked = {"feed": session.feed.name}
-    changed = changed_since(session.connection, begun, ledger.TABLE, FEED, asked)
-    return changed or _made_otherwise(session, begun)
-
-
-def _made_otherwise(session: Session, begun: int) -> bool:
-    """Whether the feed was made with another contract since, or in other batches."""
-    asked = {"feed": session.feed.name}
-    return any(
-        changed_since(session.connection, begun, table, FEED, asked) for table in (renewal.TABLE, batching.TABLE)
-    )
+    rows = {ledger.TABLE: FEED, **MADE_WITH}
+    return changed_since(session.connection, begun, rows, {"feed": session.feed.name})

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from orchestration_project.errors import PlatformError, WarehouseBroken, WarehouseDown, WarehouseError, without_values
+from orchestration_project.warehouse.snapshots import is_conflict
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +23,6 @@ DOWN_TOLD = re.compile(
     r"|Failed to read from socket|Failed to write to socket|IO Error: Connection error",
     re.IGNORECASE,
 )
-CONFLICT_TOLD = re.compile(r"Transaction conflict|Failed to commit DuckLake transaction|Exceeded the maximum retry")
 REFUSED_TOLD = re.compile(r"HTTP (code )?40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch", re.IGNORECASE)
 LOST_TOLD = re.compile(r"No such file or directory|HTTP (code )?404|NoSuchKey|No files found", re.IGNORECASE)
 BROKEN_CATALOG = re.compile(r"file is not a database|database disk image is malformed")
@@ -59,7 +59,7 @@ def lake_fault_of(
             f"{data} refuses {purpose}: {told}. Look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights of"
             " that key; nothing was changed"
         )
-    if DOWN_TOLD.search(text) or CONFLICT_TOLD.search(text):
+    if DOWN_TOLD.search(text) or is_conflict(error):
         return WarehouseDown(
             f"the lake {catalog.where} with its data in {data} can't be used now ({purpose}): {told}. What was not"
             " committed has changed nothing, and no file is lost. Run again when it answers"

@@ -14,43 +14,44 @@ CONFLICTS = ("Transaction conflict", "Failed to commit DuckLake transaction", "E
 
 def newest_snapshot(connection: "DuckDBPyConnection") -> int:
     """The number of a lake's newest snapshot; inside a transaction that of the one which it sees."""
-    number, _ = snapshot_seen(connection)
-    return number
+    row = connection.execute("SELECT id FROM ducklake_current_snapshot(current_database())").fetchone()
+    assert row, "a lake has a snapshot from the start"
+    return int(row[0])
 
 
 def snapshot_seen(connection: "DuckDBPyConnection") -> tuple[int, int]:
     """The snapshot of a lake that a statement would see now: its number, and its moment in microseconds since 1970."""
+    number = newest_snapshot(connection)
     row = connection.execute(
-        """SELECT snapshot_id, epoch_us(snapshot_time) FROM ducklake_snapshots(current_database())
-            WHERE snapshot_id = (SELECT id FROM ducklake_current_snapshot(current_database()))"""
+        "SELECT epoch_us(snapshot_time) FROM ducklake_snapshots(current_database()) WHERE snapshot_id = $1", [number]
     ).fetchone()
-    assert row, "a lake has a snapshot from the start"
-    number, moment = row
-    return number, moment
+    assert row, "the newest snapshot never expires"
+    return number, int(row[0])
 
 
 def changed_since(
-    connection: "DuckDBPyConnection", snapshot: int, table: str, condition: str, parameters: Mapping[str, object]
+    connection: "DuckDBPyConnection", snapshot: int, rows: Mapping[str, str], parameters: Mapping[str, object]
 ) -> bool:
-    """Whether rows of a table of a lake were written or deleted since a snapshot; so they count if it is expired.
+    """Whether rows of a lake were written or deleted since a snapshot; so they count if it is expired.
 
     Args:
         connection: to the lake.
-        snapshot: its number; the table has been there then.
-        table: the table's name.
-        condition: which rows, in SQL.
-        parameters: of the condition.
+        snapshot: its number.
+        rows: by table, which has been there then, a condition in SQL that says which of its rows.
+        parameters: of the conditions.
     """
     newest = newest_snapshot(connection)
     if newest == snapshot:
         return False
     if not _exists(connection, snapshot):
         return True
-    # Only the files that were written since are read, so it costs the same however large the table is.
-    changes = (
-        f"ducklake_table_changes(current_database(), current_schema(), {literal(table)}, {snapshot + 1}, {newest})"
+    # Only the files that were written since are read, so it costs the same however large the tables are.
+    changes = "ducklake_table_changes(current_database(), current_schema(), {}, {:d}, {:d})"
+    found = (
+        f"EXISTS (FROM {changes.format(literal(table), snapshot + 1, newest)} WHERE {condition})"
+        for table, condition in rows.items()
     )
-    return connection.execute(f"FROM {changes} WHERE {condition} LIMIT 1", parameters).fetchone() is not None
+    return connection.execute(f"SELECT {' OR '.join(found)}", parameters).fetchone() == (True,)
 
 
 def _exists(connection: "DuckDBPyConnection", snapshot: int) -> bool:

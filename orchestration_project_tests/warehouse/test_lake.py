@@ -123,7 +123,7 @@ def test_changes_since_a_snapshot(lake: Warehouse) -> None:
 
     def changed(since: int, a: int) -> bool:
         with lake.connection("test", read_only=True) as connection:
-            return changed_since(connection, since, "t", "a = $a", {"a": a})
+            return changed_since(connection, since, {"t": "a = $a"}, {"a": a})
 
     ((begun, _),) = lake.stamp()
     assert not changed(begun, 1)
@@ -133,10 +133,10 @@ def test_changes_since_a_snapshot(lake: Warehouse) -> None:
     ((later, _),) = lake.stamp()
     with lake.connection("test") as connection:
         connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}')")
-        assert not changed_since(connection, later, "t", "true", {})
+        assert not changed_since(connection, later, {"t": "true"}, {})
         connection.execute("CREATE TABLE other (a INTEGER)")
         connection.execute(f"CALL ducklake_expire_snapshots('{NAME}', older_than => now())")
-        assert changed_since(connection, begun, "t", "a = 2", {})
+        assert changed_since(connection, begun, {"t": "a = 2"}, {})
 
 
 @pytest.mark.usefixtures("lake_servers")
