@@ -110,8 +110,7 @@ class PostgresCatalog:
 
     def attaching(self, read_only: bool) -> Attaching:  # noqa: ARG002 - SQLite's catalog asks it
         """How DuckDB attaches the lake."""
-        named = {"application_name": "orchestration-project", **self._patient}
-        address, password = without_password(named, WarehouseError, EXTRA)
+        address, password = without_password(self._patient, WarehouseError, EXTRA)
         hidden = "" if password is None else f", PASSWORD {literal(password)}"
         secret = f"CREATE TEMPORARY SECRET catalog (TYPE postgres{hidden})"
         return Attaching(f"postgres:{address}", {"META_SECRET": "'catalog'"}, (secret,))

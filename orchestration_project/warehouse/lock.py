@@ -1,7 +1,7 @@
 """The lock of a warehouse that one machine keeps: a lock file, and a note beside it that tells who holds it.
 
 Belongs here: the lock file and the note. Does not belong here: the lock of a lake whose catalog is in PostgreSQL, which
-is in `lake_lock`.
+is in `lake_postgres`.
 """
 
 import datetime as dt
