@@ -77,8 +77,6 @@ def load(
     settled = settled_files(settings, feed, options, request, log)
     with open_session(warehouse, settings, feed, options, request, log, shared=True) as session:
         report = run_stages(session, settled)
-        with alone(session.connection):
-            note_state(session.connection, settings, feed, options, report.counts, log)
         mark_objects(session, objects)
     return release_objects(objects, report)
 
@@ -165,7 +163,10 @@ def _run_once(whole: Session, settled: Set[FoundFile], before: Staged | None) ->
                         secure(session, candidates)
                 reached(Point.COMMITTED)
                 left += archive(session, candidates, published)
-            return Report.of(candidates, published, left, renewed)
+                report = Report.of(candidates, published, left, renewed)
+                # Here, or the note of a load that was later could be written over.
+                note_state(connection, session.settings, session.feed, session.options, report.counts, session.log)
+            return report
         except FilesUnfit as error:
             # Nothing was changed. The other files are tried again without the ones that it names.
             candidates = leave_out(session, candidates, error.faults)

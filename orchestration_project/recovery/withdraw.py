@@ -11,7 +11,6 @@ from orchestration_project.ingest.load import run_stages
 from orchestration_project.ingest.model import Request
 from orchestration_project.ingest.options import FeedOptions
 from orchestration_project.ingest.session import Session, open_session
-from orchestration_project.ingest.state import note_state
 from orchestration_project.settings import Settings
 from orchestration_project.storage.files import find_archived
 from orchestration_project.storage.withdrawals import Note, Withdrawal, set_all_aside, take_all_back, withdrawals
@@ -207,8 +206,7 @@ def _is_same(entry: Entry, file: Entry) -> bool:
 def _load(session: Session, keys: Collection[str]) -> None:
     batches = None if session.options.snapshot else [session.batching.from_key(key) for key in sorted(keys)]
     # Without landing: a command about one file must not take in whatever was delivered meanwhile.
-    report = run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
-    note_state(session.connection, session.settings, session.feed, session.options, report.counts, session.log)
+    run_stages(replace(session, request=replace(session.request, batches=batches, landing=False)))
 
 
 def _is_noted(session: Session, files: Sequence[Entry]) -> bool:
