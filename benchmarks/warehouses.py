@@ -75,12 +75,17 @@ class Kind:
 def kinds(session: Session, stack: ExitStack, section: Section) -> list[Kind]:
     """All kinds, with their servers running as long as the stack is there; servers that do not start are a failure."""
     found = [Kind(FILE, lambda _: {}), Kind(SQLITE, in_sqlite)]
+    both = started(session, section, stack, POSTGRES)
+    return [*found, Kind(POSTGRES, both.new_lake, both)] if both else found
+
+
+def started(session: Session, section: Section, stack: ExitStack, told: str = "the servers") -> Servers | None:
+    """The servers, which run as long as the stack is there; None if they do not start: then the section says so."""
     try:
-        both = entered(stack, servers(session))
+        return entered(stack, servers(session))
     except Failed as error:
-        section.failures[POSTGRES] = str(error)
-        return found
-    return [*found, Kind(POSTGRES, both.new_lake, both)]
+        section.failures[told] = str(error)
+        return None
 
 
 def in_sqlite(data: Path) -> dict[str, str]:

@@ -3,12 +3,10 @@
 from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.measure import Failed
 from benchmarks.parts.writers import Batches, Writers, efficiency, ratio_of_rounds, run_all
-from benchmarks.places import entered
 from benchmarks.report import UNKNOWN, Section, megabytes, seconds, times
 from benchmarks.session import Session
-from benchmarks.warehouses import servers
+from benchmarks.warehouses import started
 
 MONTH = Batches("Shards", 30, 33_333, 1, at_once=True)
 ONE, TWO = {"WAREHOUSE_THREADS": "1"}, {"WAREHOUSE_THREADS": "2"}
@@ -25,10 +23,8 @@ def measure(session: Session) -> Section:
     batches = MONTH.of(session)
     section = Section(batches.title, INTRO.format(days=batches.days, rows=batches.rows), COLUMNS)
     with ExitStack() as stack:
-        try:
-            both = entered(stack, servers(session))
-        except Failed as error:
-            section.failures["the servers"] = str(error)
+        both = started(session, section, stack)
+        if both is None:
             return section
         ways = [
             Writers(session, both, batches, "1 process", settings=ONE),

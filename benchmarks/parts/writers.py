@@ -16,10 +16,9 @@ from typing import Any
 from benchmarks.contents import contents_of, ensure_equal
 from benchmarks.data import days
 from benchmarks.measure import Contender, Failed, run, take_turns
-from benchmarks.places import entered
 from benchmarks.report import UNKNOWN, Section, seconds, times
 from benchmarks.session import BIN, Session
-from benchmarks.warehouses import Servers, servers
+from benchmarks.warehouses import Servers, started
 
 COMMAND = (str(BIN / "python"), "-m", "benchmarks.writers")
 ROUNDS = 3
@@ -193,10 +192,8 @@ def measure(batches: Batches, session: Session) -> Section:
     intro = INTRO.format(days=batches.days, rows=batches.rows, most=most, limit=2 / most)
     section = Section(batches.title, intro, COLUMNS)
     with ExitStack() as stack:
-        try:
-            both = entered(stack, servers(session))
-        except Failed as error:
-            section.failures["the servers"] = str(error)
+        both = started(session, section, stack)
+        if both is None:
             return section
         crowds = [
             Writers(session, both, batches, "1 writer"),
