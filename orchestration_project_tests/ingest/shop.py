@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestration_project.contracts.feed import Column, Feed, Parsing, Required, Rule, SourceFormat
 from orchestration_project.ingest.load import load
@@ -20,7 +20,7 @@ from orchestration_project.storage.batches import Batch, Batching, Cadence, is_a
 from orchestration_project.storage.members import unpacked
 from orchestration_project.warehouse.connection import Warehouse
 from orchestration_project.warehouse.feed_tables import PLATFORM_COLUMNS
-from orchestration_project_tests.servers.warehouses import place
+from orchestration_project_tests.servers.warehouses import copied_folder, place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -120,6 +120,10 @@ class Shop:
             Request(wanted, now=request.pop("now", NOW), **request),
             self.told.append,
         )
+
+    def copied(self, folder: Path) -> Self:
+        """The same shop in another folder, with a warehouse of its own."""
+        return replace(self, folder=copied_folder(self.folder, folder))
 
     def due(self) -> set[Batch]:
         """The batches of the files in landing and in the archive."""

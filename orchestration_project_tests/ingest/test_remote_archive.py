@@ -18,7 +18,7 @@ from orchestration_project.storage.objects import open_objects
 from orchestration_project_tests.ingest.shop import NOW, day, named
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD, rebuilt
 from orchestration_project_tests.reliability.stops import acting, dying
-from orchestration_project_tests.retention.aged import Aged, aged
+from orchestration_project_tests.retention.aged import Aged, aged, fill
 
 
 @dataclass
@@ -42,12 +42,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Remote:
 def filled(folder: Path, url: str = "") -> Remote:
     """Three days: a correction, a duplicate, rejects, as in the shop with a cold archive."""
     shop = Remote(folder / "shop", CONTRACT, url=url)
-    for number in (1, 2, 3):
-        shop.deliver(named(number), f"{HEAD}k{number},{number}\nr,1\n,{number}\nx,-1\n", number)
-    shop.load()
-    shop.deliver(named(2), f"{HEAD}k2,22\n", 5)
-    shop.deliver(named(3, "t"), f"{HEAD}k3,3\nr,1\n,3\nx,-1\n", 6)
-    shop.load()
+    fill(shop)
     return shop
 
 

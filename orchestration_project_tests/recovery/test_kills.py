@@ -20,7 +20,6 @@ from orchestration_project_tests.recovery.archives import zip_delivered, zip_tak
 from orchestration_project_tests.recovery.stock import CONTRACT, HEAD, rebuilt, weekly, whole
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import killed, steps_of
-from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -79,12 +78,6 @@ WORK = [
 ]
 
 
-def copy(shop: Shop, folder: Path) -> Shop:
-    """The same shop in another folder."""
-    copied_folder(shop.folder, folder)
-    return replace(shop, folder=folder)
-
-
 def chosen(steps: list[str]) -> list[int]:
     """The steps to die at: each kind of point, and in between some statements."""
     last = {name: index for index, name in enumerate(steps) if name in POINTS}
@@ -99,11 +92,11 @@ def test_a_kill_at_any_step(
     shop = small(tmp_path / "before")
     prepare(shop)
     before = whole(shop)
-    undisturbed = copy(shop, tmp_path / "undisturbed")
+    undisturbed = shop.copied(tmp_path / "undisturbed")
     steps = steps_of(partial(work, undisturbed), None)
     finished = whole(undisturbed)
     for fatal in chosen(steps):
-        disturbed = copy(shop, tmp_path / f"dies at {fatal}")
+        disturbed = shop.copied(tmp_path / f"dies at {fatal}")
         assert killed(partial(work, disturbed), fatal), steps[fatal]
         settle(disturbed)
         found = whole(disturbed)
@@ -119,9 +112,9 @@ def test_a_kill_of_a_drop(tmp_path: Path) -> None:
     """Whatever step it dies at, the next one drops the rest, and every file is kept."""
     shop = small(tmp_path / "before")
     kept = len(shop.archive())
-    steps = steps_of(partial(dropped, copy(shop, tmp_path / "undisturbed")), None)
+    steps = steps_of(partial(dropped, shop.copied(tmp_path / "undisturbed")), None)
     for fatal in chosen(steps):
-        disturbed = copy(shop, tmp_path / f"dies at {fatal}")
+        disturbed = shop.copied(tmp_path / f"dies at {fatal}")
         assert killed(partial(dropped, disturbed), fatal), steps[fatal]
         # All may be done already: then nobody knows the feed any more.
         with suppress(RecoveryError):

@@ -25,7 +25,6 @@ from orchestration_project_tests.formats.workbooks import workbook
 from orchestration_project_tests.ingest.shop import Shop, column, feed, named, options
 from orchestration_project_tests.reliability.evidence import effort, tried
 from orchestration_project_tests.reliability.victim import everything, killed_after, killed_load, steps_of_load
-from orchestration_project_tests.servers.warehouses import copied_folder
 
 pytestmark = pytest.mark.promise("crash")
 
@@ -289,12 +288,6 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Shop, dict[s
     return shop, request.param(shop)
 
 
-def copy(shop: Shop, folder: Path) -> Shop:
-    """The same shop in another folder."""
-    copied_folder(shop.folder, folder)
-    return replace(shop, folder=folder)
-
-
 def chosen(steps: list[str]) -> Iterable[int]:
     """The steps to die at: each kind of point, and every fortieth statement; in the long form, every second one."""
     stride = effort(40, 2)
@@ -306,11 +299,11 @@ def chosen(steps: list[str]) -> Iterable[int]:
 def test_a_kill_at_any_step(before: tuple[Shop, dict[str, Any]], tmp_path: Path) -> None:
     """Whatever step a process dies at, the next load brings everything into the same state as an undisturbed one."""
     shop, request = before
-    undisturbed = copy(shop, tmp_path / "undisturbed")
+    undisturbed = shop.copied(tmp_path / "undisturbed")
     steps = steps_of_load(undisturbed, None, dict(request))
     expected = everything(undisturbed)
     for fatal in chosen(steps):
-        disturbed = copy(shop, tmp_path / f"dies at {fatal}")
+        disturbed = shop.copied(tmp_path / f"dies at {fatal}")
         assert killed_load(disturbed, fatal, dict(request)), steps[fatal]
         disturbed.load(**request)
         assert everything(disturbed) == expected, f"killed at step {fatal}: {steps[fatal]}"

@@ -54,13 +54,18 @@ class Aged(Shop):
 def aged(folder: Path, **fields: Any) -> Aged:
     """Three days: keys that recur, a correction, a duplicate, rejects; nothing is moved yet."""
     shop = Aged(folder / "shop", CONTRACT, **fields)
+    fill(shop)
+    return shop
+
+
+def fill(shop: Shop) -> None:
+    """Deliver and load these days."""
     for number in (1, 2, 3):
         shop.deliver(named(number), f"{HEAD}k{number},{number}\nr,1\n,{number}\nx,-1\n", number)
     shop.load()
     shop.deliver(named(2), f"{HEAD}k2,22\n", 5)
     shop.deliver(named(3, "t"), f"{HEAD}k3,3\nr,1\n,3\nx,-1\n", 6)
     shop.load()
-    return shop
 
 
 def moving(shop: Aged) -> partial[Moved]:
